@@ -1,0 +1,1 @@
+//! Register map and ring entries of the Ferrule NIC, stated once.
