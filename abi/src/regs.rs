@@ -1,0 +1,146 @@
+//! The register map of one port: 32-bit registers, aligned, little endian, no side effect on read.
+//!
+//! Port p starts at BAR0 + p x 1 MiB. The port's own registers come first; each queue has a 4 KiB page of its own, so that a doorbell
+//! can be given to a process without the rest: page [`queue_page`]`(0)` is the event queue, `queue_page(1 + 2i)` transmit queue i,
+//! `queue_page(2 + 2i)` receive queue i.
+use crate::table::regs;
+
+/// What [`magic`] reads: never all-ones, so that a removed device is told from a busy one ("FRUL" as bytes in memory).
+pub const MAGIC: u32 = 0x4C55_5246;
+/// Version of this register map: major in the upper half, minor in the lower. A driver refuses another major.
+pub const VERSION: u32 = 0x0001_0000;
+/// Byte offset in BAR0 of the first queue page.
+pub const QUEUE_PAGES: u32 = 0x1_0000;
+/// Bytes from one queue page to the next.
+pub const QUEUE_PAGE_SIZE: u32 = 0x1000;
+/// How many local addresses a port has.
+pub const LOCAL_ADDRESSES: u32 = 8;
+/// How many gateways a port has; NEXT_HOP n of an SQE means gateway n, 1 to 7.
+pub const GATEWAYS: u32 = 7;
+/// Smallest ring, log2 of its entries.
+pub const RING_LOG2_MIN: u32 = 4;
+/// Largest ring, log2 of its entries.
+pub const RING_LOG2_MAX: u32 = 14;
+
+/// Byte offset in BAR0 of queue page `page`.
+pub const fn queue_page(page: u32) -> u32 {
+    QUEUE_PAGES + page * QUEUE_PAGE_SIZE
+}
+/// Byte offset in BAR0 of the event queue's page.
+pub const fn event_page() -> u32 {
+    queue_page(0)
+}
+/// Byte offset in BAR0 of transmit queue `queue`'s page.
+pub const fn tx_page(queue: u32) -> u32 {
+    queue_page(1 + 2 * queue)
+}
+/// Byte offset in BAR0 of receive queue `queue`'s page.
+pub const fn rx_page(queue: u32) -> u32 {
+    queue_page(2 + 2 * queue)
+}
+
+/// Values of a queue STATUS register's ERROR field.
+pub mod queue_error {
+    /// No error.
+    pub const NONE: u32 = 0;
+    /// A doorbell with an index that cannot be: the producer passes the consumer by more than the ring, or the consumer passes the producer.
+    pub const BAD_INDEX: u32 = 1;
+    /// A ring fetch or a completion write was refused on the bus.
+    pub const DMA: u32 = 2;
+    /// A receive slot number beyond SLOT_CFG.COUNT.
+    pub const BAD_SLOT: u32 = 3;
+    /// The queue was enabled with a ring size outside 2^4 to 2^14 or a misaligned base.
+    pub const BAD_SETUP: u32 = 4;
+}
+
+regs! {
+    bank Port PORT "The port's own registers." {
+        magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
+        version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_010F, "What this build of the hardware can do." {
+            IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
+            L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
+            ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
+            IP_MODE [3; 1] Ro "Ethernet header made by the hardware.",
+            TSO [4; 1] Ro "TCP segmentation.",
+            PUSH [5; 1] Ro "PUSH mode for slow links.",
+            TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps.",
+            VLAN [7; 1] Ro "802.1Q insert and strip.",
+            QUEUES [8; 4] Ro "Number of queue pairs.",
+        }
+        ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
+            RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
+            RX_EN [1; 1] Rw "Frames from the wire are accepted.",
+            TX_EN [2; 1] Rw "Frames are sent, ARP answers included.",
+            LOOPBACK [3; 1] Rw "What is sent is received, inside the MAC; nothing reaches the wire.",
+        }
+        status "STATUS" @ 0x014 [1; 4] reset 0x0000_0000, "State of the port." {
+            RESETTING [0; 1] Ro "A reset is under way.",
+            LINK_UP [1; 1] Ro "The PHY reports a link.",
+            SPEED [2; 2] Ro "0: 10, 1: 100, 2: 1000 Mbit/s.",
+            SNAPSHOT_BUSY [4; 1] Ro "Counters are being copied.",
+        }
+        scratch "SCRATCH" @ 0x018 [1; 4] reset 0x0000_0000, "For tests: keeps what is written." { VALUE [0; 32] Rw "Any value." }
+        snapshot "SNAPSHOT" @ 0x01C [1; 4] reset 0x0000_0000, "Copies all counters and the clock to their shadow registers." { TAKE [0; 1] Wo "Write 1 to copy; STATUS.SNAPSHOT_BUSY clears when it is done." }
+        time_lo "TIME_LO" @ 0x020 [1; 4] reset 0x0000_0000, "Shadow of the clock, low half." { NS [0; 32] Ro "Nanoseconds, bits 31:0, at the last SNAPSHOT." }
+        time_hi "TIME_HI" @ 0x024 [1; 4] reset 0x0000_0000, "Shadow of the clock, high half." { NS [0; 32] Ro "Nanoseconds, bits 63:32, at the last SNAPSHOT." }
+        bad_access "BAD_ACCESS" @ 0x028 [1; 4] reset 0x0000_0000, "Register accesses that were refused: wrong size, misaligned, or outside." { COUNT [0; 16] Ro "How many, saturating." }
+        mac_lo "MAC_LO" @ 0x030 [1; 4] reset 0x0000_0000, "MAC address, first four bytes; its reset value comes from the board (EEPROM, DNA or seed)." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0." }
+        mac_hi "MAC_HI" @ 0x034 [1; 4] reset 0x0000_0000, "MAC address, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }
+        rxctl "RXCTL" @ 0x038 [1; 4] reset 0x05EE_0002, "What the receiver accepts." {
+            PROMISC [0; 1] Rw "Every destination address.",
+            BROADCAST [1; 1] Rw "The broadcast address.",
+            ALL_MULTICAST [2; 1] Rw "Every multicast address.",
+            KEEP_BAD_FCS [3; 1] Rw "Deliver frames with a bad FCS, marked FCS_ERR.",
+            KEEP_BAD_L4 [4; 1] Rw "Deliver IPv4 TCP/UDP packets with a bad checksum (CSUM_VALID set, L4_OK clear).",
+            KEEP_BAD_IP [5; 1] Rw "Deliver frames with a bad IPv4 header (IPV4 set, IP_OK clear).",
+            DELIVER_ARP [6; 1] Rw "Deliver ARP frames to the host too.",
+            MAX_FRAME [16; 14] Rw "Longest frame accepted in bytes, with FCS; 1518 after reset.",
+        }
+        arpctl "ARPCTL" @ 0x03C [1; 4] reset 0x0000_0007, "Control of the ARP engine." {
+            ANSWER [0; 1] Rw "Answer requests for a local address.",
+            LEARN [1; 1] Rw "Learn the sender of a request addressed to a local address.",
+            REFRESH [2; 1] Rw "Refresh an entry that is in the cache from any ARP packet (RFC 826 merge).",
+            FLUSH [8; 1] Wo "Write 1 to empty the cache.",
+        }
+        arptime "ARPTIME" @ 0x040 [1; 4] reset 0x03BA_DF60, "Times of the ARP engine, in ticks of 2^20 ns." {
+            AGE [0; 16] Rw "An entry is forgotten this many ticks after it was last confirmed; 57184 (60 s) after reset.",
+            RETRY [16; 12] Rw "A request is repeated after this many ticks; 954 (1 s) after reset. After three it has failed.",
+        }
+        local_addr "LOCAL_ADDR" @ 0x080 [8; 8] reset 0x0000_0000, "Local IPv4 address n." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means unused." }
+        local_mask "LOCAL_MASK" @ 0x084 [8; 8] reset 0x0000_0000, "Subnet mask of local address n." { MASK [0; 32] Rw "Contiguous ones from bit 31." }
+        gateway "GATEWAY" @ 0x0C4 [7; 4] reset 0x0000_0000, "Gateway n, 1 to 7 (gateway 1 is the default one)." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means none." }
+        counters "COUNTER" @ 0x200 [64; 4] reset 0x0000_0000, "Shadow of the counters: counter n's low half at 0x200 + 8n, its high half 4 bytes further." { VALUE [0; 32] Ro "Half of a 64-bit counter at the last SNAPSHOT." }
+    }
+    bank Event EVENT "A page of the event queue." {
+        event_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device how far the host has read; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "Ignored.", CONSUMER [16; 15] Wo "Event ring consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
+        event_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
+        event_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
+        event_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring size and vector; set while disabled." { CQ_LOG2 [8; 4] Rw "Event ring size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector." }
+        event_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the event ring, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }
+        event_cq_base_hi "CQ_BASE_HI" @ 0x01C [1; 4] reset 0x0000_0000, "IOVA of the event ring, high half." { ADDR [0; 32] Rw "Bits 63:32." }
+    }
+    bank Tx TX "A page of a transmit queue." {
+        tx_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device of new SQEs and how far the host has read the TXCQ; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "SQ producer, free running modulo 2^15.", CONSUMER [16; 15] Wo "TXCQ consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
+        tx_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
+        tx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
+        tx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { SQ_LOG2 [0; 4] Rw "SQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "TXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector." }
+        tx_sq_base_lo "SQ_BASE_LO" @ 0x010 [1; 4] reset 0x0000_0000, "IOVA of the SQ, low half." { ADDR [7; 25] Rw "Bits 31:7; 128-byte aligned." }
+        tx_sq_base_hi "SQ_BASE_HI" @ 0x014 [1; 4] reset 0x0000_0000, "IOVA of the SQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
+        tx_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the TXCQ, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }
+        tx_cq_base_hi "CQ_BASE_HI" @ 0x01C [1; 4] reset 0x0000_0000, "IOVA of the TXCQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
+    }
+    bank Rx RX "A page of a receive queue." {
+        rx_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device of new slots and how far the host has read the RXCQ; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "RXQ producer, free running modulo 2^15.", CONSUMER [16; 15] Wo "RXCQ consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
+        rx_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
+        rx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
+        rx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { RXQ_LOG2 [0; 4] Rw "RXQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "RXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector." }
+        rx_rxq_base_lo "RXQ_BASE_LO" @ 0x010 [1; 4] reset 0x0000_0000, "IOVA of the RXQ (a ring of u16 slot numbers), low half." { ADDR [7; 25] Rw "Bits 31:7; 128-byte aligned." }
+        rx_rxq_base_hi "RXQ_BASE_HI" @ 0x014 [1; 4] reset 0x0000_0000, "IOVA of the RXQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
+        rx_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the RXCQ, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }
+        rx_cq_base_hi "CQ_BASE_HI" @ 0x01C [1; 4] reset 0x0000_0000, "IOVA of the RXCQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
+        rx_slot_base_lo "SLOT_BASE_LO" @ 0x020 [1; 4] reset 0x0000_0000, "IOVA of receive slot 0, low half." { ADDR [11; 21] Rw "Bits 31:11; 2 KiB aligned." }
+        rx_slot_base_hi "SLOT_BASE_HI" @ 0x024 [1; 4] reset 0x0000_0000, "IOVA of receive slot 0, high half." { ADDR [0; 32] Rw "Bits 63:32." }
+        rx_slot_cfg "SLOT_CFG" @ 0x028 [1; 4] reset 0x0000_000B, "Receive slots." { STRIDE_LOG2 [0; 4] Rw "Distance between slots and size of one, log2 of bytes: 11 (2 KiB) to 14.", COUNT [16; 15] Rw "Number of slots." }
+    }
+}
