@@ -1,0 +1,1 @@
+//! Ethernet MAC: GMII, FCS, clock crossing, width conversion.

@@ -1,0 +1,3 @@
+//! Neighbours: ARP and the next-hop decision.
+
+pub mod ports;

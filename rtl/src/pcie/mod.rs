@@ -1,0 +1,3 @@
+//! Host side: TLPs, reads, registers, counters, MSI-X.
+
+pub mod ports;

@@ -1,0 +1,1 @@
+//! Queue engines: rings, prefetch, completions, events.

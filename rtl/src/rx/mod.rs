@@ -1,0 +1,3 @@
+//! Receive path: filter, parser, checks, store-and-forward buffer.
+
+pub mod ports;

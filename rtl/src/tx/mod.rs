@@ -1,0 +1,3 @@
+//! Transmit path: store-and-forward buffer, checksum and header insertion.
+
+pub mod ports;

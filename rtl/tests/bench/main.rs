@@ -1,0 +1,8 @@
+//! One testbench a module, one binary for all.
+mod common;
+mod mac;
+mod neigh;
+mod pcie;
+mod queue;
+mod rx;
+mod tx;
