@@ -36,7 +36,7 @@ pub struct Field {
 impl Field {
     /// The field's bits within the register.
     pub const fn mask(self) -> u32 {
-        ((((1u64 << self.width) - 1) as u32) << self.lo) as u32
+        (((1u64 << self.width) - 1) as u32) << self.lo
     }
     /// The field's value in the register value `reg`.
     pub const fn get(self, reg: u32) -> u32 {
