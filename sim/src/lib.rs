@@ -1,1 +1,3 @@
-//! The world around the simulated NIC.
+//! The world around the simulated NIC: engines, root complex, wires, capture, the vfio-user server.
+
+pub mod wire;

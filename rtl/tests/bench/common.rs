@@ -2,7 +2,7 @@
 use std::process::Command;
 
 /// Whether `tool` can be run. Where it cannot: says so, and fails under FERRULE_REQUIRE_TOOLS=1.
-pub fn have(tool: &str) -> bool {
+pub(crate) fn have(tool: &str) -> bool {
     if Command::new(tool).arg("--version").output().is_ok() {
         return true;
     }
@@ -15,7 +15,7 @@ pub fn have(tool: &str) -> bool {
 }
 
 /// Verilator's lint of an exported module with all warnings; latches, undriven signals, bad ranges and implicit nets are errors.
-pub fn verilator_lint(top: &str, text: &str) {
+pub(crate) fn verilator_lint(top: &str, text: &str) {
     if !have("verilator") {
         return;
     }
