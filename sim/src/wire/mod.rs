@@ -1,6 +1,12 @@
 //! What the NIC's Ethernet port is plugged into.
 use std::os::fd::BorrowedFd;
 
+pub mod host;
+pub mod lan;
+pub mod loopback;
+pub mod router;
+pub mod tap;
+
 /// The far end of the NIC's cable. Frames start at the destination address and have no FCS.
 ///
 /// A wire keeps no clock of its own: every call says what time it is, in nanoseconds.
