@@ -1,0 +1,75 @@
+//! The time a driver runs on: the machine's clock, or a simulator's.
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::time::{clock_gettime, ClockId};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// Nanoseconds of one second.
+const SECOND: u64 = 1_000_000_000;
+
+/// A source of time that can also be waited on.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since some fixed moment; never goes back.
+    fn now(&self) -> u64;
+    /// Blocks until one of `fds` is readable (or has an error or hang-up to report) or [`now`](Clock::now) reaches `deadline_ns`, whichever
+    /// comes first; with neither, for ever. A deadline that is past returns at once.
+    ///
+    /// # Errors
+    /// What poll(2) reports, except EINTR.
+    fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()>;
+}
+
+/// The machine's own clock: CLOCK_MONOTONIC and poll(2).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> u64 {
+        let t = clock_gettime(ClockId::Monotonic);
+        t.tv_sec as u64 * SECOND + t.tv_nsec as u64
+    }
+
+    fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()> {
+        let mut polled: Vec<PollFd<'_>> = fds
+            .iter()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+            .collect();
+        loop {
+            let left = deadline_ns.map(|d| d.saturating_sub(self.now()));
+            let timeout = left.map(|ns| Timespec {
+                tv_sec: (ns / SECOND) as i64,
+                tv_nsec: (ns % SECOND) as _,
+            });
+            match poll(&mut polled, timeout.as_ref()) {
+                Ok(0) if left.is_some_and(|ns| ns > 0) => {}
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn waits_until_the_deadline_and_not_less() {
+        let clock = WallClock;
+        let deadline = clock.now() + 3_000_000;
+        clock.wait(&[], Some(deadline)).unwrap();
+        assert!(clock.now() >= deadline);
+        clock.wait(&[], Some(0)).unwrap();
+    }
+
+    #[test]
+    fn a_readable_fd_ends_a_wait_without_a_deadline() {
+        let (a, mut b) = std::os::unix::net::UnixStream::pair().unwrap();
+        b.write_all(b"x").unwrap();
+        WallClock.wait(&[a.as_fd()], None).unwrap();
+    }
+}
