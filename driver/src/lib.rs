@@ -1,7 +1,23 @@
 //! User-space driver of the Ferrule NIC.
 //!
-//! A device is reached through the kernel's VFIO or over a vfio-user socket; nothing here knows whether it is real.
+//! A device is reached through the kernel's VFIO or over a vfio-user socket ([`open`]); nothing here knows whether it is real.
 #![deny(unsafe_code)]
 
+pub mod barriers;
 pub mod clock;
+pub mod device;
+#[allow(unsafe_code)]
+pub mod dma;
+pub mod error;
+pub mod iova;
+pub mod irq;
+#[allow(unsafe_code)]
+pub mod mmio;
+#[allow(unsafe_code)]
+pub mod vfio;
 pub mod vfio_user;
+
+pub use clock::{Clock, WallClock};
+pub use device::{open, Device};
+pub use dma::DmaBuf;
+pub use error::DeviceError;

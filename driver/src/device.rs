@@ -1,0 +1,72 @@
+//! What the driver needs of a device, however it is reached.
+use crate::vfio::KernelVfio;
+use crate::vfio_user::VfioUser;
+use crate::{DeviceError, DmaBuf};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+/// A PCI device with registers, DMA and MSI-X. Registers are 32 bits wide on 4-byte boundaries.
+pub trait Device: Send {
+    /// Name of the kind of access, for messages: `vfio`, `vfio-user`, ...
+    fn backend(&self) -> &'static str;
+    /// Reads the register at byte `offset` of a BAR. A device that is gone may read all-ones instead of failing.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError>;
+    /// Writes a register. Writes are posted: they take effect in order, before any later read is answered; an error of the device's own is
+    /// not reported here.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError>;
+    /// Reads configuration space from byte `offset` on.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError>;
+    /// Writes configuration space from byte `offset` on.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError>;
+    /// Lets the device read and write all of `buf` at I/O virtual address `iova` (a multiple of 4096).
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError>;
+    /// Takes back what was mapped at `iova` with `len` bytes; when it returns, the device accesses it no more.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError>;
+    /// Attaches an eventfd to each of the first vectors and enables MSI-X.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError>;
+    /// Disables MSI-X and lets go of the eventfds.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn disable_msix(&mut self) -> Result<(), DeviceError>;
+    /// Function-level reset.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoReset`] if this device has none; see [`DeviceError`].
+    fn reset(&mut self) -> Result<(), DeviceError>;
+}
+
+/// Opens the device that `spec` names: `pci:0000:01:00.0` through the kernel's VFIO, `vfio-user:PATH` over a unix socket.
+///
+/// # Errors
+/// [`DeviceError::Spec`] for anything else; otherwise why the device cannot be had.
+pub fn open(spec: &str) -> Result<Box<dyn Device>, DeviceError> {
+    match spec.split_once(':') {
+        Some(("pci", address)) => Ok(Box::new(KernelVfio::open(address)?)),
+        Some(("vfio-user", path)) if !path.is_empty() => {
+            Ok(Box::new(VfioUser::connect(Path::new(path))?))
+        }
+        _ => Err(DeviceError::Spec(spec.into())),
+    }
+}

@@ -1,0 +1,309 @@
+//! Memory that a device reads and writes: a sealed memfd, mapped raw.
+//!
+//! No Rust reference ever points into it, because the device may write it at any time. Every access is checked against the end, and goes by
+//! volatile or atomic operations on raw pointers. Offsets come from the driver's own books; one that is outside is an error of the driver and
+//! panics, as an index of a slice does.
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+
+const PAGE: usize = crate::iova::PAGE as usize;
+const HUGE_PAGE: usize = crate::iova::HUGE_PAGE as usize;
+
+/// No DMA memory.
+#[derive(Debug, thiserror::Error)]
+#[error("no DMA memory of {len} bytes: {source}; ask for fewer or smaller rings and slots, or free memory")]
+pub struct DmaError {
+    /// Bytes asked for.
+    pub len: usize,
+    /// Why.
+    pub source: io::Error,
+}
+
+#[derive(Debug)]
+struct Region {
+    map: MmapRaw,
+    fd: OwnedFd,
+    huge: bool,
+}
+
+/// A piece of DMA memory. A clone is another handle to the same memory, which lives as long as any of them.
+#[derive(Clone, Debug)]
+pub struct DmaBuf(Arc<Region>);
+
+impl DmaBuf {
+    /// At least `len` bytes of zeroes, present in memory: huge pages of 2 MiB if `len` is 1 MiB or more and the machine has free ones,
+    /// ordinary pages otherwise.
+    ///
+    /// # Errors
+    /// [`DmaError`].
+    pub fn new(len: usize) -> Result<Self, DmaError> {
+        let fail = |source| DmaError { len, source };
+        if len == 0 || len > isize::MAX as usize - HUGE_PAGE {
+            return Err(fail(io::ErrorKind::InvalidInput.into()));
+        }
+        if len >= HUGE_PAGE / 2 {
+            if let Ok(region) = Self::map(len.next_multiple_of(HUGE_PAGE), true) {
+                return Ok(Self(Arc::new(region)));
+            }
+        }
+        let region = Self::map(len.next_multiple_of(PAGE), false).map_err(fail)?;
+        Ok(Self(Arc::new(region)))
+    }
+
+    fn map(len: usize, huge: bool) -> io::Result<Region> {
+        let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        if huge {
+            flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+        }
+        let fd = memfd_create("ferrule-dma", flags)?;
+        ftruncate(&fd, len as u64)?;
+        // The descriptor goes to a vfio-user peer: sealed, it cannot cut the file and so make our accesses fault.
+        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        let map = MmapOptions::new().len(len).populate().map_raw(&fd)?;
+        Ok(Region { map, fd, huge })
+    }
+
+    /// Length in bytes, a multiple of the page size.
+    #[allow(clippy::len_without_is_empty)] // never empty
+    pub fn len(&self) -> usize {
+        self.0.map.len()
+    }
+
+    /// Whether it is made of 2 MiB pages.
+    pub fn is_huge(&self) -> bool {
+        self.0.huge
+    }
+
+    /// Its first byte, for the backend that gives it to the kernel.
+    pub(crate) fn as_mut_ptr(&self) -> *mut u8 {
+        self.0.map.as_mut_ptr()
+    }
+
+    /// Pointer to `len` bytes at `offset`.
+    #[track_caller]
+    #[inline]
+    fn at(&self, offset: usize, len: usize) -> *mut u8 {
+        assert!(
+            offset <= self.len() && len <= self.len() - offset,
+            "DMA buffer of {} bytes: no {len} bytes at {offset}",
+            self.len()
+        );
+        self.0.map.as_mut_ptr().wrapping_add(offset)
+    }
+
+    #[track_caller]
+    #[inline]
+    fn word(&self, offset: usize) -> *mut u32 {
+        assert!(offset.is_multiple_of(4), "word at {offset}");
+        self.at(offset, 4).cast()
+    }
+
+    /// Reads the little-endian word at `offset`, a multiple of 4. Panics outside.
+    #[track_caller]
+    #[inline]
+    pub fn load(&self, offset: usize) -> u32 {
+        let word = self.word(offset);
+        // SAFETY: inside the mapping and aligned (`word`).
+        u32::from_le(unsafe { word.read_volatile() })
+    }
+
+    /// As [`load`](Self::load), and nothing that follows is read before it.
+    #[track_caller]
+    #[inline]
+    pub fn load_acquire(&self, offset: usize) -> u32 {
+        let word = self.word(offset);
+        // SAFETY: inside the mapping and aligned (`word`); the cell lives for this expression and allows writes by others.
+        let cell = unsafe { AtomicU32::from_ptr(word) };
+        u32::from_le(cell.load(Ordering::Acquire))
+    }
+
+    /// Writes the little-endian word at `offset`, a multiple of 4. Panics outside.
+    #[track_caller]
+    #[inline]
+    pub fn store(&self, offset: usize, value: u32) {
+        let word = self.word(offset);
+        // SAFETY: inside the mapping and aligned (`word`).
+        unsafe { word.write_volatile(value.to_le()) };
+    }
+
+    /// As [`store`](Self::store), and nothing that precedes is written after it. What a device in this process does for a phase.
+    #[track_caller]
+    #[inline]
+    pub fn store_release(&self, offset: usize, value: u32) {
+        let word = self.word(offset);
+        // SAFETY: inside the mapping and aligned (`word`); the cell lives for this expression and allows writes by others.
+        let cell = unsafe { AtomicU32::from_ptr(word) };
+        cell.store(value.to_le(), Ordering::Release);
+    }
+
+    /// Writes the little-endian half-word at `offset`, a multiple of 2. Panics outside.
+    #[track_caller]
+    #[inline]
+    pub fn store_u16(&self, offset: usize, value: u16) {
+        assert!(offset.is_multiple_of(2), "half-word at {offset}");
+        let half: *mut u16 = self.at(offset, 2).cast();
+        // SAFETY: inside the mapping (`at`) and aligned (asserted).
+        unsafe { half.write_volatile(value.to_le()) };
+    }
+
+    /// Copies the bytes at `offset` to `to`. Panics outside.
+    #[track_caller]
+    pub fn read(&self, offset: usize, to: &mut [u8]) {
+        let from = self.at(offset, to.len());
+        let head = from.align_offset(8).min(to.len());
+        let (first, rest) = to.split_at_mut(head);
+        // SAFETY: `at` checked all of the bytes, of which these are some.
+        unsafe { read_bytes(from, first) };
+        let middle = from.wrapping_add(head);
+        let (words, tail) = rest.as_chunks_mut::<8>();
+        let count = words.len();
+        for (i, chunk) in words.iter_mut().enumerate() {
+            let word: *const u64 = middle.wrapping_add(8 * i).cast();
+            // SAFETY: `at` checked all of `to.len()` bytes, of which these are 8; aligned, as `head` bytes were skipped.
+            *chunk = unsafe { word.read_volatile() }.to_ne_bytes();
+        }
+        // SAFETY: `at` checked all of the bytes, of which these are some.
+        unsafe { read_bytes(middle.wrapping_add(8 * count), tail) };
+    }
+
+    /// Copies `from` to the bytes at `offset`. Panics outside.
+    #[track_caller]
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        let to = self.at(offset, from.len());
+        let head = to.align_offset(8).min(from.len());
+        let (first, rest) = from.split_at(head);
+        // SAFETY: `at` checked all of the bytes, of which these are some.
+        unsafe { write_bytes(to, first) };
+        let middle = to.wrapping_add(head);
+        let (words, tail) = rest.as_chunks::<8>();
+        for (i, chunk) in words.iter().enumerate() {
+            let word: *mut u64 = middle.wrapping_add(8 * i).cast();
+            // SAFETY: `at` checked all of `from.len()` bytes, of which these are 8; aligned, as `head` bytes were skipped.
+            unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
+        }
+        // SAFETY: `at` checked all of the bytes, of which these are some.
+        unsafe { write_bytes(middle.wrapping_add(8 * words.len()), tail) };
+    }
+
+    /// Sets `len` bytes at `offset` to zero. Panics outside.
+    #[track_caller]
+    pub fn zero(&self, offset: usize, len: usize) {
+        let to = self.at(offset, len);
+        for i in 0..len {
+            let byte = to.wrapping_add(i);
+            // SAFETY: `at` checked all of `len` bytes.
+            unsafe { byte.write_volatile(0) };
+        }
+    }
+}
+
+/// Reads `to.len()` bytes one by one.
+///
+/// # Safety
+/// `from` points to at least as many bytes of a live mapping.
+unsafe fn read_bytes(from: *const u8, to: &mut [u8]) {
+    for (i, byte) in to.iter_mut().enumerate() {
+        let cell = from.wrapping_add(i);
+        // SAFETY: within what the caller vouches for.
+        *byte = unsafe { cell.read_volatile() };
+    }
+}
+
+/// Writes `from` byte by byte.
+///
+/// # Safety
+/// `to` points to at least as many bytes of a live mapping.
+unsafe fn write_bytes(to: *mut u8, from: &[u8]) {
+    for (i, byte) in from.iter().enumerate() {
+        let cell = to.wrapping_add(i);
+        // SAFETY: within what the caller vouches for.
+        unsafe { cell.write_volatile(*byte) };
+    }
+}
+
+impl AsFd for DmaBuf {
+    /// The memfd behind the memory, from offset 0 on.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::panic::catch_unwind;
+
+    proptest! {
+        #[test]
+        fn bytes_are_where_the_file_has_them(offset in 0usize..5000, data in prop::collection::vec(any::<u8>(), 0..3000)) {
+            let buf = DmaBuf::new(8192).unwrap();
+            buf.write(offset, &data);
+            let mut file = vec![0; 8192];
+            rustix::io::pread(&buf, &mut file[..], 0).unwrap();
+            let mut expected = vec![0; 8192];
+            expected[offset..offset + data.len()].copy_from_slice(&data);
+            prop_assert_eq!(&file, &expected);
+            let mut back = vec![0; data.len()];
+            buf.read(offset, &mut back);
+            prop_assert_eq!(back, data.clone());
+            buf.zero(offset, data.len());
+            let mut all = vec![1; 8192];
+            buf.read(0, &mut all);
+            prop_assert!(all.iter().all(|b| *b == 0));
+        }
+
+        #[test]
+        fn nothing_outside_is_touched(offset in prop_oneof![4080usize..4100, Just(usize::MAX), Just(usize::MAX - 3)], len in 0usize..40) {
+            let buf = DmaBuf::new(1).unwrap();
+            prop_assert_eq!(buf.len(), 4096);
+            let fits = offset.checked_add(len).is_some_and(|end| end <= 4096);
+            prop_assert_eq!(catch_unwind(|| buf.read(offset, &mut vec![0; len])).is_ok(), fits);
+            prop_assert_eq!(catch_unwind(|| buf.write(offset, &vec![0; len])).is_ok(), fits);
+            prop_assert_eq!(catch_unwind(|| buf.zero(offset, len)).is_ok(), fits);
+            let word = offset % 4 == 0 && offset <= 4092;
+            prop_assert_eq!(catch_unwind(|| buf.load(offset)).is_ok(), word);
+            prop_assert_eq!(catch_unwind(|| buf.load_acquire(offset)).is_ok(), word);
+            prop_assert_eq!(catch_unwind(|| buf.store(offset, 1)).is_ok(), word);
+            prop_assert_eq!(catch_unwind(|| buf.store_release(offset, 1)).is_ok(), word);
+            let half = offset % 2 == 0 && offset <= 4094;
+            prop_assert_eq!(catch_unwind(|| buf.store_u16(offset, 1)).is_ok(), half);
+        }
+    }
+
+    #[test]
+    fn words_are_little_endian() {
+        let buf = DmaBuf::new(4096).unwrap();
+        buf.store(4, 0x0403_0201);
+        buf.store_u16(8, 0x0605);
+        let mut bytes = [0; 6];
+        buf.read(4, &mut bytes);
+        assert_eq!(bytes, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(buf.load(4), 0x0403_0201);
+        buf.store_release(12, 7);
+        assert_eq!(buf.load_acquire(12), 7);
+    }
+
+    #[test]
+    fn large_memory_is_had_with_or_without_huge_pages() {
+        let buf = DmaBuf::new(3 << 20).unwrap();
+        assert_eq!(buf.len(), if buf.is_huge() { 4 << 20 } else { 3 << 20 });
+    }
+
+    #[test]
+    fn a_peer_with_the_descriptor_cannot_cut_it() {
+        let buf = DmaBuf::new(8192).unwrap();
+        assert!(ftruncate(&buf, 0).is_err());
+    }
+
+    #[test]
+    fn absurd_lengths_are_refused() {
+        for len in [0, usize::MAX, isize::MAX as usize] {
+            assert!(DmaBuf::new(len).is_err());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What can go wrong with a device, and what to do about it.
+use crate::dma::DmaError;
+use crate::vfio::VfioProblem;
+use crate::vfio_user::socket::SocketError;
+use std::io;
+use std::path::PathBuf;
+
+/// An error of a [`Device`](crate::Device).
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// [`open`](crate::open) does not know this kind of device.
+    #[error("{0:?} names no device; write pci:0000:01:00.0 for a PCI device or vfio-user:PATH for a vfio-user socket")]
+    Spec(String),
+    /// The device is not there any more: unplugged, or its simulator ended.
+    #[error(
+        "the device is gone ({0}); plug it in or start its simulator again, then open it anew"
+    )]
+    Gone(String),
+    /// No vfio-user socket to connect to.
+    #[error("no vfio-user device at {path}: {source}; start one there with `ferrule serve`")]
+    Connect {
+        /// The socket's path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The vfio-user peer refused a command.
+    #[error("the vfio-user device refused {command}: {error}")]
+    Refused {
+        /// The command's name.
+        command: &'static str,
+        /// Its errno.
+        error: io::Error,
+    },
+    /// The vfio-user connection broke.
+    #[error("vfio-user connection: {0}")]
+    Socket(#[from] SocketError),
+    /// The vfio-user peer answers something other than what was asked.
+    #[error("the vfio-user peer does not keep to the protocol: {0}")]
+    Protocol(String),
+    /// An access outside a region.
+    #[error("region {region} has {size} bytes; no access of {len} bytes at {offset:#x}")]
+    OutOfRegion {
+        /// The region: BAR number, or 7 for configuration space.
+        region: u32,
+        /// Its size.
+        size: u64,
+        /// Byte offset of the access.
+        offset: u64,
+        /// Its length.
+        len: usize,
+    },
+    /// A register access that is not 32 bits on a 4-byte boundary.
+    #[error("register offset {0:#x} is not a multiple of 4")]
+    Misaligned(u32),
+    /// The device has fewer MSI-X vectors than wanted.
+    #[error("the device has {have} MSI-X vectors, {want} are wanted")]
+    Vectors {
+        /// Vectors there.
+        have: u32,
+        /// Vectors wanted.
+        want: u32,
+    },
+    /// The device cannot be reset by command.
+    #[error("this device has no reset by VFIO; CTRL.RESET is the way")]
+    NoReset,
+    /// The kernel's VFIO does not give the device.
+    #[error("{0}")]
+    Vfio(#[from] Box<VfioProblem>),
+    /// DMA memory could not be had.
+    #[error(transparent)]
+    Dma(#[from] DmaError),
+    /// The operating system's error.
+    #[error("{doing}: {source}")]
+    Os {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl DeviceError {
+    /// For `map_err`: an operating system's error with what was being done.
+    pub(crate) fn os<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Self {
+        move |e| Self::Os {
+            doing,
+            source: e.into(),
+        }
+    }
+}
