@@ -1,4 +1,8 @@
 //! The world around the simulated NIC: engines, root complex, wires, capture, the vfio-user server.
+#![deny(unsafe_code)]
 
 pub mod capture;
+pub mod config_space;
+pub mod dma;
+pub mod tlp;
 pub mod wire;

@@ -1,0 +1,276 @@
+//! The PCI configuration space of the simulated NIC: 4 KiB with write masks, power management, MSI-X and PCI Express capabilities.
+//!
+//! PCI Local Bus Specification 3.0 chapter 6; PCI Express Base Specification 2.1 chapter 7; PCI Power Management 1.2 section 3.2.
+use ferrule_abi::{
+    BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_PBA_OFFSET, MSIX_VECTORS, PCI_CLASS,
+    PCI_DEVICE, PCI_VENDOR,
+};
+
+/// Size in bytes.
+pub const SIZE: usize = 4096;
+
+const COMMAND: usize = 0x04;
+const COMMAND_MEMORY: u8 = 1 << 1;
+const COMMAND_BUS_MASTER: u8 = 1 << 2;
+const BARS: usize = 0x10;
+const PM: usize = 0x40;
+const PM_CONTROL: usize = PM + 4;
+const MSIX: usize = 0x50;
+const MSIX_CONTROL_HIGH: usize = MSIX + 3;
+const MSIX_ENABLE: u8 = 1 << 7;
+const MSIX_MASK_ALL: u8 = 1 << 6;
+const EXPRESS: usize = 0x60;
+const DEVICE_CONTROL: usize = EXPRESS + 8;
+/// Function-level reset available, role-based error reporting, payloads up to 256 bytes (section 7.8.3).
+const DEVICE_CAPABILITIES: u32 = 1 << 28 | 1 << 15 | MAX_PAYLOAD_CODE as u32;
+/// Largest payload that the endpoint can be set to: 256 bytes.
+const MAX_PAYLOAD_CODE: u8 = 1;
+/// Largest defined read request size: 4096 bytes.
+const MAX_READ_CODE: u8 = 5;
+/// Relaxed ordering and no-snoop allowed, 512-byte reads, 128-byte payloads (section 7.8.4).
+const DEVICE_CONTROL_RESET: u16 = 0x2810;
+/// In the upper byte of Device Control: Initiate Function Level Reset.
+const INITIATE_FLR: u8 = 0x80;
+
+/// The registers and which of their bits the host may change.
+pub struct ConfigSpace {
+    bytes: Box<[u8; SIZE]>,
+    writable: Box<[u8; SIZE]>,
+}
+
+impl Default for ConfigSpace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ConfigSpace {
+    /// As after power-on: memory space and bus mastering off.
+    pub fn new() -> Self {
+        let mut c = Self {
+            bytes: Box::new([0; SIZE]),
+            writable: Box::new([0; SIZE]),
+        };
+        c.put(0x00, &PCI_VENDOR.to_le_bytes(), &[]);
+        c.put(0x02, &PCI_DEVICE.to_le_bytes(), &[]);
+        // Memory space, bus master, parity error response; SERR#, INTx disable.
+        c.put(COMMAND, &[0, 0], &[0x46, 0x05]);
+        // Capabilities list.
+        c.put(0x06, &[0x10, 0], &[]);
+        c.put(0x08, &(PCI_CLASS << 8 | 1).to_le_bytes(), &[]);
+        c.put(0x0C, &[0], &[0xFF]);
+        for (bar, size) in [(BAR_REGS, BAR_REGS_SIZE), (BAR_MSIX, BAR_MSIX_SIZE)] {
+            // Sizing: the bits below the size stay 0 (PCI 6.2.5.1). 32-bit, not prefetchable.
+            c.put(
+                BARS + 4 * usize::from(bar),
+                &[0; 4],
+                &(!(size - 1)).to_le_bytes(),
+            );
+        }
+        c.put(0x2C, &PCI_VENDOR.to_le_bytes(), &[]);
+        c.put(0x2E, &1u16.to_le_bytes(), &[]);
+        c.put(0x34, &[PM as u8], &[]);
+        c.put(0x3C, &[0], &[0xFF]);
+        // Power management version 3, no soft reset; the power state can be written.
+        c.put(
+            PM,
+            &[0x01, MSIX as u8, 0x03, 0x00, 0x08],
+            &[0, 0, 0, 0, 0x03],
+        );
+        c.put(MSIX, &[0x11, EXPRESS as u8], &[]);
+        c.put(
+            MSIX + 2,
+            &(MSIX_VECTORS - 1).to_le_bytes(),
+            &[0, MSIX_ENABLE | MSIX_MASK_ALL],
+        );
+        c.put(MSIX + 4, &u32::from(BAR_MSIX).to_le_bytes(), &[]);
+        c.put(
+            MSIX + 8,
+            &(MSIX_PBA_OFFSET | u32::from(BAR_MSIX)).to_le_bytes(),
+            &[],
+        );
+        // Endpoint, capability version 2.
+        c.put(EXPRESS, &[0x10, 0x00, 0x02, 0x00], &[]);
+        c.put(EXPRESS + 4, &DEVICE_CAPABILITIES.to_le_bytes(), &[]);
+        // Bit 15 reads 0: writing it acts once.
+        c.put(
+            DEVICE_CONTROL,
+            &DEVICE_CONTROL_RESET.to_le_bytes(),
+            &[0xFF, 0x7F],
+        );
+        // 2.5 GT/s x4, as the PCIe boards have it.
+        c.put(EXPRESS + 0x0C, &0x0000_0C41u32.to_le_bytes(), &[]);
+        c.put(EXPRESS + 0x10, &[0, 0], &[0xC3, 0x0F]);
+        c.put(EXPRESS + 0x12, &0x1041u16.to_le_bytes(), &[]);
+        c
+    }
+
+    fn put(&mut self, at: usize, value: &[u8], writable: &[u8]) {
+        self.bytes[at..at + value.len()].copy_from_slice(value);
+        self.writable[at..at + writable.len()].copy_from_slice(writable);
+    }
+
+    /// Reads `out.len()` bytes at `offset`; beyond the end, all-ones.
+    pub fn read(&self, offset: usize, out: &mut [u8]) {
+        for (i, b) in out.iter_mut().enumerate() {
+            *b = offset
+                .checked_add(i)
+                .and_then(|at| self.bytes.get(at))
+                .copied()
+                .unwrap_or(0xFF);
+        }
+    }
+
+    /// Writes `data` at `offset`; read-only bits and everything beyond the end are left alone.
+    ///
+    /// Gives whether a function-level reset was asked for; this space has gone through it then.
+    #[must_use = "a function-level reset must reach the rest of the device"]
+    pub fn write(&mut self, offset: usize, data: &[u8]) -> bool {
+        let mut flr = false;
+        for (i, value) in data.iter().enumerate() {
+            let Some(at) = offset.checked_add(i).filter(|at| *at < SIZE) else {
+                break;
+            };
+            let mask = self.writable[at];
+            self.bytes[at] = (self.bytes[at] & !mask) | (value & mask);
+            flr |= at == DEVICE_CONTROL + 1 && value & INITIATE_FLR != 0;
+        }
+        if flr {
+            *self = Self::new();
+        }
+        // A payload size beyond what the endpoint supports and a reserved read size have no defined meaning: the largest good one is taken.
+        let [low, high] = [self.bytes[DEVICE_CONTROL], self.bytes[DEVICE_CONTROL + 1]];
+        self.bytes[DEVICE_CONTROL] = (low & !0xE0) | (low >> 5).min(MAX_PAYLOAD_CODE) << 5;
+        self.bytes[DEVICE_CONTROL + 1] = (high & !0x70) | (high >> 4 & 7).min(MAX_READ_CODE) << 4;
+        flr
+    }
+
+    /// Memory Space Enable, in power state D0: the BARs answer.
+    pub fn memory_enabled(&self) -> bool {
+        self.bytes[COMMAND] & COMMAND_MEMORY != 0 && self.in_d0()
+    }
+    /// Sets Memory Space Enable, as a host does that opens the device.
+    pub fn enable_memory(&mut self) {
+        self.bytes[COMMAND] |= COMMAND_MEMORY;
+    }
+    /// Bus Master Enable, in power state D0: the device may send requests.
+    pub fn bus_master(&self) -> bool {
+        self.bytes[COMMAND] & COMMAND_BUS_MASTER != 0 && self.in_d0()
+    }
+    fn in_d0(&self) -> bool {
+        self.bytes[PM_CONTROL] & 3 == 0
+    }
+    /// MSI-X Enable.
+    pub fn msix_enabled(&self) -> bool {
+        self.bytes[MSIX_CONTROL_HIGH] & MSIX_ENABLE != 0
+    }
+    /// MSI-X Function Mask.
+    pub fn msix_masked(&self) -> bool {
+        self.bytes[MSIX_CONTROL_HIGH] & MSIX_MASK_ALL != 0
+    }
+    /// Sets MSI-X Enable and clears Function Mask, or clears the enable, as a host's kernel does when vectors are requested and freed.
+    pub fn set_msix(&mut self, enable: bool) {
+        self.bytes[MSIX_CONTROL_HIGH] = if enable { MSIX_ENABLE } else { 0 };
+    }
+    /// Code of the largest payload: 128 bytes << code.
+    pub fn max_payload(&self) -> u8 {
+        self.bytes[DEVICE_CONTROL] >> 5
+    }
+    /// Code of the largest read request: 128 bytes << code.
+    pub fn max_read(&self) -> u8 {
+        self.bytes[DEVICE_CONTROL + 1] >> 4 & 7
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dword(c: &ConfigSpace, at: usize) -> u32 {
+        let mut b = [0; 4];
+        c.read(at, &mut b);
+        u32::from_le_bytes(b)
+    }
+
+    #[test]
+    fn identity_and_class_are_where_pci_has_them() {
+        let c = ConfigSpace::new();
+        assert_eq!(dword(&c, 0), 0x4645_1234);
+        assert_eq!(dword(&c, 8), 0x0200_0001);
+        assert_eq!(dword(&c, 0x0C) >> 16 & 0x7F, 0, "header type 0");
+    }
+
+    #[test]
+    fn bars_tell_their_sizes() {
+        let mut c = ConfigSpace::new();
+        for (bar, size) in [(0, 1 << 20), (1, 0), (2, 4096), (3, 0), (4, 0), (5, 0)] {
+            let _ = c.write(0x10 + 4 * bar, &[0xFF; 4]);
+            let read = dword(&c, 0x10 + 4 * bar);
+            assert_eq!(read & 0xF, 0, "32-bit memory, not prefetchable");
+            assert_eq!(
+                (!read).wrapping_add(1),
+                if size == 0 { 0 } else { size },
+                "BAR{bar}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_capability_list_holds_pm_msix_and_pcie_and_ends() {
+        let c = ConfigSpace::new();
+        assert_eq!(dword(&c, 4) >> 20 & 1, 1);
+        let (mut at, mut ids) = (dword(&c, 0x34) as usize & 0xFF, vec![]);
+        while at != 0 {
+            ids.push(dword(&c, at) & 0xFF);
+            at = dword(&c, at) as usize >> 8 & 0xFF;
+            assert!(ids.len() < 10);
+        }
+        assert_eq!(ids, [0x01, 0x11, 0x10]);
+        assert_eq!(dword(&c, 0x50) >> 16 & 0x7FF, 3, "table size - 1");
+        assert_eq!(dword(&c, 0x54), 2, "table at BAR2 + 0");
+        assert_eq!(dword(&c, 0x58), 0x802, "PBA at BAR2 + 0x800");
+        assert_eq!(dword(&c, 0x100), 0, "no extended capabilities");
+    }
+
+    #[test]
+    fn read_only_bits_stay_and_pins_follow_writes() {
+        let mut c = ConfigSpace::new();
+        assert!(!c.bus_master() && !c.memory_enabled());
+        assert!(!c.write(0, &[0xFF; 0x40]));
+        assert_eq!(dword(&c, 0), 0x4645_1234);
+        assert_eq!(dword(&c, 4), 0x0010_0546);
+        assert!(c.bus_master() && c.memory_enabled());
+        assert_eq!((c.max_payload(), c.max_read()), (0, 2));
+        let _ = c.write(0x68, &[0xFF, 0x7F]);
+        assert_eq!(
+            (c.max_payload(), c.max_read()),
+            (1, 5),
+            "clamped to what exists"
+        );
+        let _ = c.write(0x53, &[0xC0]);
+        assert!(c.msix_enabled() && c.msix_masked());
+        let _ = c.write(0x44, &[3]);
+        assert!(!c.bus_master() && !c.memory_enabled(), "D3hot");
+    }
+
+    #[test]
+    fn flr_resets_everything() {
+        let mut c = ConfigSpace::new();
+        assert!(!c.write(4, &[6, 0]));
+        assert!(c.write(0x68, &[0x10, 0xA8]));
+        assert!(!c.bus_master());
+        assert_eq!(dword(&c, 0x68), 0x2810);
+    }
+
+    #[test]
+    fn accesses_past_the_end_are_harmless() {
+        let mut c = ConfigSpace::new();
+        let mut b = [0; 8];
+        c.read(SIZE - 4, &mut b);
+        assert_eq!(b, [0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+        c.read(usize::MAX, &mut b);
+        assert_eq!(b, [0xFF; 8]);
+        assert!(!c.write(SIZE - 1, &[1, 2, 3]));
+        assert!(!c.write(usize::MAX, &[1, 2, 3]));
+    }
+}
