@@ -4,5 +4,6 @@
 pub mod capture;
 pub mod config_space;
 pub mod dma;
+pub mod engine;
 pub mod tlp;
 pub mod wire;

@@ -1,0 +1,256 @@
+//! The verilated engine: loads the shared object that [`super::verilator`] builds and drives its ports through pointers.
+#![allow(
+    unsafe_code,
+    reason = "calls and pointers into the model's shared object"
+)]
+use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void, CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr::{self, NonNull};
+
+use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
+use libloading::Library;
+
+use super::binding::{Port, Ports};
+use super::{verilator, Engine, EngineError, Options, TraceTime};
+
+type New = unsafe extern "C" fn() -> *mut c_void;
+type Free = unsafe extern "C" fn(*mut c_void);
+type Eval = unsafe extern "C" fn(*mut c_void);
+type GetPort = unsafe extern "C" fn(
+    *mut c_void,
+    c_uint,
+    *mut *const c_char,
+    *mut c_uint,
+    *mut c_uint,
+) -> *mut u8;
+type TraceOpen = unsafe extern "C" fn(*mut c_void, *const c_char) -> c_int;
+type TraceDump = unsafe extern "C" fn(*mut c_void, c_ulonglong);
+type TraceClose = unsafe extern "C" fn(*mut c_void);
+
+/// A port within the model's object.
+#[derive(Clone, Copy)]
+enum ModelPort {
+    Byte(NonNull<u8>),
+    Half(NonNull<u16>),
+    Word(NonNull<u32>),
+}
+
+impl Port for ModelPort {
+    #[inline]
+    fn set(&self, value: u32) {
+        match *self {
+            // SAFETY: the pointer was given by the model for a port of this size, and the model lives as long as its `Ports`; nothing
+            // else accesses it while the engine is borrowed for a step.
+            Self::Byte(p) => unsafe { p.write(value as u8) },
+            // SAFETY: as above.
+            Self::Half(p) => unsafe { p.write(value as u16) },
+            // SAFETY: as above.
+            Self::Word(p) => unsafe { p.write(value) },
+        }
+    }
+    #[inline]
+    fn get(&self) -> u32 {
+        match *self {
+            // SAFETY: as in `set`.
+            Self::Byte(p) => unsafe { p.read() }.into(),
+            // SAFETY: as above.
+            Self::Half(p) => unsafe { p.read() }.into(),
+            // SAFETY: as above.
+            Self::Word(p) => unsafe { p.read() },
+        }
+    }
+}
+
+/// A model and the library whose code it runs.
+struct Model {
+    object: *mut c_void,
+    eval: Eval,
+    free: Free,
+    trace_open: TraceOpen,
+    trace_dump: TraceDump,
+    trace_close: TraceClose,
+    /// Unloaded after the object is freed.
+    _library: Library,
+}
+
+impl Model {
+    fn load(path: &Path) -> Result<(Self, Ports<ModelPort>), EngineError> {
+        let failed = |reason: String| EngineError::Load {
+            path: path.into(),
+            reason,
+        };
+        // SAFETY: the object is one that `verilator::build` made; its initialisers are those of Verilator's run-time library.
+        let library = unsafe { Library::new(path) }.map_err(|e| failed(e.to_string()))?;
+        macro_rules! symbol {
+            ($name:literal, $ty:ty) => {
+                // SAFETY: the shim declares the symbol with this very type, and `_library` outlives the copied pointer.
+                *unsafe { library.get::<$ty>($name) }.map_err(|e| failed(e.to_string()))?
+            };
+        }
+        let new = symbol!(b"dut_new\0", New);
+        let get_port = symbol!(b"dut_port\0", GetPort);
+        let (eval, free) = (symbol!(b"dut_eval\0", Eval), symbol!(b"dut_free\0", Free));
+        let trace_open = symbol!(b"dut_trace_open\0", TraceOpen);
+        let trace_dump = symbol!(b"dut_trace_dump\0", TraceDump);
+        let trace_close = symbol!(b"dut_trace_close\0", TraceClose);
+        // SAFETY: no arguments, no preconditions.
+        let object = unsafe { new() };
+        let model = Self {
+            object,
+            eval,
+            free,
+            trace_open,
+            trace_dump,
+            trace_close,
+            _library: library,
+        };
+        let mut known = vec![];
+        for number in 0.. {
+            let (mut name, mut bits, mut bytes) = (ptr::null(), 0, 0);
+            // SAFETY: `object` is live, and the three pointers are to locals of the types that the shim writes.
+            let Some(at) =
+                NonNull::new(unsafe { get_port(object, number, &mut name, &mut bits, &mut bytes) })
+            else {
+                break;
+            };
+            // SAFETY: the shim sets `name` to a string literal whenever it gives a port.
+            let name = unsafe { CStr::from_ptr(name) }
+                .to_string_lossy()
+                .replace("__024", "$");
+            known.push((name, bits, bytes, at));
+        }
+        let ports = Ports::find(|name, want| {
+            let (_, bits, bytes, at) = known
+                .iter()
+                .find(|(n, ..)| n == name)
+                .ok_or_else(|| failed(format!("the core has no port {name}")))?;
+            if *bits != want {
+                return Err(failed(format!("port {name} has {bits} bits, not {want}")));
+            }
+            match bytes {
+                1 => Ok(ModelPort::Byte(*at)),
+                2 => Ok(ModelPort::Half(at.cast())),
+                4 => Ok(ModelPort::Word(at.cast())),
+                _ => Err(failed(format!("port {name} has {bytes} bytes"))),
+            }
+        })?;
+        Ok((model, ports))
+    }
+
+    #[inline]
+    fn eval(&mut self) {
+        // SAFETY: `object` is the live model that this library made.
+        unsafe { (self.eval)(self.object) }
+    }
+    fn trace_open(&mut self, path: &CStr) -> bool {
+        // SAFETY: as in `eval`; the path is a C string that the call only reads.
+        unsafe { (self.trace_open)(self.object, path.as_ptr()) != 0 }
+    }
+    fn trace_dump(&mut self, time_ps: u64) {
+        // SAFETY: as in `eval`.
+        unsafe { (self.trace_dump)(self.object, time_ps) }
+    }
+    fn trace_close(&mut self) {
+        // SAFETY: as in `eval`.
+        unsafe { (self.trace_close)(self.object) }
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // SAFETY: `object` is live and is not used after this.
+        unsafe { (self.free)(self.object) }
+    }
+}
+
+/// A core evaluated by Verilator's model of it.
+pub struct Verilated {
+    ports: Ports<ModelPort>,
+    model: Model,
+    cycles: u64,
+    can_trace: bool,
+    trace: Option<TraceTime>,
+}
+
+// SAFETY: the model has no thread affinity (it is made with a context of its own) and the pointers in `ports` are into it; `&mut self` is
+// needed for every access, so it is only ever used by one thread at a time.
+unsafe impl Send for Verilated {}
+
+impl Verilated {
+    /// Builds `verilog` if the cache does not hold it, and loads module `top`.
+    ///
+    /// # Errors
+    /// See [`verilator::build`]; [`EngineError::Load`] if the module's ports are not those of the NIC.
+    pub fn build(verilog: &str, top: &str, options: &Options) -> Result<Self, EngineError> {
+        let cache: PathBuf = options.cache.clone().unwrap_or_else(verilator::cache_dir);
+        let object = verilator::build(verilog, top, options.tracing, &cache)?;
+        let (model, ports) = Model::load(&object)?;
+        Ok(Self {
+            ports,
+            model,
+            cycles: 0,
+            can_trace: options.tracing,
+            trace: None,
+        })
+    }
+}
+
+impl Engine for Verilated {
+    fn step(&mut self, clocks: Clocks, inputs: &Inputs) -> Outputs {
+        self.ports.clocks(Clocks {
+            core: false,
+            rx: false,
+            tx: false,
+        });
+        self.ports.drive(inputs);
+        self.model.eval();
+        let outputs = self.ports.sample();
+        if let Some(time) = &mut self.trace {
+            let at = time.low(inputs.time_ns);
+            self.model.trace_dump(at);
+        }
+        self.ports.clocks(clocks);
+        self.model.eval();
+        if let Some(time) = &mut self.trace {
+            let at = time.high();
+            self.model.trace_dump(at);
+        }
+        self.cycles += u64::from(clocks.core);
+        outputs
+    }
+
+    fn name(&self) -> &'static str {
+        "verilated"
+    }
+
+    fn cycles(&self) -> u64 {
+        self.cycles
+    }
+
+    fn trace_start(&mut self, path: &Path) -> Result<(), EngineError> {
+        if !self.can_trace {
+            return Err(EngineError::NoTracing);
+        }
+        self.trace_stop()?;
+        let failed = |source| EngineError::Trace {
+            path: path.into(),
+            source,
+        };
+        // Gives the operating system's reason, which the model's writer does not.
+        std::fs::File::create(path).map_err(failed)?;
+        let name = CString::new(path.as_os_str().as_bytes()).map_err(|e| failed(e.into()))?;
+        if !self.model.trace_open(&name) {
+            return Err(failed(std::io::Error::other("the model cannot open it")));
+        }
+        self.trace = Some(TraceTime::default());
+        Ok(())
+    }
+
+    fn trace_stop(&mut self) -> Result<(), EngineError> {
+        if self.trace.take().is_some() {
+            self.model.trace_close();
+        }
+        Ok(())
+    }
+}
