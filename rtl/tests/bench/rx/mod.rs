@@ -1,1 +1,12 @@
 //! Testbenches of `rx`.
+mod arp;
+mod buffer;
+mod filter;
+pub(crate) mod frames;
+mod harness;
+mod ipv4;
+mod oracle;
+mod path;
+pub(crate) mod replay;
+mod sum;
+mod verdict;

@@ -1,0 +1,232 @@
+//! Header fields of an IPv4 packet in an Ethernet frame, picked out of the stream of beats.
+//!
+//! Half-word h of a frame is lane h mod 4 of beat h / 4: EtherType is 6, the IPv4 header 7 to 6 + 2 IHL, L4 begins at 7 + 2 IHL.
+use rust_hdl::prelude::*;
+
+/// Collects the fields while the frame goes by; each is steady from the cycle after its beat until the next frame's beat 0.
+///
+/// The fields of a frame that is not IPv4, or too short for them, hold anything.
+#[derive(LogicBlock)]
+pub struct Ipv4Fields {
+    /// The core's clock.
+    pub clock: Signal<In, Clock>,
+    /// Bytes 0 to 3 of the beat.
+    pub d0: Signal<In, Bits<32>>,
+    /// Bytes 4 to 7.
+    pub d1: Signal<In, Bits<32>>,
+    /// Number of the beat in its frame, from 0.
+    pub beat: Signal<In, Bits<11>>,
+    /// The beat is there.
+    pub valid: Signal<In, Bit>,
+    /// EtherType, or length of an 802.3 frame.
+    pub ether_type: Signal<Out, Bits<16>>,
+    /// Version 4 and a header of at least five words.
+    pub version_ok: Signal<Out, Bit>,
+    /// Header length in 32-bit words.
+    pub ihl: Signal<Out, Bits<4>>,
+    /// Total length in bytes.
+    pub total: Signal<Out, Bits<16>>,
+    /// More fragments follow, or it is not the first.
+    pub fragment: Signal<Out, Bit>,
+    /// Protocol number.
+    pub protocol: Signal<Out, Bits<8>>,
+    /// TCP.
+    pub tcp: Signal<Out, Bit>,
+    /// UDP.
+    pub udp: Signal<Out, Bit>,
+    /// UDP length field in bytes.
+    pub udp_len: Signal<Out, Bits<16>>,
+    /// The UDP checksum field is zero: the sender did not compute it (RFC 768).
+    pub udp_zero: Signal<Out, Bit>,
+    /// Beat in which L4 begins: in lane 1 if IHL is odd, else in lane 3.
+    pub l4_beat: Signal<Out, Bits<4>>,
+    /// Beat that holds the first byte behind L4, as far as known; all ones before the total length is.
+    pub end_beat: Signal<Out, Bits<14>>,
+    /// Number of bytes of L4 in that beat.
+    pub end_rest: Signal<Out, Bits<3>>,
+    r_type: DFF<Bits<16>>,
+    r_version_ok: DFF<Bit>,
+    r_ihl: DFF<Bits<4>>,
+    r_l4_beat: DFF<Bits<4>>,
+    /// Bytes before L4: 14 + 4 IHL.
+    l4_start: DFF<Bits<17>>,
+    r_total: DFF<Bits<16>>,
+    r_fragment: DFF<Bit>,
+    r_protocol: DFF<Bits<8>>,
+    r_tcp: DFF<Bit>,
+    r_udp: DFF<Bit>,
+    r_udp_len: DFF<Bits<16>>,
+    r_udp_zero: DFF<Bit>,
+    r_end_beat: DFF<Bits<14>>,
+    r_end_rest: DFF<Bits<3>>,
+    /// The beat before was the one in which L4 begins.
+    after_l4: DFF<Bit>,
+    new_ihl: Signal<Local, Bits<4>>,
+    new_words: Signal<Local, Bits<4>>,
+    new_version: Signal<Local, Bits<4>>,
+    number: Signal<Local, Bits<16>>,
+    low: Signal<Local, Bits<16>>,
+    at_l4: Signal<Local, Bit>,
+    take_udp: Signal<Local, Bit>,
+    l4_end: Signal<Local, Bits<17>>,
+    fragment_bits: Constant<Bits<32>>,
+    protocol_tcp: Constant<Bits<8>>,
+    protocol_udp: Constant<Bits<8>>,
+    never: Constant<Bits<14>>,
+}
+
+impl Default for Ipv4Fields {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            d0: Default::default(),
+            d1: Default::default(),
+            beat: Default::default(),
+            valid: Default::default(),
+            ether_type: Default::default(),
+            version_ok: Default::default(),
+            ihl: Default::default(),
+            total: Default::default(),
+            fragment: Default::default(),
+            protocol: Default::default(),
+            tcp: Default::default(),
+            udp: Default::default(),
+            udp_len: Default::default(),
+            udp_zero: Default::default(),
+            l4_beat: Default::default(),
+            end_beat: Default::default(),
+            end_rest: Default::default(),
+            r_type: Default::default(),
+            r_version_ok: Default::default(),
+            r_ihl: Default::default(),
+            r_l4_beat: Default::default(),
+            l4_start: Default::default(),
+            r_total: Default::default(),
+            r_fragment: Default::default(),
+            r_protocol: Default::default(),
+            r_tcp: Default::default(),
+            r_udp: Default::default(),
+            r_udp_len: Default::default(),
+            r_udp_zero: Default::default(),
+            r_end_beat: Default::default(),
+            r_end_rest: Default::default(),
+            after_l4: Default::default(),
+            new_ihl: Default::default(),
+            new_words: Default::default(),
+            new_version: Default::default(),
+            number: Default::default(),
+            low: Default::default(),
+            at_l4: Default::default(),
+            take_udp: Default::default(),
+            l4_end: Default::default(),
+            fragment_bits: Constant::new(0x0000_FF3F.into()),
+            protocol_tcp: Constant::new(6.into()),
+            protocol_udp: Constant::new(17.into()),
+            never: Constant::new(0x3FFF.into()),
+        }
+    }
+}
+
+impl Logic for Ipv4Fields {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self,
+            clock,
+            r_type,
+            r_version_ok,
+            r_ihl,
+            r_l4_beat,
+            l4_start,
+            r_total,
+            r_fragment,
+            r_protocol,
+            r_tcp,
+            r_udp,
+            r_udp_len,
+            r_udp_zero,
+            r_end_beat,
+            r_end_rest,
+            after_l4
+        );
+        self.ether_type.next = self.r_type.q.val();
+        self.version_ok.next = self.r_version_ok.q.val();
+        self.ihl.next = self.r_ihl.q.val();
+        self.total.next = self.r_total.q.val();
+        self.fragment.next = self.r_fragment.q.val();
+        self.protocol.next = self.r_protocol.q.val();
+        self.tcp.next = self.r_tcp.q.val();
+        self.udp.next = self.r_udp.q.val();
+        self.udp_len.next = self.r_udp_len.q.val();
+        self.udp_zero.next = self.r_udp_zero.q.val();
+        self.l4_beat.next = self.r_l4_beat.q.val();
+        self.end_beat.next = self.r_end_beat.q.val();
+        self.end_rest.next = self.r_end_rest.q.val();
+        self.new_ihl.next = 0.into();
+        self.new_words.next = 0.into();
+        self.new_version.next = 0.into();
+        self.number.next = 0.into();
+        self.low.next = 0.into();
+        self.l4_end.next = 0.into();
+        // Beats 0 and 1 still see the frame before, and L4 of a good header begins in beat 4 at the earliest.
+        self.at_l4.next =
+            (self.beat.val() > 3) & (self.beat.val() == bit_cast::<11, 4>(self.r_l4_beat.q.val()));
+        self.take_udp.next = false;
+        if self.valid.val() {
+            self.after_l4.d.next = self.at_l4.val();
+            if self.beat.val() == 0 {
+                self.r_end_beat.d.next = self.never.val();
+            }
+            if self.beat.val() == 1 {
+                self.r_type.d.next = (bit_cast::<16, 8>(self.d1.val().get_bits::<8>(0)) << 8)
+                    | bit_cast::<16, 8>(self.d1.val().get_bits::<8>(8));
+                self.new_ihl.next = self.d1.val().get_bits::<4>(16);
+                self.new_version.next = self.d1.val().get_bits::<4>(20);
+                self.r_ihl.d.next = self.new_ihl.val();
+                self.r_version_ok.d.next =
+                    (self.new_version.val() == 4) & (self.new_ihl.val() >= 5);
+                // (IHL + 1) / 2, without a fifth bit.
+                self.new_words.next = (self.new_ihl.val() >> 1) + (self.new_ihl.val() & 1);
+                self.r_l4_beat.d.next = self.new_words.val() + 1;
+                self.l4_start.d.next = (bit_cast::<17, 4>(self.new_ihl.val()) << 2) + 14;
+            }
+            if self.beat.val() == 2 {
+                self.number.next = (bit_cast::<16, 8>(self.d0.val().get_bits::<8>(0)) << 8)
+                    | bit_cast::<16, 8>(self.d0.val().get_bits::<8>(8));
+                self.r_total.d.next = self.number.val();
+                self.l4_end.next = bit_cast::<17, 16>(self.number.val()) + 14;
+                self.r_end_beat.d.next = self.l4_end.val().get_bits::<14>(3);
+                self.r_end_rest.d.next = self.l4_end.val().get_bits::<3>(0);
+                self.r_fragment.d.next = (self.d1.val() & self.fragment_bits.val()) != 0;
+                self.r_protocol.d.next = self.d1.val().get_bits::<8>(24);
+                self.r_tcp.d.next = self.d1.val().get_bits::<8>(24) == self.protocol_tcp.val();
+                self.r_udp.d.next = self.d1.val().get_bits::<8>(24) == self.protocol_udp.val();
+            }
+            // UDP length is the third half-word of L4, its checksum the fourth.
+            if self.r_ihl.q.val().get_bit(0) {
+                if self.at_l4.val() {
+                    self.low.next = self.d1.val().get_bits::<16>(16);
+                    self.take_udp.next = true;
+                }
+                if self.after_l4.q.val() {
+                    self.r_udp_zero.d.next = self.d0.val().get_bits::<16>(0) == 0;
+                }
+            } else if self.after_l4.q.val() {
+                self.low.next = self.d0.val().get_bits::<16>(16);
+                self.take_udp.next = true;
+                self.r_udp_zero.d.next = self.d1.val().get_bits::<16>(0) == 0;
+            }
+            if self.take_udp.val() {
+                self.number.next = (bit_cast::<16, 8>(self.low.val().get_bits::<8>(0)) << 8)
+                    | bit_cast::<16, 8>(self.low.val().get_bits::<8>(8));
+                self.r_udp_len.d.next = self.number.val();
+                if self.r_udp.q.val() & !self.r_fragment.q.val() {
+                    self.l4_end.next =
+                        self.l4_start.q.val() + bit_cast::<17, 16>(self.number.val());
+                    self.r_end_beat.d.next = self.l4_end.val().get_bits::<14>(3);
+                    self.r_end_rest.d.next = self.l4_end.val().get_bits::<3>(0);
+                }
+            }
+        }
+    }
+}

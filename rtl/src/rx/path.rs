@@ -1,0 +1,122 @@
+//! The receive path from the MAC's beats to whole, checked frames.
+use super::arp::ArpDecode;
+use super::buffer::RxBuffer;
+use super::filter::MacFilter;
+use super::ipv4::Ipv4Parse;
+use super::ports::{ArpPacketSource, RxBeatSink, RxPacketSource};
+use super::verdict::RxVerdict;
+use rust_hdl::prelude::*;
+
+/// Filters, checks and stores received frames.
+///
+/// - A good frame for this station comes out of `packet`, 16 KiB of them are held; one that is not is counted by its reason in
+///   `events` (see [`RxVerdict`] for the order of reasons) and leaves no trace.
+/// - ARP packets with Ethernet and IPv4 addresses go to `arp`, and to `packet` only if RXCTL.DELIVER_ARP is set; other ARP
+///   frames are delivered like any frame.
+/// - Frames that are neither IPv4 nor ARP (VLAN-tagged ones too) are delivered without IPV4 in their status.
+/// - A fragment has FRAG, TCP or UDP by its protocol number, no CSUM_VALID and no L4 offset.
+/// - A frame kept by KEEP_BAD_FCS has FCS_ERR alone; one kept by KEEP_BAD_IP, which includes a wrong total length, IPV4 alone; one
+///   kept by KEEP_BAD_L4, which includes a wrong UDP length, everything but L4_OK.
+/// - A frame may begin seven cycles after the last beat of the one before.
+#[derive(LogicBlock, Default)]
+pub struct RxPath {
+    /// The core's clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Receive is enabled; looked at when a frame ends.
+    pub enable: Signal<In, Bit>,
+    /// Own address, bytes 0 to 3, byte 0 in bits 7:0.
+    pub mac_lo: Signal<In, Bits<32>>,
+    /// Own address, bytes 4 and 5.
+    pub mac_hi: Signal<In, Bits<16>>,
+    /// RXCTL.
+    pub rxctl: Signal<In, Bits<32>>,
+    /// Low half of the time in nanoseconds.
+    pub time_lo: Signal<In, Bits<32>>,
+    /// From the MAC.
+    pub rx: RxBeatSink,
+    /// To the receive queue.
+    pub packet: RxPacketSource,
+    /// To the ARP engine.
+    pub arp: ArpPacketSource,
+    /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
+    pub events: Signal<Out, Bits<32>>,
+    /// With event RX_FRAMES: the frame's length in bytes.
+    pub rx_bytes: Signal<Out, Bits<16>>,
+    /// Something is under way or stored.
+    pub busy: Signal<Out, Bit>,
+    verdict: RxVerdict,
+    filter: MacFilter,
+    decode: ArpDecode,
+    parse: Ipv4Parse,
+    buffer: RxBuffer,
+}
+
+impl Logic for RxPath {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, verdict, filter, decode, parse, buffer);
+        self.verdict.reset.next = self.reset.val();
+        self.verdict.enable.next = self.enable.val();
+        self.verdict.rxctl.next = self.rxctl.val();
+        self.verdict.time_lo.next = self.time_lo.val();
+        self.verdict.valid.next = self.rx.valid.val();
+        self.verdict.last.next = self.rx.last.val();
+        self.verdict.keep.next = self.rx.keep.val();
+        self.verdict.bad.next = self.rx.bad.val();
+        self.verdict.pass.next = self.filter.pass.val();
+        self.verdict.is_arp.next = self.decode.is_arp.val();
+        self.verdict.ether_type.next = self.parse.ether_type.val();
+        self.verdict.version_ok.next = self.parse.version_ok.val();
+        self.verdict.ihl.next = self.parse.ihl.val();
+        self.verdict.total.next = self.parse.total.val();
+        self.verdict.fragment.next = self.parse.fragment.val();
+        self.verdict.protocol.next = self.parse.protocol.val();
+        self.verdict.tcp.next = self.parse.tcp.val();
+        self.verdict.udp.next = self.parse.udp.val();
+        self.verdict.udp_len.next = self.parse.udp_len.val();
+        self.verdict.udp_zero.next = self.parse.udp_zero.val();
+        self.verdict.header_sum.next = self.parse.header_sum.val();
+        self.verdict.l4_sum.next = self.parse.l4_sum.val();
+        self.verdict.lost.next = self.buffer.lost.val();
+        self.events.next = self.verdict.events.val();
+        self.rx_bytes.next = self.verdict.rx_bytes.val();
+        self.busy.next = self.verdict.busy.val() | self.buffer.busy.val();
+
+        self.filter.mac_lo.next = self.mac_lo.val();
+        self.filter.mac_hi.next = self.mac_hi.val();
+        self.filter.promiscuous.next = self.rxctl.val().get_bit(0);
+        self.filter.broadcast.next = self.rxctl.val().get_bit(1);
+        self.filter.all_multicast.next = self.rxctl.val().get_bit(2);
+        self.filter.d0.next = self.rx.d0.val();
+        self.filter.d1.next = self.rx.d1.val();
+        self.filter.first.next = self.verdict.take.val() & (self.verdict.beat.val() == 0);
+
+        self.decode.d0.next = self.rx.d0.val();
+        self.decode.d1.next = self.rx.d1.val();
+        self.decode.beat.next = self.verdict.beat.val();
+        self.decode.valid.next = self.verdict.take.val();
+        self.decode.fire.next = self.verdict.arp.val();
+        ArpPacketSource::link(&mut self.arp, &mut self.decode.packet);
+
+        self.parse.skip_checksums.next = false;
+        self.parse.d0.next = self.rx.d0.val();
+        self.parse.d1.next = self.rx.d1.val();
+        self.parse.beat.next = self.verdict.beat.val();
+        self.parse.valid.next = self.verdict.take.val();
+
+        self.buffer.reset.next = self.reset.val();
+        self.buffer.d0.next = self.rx.d0.val();
+        self.buffer.d1.next = self.rx.d1.val();
+        self.buffer.write.next = self.verdict.take.val();
+        self.buffer.commit.next = self.verdict.commit.val();
+        self.buffer.rollback.next = self.verdict.rollback.val();
+        self.buffer.len.next = self.verdict.len.val();
+        self.buffer.status.next = self.verdict.status.val();
+        self.buffer.fcs_err.next = self.verdict.fcs_err.val();
+        self.buffer.l4_offset.next = self.verdict.l4_offset.val();
+        self.buffer.timestamp.next = self.verdict.timestamp.val();
+        RxPacketSource::link(&mut self.packet, &mut self.buffer.packet);
+    }
+}

@@ -1,0 +1,213 @@
+//! `RxPath` with a MAC before it and a receive queue behind it.
+use super::frames::{mac_words, Rng, OWN};
+use super::oracle::Arp;
+use super::replay::Replay;
+use ferrule_abi::counter;
+use ferrule_rtl::{native::Native, rx::RxPath};
+
+/// A frame that came out.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) len: u16,
+    pub(crate) status: u16,
+    pub(crate) offsets: u16,
+    pub(crate) timestamp: u32,
+}
+
+/// One beat of a frame: words, keep, last.
+pub(crate) type Beat = (u32, u32, u8, bool);
+
+/// `frame` cut into beats.
+pub(crate) fn beats(frame: &[u8]) -> Vec<Beat> {
+    let count = frame.len().div_ceil(8);
+    frame
+        .chunks(8)
+        .enumerate()
+        .map(|(i, chunk)| {
+            let mut b = [0; 8];
+            b[..chunk.len()].copy_from_slice(chunk);
+            let word = |at: usize| u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
+            let keep = (0xFF_u16 >> (8 - chunk.len())) as u8;
+            (word(0), word(4), keep, i + 1 == count)
+        })
+        .collect()
+}
+
+/// The device under test and all that it gave.
+pub(crate) struct Bench {
+    pub(crate) dut: Native<RxPath>,
+    pub(crate) rng: Rng,
+    pub(crate) rxctl: u32,
+    pub(crate) enable: bool,
+    /// Of a hundred cycles, those in which the consumer is ready.
+    pub(crate) ready_percent: usize,
+    /// Of a hundred cycles, those without a beat in the middle of a frame.
+    pub(crate) gap_percent: usize,
+    pub(crate) packets: Vec<Packet>,
+    pub(crate) arps: Vec<Arp>,
+    pub(crate) counts: [u64; 32],
+    pub(crate) bytes: u64,
+    pub(crate) now: u32,
+    pub(crate) trace: Option<Replay>,
+    partial: Vec<u8>,
+    held: Option<Vec<u64>>,
+}
+
+impl Bench {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut bench = Self {
+            dut: Native::default(),
+            rng: Rng(seed),
+            rxctl: super::oracle::rxctl::BROADCAST,
+            enable: true,
+            ready_percent: 100,
+            gap_percent: 0,
+            packets: vec![],
+            arps: vec![],
+            counts: [0; 32],
+            bytes: 0,
+            now: 0xFFFF_F000,
+            trace: None,
+            partial: vec![],
+            held: None,
+        };
+        bench.reset();
+        bench
+    }
+
+    /// One cycle of reset.
+    pub(crate) fn reset(&mut self) {
+        self.dut.u.reset.next = true;
+        self.cycle(None, 0);
+        self.dut.u.reset.next = false;
+        self.partial.clear();
+        self.held = None;
+    }
+
+    /// One clock cycle with `beat` at the input.
+    pub(crate) fn cycle(&mut self, beat: Option<Beat>, bad: u8) {
+        let ready = self.rng.percent(self.ready_percent);
+        let (mac_lo, mac_hi) = mac_words(OWN);
+        let (d0, d1, keep, last) = beat.unwrap_or_default();
+        let u = &mut self.dut.u;
+        u.clock.next = false.into();
+        u.enable.next = self.enable;
+        u.mac_lo.next = u64::from(mac_lo).into();
+        u.mac_hi.next = u64::from(mac_hi).into();
+        u.rxctl.next = u64::from(self.rxctl).into();
+        u.time_lo.next = u64::from(self.now).into();
+        u.rx.d0.next = u64::from(d0).into();
+        u.rx.d1.next = u64::from(d1).into();
+        u.rx.keep.next = u64::from(keep).into();
+        u.rx.last.next = last;
+        u.rx.bad.next = u64::from(if last { bad } else { 0 }).into();
+        u.rx.valid.next = beat.is_some();
+        u.packet.ready.next = ready;
+        let reset = u.reset.next;
+        self.dut.settle();
+        let u = &self.dut.u;
+        if let Some(trace) = &mut self.trace {
+            trace.record(&**u);
+        }
+        let events = u.events.val().to_u32();
+        for (i, count) in self.counts.iter_mut().enumerate() {
+            *count += u64::from(events >> i & 1);
+        }
+        if events >> counter::RX_FRAMES & 1 == 1 {
+            self.bytes += u64::from(u.rx_bytes.val().to_u16());
+        }
+        if u.arp.valid.val() {
+            let lo = u.arp.sha_lo.val().to_u32().to_le_bytes();
+            let hi = u.arp.sha_hi.val().to_u16().to_le_bytes();
+            self.arps.push((
+                u.arp.op.val().to_u16(),
+                [&lo[..], &hi].concat(),
+                u.arp.spa.val().to_u32(),
+                u.arp.tpa.val().to_u32(),
+            ));
+        }
+        self.output(ready && !reset);
+        self.dut.u.clock.next = true.into();
+        self.dut.settle();
+        self.now = self.now.wrapping_add(8);
+    }
+
+    fn output(&mut self, ready: bool) {
+        let p = &self.dut.u.packet;
+        if !p.valid.val() {
+            assert!(self.held.is_none(), "valid fell before the beat was taken");
+            assert!(self.partial.is_empty(), "a gap in the middle of a frame");
+            return;
+        }
+        let (keep, last) = (p.keep.val().to_u8(), p.last.val());
+        let beat = vec![
+            p.d0.val().to_u64(),
+            p.d1.val().to_u64(),
+            u64::from(keep),
+            u64::from(last),
+            p.len.val().to_u64(),
+            p.status.val().to_u64(),
+            p.offsets.val().to_u64(),
+            p.timestamp.val().to_u64(),
+        ];
+        if let Some(held) = &self.held {
+            assert_eq!(held, &beat, "a beat changed before it was taken");
+        }
+        self.held = (!ready).then_some(beat);
+        if !ready {
+            return;
+        }
+        assert!(last || keep == 0xFF, "keep {keep:#x} in mid-frame");
+        assert!(
+            keep & (keep.wrapping_add(1)) == 0 && keep != 0,
+            "keep {keep:#x}"
+        );
+        let d0 = p.d0.val().to_u32().to_le_bytes();
+        let d1 = p.d1.val().to_u32().to_le_bytes();
+        let bytes = [d0, d1].concat();
+        self.partial.extend(&bytes[..keep.count_ones() as usize]);
+        if last {
+            let packet = Packet {
+                bytes: std::mem::take(&mut self.partial),
+                len: p.len.val().to_u16(),
+                status: p.status.val().to_u16(),
+                offsets: p.offsets.val().to_u16(),
+                timestamp: p.timestamp.val().to_u32(),
+            };
+            assert_eq!(usize::from(packet.len), packet.bytes.len());
+            self.packets.push(packet);
+        }
+    }
+
+    /// `n` cycles without input.
+    pub(crate) fn idle(&mut self, n: usize) {
+        for _ in 0..n {
+            self.cycle(None, 0);
+        }
+    }
+
+    /// Sends a frame; gives the time of its last beat.
+    pub(crate) fn send(&mut self, frame: &[u8], bad: u8) -> u32 {
+        let mut at = self.now;
+        for beat in beats(frame) {
+            while self.rng.percent(self.gap_percent) {
+                self.cycle(None, 0);
+            }
+            at = self.now;
+            self.cycle(Some(beat), bad);
+        }
+        at
+    }
+
+    /// Runs until nothing is under way.
+    pub(crate) fn drain(&mut self) {
+        for _ in 0..200_000 {
+            self.cycle(None, 0);
+            if !self.dut.u.busy.val() {
+                return;
+            }
+        }
+        panic!("still busy");
+    }
+}

@@ -1,0 +1,164 @@
+//! What ought to become of a received frame, by smoltcp's wire formats and the register reference.
+use ferrule_abi::{counter, ring::cqe_status};
+use smoltcp::wire::{
+    ArpHardware, ArpPacket, EthernetFrame, EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet,
+    TcpPacket, UdpPacket,
+};
+
+/// Bits of the MAC's `bad`.
+pub(crate) mod bad {
+    pub(crate) const FCS: u8 = 1;
+    pub(crate) const RX_ER: u8 = 2;
+    pub(crate) const RUNT: u8 = 4;
+    pub(crate) const OVERSIZE: u8 = 8;
+}
+/// Bits of RXCTL.
+pub(crate) mod rxctl {
+    pub(crate) const PROMISC: u32 = 1;
+    pub(crate) const BROADCAST: u32 = 2;
+    pub(crate) const ALL_MULTICAST: u32 = 4;
+    pub(crate) const KEEP_BAD_FCS: u32 = 8;
+    pub(crate) const KEEP_BAD_L4: u32 = 16;
+    pub(crate) const KEEP_BAD_IP: u32 = 32;
+    pub(crate) const DELIVER_ARP: u32 = 64;
+}
+
+/// An ARP packet's op, sender MAC, sender IP, target IP.
+pub(crate) type Arp = (u16, Vec<u8>, u32, u32);
+
+/// The fate of a frame.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fate {
+    /// Index of the counter of the reason.
+    pub(crate) dropped: Option<u32>,
+    /// Status and offsets of the completion.
+    pub(crate) delivered: Option<(u16, u16)>,
+    /// Handed to the ARP engine.
+    pub(crate) arp: Option<Arp>,
+}
+
+fn dropped(counter: u32) -> Fate {
+    Fate {
+        dropped: Some(counter),
+        ..Fate::default()
+    }
+}
+fn delivered(status: u16, offsets: u16) -> Fate {
+    Fate {
+        delivered: Some((status, offsets)),
+        ..Fate::default()
+    }
+}
+
+/// Judges `frame` (without FCS), of which the MAC says `bad`.
+pub(crate) fn judge(frame: &[u8], bad: u8, rxctl: u32, own: [u8; 6], enable: bool) -> Fate {
+    let on = |bit: u32| rxctl & bit != 0;
+    if !enable {
+        return dropped(counter::RX_DROP_DISABLED);
+    }
+    if bad & bad::OVERSIZE != 0 {
+        return dropped(counter::RX_DROP_OVERSIZE);
+    }
+    if bad & bad::RUNT != 0 {
+        return dropped(counter::RX_DROP_RUNT);
+    }
+    let damaged = bad & (bad::FCS | bad::RX_ER) != 0;
+    if damaged && !on(rxctl::KEEP_BAD_FCS) {
+        return dropped(counter::RX_DROP_FCS);
+    }
+    let eth = EthernetFrame::new_checked(frame).expect("at least 60 bytes");
+    let dst = eth.dst_addr();
+    let wanted = on(rxctl::PROMISC)
+        || dst.0 == own
+        || dst.is_broadcast() && on(rxctl::BROADCAST)
+        || dst.is_multicast() && !dst.is_broadcast() && on(rxctl::ALL_MULTICAST);
+    if !wanted {
+        return dropped(counter::RX_DROP_FILTER);
+    }
+    if damaged {
+        return delivered(cqe_status::FCS_ERR, 0);
+    }
+    match u16::from(eth.ethertype()) {
+        length @ 0..=1535 => {
+            if usize::from(length) > eth.payload().len() {
+                dropped(counter::RX_DROP_LENGTH)
+            } else {
+                delivered(0, 0)
+            }
+        }
+        0x0806 => judge_arp(eth.payload(), on(rxctl::DELIVER_ARP)),
+        0x0800 => match judge_ipv4(eth.payload(), on(rxctl::KEEP_BAD_L4)) {
+            Err(_) if on(rxctl::KEEP_BAD_IP) => delivered(cqe_status::IPV4, 7),
+            Err(counter) => dropped(counter),
+            Ok(fate) => fate,
+        },
+        _ => delivered(0, 0),
+    }
+}
+
+fn judge_arp(payload: &[u8], deliver: bool) -> Fate {
+    let Ok(p) = ArpPacket::new_checked(payload) else {
+        return delivered(0, 0);
+    };
+    let known = p.hardware_type() == ArpHardware::Ethernet
+        && p.protocol_type() == EthernetProtocol::Ipv4
+        && (p.hardware_len(), p.protocol_len()) == (6, 4);
+    if !known {
+        return delivered(0, 0);
+    }
+    let ip = |b: &[u8]| u32::from_be_bytes(b.try_into().expect("four bytes"));
+    Fate {
+        dropped: None,
+        delivered: deliver.then_some((0, 0)),
+        arp: Some((
+            u16::from(p.operation()),
+            p.source_hardware_addr().to_vec(),
+            ip(p.source_protocol_addr()),
+            ip(p.target_protocol_addr()),
+        )),
+    }
+}
+
+/// `Err`: the header is wrong; what is counted if it is not kept.
+fn judge_ipv4(payload: &[u8], keep_bad_l4: bool) -> Result<Fate, u32> {
+    let loose = Ipv4Packet::new_unchecked(payload);
+    if loose.version() != 4 || loose.header_len() < 20 {
+        return Err(counter::RX_DROP_IP_HEADER);
+    }
+    let ip = Ipv4Packet::new_checked(payload).map_err(|_| counter::RX_DROP_LENGTH)?;
+    if !ip.verify_checksum() {
+        return Err(counter::RX_DROP_IP_HEADER);
+    }
+    let mut status = cqe_status::IPV4 | cqe_status::IP_OK;
+    match ip.next_header() {
+        IpProtocol::Tcp => status |= cqe_status::TCP,
+        IpProtocol::Udp => status |= cqe_status::UDP,
+        _ => {}
+    }
+    if ip.more_frags() || ip.frag_offset() != 0 {
+        return Ok(delivered(status | cqe_status::FRAG, 7));
+    }
+    let offsets = 7 | (7 + u16::from(ip.header_len()) / 2) << 8;
+    let (src, dst) = (
+        IpAddress::from(ip.src_addr()),
+        IpAddress::from(ip.dst_addr()),
+    );
+    let fault = match ip.next_header() {
+        IpProtocol::Tcp => {
+            let right = TcpPacket::new_unchecked(ip.payload()).verify_checksum(&src, &dst);
+            (!right).then_some(counter::RX_DROP_L4_CSUM)
+        }
+        IpProtocol::Udp => match UdpPacket::new_checked(ip.payload()) {
+            Err(_) => Some(counter::RX_DROP_LENGTH),
+            Ok(udp) if udp.verify_checksum(&src, &dst) => None,
+            Ok(_) => Some(counter::RX_DROP_L4_CSUM),
+        },
+        _ => return Ok(delivered(status, offsets)),
+    };
+    status |= cqe_status::CSUM_VALID;
+    Ok(match fault {
+        None => delivered(status | cqe_status::L4_OK, offsets),
+        Some(_) if keep_bad_l4 => delivered(status, offsets),
+        Some(counter) => dropped(counter),
+    })
+}

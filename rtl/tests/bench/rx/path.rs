@@ -1,0 +1,317 @@
+//! `RxPath` as a whole against smoltcp's opinion of each frame.
+use super::frames::{self, Rng, OWN};
+use super::harness::{Bench, Packet};
+use super::oracle::{bad, judge, rxctl, Fate};
+use super::replay::{registers, Replay};
+use ferrule_abi::counter;
+use ferrule_rtl::rx::RxPath;
+use proptest::prelude::*;
+
+/// Sends `frames` to `bench` and compares all that comes of them with the oracle.
+fn compare(bench: &mut Bench, frames: &[(Vec<u8>, u8)]) {
+    let mut counts = [0_u64; 32];
+    let (mut packets, mut arps, mut bytes) = (vec![], vec![], 0);
+    for (frame, bad) in frames {
+        let at = bench.send(frame, *bad);
+        let gap = 6 + bench.rng.below(12);
+        bench.idle(gap);
+        let fate = judge(frame, *bad, bench.rxctl, OWN, bench.enable);
+        expect(
+            frame,
+            at,
+            fate,
+            &mut counts,
+            &mut packets,
+            &mut arps,
+            &mut bytes,
+        );
+    }
+    bench.drain();
+
+    for (i, (got, want)) in bench.packets.iter().zip(&packets).enumerate() {
+        assert_eq!(got, want, "frame {i}");
+    }
+    assert_eq!(bench.packets.len(), packets.len(), "number of frames");
+    assert_eq!(bench.arps, arps);
+    assert_eq!(bench.counts, counts, "counters");
+    assert_eq!(bench.bytes, bytes);
+}
+
+fn expect(
+    frame: &[u8],
+    at: u32,
+    fate: Fate,
+    counts: &mut [u64; 32],
+    packets: &mut Vec<Packet>,
+    arps: &mut Vec<super::oracle::Arp>,
+    bytes: &mut u64,
+) {
+    if let Some(counter) = fate.dropped {
+        counts[counter as usize] += 1;
+    }
+    if let Some(arp) = fate.arp {
+        counts[counter::RX_ARP as usize] += 1;
+        arps.push(arp);
+    }
+    if let Some((status, offsets)) = fate.delivered {
+        counts[counter::RX_FRAMES as usize] += 1;
+        *bytes += frame.len() as u64;
+        packets.push(Packet {
+            bytes: frame.to_vec(),
+            len: frame.len() as u16,
+            status,
+            offsets,
+            timestamp: at,
+        });
+    }
+}
+
+/// A mix of good, corrupted and marked frames.
+fn mix(r: &mut Rng, count: usize, max_payload: usize) -> Vec<(Vec<u8>, u8)> {
+    (0..count)
+        .map(|_| {
+            let mut frame = frames::frame(r, max_payload);
+            if r.percent(40) {
+                frames::corrupt(r, &mut frame);
+            }
+            let bad = match r.below(30) {
+                0 => bad::FCS,
+                1 => bad::RX_ER,
+                2 => bad::OVERSIZE | bad::FCS,
+                3 => {
+                    frame.truncate(1 + r.below(59));
+                    bad::RUNT | r.next() as u8 & 1
+                }
+                _ => 0,
+            };
+            (frame, bad)
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_frame_meets_the_fate_that_smoltcp_sees_for_it(
+        seed: u64, mode in 0_u32..128, enable in prop::bool::weighted(0.95),
+        ready in prop::sample::select(vec![100_usize, 60, 20]),
+        gap in prop::sample::select(vec![0_usize, 30, 85]),
+    ) {
+        let mut bench = Bench::new(seed);
+        bench.rxctl = mode;
+        bench.enable = enable;
+        bench.ready_percent = ready;
+        bench.gap_percent = gap;
+        let frames = mix(&mut Rng(seed), 60, 400);
+        compare(&mut bench, &frames);
+    }
+}
+
+#[test]
+fn long_and_jumbo_frames_pass_with_right_sums() {
+    let mut r = Rng(5);
+    let mut bench = Bench::new(5);
+    let mut frames = mix(&mut r, 40, 1480);
+    frames.extend(mix(&mut r, 12, 9000));
+    compare(&mut bench, &frames);
+}
+
+#[test]
+fn each_length_of_an_ip_packet_is_summed_right_at_its_end() {
+    let mut r = Rng(77);
+    let mut bench = Bench::new(77);
+    bench.rxctl = rxctl::PROMISC;
+    let frames: Vec<_> = (0..120)
+        .flat_map(|n| {
+            let good = udp_frame(&mut r, n);
+            let mut broken = good.clone();
+            let end = 14 + 20 + 8 + n;
+            broken[end - 1] ^= 0x10;
+            let mut padded = good.clone();
+            padded.extend(r.bytes(9));
+            [(good, 0), (broken, 0), (padded, 0)]
+        })
+        .collect();
+    compare(&mut bench, &frames);
+    assert_eq!(bench.counts[counter::RX_DROP_L4_CSUM as usize], 120);
+}
+
+fn udp_frame(r: &mut Rng, n: usize) -> Vec<u8> {
+    let mut bytes = vec![];
+    etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN)
+        .ipv4(r.four(), r.four(), 9)
+        .udp(1, 2)
+        .write(&mut bytes, &r.bytes(n))
+        .expect("writes");
+    if bytes.len() < 60 {
+        let n = 60 - bytes.len();
+        bytes.extend(r.bytes(n));
+    }
+    bytes
+}
+
+#[test]
+fn a_full_buffer_drops_whole_frames_and_counts_them() {
+    let mut r = Rng(9);
+    let mut bench = Bench::new(9);
+    bench.rxctl = rxctl::PROMISC;
+    bench.ready_percent = 0;
+    let sent: Vec<_> = (0..30).map(|_| udp_frame(&mut r, 1000)).collect();
+    for frame in &sent {
+        bench.send(frame, 0);
+        bench.idle(7);
+    }
+    let kept = bench.counts[counter::RX_FRAMES as usize] as usize;
+    let lost = bench.counts[counter::RX_DROP_OVERFLOW as usize] as usize;
+    // 1042 bytes take 131 beats and a descriptor; 2047 of 2048 places can be used.
+    assert_eq!((kept, lost), (2047 / 132, 30 - 2047 / 132));
+    // A small one still fits behind those that did not.
+    let small = udp_frame(&mut r, 20);
+    bench.send(&small, 0);
+    bench.ready_percent = 50;
+    bench.drain();
+    let got: Vec<_> = bench.packets.iter().map(|p| p.bytes.clone()).collect();
+    assert_eq!(got, [&sent[..kept], &[small]].concat());
+    // And the next goes through a buffer that is whole again.
+    bench.packets.clear();
+    for frame in &sent[..20] {
+        bench.send(frame, 0);
+        bench.drain();
+    }
+    assert_eq!(bench.packets.len(), 20);
+}
+
+#[test]
+fn arp_needs_no_room_in_the_buffer() {
+    let mut r = Rng(10);
+    let mut bench = Bench::new(10);
+    bench.rxctl = rxctl::PROMISC;
+    bench.ready_percent = 0;
+    for _ in 0..20 {
+        let frame = udp_frame(&mut r, 1000);
+        bench.send(&frame, 0);
+        bench.idle(7);
+    }
+    let mut frame = [&OWN[..], &[2, 0, 0, 0, 0, 1, 8, 6], &frames::arp(&mut r)].concat();
+    frame.resize(60, 0);
+    bench.send(&frame, 0);
+    bench.idle(10);
+    let fate = judge(&frame, 0, bench.rxctl, OWN, true);
+    assert_eq!(bench.arps, vec![fate.arp.expect("an ARP packet")]);
+}
+
+#[test]
+fn a_frame_longer_than_the_buffer_is_dropped() {
+    let mut bench = Bench::new(11);
+    bench.rxctl = rxctl::PROMISC;
+    let endless = vec![0x55; 20_000];
+    bench.send(&endless, 0);
+    bench.idle(10);
+    assert_eq!(bench.counts[counter::RX_DROP_OVERFLOW as usize], 1);
+    let good = udp_frame(&mut Rng(1), 64);
+    bench.send(&good, 0);
+    bench.drain();
+    assert_eq!(bench.packets.len(), 1);
+    assert_eq!(bench.packets[0].bytes, good);
+}
+
+#[test]
+fn reset_in_mid_frame_leaves_nothing_behind() {
+    let mut r = Rng(12);
+    for cut in 1..40 {
+        let mut bench = Bench::new(cut);
+        bench.rxctl = rxctl::PROMISC;
+        bench.ready_percent = 50;
+        let frame = udp_frame(&mut r, 150);
+        bench.send(&frame, 0);
+        bench.idle(7);
+        for beat in super::harness::beats(&frame).into_iter().take(cut as usize) {
+            bench.cycle(Some(beat), 0);
+        }
+        bench.reset();
+        assert!(!bench.dut.u.busy.val());
+        bench.packets.clear();
+        bench.counts = [0; 32];
+        let next = udp_frame(&mut r, 60);
+        bench.send(&next, 0);
+        bench.drain();
+        assert_eq!(bench.counts[counter::RX_FRAMES as usize], 1, "cut {cut}");
+        assert_eq!(bench.packets.len(), 1, "cut {cut}");
+        assert_eq!(bench.packets[0].bytes, next, "cut {cut}");
+    }
+}
+
+#[test]
+fn frames_that_come_too_close_are_counted_and_harm_no_other() {
+    let mut r = Rng(13);
+    for gap in 0..8 {
+        let mut bench = Bench::new(gap);
+        bench.rxctl = rxctl::PROMISC;
+        let (a, b, c) = (
+            udp_frame(&mut r, 90),
+            udp_frame(&mut r, 80),
+            udp_frame(&mut r, 70),
+        );
+        bench.send(&a, 0);
+        bench.idle(gap as usize);
+        bench.send(&b, 0);
+        bench.idle(7);
+        bench.send(&c, 0);
+        bench.drain();
+        let got: Vec<_> = bench.packets.iter().map(|p| p.bytes.clone()).collect();
+        let (want, lost) = if gap < 6 {
+            (vec![a, c], 1)
+        } else {
+            (vec![a, b, c], 0)
+        };
+        assert_eq!(got, want, "gap {gap}");
+        assert_eq!(
+            bench.counts[counter::RX_DROP_OVERFLOW as usize],
+            lost,
+            "gap {gap}"
+        );
+    }
+}
+
+#[test]
+fn an_idle_path_does_not_change() {
+    let mut bench = Bench::new(14);
+    let frames = mix(&mut Rng(14), 10, 200);
+    for (frame, bad) in &frames {
+        bench.send(frame, *bad);
+        bench.drain();
+    }
+    let before = registers(&*bench.dut.u);
+    assert!(before.len() > 50);
+    for _ in 0..20 {
+        bench.idle(1);
+        assert!(!bench.dut.u.busy.val());
+        assert_eq!(before, registers(&*bench.dut.u));
+    }
+}
+
+#[test]
+fn the_verilog_does_the_same() {
+    let mut bench = Bench::new(15);
+    bench.trace = Some(Replay::default());
+    bench.reset();
+    bench.gap_percent = 10;
+    bench.ready_percent = 70;
+    for mode in [rxctl::BROADCAST, 127, rxctl::ALL_MULTICAST] {
+        bench.rxctl = mode;
+        for (frame, bad) in mix(&mut Rng(u64::from(mode)), 40, 150) {
+            bench.send(&frame, bad);
+            let gap = bench.rng.below(14);
+            bench.idle(gap);
+        }
+        bench.drain();
+    }
+    let trace = bench.trace.take().expect("recorded");
+    trace.check::<RxPath>("rx_path");
+}
+
+#[test]
+fn verilator_accepts_the_verilog() {
+    let text = ferrule_rtl::verilog::emit::<RxPath>("rx_path").expect("emits");
+    crate::common::verilator_lint("rx_path", &text);
+}
