@@ -1,1 +1,61 @@
-//! Sans-IO TCP/UDP/IPv4/ICMP core.
+//! Sans-IO TCP/UDP/ICMP over IPv4.
+//!
+//! A [`Stack`] is a state machine: packets and calls go in with the time, packets and readiness come out. It has no
+//! clock, no threads, no I/O and knows nothing of devices; whoever owns it brings those.
+//!
+//! ```
+//! use ferrule_stack::{Bytes, Cidr, Config, Instant, RxMeta, Stack};
+//! use std::net::{Ipv4Addr, SocketAddrV4};
+//!
+//! let stack_at = |last| {
+//!     let cidr = Cidr::new(Ipv4Addr::new(192, 0, 2, last), 24).expect("24 is at most 32");
+//!     Stack::<Bytes>::new(Config::new(cidr, [last; 16]))
+//! };
+//! let (mut a, mut b) = (stack_at(1), stack_at(2));
+//! let now = Instant::ZERO;
+//! let to = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 2), 7);
+//! let server = b.udp_bind(to)?;
+//! let client = a.udp_bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?;
+//! a.udp_send_to(client, b"hello", Some(to))?;
+//! while let Some(packet) = a.poll_transmit(now) {
+//!     b.on_packet(now, RxMeta::default(), &packet.to_vec(), Bytes::default());
+//! }
+//! let mut buf = [0; 16];
+//! let got = b.udp_recv_from(server, &mut buf)?;
+//! assert_eq!(&buf[..got.copied], b"hello");
+//! # Ok::<(), ferrule_stack::Error>(())
+//! ```
+//!
+//! Not here yet: SACK, timestamps, RACK-TLP, CUBIC, ECN, keep-alive, SYN cookies, multicast groups, IPv6.
+
+#![forbid(unsafe_code)]
+
+mod checksum;
+mod config;
+mod datagram;
+mod error;
+mod incoming;
+mod ip;
+mod packet;
+mod payload;
+mod readiness;
+mod rope;
+mod seq;
+mod slab;
+mod stack;
+mod stats;
+mod tcp;
+mod time;
+mod timers;
+mod wire;
+
+pub use config::{Cidr, Config, Offload, TcpConfig};
+pub use error::{Error, Result};
+pub use packet::{Head, RxMeta, Token, TxPacket};
+pub use payload::{Bytes, Payload};
+pub use readiness::Readiness;
+pub use rope::{Chunk, Rope};
+pub use stack::{EchoReply, Received, SocketId, Stack};
+pub use stats::Stats;
+pub use tcp::{Shutdown, TcpState};
+pub use time::Instant;

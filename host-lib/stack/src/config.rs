@@ -1,0 +1,205 @@
+//! What a stack is told when it is made: addresses, secrets, timers, limits, offloads.
+
+use core::time::Duration;
+use std::net::Ipv4Addr;
+
+/// An IPv4 address with the length of its subnet's prefix.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Cidr {
+    addr: Ipv4Addr,
+    prefix_len: u8,
+}
+
+impl Cidr {
+    /// `addr/prefix_len`; `None` if the prefix is longer than 32 bits.
+    pub const fn new(addr: Ipv4Addr, prefix_len: u8) -> Option<Cidr> {
+        if prefix_len <= 32 {
+            Some(Cidr { addr, prefix_len })
+        } else {
+            None
+        }
+    }
+
+    /// The address itself.
+    pub const fn addr(self) -> Ipv4Addr {
+        self.addr
+    }
+
+    /// Bits of the subnet's prefix, 0 to 32.
+    pub const fn prefix_len(self) -> u8 {
+        self.prefix_len
+    }
+
+    /// The subnet mask.
+    pub fn mask(self) -> Ipv4Addr {
+        Ipv4Addr::from(
+            u32::MAX
+                .checked_shl(32 - u32::from(self.prefix_len))
+                .unwrap_or(0),
+        )
+    }
+
+    /// True if `other` is in this subnet.
+    pub fn contains(self, other: Ipv4Addr) -> bool {
+        (u32::from(self.addr) ^ u32::from(other)) & u32::from(self.mask()) == 0
+    }
+
+    /// The subnet's directed broadcast address; /31 and /32 have none (RFC 3021).
+    pub fn broadcast(self) -> Option<Ipv4Addr> {
+        (self.prefix_len < 31)
+            .then(|| Ipv4Addr::from(u32::from(self.addr) | !u32::from(self.mask())))
+    }
+}
+
+/// Which checksums the device fills in on transmission. ICMP and fragments are always summed in software.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Offload {
+    /// The device inserts the IPv4 header checksum.
+    pub tx_ipv4_checksum: bool,
+    /// The device inserts TCP and UDP checksums, pseudo header included.
+    pub tx_l4_checksum: bool,
+}
+
+/// TCP's timers and limits. The defaults are fit for real networks; a simulator raises `initial_rto`.
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// RTO before the first round-trip sample (RFC 6298 section 2.1: 1 s).
+    pub initial_rto: Duration,
+    /// Least RTO. RFC 6298 (2.4) says 1 s; like the common kernels the default is 200 ms.
+    pub min_rto: Duration,
+    /// Greatest RTO (RFC 6298 section 2.5: at least 60 s).
+    pub max_rto: Duration,
+    /// Retransmissions of one segment before the connection is given up.
+    pub max_retransmits: u8,
+    /// Retransmissions of a SYN before the connection attempt is given up.
+    pub max_syn_retransmits: u8,
+    /// Retransmissions of a SYN-ACK before the half-open entry is dropped.
+    pub max_syn_ack_retransmits: u8,
+    /// Longest time an ACK is held back (RFC 9293 section 3.8.6.3: less than 0.5 s).
+    pub delayed_ack: Duration,
+    /// Maximum segment lifetime; TIME-WAIT lasts twice as long.
+    pub msl: Duration,
+    /// How long a connection that the program has closed waits for the peer's FIN in FIN-WAIT-2.
+    pub orphan_fin_wait_2: Duration,
+    /// Bytes a new connection's send buffer holds.
+    pub send_buffer_bytes: usize,
+    /// Bytes a new connection's receive buffer holds.
+    pub recv_buffer_bytes: usize,
+    /// Half-open entries a listener keeps at least, however small its backlog.
+    pub min_syn_queue: usize,
+    /// Largest accept backlog; greater ones are cut to it.
+    pub max_backlog: usize,
+    /// TIME-WAIT records kept at most; beyond that connections end without one.
+    pub max_time_wait: usize,
+    /// Lowest and highest ephemeral port (RFC 6056 section 3.2 allows 1024 to 65535).
+    pub ephemeral_ports: (u16, u16),
+}
+
+impl Default for TcpConfig {
+    fn default() -> TcpConfig {
+        TcpConfig {
+            initial_rto: Duration::from_secs(1),
+            min_rto: Duration::from_millis(200),
+            max_rto: Duration::from_secs(60),
+            max_retransmits: 15,
+            max_syn_retransmits: 7,
+            max_syn_ack_retransmits: 5,
+            delayed_ack: Duration::from_millis(40),
+            msl: Duration::from_secs(30),
+            orphan_fin_wait_2: Duration::from_secs(60),
+            send_buffer_bytes: 256 * 1024,
+            recv_buffer_bytes: 256 * 1024,
+            min_syn_queue: 128,
+            max_backlog: 4096,
+            max_time_wait: 65_536,
+            ephemeral_ports: (32_768, 60_999),
+        }
+    }
+}
+
+/// Everything a [`Stack`](crate::Stack) is told when it is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Local addresses with their subnets; the first is the source where no subnet matches.
+    pub addrs: Vec<Cidr>,
+    /// Largest IPv4 packet in bytes; at least 68 (RFC 791).
+    pub mtu: u16,
+    /// Secret from which sequence numbers, ports, identifications and hash keys are derived.
+    pub seed: [u8; 16],
+    /// What the device does for us on transmission.
+    pub offload: Offload,
+    /// Time to live of packets sent.
+    pub ttl: u8,
+    /// TCP's own.
+    pub tcp: TcpConfig,
+    /// Bytes of datagrams a UDP or ping socket holds unread, each charged 64 bytes more; beyond it they are dropped.
+    pub udp_recv_buffer_bytes: usize,
+    /// Bytes of datagrams a UDP or ping socket holds unsent.
+    pub udp_send_buffer_bytes: usize,
+    /// How long fragments wait for the rest of their datagram (RFC 1122 section 3.3.2: 60 to 120 s).
+    pub reassembly_timeout: Duration,
+    /// Bytes held for datagrams that are not yet whole; beyond it the oldest goes.
+    pub reassembly_bytes: usize,
+    /// ICMP errors and RSTs without a connection, together, sent per second at most.
+    pub error_replies_per_second: u32,
+}
+
+impl Config {
+    /// The defaults for one address, with `seed` as the secret.
+    pub fn new(addr: Cidr, seed: [u8; 16]) -> Config {
+        Config {
+            addrs: vec![addr],
+            mtu: 1500,
+            seed,
+            offload: Offload::default(),
+            ttl: 64,
+            tcp: TcpConfig::default(),
+            udp_recv_buffer_bytes: 256 * 1024,
+            udp_send_buffer_bytes: 256 * 1024,
+            reassembly_timeout: Duration::from_secs(60),
+            reassembly_bytes: 1024 * 1024,
+            error_replies_per_second: 1000,
+        }
+    }
+
+    /// True if `addr` is one of ours.
+    pub(crate) fn is_local(&self, addr: Ipv4Addr) -> bool {
+        self.addrs.iter().any(|c| c.addr() == addr)
+    }
+
+    /// True if a packet to `addr` goes to everyone: limited or directed broadcast (RFC 1122 section 3.2.1.3).
+    pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
+        addr == Ipv4Addr::BROADCAST || self.addrs.iter().any(|c| c.broadcast() == Some(addr))
+    }
+
+    /// The local address to send from to `dst`: the one on its subnet, else the first.
+    pub(crate) fn source_for(&self, dst: Ipv4Addr) -> Option<Ipv4Addr> {
+        if self.is_local(dst) {
+            return Some(dst);
+        }
+        self.addrs
+            .iter()
+            .find(|c| c.contains(dst))
+            .or(self.addrs.first())
+            .map(|c| c.addr())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subnets_of_every_length() {
+        let ip = Ipv4Addr::new(192, 0, 2, 130);
+        let cidr = |n| Cidr::new(ip, n).expect("a valid prefix length");
+        assert_eq!(Cidr::new(ip, 33), None);
+        assert_eq!(cidr(0).mask(), Ipv4Addr::UNSPECIFIED);
+        assert_eq!(cidr(25).mask(), Ipv4Addr::new(255, 255, 255, 128));
+        assert_eq!(cidr(25).broadcast(), Some(Ipv4Addr::new(192, 0, 2, 255)));
+        assert_eq!(cidr(31).broadcast(), None);
+        assert!(cidr(31).contains(Ipv4Addr::new(192, 0, 2, 131)));
+        assert!(!cidr(32).contains(Ipv4Addr::new(192, 0, 2, 131)));
+        assert!(cidr(0).contains(Ipv4Addr::new(8, 8, 8, 8)));
+    }
+}

@@ -1,0 +1,103 @@
+//! What crosses the boundary to the device: a received packet's description and a packet to send.
+
+use core::fmt;
+use std::net::Ipv4Addr;
+
+use crate::payload::Payload;
+use crate::rope::Rope;
+use crate::slab::Key;
+
+/// What the device found out about a received packet.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct RxMeta {
+    /// The device verified the IPv4 header checksum; otherwise the stack does.
+    pub ipv4_checksum_ok: bool,
+    /// The device verified the TCP or UDP checksum; otherwise the stack does.
+    pub l4_checksum_ok: bool,
+    /// The frame was addressed to the link's broadcast or a multicast address.
+    pub l2_broadcast: bool,
+}
+
+/// Whom a transmitted packet belongs to; handed back with [`Stack::on_parked`](crate::Stack::on_parked) and its kin.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Token(pub(crate) Owner);
+
+/// The owner behind a token.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Owner {
+    Nobody,
+    Socket(Key),
+    HalfOpen(Key),
+}
+
+impl Token {
+    pub(crate) const NOBODY: Token = Token(Owner::Nobody);
+}
+
+/// Header bytes of a packet, inline: at most 60 of IPv4 and 60 of TCP.
+#[derive(Clone)]
+pub struct Head {
+    bytes: [u8; 120],
+    len: u8,
+}
+
+impl Head {
+    pub(crate) fn new(ip: &[u8], l4: &[u8]) -> Head {
+        let mut bytes = [0; 120];
+        bytes[..ip.len()].copy_from_slice(ip);
+        bytes[ip.len()..ip.len() + l4.len()].copy_from_slice(l4);
+        Head {
+            bytes,
+            len: (ip.len() + l4.len()) as u8,
+        }
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Head({})", self.len)
+    }
+}
+
+/// An IPv4 packet to send: header bytes and handles to the payload, all owned.
+#[derive(Debug)]
+pub struct TxPacket<B> {
+    /// IPv4 and transport header.
+    pub head: Head,
+    /// The payload.
+    pub payload: Rope<B>,
+    /// Destination address; the next hop towards it is the device's business.
+    pub dst: Ipv4Addr,
+    /// The device must insert the IPv4 header checksum; the field is 0.
+    pub insert_ipv4_checksum: bool,
+    /// The device must insert the TCP or UDP checksum; the field is 0.
+    pub insert_l4_checksum: bool,
+    /// To be handed back if the packet is parked for address resolution.
+    pub token: Token,
+}
+
+impl<B: Payload> TxPacket<B> {
+    /// Bytes of header and payload.
+    pub fn len(&self) -> usize {
+        self.head.as_slice().len() + self.payload.len()
+    }
+
+    /// Never true: a packet has at least its header.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The whole packet, copied.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len());
+        out.extend_from_slice(self.head.as_slice());
+        self.payload
+            .for_each_slice(|bytes| out.extend_from_slice(bytes));
+        out
+    }
+}

@@ -1,0 +1,197 @@
+//! A run of bytes made of several payload handles, as a datagram or segment is gathered from them.
+
+use core::fmt;
+use core::ops::Range;
+
+use crate::payload::{Bytes, Payload};
+
+/// One piece of a packet: our own memory or the device's.
+#[derive(Debug)]
+pub enum Chunk<B> {
+    /// Bytes in ordinary memory.
+    Memory(Bytes),
+    /// Bytes in a buffer of the device's.
+    Device(B),
+}
+
+impl<B: Payload> Payload for Chunk<B> {
+    fn len(&self) -> usize {
+        match self {
+            Chunk::Memory(b) => b.len(),
+            Chunk::Device(b) => b.len(),
+        }
+    }
+
+    fn slice(&self, range: Range<usize>) -> Chunk<B> {
+        match self {
+            Chunk::Memory(b) => Chunk::Memory(b.slice(range)),
+            Chunk::Device(b) => Chunk::Device(b.slice(range)),
+        }
+    }
+
+    fn copy_to(&self, to: &mut [u8]) {
+        match self {
+            Chunk::Memory(b) => b.copy_to(to),
+            Chunk::Device(b) => b.copy_to(to),
+        }
+    }
+}
+
+/// Chunks in order, read as one run of bytes. The first two need no allocation.
+pub struct Rope<B> {
+    inline: [Option<Chunk<B>>; 2],
+    rest: Vec<Chunk<B>>,
+    len: usize,
+}
+
+impl<B> Default for Rope<B> {
+    fn default() -> Rope<B> {
+        Rope {
+            inline: [None, None],
+            rest: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<B> fmt::Debug for Rope<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rope({})", self.len)
+    }
+}
+
+impl<B: Payload> From<Chunk<B>> for Rope<B> {
+    fn from(chunk: Chunk<B>) -> Rope<B> {
+        let mut rope = Rope::default();
+        rope.push(chunk);
+        rope
+    }
+}
+
+impl<B: Payload> Rope<B> {
+    /// Appends a chunk; empty ones are left out.
+    pub fn push(&mut self, chunk: Chunk<B>) {
+        if chunk.is_empty() {
+            return;
+        }
+        self.len += chunk.len();
+        match self.inline.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) if self.rest.is_empty() => *slot = Some(chunk),
+            _ => self.rest.push(chunk),
+        }
+    }
+
+    /// Total number of bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True if there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The chunks in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &Chunk<B>> {
+        self.inline.iter().flatten().chain(self.rest.iter())
+    }
+
+    /// Gives up the chunks in order.
+    pub fn into_chunks(self) -> impl Iterator<Item = Chunk<B>> {
+        self.inline.into_iter().flatten().chain(self.rest)
+    }
+
+    /// Appends all chunks of `other`.
+    pub fn append(&mut self, other: Rope<B>) {
+        for chunk in other.into_chunks() {
+            self.push(chunk);
+        }
+    }
+
+    /// A second set of handles to `range` of the bytes. Ranges beyond the end are cut to it.
+    pub fn slice(&self, range: Range<usize>) -> Rope<B> {
+        let mut out = Rope::default();
+        let mut at = 0;
+        for chunk in self.chunks() {
+            let (from, to) = (range.start.max(at), range.end.min(at + chunk.len()));
+            if from < to {
+                out.push(chunk.slice(from - at..to - at));
+            }
+            at += chunk.len();
+        }
+        out
+    }
+
+    /// Copies bytes from `offset` on into `to` and returns how many there were.
+    pub fn copy_at(&self, offset: usize, to: &mut [u8]) -> usize {
+        let (mut at, mut done) = (0, 0);
+        for chunk in self.chunks() {
+            if done == to.len() {
+                break;
+            }
+            let skip = (offset + done).saturating_sub(at);
+            if skip < chunk.len() {
+                let n = (chunk.len() - skip).min(to.len() - done);
+                chunk.slice(skip..skip + n).copy_to(&mut to[done..done + n]);
+                done += n;
+            }
+            at += chunk.len();
+        }
+        done
+    }
+
+    /// Shows all bytes, piece by piece; device memory is shown as private copies.
+    pub fn for_each_slice(&self, mut f: impl FnMut(&[u8])) {
+        for chunk in self.chunks() {
+            match chunk {
+                Chunk::Memory(bytes) => f(bytes.as_slice()),
+                Chunk::Device(handle) => {
+                    let mut copy = [0u8; 2048];
+                    let mut at = 0;
+                    while at < handle.len() {
+                        let n = (handle.len() - at).min(copy.len());
+                        handle.slice(at..at + n).copy_to(&mut copy[..n]);
+                        f(&copy[..n]);
+                        at += n;
+                    }
+                }
+            }
+        }
+    }
+
+    /// All bytes, copied.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len);
+        self.for_each_slice(|bytes| out.extend_from_slice(bytes));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn reads_as_the_concatenation_of_its_chunks(
+            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..6),
+            a in 0usize..250, b in 0usize..250,
+        ) {
+            let flat: Vec<u8> = pieces.concat();
+            let mut rope: Rope<Bytes> = Rope::default();
+            for (i, p) in pieces.iter().enumerate() {
+                let bytes = Bytes::from(&p[..]);
+                rope.push(if i % 2 == 0 { Chunk::Memory(bytes) } else { Chunk::Device(bytes) });
+            }
+            prop_assert_eq!(rope.len(), flat.len());
+            prop_assert_eq!(rope.to_vec(), flat.clone());
+            let (from, to) = (a.min(flat.len()), b.min(flat.len()));
+            let expected = if from < to { flat[from..to].to_vec() } else { Vec::new() };
+            prop_assert_eq!(rope.slice(a..b).to_vec(), expected);
+            let mut buf = [0u8; 64];
+            let n = rope.copy_at(from, &mut buf);
+            prop_assert_eq!(&buf[..n], &flat[from..(from + 64).min(flat.len())]);
+        }
+    }
+}

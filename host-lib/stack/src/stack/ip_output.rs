@@ -1,0 +1,157 @@
+//! Packets made from headers and payloads.
+
+use std::net::Ipv4Addr;
+
+use super::{Stack, MAX_REPLIES};
+use crate::checksum::Checksum;
+use crate::error::{Error, Result};
+use crate::packet::{Head, Token, TxPacket};
+use crate::payload::{Bytes, Payload};
+use crate::rope::{Chunk, Rope};
+use crate::tcp::Flow;
+use crate::wire::ipv4::{protocol, Ipv4Header, HEADER_LEN};
+use crate::wire::tcp::TcpHeader;
+
+/// RFC 791: the length field has 16 bits.
+const MAX_PACKET: usize = 65_535;
+
+impl<B: Payload> Stack<B> {
+    /// The largest MSS we can send and receive (RFC 9293 section 3.7.1: MTU less 40).
+    pub(super) fn own_mss(&self) -> u16 {
+        self.config.mtu.max(68) - 40
+    }
+
+    /// Queues a packet that belongs to no socket's own turn.
+    pub(super) fn push_out(&mut self, packet: TxPacket<B>) {
+        if self.out.len() >= MAX_REPLIES {
+            self.stats.dropped_transmit_full += 1;
+            return;
+        }
+        self.out.push_back(packet);
+    }
+
+    fn ip_header(
+        &mut self,
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        protocol: u8,
+        l4_len: usize,
+    ) -> Ipv4Header {
+        self.next_ident = self.next_ident.wrapping_add(1);
+        Ipv4Header {
+            src,
+            dst,
+            protocol,
+            ident: self.next_ident ^ self.secrets.ident_mask(dst),
+            dont_fragment: protocol == protocol::TCP,
+            more_fragments: false,
+            fragment_offset: 0,
+            ttl: self.config.ttl,
+            tos: 0,
+            header_len: HEADER_LEN,
+            total_len: HEADER_LEN + l4_len,
+        }
+    }
+
+    /// A TCP segment as a packet.
+    pub(super) fn tcp_packet(
+        &mut self,
+        flow: &Flow,
+        header: &TcpHeader,
+        payload: Rope<B>,
+        token: Token,
+    ) -> TxPacket<B> {
+        self.stats.tcp_segments_out += 1;
+        let (mut l4, len) = header.emit();
+        let l4 = &mut l4[..len];
+        let (src, dst) = (*flow.local.ip(), *flow.remote.ip());
+        let offload = self.config.offload;
+        if !offload.tx_l4_checksum && !self.config.is_local(dst) {
+            let mut sum = Checksum::pseudo_header(src, dst, protocol::TCP, len + payload.len());
+            sum.add(l4);
+            sum.add_rope(&payload);
+            l4[16..18].copy_from_slice(&sum.finish().to_be_bytes());
+        }
+        let ip = self.ip_header(src, dst, protocol::TCP, len + payload.len());
+        TxPacket {
+            head: Head::new(&ip.emit(offload.tx_ipv4_checksum), l4),
+            payload,
+            dst,
+            insert_ipv4_checksum: offload.tx_ipv4_checksum,
+            insert_l4_checksum: offload.tx_l4_checksum,
+            token,
+        }
+    }
+
+    /// A UDP or ICMP message as a packet; if it must go in fragments, the first is returned and the others are queued.
+    pub(super) fn send_message(
+        &mut self,
+        (src, dst): (Ipv4Addr, Ipv4Addr),
+        protocol: u8,
+        header: &mut [u8; 8],
+        payload: Rope<B>,
+        token: Token,
+    ) -> Result<TxPacket<B>> {
+        let len = header.len() + payload.len();
+        if len + HEADER_LEN > MAX_PACKET {
+            return Err(Error::MessageTooLong);
+        }
+        let offload = self.config.offload;
+        let mtu = usize::from(self.config.mtu.max(68));
+        let fits = len + HEADER_LEN <= mtu || self.config.is_local(dst);
+        let udp = protocol == protocol::UDP;
+        let insert_l4_checksum = fits && udp && offload.tx_l4_checksum;
+        if !insert_l4_checksum {
+            let mut sum = match udp {
+                true => Checksum::pseudo_header(src, dst, protocol, len),
+                false => Checksum::new(),
+            };
+            sum.add(&header[..]);
+            sum.add_rope(&payload);
+            // RFC 768: "If the computed checksum is zero, it is transmitted as all ones".
+            let value = match sum.finish() {
+                0 if udp => 0xffff,
+                value => value,
+            };
+            let at = if udp { 6 } else { 2 };
+            header[at..at + 2].copy_from_slice(&value.to_be_bytes());
+        }
+        let mut ip = self.ip_header(src, dst, protocol, len);
+        let packet = |head, payload| TxPacket {
+            head,
+            payload,
+            dst,
+            insert_ipv4_checksum: offload.tx_ipv4_checksum,
+            insert_l4_checksum,
+            token,
+        };
+        if fits {
+            return Ok(packet(
+                Head::new(&ip.emit(offload.tx_ipv4_checksum), &header[..]),
+                payload,
+            ));
+        }
+        // RFC 791 section 3.2, an example fragmentation procedure: pieces of multiples of 8 octets.
+        let step = (mtu - HEADER_LEN) / 8 * 8;
+        let mut whole = Rope::from(Chunk::Memory(Bytes::from(&header[..])));
+        whole.append(payload);
+        let mut fragments = Vec::with_capacity(len.div_ceil(step));
+        for at in (0..len).step_by(step) {
+            let end = (at + step).min(len);
+            ip.fragment_offset = at;
+            ip.more_fragments = end < len;
+            ip.total_len = HEADER_LEN + end - at;
+            fragments.push(packet(
+                Head::new(&ip.emit(offload.tx_ipv4_checksum), &[]),
+                whole.slice(at..end),
+            ));
+        }
+        // The first is sent now, the others right after it, before anything else.
+        let mut rest = fragments.into_iter();
+        let first = rest.next().ok_or(Error::InvalidInput)?;
+        for fragment in rest.rev() {
+            self.out.push_front(fragment);
+        }
+        Ok(first)
+    }
+}

@@ -1,0 +1,47 @@
+//! What a slot of the socket table holds.
+
+use crate::datagram::{PingSocket, UdpSocket};
+use crate::readiness::Readiness;
+use crate::tcp::listener::Listener;
+use crate::tcp::Tcb;
+use crate::time::Instant;
+
+/// The kinds of socket.
+pub(super) enum Kind<B> {
+    Tcp(Box<Tcb<B>>),
+    Listener(Box<Listener>),
+    Udp(Box<UdpSocket<B>>),
+    Ping(Box<PingSocket<B>>),
+}
+
+/// A socket with its places in the stack's queues.
+pub(super) struct Entry<B> {
+    pub(super) kind: Kind<B>,
+    /// Readiness to report; not empty while the socket is in the queue of events.
+    pub(super) pending: Readiness,
+    /// In the queue of sockets with something to send.
+    pub(super) queued: bool,
+    /// The deadline that the timers hold.
+    pub(super) armed: Option<Instant>,
+}
+
+impl<B> Entry<B> {
+    pub(super) fn new(kind: Kind<B>) -> Entry<B> {
+        Entry {
+            kind,
+            pending: Readiness::NONE,
+            queued: false,
+            armed: None,
+        }
+    }
+
+    /// The program has no handle to it: closed, or not accepted yet.
+    pub(super) fn is_orphan(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(tcb) => tcb.orphan || tcb.accepting.is_some(),
+            Kind::Listener(_) => false,
+            Kind::Udp(udp) => udp.orphan,
+            Kind::Ping(ping) => ping.orphan,
+        }
+    }
+}

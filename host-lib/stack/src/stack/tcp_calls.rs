@@ -1,0 +1,233 @@
+//! Calls of programs on TCP sockets.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use core::time::Duration;
+
+use super::socket::{Entry, Kind};
+use super::{FlowOwner, SocketId, Stack};
+use crate::error::{Error, Result};
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::tcp::listener::Listener;
+use crate::tcp::{Flow, Shutdown, Tcb, TcpState};
+use crate::time::Instant;
+
+impl<B: Payload> Stack<B> {
+    /// Begins to open a connection; it is open when the socket becomes writable, and failed when it has an error.
+    ///
+    /// `local` may leave address or port unspecified, or both; then the address on the peer's subnet and an ephemeral
+    /// port (RFC 6056) are taken.
+    pub fn tcp_connect(
+        &mut self,
+        now: Instant,
+        local: Option<SocketAddrV4>,
+        remote: SocketAddrV4,
+    ) -> Result<SocketId> {
+        let to = *remote.ip();
+        if remote.port() == 0 || to.is_unspecified() {
+            return Err(Error::InvalidInput);
+        }
+        if to.is_multicast() || self.config.is_broadcast(to) {
+            return Err(Error::NetworkUnreachable);
+        }
+        let local = local.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        let ip = self.source_address(*local.ip(), to)?;
+        let mut flow = Flow {
+            local: SocketAddrV4::new(ip, local.port()),
+            remote,
+        };
+        if local.port() == 0 {
+            flow.local.set_port(self.ephemeral_tcp_port(&flow)?);
+        } else if self.flows.contains_key(&flow) {
+            return Err(Error::AddrInUse);
+        }
+        let iss = self.secrets.isn(now, &flow);
+        let tcb = Tcb::connect(&self.config.tcp, flow, iss, self.own_mss(), now);
+        let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
+        self.flows.insert(flow, FlowOwner::Connection(key));
+        self.stats.tcp_active_opens += 1;
+        self.make_ready(key);
+        Ok(SocketId(key))
+    }
+
+    /// The address to use towards `to`: `wanted` if it is one of ours, or the fitting one if it is unspecified.
+    pub(super) fn source_address(&self, wanted: Ipv4Addr, to: Ipv4Addr) -> Result<Ipv4Addr> {
+        if wanted.is_unspecified() {
+            return self.config.source_for(to).ok_or(Error::NetworkUnreachable);
+        }
+        self.config
+            .is_local(wanted)
+            .then_some(wanted)
+            .ok_or(Error::AddrNotAvailable)
+    }
+
+    // RFC 6056 section 3.3.3, algorithm 3: start at a keyed offset plus a counter, take the first that is free.
+    fn ephemeral_tcp_port(&mut self, flow: &Flow) -> Result<u16> {
+        let (low, high) = self.config.tcp.ephemeral_ports;
+        let count = u64::from(high.saturating_sub(low)) + 1;
+        let start = self.secrets.port_offset(flow).wrapping_add(self.next_port);
+        for i in 0..count {
+            let port = low + (start.wrapping_add(i) % count) as u16;
+            let candidate = Flow {
+                local: SocketAddrV4::new(*flow.local.ip(), port),
+                ..*flow
+            };
+            if !self.flows.contains_key(&candidate) {
+                self.next_port = self.next_port.wrapping_add(i + 1);
+                return Ok(port);
+            }
+        }
+        Err(Error::AddrNotAvailable)
+    }
+
+    /// Listens on `addr`; port 0 takes a free one, an unspecified address means all of ours. At most `backlog` + 1
+    /// connections wait to be accepted.
+    pub fn tcp_listen(&mut self, addr: SocketAddrV4, backlog: usize) -> Result<SocketId> {
+        let ip = *addr.ip();
+        if !ip.is_unspecified() && !self.config.is_local(ip) {
+            return Err(Error::AddrNotAvailable);
+        }
+        let port = match addr.port() {
+            0 => self.free_port(|stack, port| stack.listener_conflicts(ip, port))?,
+            port if self.listener_conflicts(ip, port) => return Err(Error::AddrInUse),
+            port => port,
+        };
+        let listener = Listener::new(SocketAddrV4::new(ip, port), backlog, &self.config.tcp);
+        let key = self
+            .sockets
+            .insert(Entry::new(Kind::Listener(Box::new(listener))));
+        self.listeners.insert((ip, port), key);
+        Ok(SocketId(key))
+    }
+
+    fn listener_conflicts(&self, ip: Ipv4Addr, port: u16) -> bool {
+        let taken = |ip| self.listeners.contains_key(&(ip, port));
+        taken(Ipv4Addr::UNSPECIFIED)
+            || taken(ip)
+            || ip.is_unspecified() && self.config.addrs.iter().any(|c| taken(c.addr()))
+    }
+
+    /// An ephemeral port for which `taken` is false, from a start nobody can foresee (RFC 6056 algorithm 1).
+    pub(super) fn free_port(&mut self, taken: impl Fn(&Stack<B>, u16) -> bool) -> Result<u16> {
+        let (low, high) = self.config.tcp.ephemeral_ports;
+        let count = u64::from(high.saturating_sub(low)) + 1;
+        let start = self.secrets.draw();
+        (0..count)
+            .map(|i| low + (start.wrapping_add(i) % count) as u16)
+            .find(|port| !taken(self, *port))
+            .ok_or(Error::AddrInUse)
+    }
+
+    /// Takes the oldest connection that waits at a listener, with its peer's address.
+    pub fn tcp_accept(&mut self, id: SocketId) -> Result<(SocketId, SocketAddrV4)> {
+        let entry = self
+            .sockets
+            .get_mut(id.0)
+            .filter(|e| !e.is_orphan())
+            .ok_or(Error::Stale)?;
+        let Kind::Listener(listener) = &mut entry.kind else {
+            return Err(Error::InvalidInput);
+        };
+        let child = listener.accept.pop_front().ok_or(Error::WouldBlock)?;
+        // What waits in an accept queue is removed only by this or by the listener's end.
+        let Some(Entry {
+            kind: Kind::Tcp(tcb),
+            ..
+        }) = self.sockets.get_mut(child)
+        else {
+            return Err(Error::ConnectionAborted);
+        };
+        tcb.accepting = None;
+        Ok((SocketId(child), tcb.flow.remote))
+    }
+
+    fn tcp(&mut self, id: SocketId) -> Result<&mut Tcb<B>> {
+        let entry = self
+            .sockets
+            .get_mut(id.0)
+            .filter(|e| !e.is_orphan())
+            .ok_or(Error::Stale)?;
+        match &mut entry.kind {
+            Kind::Tcp(tcb) => Ok(tcb),
+            Kind::Listener(_) => Err(Error::NotConnected),
+            Kind::Udp(_) | Kind::Ping(_) => Err(Error::Unsupported),
+        }
+    }
+
+    fn tcp_key(&mut self, id: SocketId) -> Result<Key> {
+        self.tcp(id).map(|_| id.0)
+    }
+
+    /// Queues bytes to send; returns how many there was room for, at least one unless `bytes` is empty.
+    pub fn tcp_send(&mut self, now: Instant, id: SocketId, bytes: &[u8]) -> Result<usize> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, _| tcb.send(bytes))
+            .ok_or(Error::Stale)?
+    }
+
+    /// Takes received bytes, at most as many as fit into `to`; 0 means that the peer has closed (or `to` is empty).
+    pub fn tcp_recv(&mut self, now: Instant, id: SocketId, to: &mut [u8]) -> Result<usize> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, _| tcb.recv(to))
+            .ok_or(Error::Stale)?
+    }
+
+    /// Like [`Stack::tcp_recv`], but leaves the bytes to be read again.
+    pub fn tcp_peek(&mut self, id: SocketId, to: &mut [u8]) -> Result<usize> {
+        self.tcp(id)?.peek(to)
+    }
+
+    /// Bytes that can be read at once (FIONREAD).
+    pub fn tcp_unread(&mut self, id: SocketId) -> Result<usize> {
+        Ok(self.tcp(id)?.unread())
+    }
+
+    /// Closes one or both halves of a connection; the socket stays.
+    pub fn tcp_shutdown(&mut self, now: Instant, id: SocketId, how: Shutdown) -> Result<()> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, cx| tcb.shutdown(cx, how))
+            .ok_or(Error::Stale)?
+    }
+
+    /// Ends a connection at once with a RST and closes the socket; the id is stale afterwards.
+    pub fn tcp_abort(&mut self, now: Instant, id: SocketId) -> Result<()> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, cx| {
+            tcb.orphan = true;
+            tcb.abort(cx);
+        })
+        .ok_or(Error::Stale)
+    }
+
+    /// The connection's state; a listener's is [`TcpState::Listen`].
+    pub fn tcp_state(&self, id: SocketId) -> Result<TcpState> {
+        let entry = self
+            .sockets
+            .get(id.0)
+            .filter(|e| !e.is_orphan())
+            .ok_or(Error::Stale)?;
+        match &entry.kind {
+            Kind::Tcp(tcb) => Ok(tcb.state),
+            Kind::Listener(_) => Ok(TcpState::Listen),
+            Kind::Udp(_) | Kind::Ping(_) => Err(Error::Unsupported),
+        }
+    }
+
+    /// Smoothed round-trip time, once a segment was timed.
+    pub fn tcp_round_trip_time(&mut self, id: SocketId) -> Result<Option<Duration>> {
+        Ok(self.tcp(id)?.srtt())
+    }
+
+    /// Switches Nagle's algorithm off (true) or on (TCP_NODELAY).
+    pub fn tcp_set_nodelay(&mut self, now: Instant, id: SocketId, nodelay: bool) -> Result<()> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, _| tcb.set_nodelay(nodelay))
+            .ok_or(Error::Stale)
+    }
+
+    /// True if Nagle's algorithm is off.
+    pub fn tcp_nodelay(&mut self, id: SocketId) -> Result<bool> {
+        Ok(self.tcp(id)?.nodelay())
+    }
+}

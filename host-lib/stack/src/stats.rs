@@ -1,0 +1,77 @@
+//! Counters: what came, what went, and why anything was dropped.
+
+/// Counters of one stack since it was made.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// IPv4 packets given to the stack.
+    pub packets_in: u64,
+    /// Bytes of those.
+    pub bytes_in: u64,
+    /// IPv4 packets handed to the device.
+    pub packets_out: u64,
+    /// Bytes of those.
+    pub bytes_out: u64,
+    /// Packets from and to addresses of this stack, never seen by the device.
+    pub packets_looped: u64,
+    /// Dropped: a length or version that cannot be.
+    pub dropped_malformed: u64,
+    /// Dropped: an IPv4 header, TCP, UDP or ICMP checksum was wrong.
+    pub dropped_checksum: u64,
+    /// Dropped: addressed to someone else, or from an impossible source.
+    pub dropped_address: u64,
+    /// Dropped: a protocol nobody here speaks.
+    pub dropped_protocol: u64,
+    /// Dropped: no socket for that port.
+    pub dropped_no_socket: u64,
+    /// Dropped: a socket's receive queue was full.
+    pub dropped_receive_full: u64,
+    /// Dropped: the stack's queue of replies was full because nobody transmits.
+    pub dropped_transmit_full: u64,
+    /// Dropped: SYNs because a listener's SYN queue was full.
+    pub dropped_syn_queue_full: u64,
+    /// Dropped: last ACKs of handshakes because a listener's accept queue was full.
+    pub dropped_accept_queue_full: u64,
+    /// Dropped: fragments that overlapped others, came too late or exceeded the memory for them.
+    pub dropped_fragments: u64,
+    /// Fragmented datagrams made whole.
+    pub reassembled: u64,
+    /// TCP segments received.
+    pub tcp_segments_in: u64,
+    /// TCP segments sent.
+    pub tcp_segments_out: u64,
+    /// TCP segments sent again, for whatever reason.
+    pub tcp_retransmits: u64,
+    /// Retransmissions started by three duplicate ACKs.
+    pub tcp_fast_retransmits: u64,
+    /// Retransmission timers that ran out.
+    pub tcp_timeouts: u64,
+    /// Zero-window probes sent.
+    pub tcp_zero_window_probes: u64,
+    /// RST segments sent.
+    pub tcp_resets_out: u64,
+    /// Connections that a valid RST ended.
+    pub tcp_resets_in: u64,
+    /// Challenge ACKs sent (RFC 5961).
+    pub tcp_challenge_acks: u64,
+    /// Segments that arrived outside the window.
+    pub tcp_out_of_window: u64,
+    /// Segments that arrived ahead of a gap.
+    pub tcp_out_of_order: u64,
+    /// Connections opened by connect.
+    pub tcp_active_opens: u64,
+    /// Connections opened by a listener.
+    pub tcp_passive_opens: u64,
+    /// UDP datagrams delivered to a socket.
+    pub udp_in: u64,
+    /// UDP datagrams sent.
+    pub udp_out: u64,
+    /// ICMP messages received intact.
+    pub icmp_in: u64,
+    /// Echo requests answered.
+    pub icmp_echo_replies: u64,
+    /// ICMP errors sent.
+    pub icmp_errors_out: u64,
+    /// Replies withheld by the rate limit.
+    pub rate_limited: u64,
+}

@@ -1,0 +1,545 @@
+//! SEGMENT ARRIVES (RFC 9293 section 3.10.7), with RFC 5961's checks.
+
+use core::time::Duration;
+
+use super::{Cx, Tcb, TcpState, DEFAULT_MSS};
+use crate::error::Error;
+use crate::incoming::Incoming;
+use crate::payload::Payload;
+use crate::readiness::Readiness;
+use crate::seq::Seq;
+use crate::wire::tcp::{Flags, TcpHeader};
+
+/// RFC 5961 section 7: "no more than 10 challenge ACKs in any 5 second window", here for each connection.
+const CHALLENGES: u8 = 10;
+const CHALLENGE_WINDOW: Duration = Duration::from_secs(5);
+
+/// A path MTU below this is not believed, so that a forged message cannot ask for a packet per byte.
+const MIN_PATH_MTU: u16 = 552;
+
+/// RFC 5681 section 2: duplicate ACKs that mean a loss.
+const DUPLICATE_THRESHOLD: u32 = 3;
+
+impl<B: Payload> Tcb<B> {
+    /// Processes a segment with its payload.
+    pub(crate) fn on_segment(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, data: Incoming<'_, B>) {
+        match self.state {
+            TcpState::Closed | TcpState::Listen | TcpState::TimeWait => {}
+            TcpState::SynSent => self.on_segment_syn_sent(cx, h, data),
+            _ => self.on_segment_synchronized(cx, *h, data),
+        }
+    }
+
+    // Section 3.10.7.3, SYN-SENT.
+    fn on_segment_syn_sent(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, mut data: Incoming<'_, B>) {
+        let has_ack = h.flags.has(Flags::ACK);
+        // First: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set ...)
+        // <SEQ=SEG.ACK><CTL=RST> and discard the segment."
+        if has_ack && (h.ack.le(self.iss) || h.ack.gt(self.snd_max)) {
+            if !h.flags.has(Flags::RST) {
+                cx.reply = Some(self.header(Flags::RST, h.ack));
+            }
+            return;
+        }
+        // Second: a RST counts only with an acceptable ACK.
+        if h.flags.has(Flags::RST) {
+            if has_ack {
+                cx.stats.tcp_resets_in += 1;
+                self.fail(cx, Error::ConnectionRefused);
+            }
+            return;
+        }
+        // Fourth: SYN.
+        if !h.flags.has(Flags::SYN) {
+            return;
+        }
+        self.irs = h.seq;
+        self.rcv_nxt = h.seq + 1;
+        self.rcv_adv = self.rcv_nxt + self.recv.free().min(65_535) as u32;
+        // RFC 7323 section 2.2: scaling is in force only if both SYNs offer it.
+        let shifts = h.window_scale.map(|peer| (self.rcv_shift, peer));
+        self.agree(h.mss.unwrap_or(DEFAULT_MSS), shifts);
+        // RFC 7323 section 2.2: the window of a segment with SYN "MUST NOT be scaled".
+        self.snd_wnd = u32::from(h.window);
+        self.max_snd_wnd = self.snd_wnd;
+        self.snd_wl1 = h.seq;
+        self.snd_wl2 = h.ack;
+        if has_ack {
+            let lost = self.retransmits > 0;
+            self.snd_una = h.ack;
+            self.snd_nxt = h.ack;
+            self.take_sample(cx, h.ack);
+            self.retransmits = 0;
+            self.retransmit_at = None;
+            if lost {
+                self.rto.restart_after_lost_syn();
+                self.congestion.on_lost_syn();
+            }
+            self.establish(cx);
+            self.ack_now = true;
+            data.truncate(self.rcv_adv.distance_from(self.rcv_nxt) as usize);
+            let fin = h.flags.has(Flags::FIN);
+            self.receive(cx, h.seq + 1, data, fin);
+        } else {
+            // Simultaneous open (figure 7): answer with SYN-ACK. Text is not acknowledged, so it comes again.
+            self.state = TcpState::SynReceived;
+            self.snd_nxt = self.iss;
+            self.timed = None;
+        }
+    }
+
+    fn establish(&mut self, cx: &mut Cx<'_>) {
+        self.state = TcpState::Established;
+        self.last_send = cx.now;
+        cx.events |= Readiness::WRITABLE;
+    }
+
+    // Section 3.10.7.4, the other states.
+    fn on_segment_synchronized(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mut h: TcpHeader,
+        mut data: Incoming<'_, B>,
+    ) {
+        let window = self.rcv_adv.distance_from(self.rcv_nxt);
+        // RFC 7323 section 2.2: the window of a segment with SYN is never scaled.
+        let shift = if h.flags.has(Flags::SYN) {
+            0
+        } else {
+            self.snd_shift
+        };
+        let send_window = u32::from(h.window) << shift;
+        if self.state == TcpState::SynReceived && h.flags.has(Flags::SYN) && h.seq == self.irs {
+            // The SYN we already have, now with the ACK of ours (figure 7, line 5): what follows it counts.
+            h.seq += 1;
+            h.flags = without_syn(h.flags);
+        }
+        let syn = h.flags.has(Flags::SYN);
+        let fin = h.flags.has(Flags::FIN);
+        let segment_len = data.len() as u32 + u32::from(syn) + u32::from(fin);
+
+        // First: check sequence number (table 6).
+        if !acceptable(h.seq, segment_len, self.rcv_nxt, window) {
+            cx.stats.tcp_out_of_window += 1;
+            // "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the
+            // RST bit is set, if so drop the segment and return)".
+            if h.flags.has(Flags::RST) {
+                return;
+            }
+            if segment_len > 0 && !syn {
+                self.ack_now = true;
+            } else {
+                // Nothing was sent that needs it: within the rate limit, lest two such ends answer each other forever.
+                self.challenge(cx);
+            }
+            // "If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to
+            // accept valid ACKs": its ACK counts, its text does not.
+            if window != 0 || h.seq != self.rcv_nxt || syn {
+                return;
+            }
+            data.truncate(0);
+            h.flags = if h.flags.has(Flags::ACK) {
+                Flags::ACK
+            } else {
+                return;
+            };
+        }
+
+        // Second: RST. RFC 5961 section 3.2: only "exactly" the next expected sequence number resets; in the
+        // window it draws a challenge ACK.
+        if h.flags.has(Flags::RST) {
+            if h.seq == self.rcv_nxt {
+                cx.stats.tcp_resets_in += 1;
+                let error = match self.state {
+                    TcpState::SynReceived => Error::ConnectionRefused,
+                    _ => Error::ConnectionReset,
+                };
+                self.fail(cx, error);
+            } else {
+                self.challenge(cx);
+            }
+            return;
+        }
+
+        // Fourth: SYN. RFC 5961 section 4.2: "TCP MUST send a challenge ACK to the remote peer ... irrespective
+        // of the sequence number".
+        if syn {
+            self.challenge(cx);
+            return;
+        }
+
+        // Fifth: ACK. "If the ACK bit is off, drop the segment and return."
+        if !h.flags.has(Flags::ACK) {
+            return;
+        }
+        if self.state == TcpState::SynReceived {
+            // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state ... otherwise form a reset segment
+            // <SEQ=SEG.ACK><CTL=RST> and send it."
+            if h.ack.le(self.snd_una) || h.ack.gt(self.snd_max) {
+                cx.reply = Some(self.header(Flags::RST, h.ack));
+                return;
+            }
+            self.snd_wnd = send_window;
+            self.max_snd_wnd = self.max_snd_wnd.max(self.snd_wnd);
+            self.snd_wl1 = h.seq;
+            self.snd_wl2 = h.ack;
+            self.snd_nxt = self.snd_max;
+            if self.retransmits > 0 {
+                self.rto.restart_after_lost_syn();
+                self.congestion.on_lost_syn();
+            }
+            self.establish(cx);
+        }
+        // RFC 5961 section 5.2: "The ACK value is considered acceptable only if it is in the range of
+        // ((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"; all others are discarded "and an ACK sent back".
+        if h.ack.gt(self.snd_max) || h.ack.lt(self.snd_una - self.max_snd_wnd) {
+            self.challenge(cx);
+            return;
+        }
+        self.on_ack(cx, &h, send_window, segment_len);
+        if self.state == TcpState::Closed || self.state == TcpState::TimeWait {
+            return;
+        }
+
+        // Seventh and eighth: text and FIN, cut to the window.
+        let mut seq = h.seq;
+        let mut fin = fin && h.flags.has(Flags::FIN);
+        let old = self.rcv_nxt.distance_from(seq) as usize;
+        if old > 0 {
+            if old > data.len() {
+                // All of it is old, and so is its FIN, unless that is exactly what is due (old == len).
+                fin = false;
+            }
+            data.trim_front(old.min(data.len()));
+            seq = self.rcv_nxt;
+            self.ack_now = true;
+        }
+        let room = self.rcv_adv.distance_from(seq) as usize;
+        if data.len() > room {
+            data.truncate(room);
+            fin = false;
+        }
+        self.receive(cx, seq, data, fin);
+    }
+
+    /// The ACK field of an acceptable segment.
+    fn on_ack(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, window: u32, segment_len: u32) {
+        // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated": checked for newness by WL1, WL2.
+        let window_before = self.snd_wnd;
+        if h.ack.ge(self.snd_una)
+            && (self.snd_wl1.lt(h.seq) || (self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack)))
+        {
+            self.snd_wnd = window;
+            self.max_snd_wnd = self.max_snd_wnd.max(window);
+            self.snd_wl1 = h.seq;
+            self.snd_wl2 = h.ack;
+            if window_before == 0 && window > 0 {
+                // The window opened: what the probe timer guarded goes out now.
+                self.retransmits = 0;
+                if self.snd_una == self.snd_nxt {
+                    self.retransmit_at = None;
+                }
+            }
+        }
+        if h.ack.gt(self.snd_una) {
+            self.on_new_ack(cx, h.ack);
+        } else if h.ack == self.snd_una {
+            if self.snd_wnd == 0 {
+                // Section 3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments in
+                // response to the probe segments, the sending TCP peer MUST allow the connection to stay open".
+                self.retransmits = 0;
+            }
+            // RFC 5681 section 2, "duplicate acknowledgment": (a) to (e).
+            let duplicate = self.snd_max != self.snd_una
+                && segment_len == 0
+                && window == window_before
+                && window != 0;
+            if duplicate {
+                self.on_duplicate_ack(cx);
+            }
+        }
+    }
+
+    fn on_new_ack(&mut self, cx: &mut Cx<'_>, ack: Seq) {
+        let acked = ack.distance_from(self.snd_una);
+        let sent_before_syn = self.snd_una == self.iss;
+        let fin_in = self.fin_sent && ack == self.snd_max;
+        self.take_sample(cx, ack);
+        let mut octets = acked;
+        if sent_before_syn {
+            octets -= 1;
+        }
+        let was_full = self.wants_room;
+        // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
+        self.send.consume(octets as usize);
+        self.snd_una = ack;
+        self.snd_nxt = self.snd_nxt.max(ack);
+        self.retransmits = 0;
+        self.soft_error = None;
+
+        match self.recover {
+            Some(recover) if ack.lt(recover) => {
+                // RFC 6582 section 3.2 (3), partial acknowledgment: "retransmit the first unacknowledged segment".
+                self.congestion.on_partial_ack(acked);
+                self.retransmit_head = true;
+            }
+            Some(_) => {
+                self.recover = None;
+                self.duplicate_acks = 0;
+                let flight = self.snd_max.distance_from(ack);
+                self.congestion.on_recovery_end(flight);
+            }
+            None => {
+                self.duplicate_acks = 0;
+                if octets > 0 {
+                    self.congestion.on_ack(octets);
+                }
+            }
+        }
+
+        // RFC 6298 (5.2) "When all outstanding data has been acknowledged, turn off the retransmission timer",
+        // (5.3) otherwise "restart the retransmission timer so that it will expire after RTO seconds".
+        self.retransmit_at = (self.snd_max != self.snd_una).then(|| cx.now + self.rto.rto());
+
+        if was_full && self.has_room() {
+            self.wants_room = false;
+            cx.events |= Readiness::WRITABLE;
+        }
+        if fin_in {
+            self.on_fin_acked(cx);
+        }
+    }
+
+    fn on_fin_acked(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            TcpState::FinWait1 => {
+                self.state = TcpState::FinWait2;
+                if self.orphan {
+                    self.linger_at = Some(cx.now + cx.config.orphan_fin_wait_2);
+                }
+            }
+            TcpState::Closing => self.state = TcpState::TimeWait,
+            TcpState::LastAck => self.enter_closed(cx),
+            _ => {}
+        }
+    }
+
+    fn take_sample(&mut self, cx: &Cx<'_>, ack: Seq) {
+        if let Some((seq, sent)) = self.timed {
+            if ack.ge(seq) {
+                self.rto.sample(cx.now - sent);
+                self.timed = None;
+            }
+        }
+    }
+
+    fn on_duplicate_ack(&mut self, cx: &mut Cx<'_>) {
+        self.duplicate_acks = self.duplicate_acks.saturating_add(1);
+        if self.recover.is_some() {
+            self.congestion.on_duplicate_ack();
+        } else if self.duplicate_acks == DUPLICATE_THRESHOLD
+            && self.snd_una.ge(self.no_recovery_before)
+        {
+            // RFC 6582 section 3.2 (2): "the value of recover is incremented to the highest sequence number
+            // transmitted by the TCP so far", then RFC 5681 section 3.2 fast retransmit.
+            self.recover = Some(self.snd_max);
+            self.congestion
+                .on_loss(self.snd_max.distance_from(self.snd_una));
+            self.retransmit_head = true;
+            self.timed = None;
+            cx.stats.tcp_fast_retransmits += 1;
+        }
+    }
+
+    /// Takes text that begins at or after RCV.NXT and lies in the window.
+    fn receive(&mut self, cx: &mut Cx<'_>, seq: Seq, data: Incoming<'_, B>, fin: bool) {
+        if data.is_empty() && !fin {
+            return;
+        }
+        if !matches!(
+            self.state,
+            TcpState::Established | TcpState::FinWait1 | TcpState::FinWait2
+        ) {
+            // "This should not occur, since a FIN has been received from the remote side. Ignore the segment text."
+            return;
+        }
+        if self.orphan && !data.is_empty() {
+            // Section 3.6.1: data for a program that has closed can reach nobody; "it SHOULD send a RST to show
+            // that data was lost".
+            cx.reply = Some(self.header(Flags::RST, self.snd_max));
+            self.enter_closed(cx);
+            return;
+        }
+        if fin {
+            let at = seq + data.len() as u32;
+            // A second FIN elsewhere is a peer's mistake; the first one counts.
+            self.peer_fin.get_or_insert(at);
+        }
+        let mut data = data;
+        if let Some(end) = self.peer_fin {
+            data.truncate(end.distance_from(seq) as usize);
+        }
+        let in_order = seq == self.rcv_nxt;
+        let before = self.rcv_nxt;
+        if in_order && self.ahead.is_empty() {
+            self.advance(data.len());
+            if !self.read_shutdown {
+                self.recv.push_copy(data.head);
+                self.recv.push_rope(data.body);
+            }
+        } else {
+            // RFC 5681 section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives", and an
+            // immediate ACK "when the incoming segment fills in all or part of a gap".
+            self.ack_now = true;
+            if !in_order {
+                cx.stats.tcp_out_of_order += 1;
+            }
+            let at = self.rcv_pos + u64::from(seq.distance_from(self.rcv_nxt));
+            self.ahead.insert(at, &data);
+            while let Some(rope) = self.ahead.take(self.rcv_pos) {
+                self.advance(rope.len());
+                if !self.read_shutdown {
+                    self.recv.push_rope(rope);
+                }
+            }
+        }
+        let got = self.rcv_nxt.distance_from(before);
+        if got > 0 {
+            cx.events |= Readiness::READABLE;
+            self.unacked_octets = self.unacked_octets.saturating_add(got);
+            // RFC 5681 section 4.2: "an ACK SHOULD be generated for at least every second full-sized segment,
+            // and MUST be generated within 500 ms".
+            if self.unacked_octets >= 2 * u32::from(self.advertised_mss).min(self.mss.max(1)) {
+                self.ack_now = true;
+            } else if self.delayed_ack_at.is_none() {
+                self.delayed_ack_at = Some(cx.now + cx.config.delayed_ack);
+            }
+        }
+        if self.peer_fin == Some(self.rcv_nxt) {
+            self.on_fin(cx);
+        }
+        if self.ack_now {
+            // At once and not when next polled: each segment out of order must have a duplicate ACK of its own.
+            cx.reply = self.take_ack();
+        }
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.rcv_nxt += n as u32;
+        self.rcv_pos += n as u64;
+    }
+
+    // Eighth: "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN".
+    fn on_fin(&mut self, cx: &mut Cx<'_>) {
+        self.rcv_nxt += 1;
+        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
+        self.fin_received = true;
+        self.ahead.clear();
+        self.ack_now = true;
+        cx.events |= Readiness::READABLE | Readiness::READ_CLOSED;
+        match self.state {
+            TcpState::Established => self.state = TcpState::CloseWait,
+            TcpState::FinWait1 => self.state = TcpState::Closing,
+            TcpState::FinWait2 => self.state = TcpState::TimeWait,
+            _ => {}
+        }
+        if self.state == TcpState::TimeWait {
+            cx.events |= Readiness::HANGUP;
+        }
+    }
+
+    /// Sends an ACK that makes a true peer show itself, within the rate limit.
+    fn challenge(&mut self, cx: &mut Cx<'_>) {
+        if cx.now - self.challenge_since >= CHALLENGE_WINDOW {
+            self.challenge_since = cx.now;
+            self.challenges = 0;
+        }
+        if self.challenges >= CHALLENGES {
+            cx.stats.rate_limited += 1;
+            return;
+        }
+        self.challenges += 1;
+        cx.stats.tcp_challenge_acks += 1;
+        // "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>"
+        let mut ack = self.header(Flags::ACK, self.snd_max);
+        ack.window =
+            (self.rcv_adv.distance_from(self.rcv_nxt) >> self.rcv_shift).min(65_535) as u16;
+        cx.reply = Some(ack);
+    }
+
+    /// An ICMP error quoted a segment of this connection with sequence number `seq`.
+    pub(crate) fn on_icmp_error(&mut self, cx: &mut Cx<'_>, seq: Seq, error: Error) {
+        // RFC 5927 section 4.1: the quoted segment must be in flight, SND.UNA =< SEG.SEQ < SND.NXT.
+        if seq.lt(self.snd_una) || !seq.lt(self.snd_max) {
+            return;
+        }
+        match self.state {
+            // RFC 5461 section 4: an attempt to connect may be given up at once.
+            TcpState::SynSent | TcpState::SynReceived => self.fail(cx, error),
+            // RFC 5927 section 5.2: hard errors are treated as soft in synchronized states.
+            _ => self.soft_error = Some(error),
+        }
+    }
+
+    /// A router cannot pass on packets larger than `mtu` (RFC 1191); `seq` is the quoted segment's.
+    pub(crate) fn on_path_mtu(&mut self, seq: Seq, mtu: u16) {
+        if seq.lt(self.snd_una) || !seq.lt(self.snd_max) || !self.state.is_synchronized() {
+            return;
+        }
+        let mss = u32::from(mtu.max(MIN_PATH_MTU)) - 40;
+        if mss < self.mss {
+            self.mss = mss;
+            self.congestion.set_mss(mss);
+            // RFC 1191 section 6.4: what was too large goes out again at once, and the congestion window stays.
+            self.snd_nxt = self.snd_una;
+            self.timed = None;
+        }
+    }
+
+    /// Address resolution failed for a packet of this connection.
+    pub(crate) fn on_unreachable(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            TcpState::SynSent | TcpState::SynReceived => self.fail(cx, Error::HostUnreachable),
+            TcpState::Closed => {}
+            _ => self.soft_error = Some(Error::HostUnreachable),
+        }
+    }
+}
+
+fn without_syn(flags: Flags) -> Flags {
+    [Flags::FIN, Flags::RST, Flags::PSH, Flags::ACK]
+        .into_iter()
+        .filter(|f| flags.has(*f))
+        .fold(Flags::default(), |all, f| all | f)
+}
+
+/// RFC 9293 table 6: is any of the segment in the window?
+pub(crate) fn acceptable(seq: Seq, len: u32, rcv_nxt: Seq, window: u32) -> bool {
+    let inside = |s: Seq| s.ge(rcv_nxt) && s.lt(rcv_nxt + window);
+    match (len, window) {
+        (0, 0) => seq == rcv_nxt,
+        (0, _) => inside(seq),
+        (_, 0) => false,
+        (_, _) => inside(seq) || inside(seq + (len - 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acceptability_is_table_6() {
+        let nxt = Seq(0xffff_fff0);
+        assert!(acceptable(nxt, 0, nxt, 0));
+        assert!(!acceptable(nxt + 1, 0, nxt, 0));
+        assert!(!acceptable(nxt - 1, 0, nxt, 0));
+        assert!(acceptable(nxt, 0, nxt, 32));
+        assert!(acceptable(nxt + 31, 0, nxt, 32));
+        assert!(!acceptable(nxt + 32, 0, nxt, 32));
+        assert!(!acceptable(nxt, 1, nxt, 0));
+        assert!(acceptable(nxt - 5, 6, nxt, 32));
+        assert!(!acceptable(nxt - 5, 5, nxt, 32));
+        assert!(acceptable(nxt + 31, 9, nxt, 32));
+    }
+}

@@ -1,0 +1,101 @@
+//! What must not be guessed: initial sequence numbers (RFC 6528), ports (RFC 6056), hash keys.
+
+use core::hash::{BuildHasher, Hasher};
+use siphasher::sip::{SipHasher13, SipHasher24};
+
+use super::Flow;
+use crate::seq::Seq;
+use crate::time::Instant;
+
+/// Keyed functions of the stack's seed; each purpose has its own prefix.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    seed: [u8; 16],
+    draws: u64,
+}
+
+impl Secrets {
+    pub(crate) fn new(seed: [u8; 16]) -> Secrets {
+        Secrets { seed, draws: 0 }
+    }
+
+    fn hash(&self, purpose: u8, words: &[u64]) -> u64 {
+        let mut h = SipHasher24::new_with_key(&self.seed);
+        h.write_u8(purpose);
+        for w in words {
+            h.write_u64(*w);
+        }
+        h.finish()
+    }
+
+    /// RFC 6528 section 3: "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", M a 4 microsecond timer.
+    pub(crate) fn isn(&self, now: Instant, flow: &Flow) -> Seq {
+        let m = (now.as_nanos() / 4_000) as u32;
+        Seq(m.wrapping_add(self.hash(1, &flow.words()) as u32))
+    }
+
+    /// RFC 6056 section 3.3.3: "offset = F(local_IP, remote_IP, remote_port, secret_key)".
+    pub(crate) fn port_offset(&self, flow: &Flow) -> u64 {
+        let [ips, ports] = flow.words();
+        self.hash(2, &[ips, ports & 0xffff])
+    }
+
+    /// Makes IPv4 identifications to one host tell nothing about those to others (RFC 7739's concern, in IPv4).
+    pub(crate) fn ident_mask(&self, dst: std::net::Ipv4Addr) -> u16 {
+        self.hash(6, &[u64::from(u32::from(dst))]) as u16
+    }
+
+    /// A number nobody outside can foresee.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        self.hash(3, &[self.draws])
+    }
+
+    /// Keys for a hash table, against flooding with colliding keys.
+    pub(crate) fn table_keys(&self) -> TableKeys {
+        TableKeys(self.hash(4, &[]), self.hash(5, &[]))
+    }
+}
+
+/// Makes keyed hashers for tables whose keys come from the wire.
+#[derive(Clone)]
+pub(crate) struct TableKeys(u64, u64);
+
+impl BuildHasher for TableKeys {
+    type Hasher = SipHasher13;
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0, self.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    fn flow(port: u16) -> Flow {
+        let at = |n, port| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, n), port);
+        Flow {
+            local: at(1, port),
+            remote: at(2, 80),
+        }
+    }
+
+    #[test]
+    fn isn_advances_every_four_microseconds_and_differs_by_flow_and_secret() {
+        let s = Secrets::new([7; 16]);
+        let at = |us: u64| Instant::from_nanos(us * 1000);
+        let a = s.isn(at(0), &flow(1000));
+        assert_eq!(s.isn(at(3), &flow(1000)), a);
+        assert_eq!(s.isn(at(4), &flow(1000)), a + 1);
+        assert_eq!(s.isn(at(4_000_000), &flow(1000)), a + 1_000_000);
+        assert_ne!(s.isn(at(0), &flow(1001)), a);
+        assert_ne!(Secrets::new([8; 16]).isn(at(0), &flow(1000)), a);
+    }
+
+    #[test]
+    fn port_offset_ignores_the_local_port() {
+        let s = Secrets::new([7; 16]);
+        assert_eq!(s.port_offset(&flow(1)), s.port_offset(&flow(2)));
+    }
+}

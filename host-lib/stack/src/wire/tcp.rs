@@ -1,0 +1,208 @@
+//! The TCP header and its options (RFC 9293 sections 3.1 and 3.2, RFC 7323 section 2.2).
+
+use core::fmt;
+use core::ops::BitOr;
+
+use super::{be16, be32};
+use crate::seq::Seq;
+
+/// Bytes of a header without options.
+pub(crate) const HEADER_LEN: usize = 20;
+/// Bytes of the longest header.
+pub(crate) const MAX_HEADER_LEN: usize = 60;
+
+/// Control bits.
+#[derive(Copy, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    pub(crate) const FIN: Flags = Flags(0x01);
+    pub(crate) const SYN: Flags = Flags(0x02);
+    pub(crate) const RST: Flags = Flags(0x04);
+    pub(crate) const PSH: Flags = Flags(0x08);
+    pub(crate) const ACK: Flags = Flags(0x10);
+
+    pub(crate) const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Flags;
+    fn bitor(self, rhs: Flags) -> Flags {
+        Flags(self.0 | rhs.0)
+    }
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bit, name) in [
+            (0x02, 'S'),
+            (0x10, 'A'),
+            (0x01, 'F'),
+            (0x04, 'R'),
+            (0x08, 'P'),
+        ] {
+            if self.0 & bit != 0 {
+                write!(f, "{name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a header says, options included; the payload travels beside it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TcpHeader {
+    pub(crate) src_port: u16,
+    pub(crate) dst_port: u16,
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) flags: Flags,
+    /// As on the wire, not yet scaled.
+    pub(crate) window: u16,
+    pub(crate) mss: Option<u16>,
+    /// Shift count, at most 14.
+    pub(crate) window_scale: Option<u8>,
+}
+
+impl TcpHeader {
+    /// Reads the header at the start of `head`; also returns its length.
+    pub(crate) fn parse(head: &[u8]) -> Option<(TcpHeader, usize)> {
+        if head.len() < HEADER_LEN {
+            return None;
+        }
+        let header_len = usize::from(head[12] >> 4) * 4;
+        if header_len < HEADER_LEN || header_len > head.len() {
+            return None;
+        }
+        let mut header = TcpHeader {
+            src_port: be16(head, 0),
+            dst_port: be16(head, 2),
+            seq: Seq(be32(head, 4)),
+            ack: Seq(be32(head, 8)),
+            flags: Flags(head[13] & 0x3f),
+            window: be16(head, 14),
+            mss: None,
+            window_scale: None,
+        };
+        header.parse_options(&head[HEADER_LEN..header_len]);
+        Some((header, header_len))
+    }
+
+    // RFC 9293 MUST-6: "A TCP implementation MUST be able to receive a TCP Option in any segment";
+    // MUST-7: it "MUST ... handle an illegal option length ... without crashing". We stop reading there.
+    fn parse_options(&mut self, mut options: &[u8]) {
+        while let [kind, rest @ ..] = options {
+            match kind {
+                0 => return,
+                1 => {
+                    options = rest;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(len) = rest.first().map(|l| usize::from(*l)) else {
+                return;
+            };
+            if len < 2 || len > options.len() {
+                return;
+            }
+            match (kind, len) {
+                (2, 4) => self.mss = Some(be16(options, 2)),
+                // RFC 7323 section 2.3: a shift greater than 14 is used as 14.
+                (3, 3) => self.window_scale = Some(options[2].min(14)),
+                _ => {}
+            }
+            options = &options[len..];
+        }
+    }
+
+    /// Writes the header with a checksum field of 0; returns the buffer and the length used.
+    pub(crate) fn emit(&self) -> ([u8; MAX_HEADER_LEN], usize) {
+        let mut h = [0u8; MAX_HEADER_LEN];
+        let mut len = HEADER_LEN;
+        if let Some(mss) = self.mss {
+            h[len..len + 2].copy_from_slice(&[2, 4]);
+            h[len + 2..len + 4].copy_from_slice(&mss.to_be_bytes());
+            len += 4;
+        }
+        if let Some(shift) = self.window_scale {
+            h[len..len + 4].copy_from_slice(&[1, 3, 3, shift]);
+            len += 4;
+        }
+        h[0..2].copy_from_slice(&self.src_port.to_be_bytes());
+        h[2..4].copy_from_slice(&self.dst_port.to_be_bytes());
+        h[4..8].copy_from_slice(&self.seq.0.to_be_bytes());
+        h[8..12].copy_from_slice(&self.ack.0.to_be_bytes());
+        h[12] = ((len / 4) as u8) << 4;
+        h[13] = self.flags.0;
+        h[14..16].copy_from_slice(&self.window.to_be_bytes());
+        (h, len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn with_options(options: &[u8]) -> Vec<u8> {
+        let mut h = vec![0u8; HEADER_LEN];
+        h.extend_from_slice(options);
+        h.resize(h.len().next_multiple_of(4), 0);
+        h[12] = ((h.len() / 4) as u8) << 4;
+        h
+    }
+
+    #[test]
+    fn illegal_option_lengths_end_the_options() {
+        for bad in [
+            &[2, 0, 5, 5][..],
+            &[2, 1, 5, 5],
+            &[2, 9, 5, 5],
+            &[1, 1, 1, 2],
+        ] {
+            let (header, _) =
+                TcpHeader::parse(&with_options(bad)).expect("the header itself is whole");
+            assert_eq!((header.mss, header.window_scale), (None, None));
+        }
+        let (header, _) = TcpHeader::parse(&with_options(&[3, 3, 99, 1])).expect("whole");
+        assert_eq!(header.window_scale, Some(14));
+    }
+
+    proptest! {
+        #[test]
+        fn etherparse_reads_what_we_write(
+            sp: u16, dp: u16, seq: u32, ack: u32, flags in 0u8..0x40, window: u16,
+            mss: Option<u16>, scale in proptest::option::of(0u8..=14),
+        ) {
+            let ours = TcpHeader {
+                src_port: sp, dst_port: dp, seq: Seq(seq), ack: Seq(ack), flags: Flags(flags), window,
+                mss, window_scale: scale,
+            };
+            let (bytes, len) = ours.emit();
+            let (theirs, rest) = etherparse::TcpHeader::from_slice(&bytes[..len]).expect("a valid header");
+            prop_assert!(rest.is_empty());
+            prop_assert_eq!((theirs.source_port, theirs.destination_port), (sp, dp));
+            prop_assert_eq!((theirs.sequence_number, theirs.acknowledgment_number), (seq, ack));
+            prop_assert_eq!(theirs.window_size, window);
+            prop_assert_eq!((theirs.syn, theirs.ack, theirs.fin), (flags & 2 != 0, flags & 16 != 0, flags & 1 != 0));
+            let mut seen = (None, None);
+            for option in theirs.options_iterator() {
+                match option.expect("a valid option") {
+                    etherparse::TcpOptionElement::MaximumSegmentSize(v) => seen.0 = Some(v),
+                    etherparse::TcpOptionElement::WindowScale(v) => seen.1 = Some(v),
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(seen, (mss, scale));
+            prop_assert_eq!(TcpHeader::parse(&bytes[..len]), Some((ours, len)));
+        }
+
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
+            let _ = TcpHeader::parse(&bytes);
+        }
+    }
+}

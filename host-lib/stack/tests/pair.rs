@@ -1,0 +1,266 @@
+//! Two of our stacks in virtual time: whatever the wire does, bytes arrive once and in order.
+
+mod common;
+use common::*;
+use ferrule_stack::{Error, Instant, Readiness, Shutdown, TcpState};
+use std::time::Duration;
+
+/// Sends `len` bytes each way over a wire, closes both ways, and checks everything on the way.
+fn transfer(wire: Wire, seed: u64, len: [usize; 2]) {
+    let mut net = Net::new(wire, seed);
+    let (client, server) = net.connect(80);
+    let ids = [client, server];
+    let (mut sent, mut got, mut done) = ([0usize; 2], [0usize; 2], [false; 2]);
+    let mut closed = [false; 2];
+    let mut choices = Rng::new(seed ^ 0xabcd);
+    let until = Instant::ZERO + Duration::from_secs(3600 * 10);
+    while !(done[0] && done[1]) {
+        for side in 0..2 {
+            let host = &mut net.hosts[side];
+            if sent[side] < len[side] {
+                let n = (1 + choices.below(5000) as usize).min(len[side] - sent[side]);
+                match host.tcp_send(net.now, ids[side], &pattern(sent[side], n)) {
+                    Ok(n) => sent[side] += n,
+                    Err(Error::WouldBlock) => {}
+                    Err(error) => panic!("seed {seed}: send on side {side}: {error}"),
+                }
+            } else if !closed[side] {
+                host.tcp_shutdown(net.now, ids[side], Shutdown::Write)
+                    .expect("open");
+                closed[side] = true;
+            }
+            if !done[side] {
+                let mut buf = vec![0; 1 + choices.below(20_000) as usize];
+                match host.tcp_recv(net.now, ids[side], &mut buf) {
+                    Ok(0) => {
+                        assert_eq!(
+                            got[side],
+                            len[1 - side],
+                            "seed {seed}: end of stream early on side {side}"
+                        );
+                        done[side] = true;
+                    }
+                    Ok(n) => {
+                        assert!(
+                            buf[..n] == pattern(got[side], n)[..],
+                            "seed {seed}: wrong bytes on side {side}"
+                        );
+                        got[side] += n;
+                    }
+                    Err(Error::WouldBlock) => {}
+                    Err(error) => panic!("seed {seed}: recv on side {side}: {error}"),
+                }
+            }
+        }
+        net.pump();
+        // Let time pass only when nobody can go on at this instant.
+        let busy = (0..2).any(|s| {
+            let r = net.hosts[s].readiness(ids[s]).expect("open");
+            !done[s] && r.contains(Readiness::READABLE)
+                || !closed[s] && r.contains(Readiness::WRITABLE)
+        });
+        if !busy {
+            assert!(
+                done[0] && done[1] || net.step(until),
+                "seed {seed}: stuck at {:?}, got {got:?} of {len:?}",
+                net.now
+            );
+        }
+    }
+    for (side, id) in ids.into_iter().enumerate() {
+        net.hosts[side].close(net.now, id).expect("open");
+    }
+    net.run_for(Duration::from_secs(400));
+    for (side, id) in ids.into_iter().enumerate() {
+        assert_eq!(net.hosts[side].tcp_state(id), Err(Error::Stale));
+    }
+}
+
+#[test]
+fn a_clean_wire_needs_no_retransmission() {
+    let mut net = Net::new(
+        Wire {
+            delay_us: 1000,
+            ..Wire::default()
+        },
+        1,
+    );
+    let (client, server) = net.connect(80);
+    let mut sent = 0;
+    let mut got = Vec::new();
+    while got.len() < 1_000_000 {
+        if sent < 1_000_000 {
+            let n = (1_000_000 - sent).min(10_000);
+            sent += net.hosts[0]
+                .tcp_send(net.now, client, &pattern(sent, n))
+                .unwrap_or(0);
+        }
+        let until = net.now + Duration::from_secs(1);
+        assert!(net.step(until));
+        got.extend(read_all(&mut net.hosts[1], net.now, server).0);
+    }
+    assert!(got == pattern(0, 1_000_000));
+    for host in &net.hosts {
+        let s = host.stats();
+        assert_eq!(
+            (
+                s.tcp_retransmits,
+                s.tcp_timeouts,
+                s.tcp_out_of_order,
+                s.tcp_resets_out
+            ),
+            (0, 0, 0, 0)
+        );
+    }
+    // RFC 5681 section 4.2: at least every second full-sized segment is acknowledged.
+    let (data, acks) = (
+        net.hosts[0].stats().tcp_segments_out,
+        net.hosts[1].stats().tcp_segments_out,
+    );
+    assert!(
+        acks * 2 + 10 >= data && acks <= data,
+        "{acks} ACKs for {data} segments"
+    );
+}
+
+#[test]
+fn bytes_arrive_once_and_in_order_over_any_wire() {
+    for seed in 0..300 {
+        let mut rng = Rng::new(seed);
+        let wire = Wire {
+            loss: rng.below(20),
+            duplicate: rng.below(10),
+            corrupt: rng.below(10),
+            jitter_us: rng.below(20_000),
+            delay_us: rng.below(50_000),
+        };
+        let len = [rng.below(60_000) as usize, rng.below(60_000) as usize];
+        transfer(wire, seed, len);
+    }
+}
+
+#[test]
+fn an_orderly_close_passes_the_states_of_figure_5() {
+    // RFC 9293 figure 5, the left and the right path, with the states of section 3.6 case 2.
+    let mut net = Net::new(
+        Wire {
+            delay_us: 10_000,
+            ..Wire::default()
+        },
+        1,
+    );
+    let (client, server) = net.connect(80);
+    let states = |net: &Net| {
+        (
+            net.hosts[0].tcp_state(client).ok(),
+            net.hosts[1].tcp_state(server).ok(),
+        )
+    };
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(
+        states(&net),
+        (Some(TcpState::Established), Some(TcpState::Established))
+    );
+    net.hosts[0]
+        .tcp_shutdown(net.now, client, Shutdown::Write)
+        .expect("open");
+    net.run_for(Duration::from_millis(5));
+    assert_eq!(
+        states(&net),
+        (Some(TcpState::FinWait1), Some(TcpState::Established))
+    );
+    net.run_for(Duration::from_millis(5));
+    assert_eq!(
+        states(&net),
+        (Some(TcpState::FinWait1), Some(TcpState::CloseWait))
+    );
+    net.run_for(Duration::from_millis(100));
+    assert_eq!(
+        states(&net),
+        (Some(TcpState::FinWait2), Some(TcpState::CloseWait))
+    );
+    // The half-closed connection still carries data the other way.
+    let now = net.now;
+    assert_eq!(net.hosts[1].tcp_send(now, server, b"late"), Ok(4));
+    net.run_for(Duration::from_millis(100));
+    assert_eq!(
+        read_all(&mut net.hosts[0], now, client),
+        (b"late".to_vec(), false)
+    );
+    net.hosts[1]
+        .tcp_shutdown(net.now, server, Shutdown::Write)
+        .expect("open");
+    net.run_for(Duration::from_millis(15));
+    assert_eq!(
+        states(&net),
+        (Some(TcpState::TimeWait), Some(TcpState::LastAck))
+    );
+    net.run_for(Duration::from_millis(10));
+    assert_eq!(
+        states(&net),
+        (Some(TcpState::TimeWait), Some(TcpState::Closed))
+    );
+    // 2 MSL of 30 s.
+    net.run_for(Duration::from_secs(59));
+    assert_eq!(states(&net).0, Some(TcpState::TimeWait));
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(states(&net).0, Some(TcpState::Closed));
+}
+
+#[test]
+fn simultaneous_close_passes_closing() {
+    let mut net = Net::new(
+        Wire {
+            delay_us: 10_000,
+            ..Wire::default()
+        },
+        1,
+    );
+    let (client, server) = net.connect(80);
+    net.run_for(Duration::from_secs(1));
+    net.hosts[0]
+        .tcp_shutdown(net.now, client, Shutdown::Write)
+        .expect("open");
+    net.hosts[1]
+        .tcp_shutdown(net.now, server, Shutdown::Write)
+        .expect("open");
+    net.run_for(Duration::from_millis(10));
+    assert_eq!(net.hosts[0].tcp_state(client), Ok(TcpState::Closing));
+    assert_eq!(net.hosts[1].tcp_state(server), Ok(TcpState::Closing));
+    net.run_for(Duration::from_millis(10));
+    assert_eq!(net.hosts[0].tcp_state(client), Ok(TcpState::TimeWait));
+    assert_eq!(net.hosts[1].tcp_state(server), Ok(TcpState::TimeWait));
+}
+
+#[test]
+fn simultaneous_open_makes_one_connection() {
+    // RFC 9293 figure 7.
+    let mut net = Net::new(
+        Wire {
+            delay_us: 10_000,
+            ..Wire::default()
+        },
+        1,
+    );
+    let a = net.hosts[0]
+        .tcp_connect(net.now, Some(at(A, 5000)), at(B, 6000))
+        .expect("free");
+    let b = net.hosts[1]
+        .tcp_connect(net.now, Some(at(B, 6000)), at(A, 5000))
+        .expect("free");
+    net.run_for(Duration::from_millis(10));
+    assert_eq!(net.hosts[0].tcp_state(a), Ok(TcpState::SynReceived));
+    net.run_for(Duration::from_millis(100));
+    assert_eq!(net.hosts[0].tcp_state(a), Ok(TcpState::Established));
+    assert_eq!(net.hosts[1].tcp_state(b), Ok(TcpState::Established));
+    let now = net.now;
+    net.hosts[0]
+        .tcp_send(now, a, &pattern(0, 30_000))
+        .expect("room");
+    net.run_for(Duration::from_secs(1));
+    assert!(read_all(&mut net.hosts[1], now, b).0 == pattern(0, 30_000));
+    assert_eq!(
+        net.hosts[0].stats().tcp_timeouts + net.hosts[1].stats().tcp_timeouts,
+        0
+    );
+}
