@@ -5,5 +5,6 @@ pub mod capture;
 pub mod config_space;
 pub mod dma;
 pub mod engine;
+pub mod root_complex;
 pub mod tlp;
 pub mod wire;
