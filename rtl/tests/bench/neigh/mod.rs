@@ -1,1 +1,8 @@
 //! Testbenches of `neigh`.
+mod engine;
+mod frame;
+mod harness;
+mod inbox;
+mod outbox;
+mod route;
+mod stress;

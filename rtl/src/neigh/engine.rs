@@ -1,0 +1,764 @@
+//! ARP cache and its sequencer: lookups, learning, requests with retries, ageing.
+//!
+//! The cache holds 256 entries, 64 sets of 4 ways, in four memories read in parallel: IPv4 address (0: free), tick of the last
+//! confirmation or request, MAC address bytes 0 to 3, and a word with the state in bit 16 (1: pending). Of a resolved entry bits 15:0
+//! are MAC address bytes 4 and 5; of a pending one bits 15:8 are its place in the timer queue and bits 1:0 the requests sent.
+//! Resolved entries age only when they are looked at, so they need no timer; one that nobody looks at for 2^32 ticks (52 days)
+//! passes for fresh for one more AGE.
+//!
+//! Since all retries are the same time apart, the pending entries' deadlines come in the order in which their requests were sent: a
+//! queue of entry numbers is all the timer there is. A queue element whose entry is not waiting in that place any more is skipped.
+#![allow(missing_docs, reason = "LogicBlock derives methods without docs")]
+use super::{
+    frame::ArpFrame, inbox::Inbox, outbox::Outbox, ports::LookupSink, ports::NeighEventSource,
+    route::Route,
+};
+use crate::{rx::ports::ArpPacketSink, stream::FrameSource};
+use ferrule_abi::counter;
+use rust_hdl::prelude::*;
+
+/// What the sequencer is doing.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum State {
+    /// After reset: every entry is being freed.
+    Clear,
+    /// Nothing.
+    Idle,
+    /// FLUSH: waiting for the first entry.
+    FlushFill,
+    /// FLUSH: freeing the resolved entries.
+    Flush,
+    /// Timer queue: its head is being read.
+    HeadRead,
+    /// Timer queue: waiting for the entry it points to.
+    HeadFill,
+    /// Timer queue: is that entry still waiting for an answer to that request?
+    HeadCheck,
+    /// A pending entry is given up.
+    GiveUp,
+    /// Lookup: the destination is being classified.
+    Destination,
+    /// ARP packet: is its target a local address?
+    Target,
+    /// ARP packet: is its sender in a local subnet?
+    Sender,
+    /// The set of `key` is chosen.
+    Choose,
+    /// Waiting for the first way.
+    ProbeFill,
+    /// Comparing one way a cycle.
+    Probe,
+    /// Lookup: an entry was found.
+    LookupFound,
+    /// Lookup: no entry was found.
+    LookupAbsent,
+    /// ARP packet: an entry for its sender was found.
+    ArpFound,
+    /// ARP packet: no entry for its sender was found.
+    ArpAbsent,
+    /// ARP packet: its sender goes into the cache.
+    Learn,
+    /// ARP packet: answer it if it asks for us, and be done with it.
+    Respond,
+    /// An entry becomes, or stays, pending.
+    Pend,
+    /// Its request is sent as soon as the source address is known.
+    Ask,
+    /// Lookup: the answer.
+    Answer,
+}
+
+/// The neighbour block.
+///
+/// Answers lookups, ARP requests for local addresses (RFC 826) and resolves next hops. A lookup that misses is answered at once and
+/// its next hop asked for, up to three times; the outcome comes as an event.
+#[derive(LogicBlock)]
+pub struct Neigh {
+    /// Core clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
+    pub reset: Signal<In, Bit>,
+    /// CTRL.TX_EN: while low, ARP frames are swallowed; retries and time-outs go on.
+    pub enable: Signal<In, Bit>,
+    /// Own MAC address, bytes 0 to 3.
+    pub mac_lo: Signal<In, Bits<32>>,
+    /// Own MAC address, bytes 4 and 5.
+    pub mac_hi: Signal<In, Bits<16>>,
+    /// Register ARPCTL; its FLUSH bit is not looked at.
+    pub arpctl: Signal<In, Bits<32>>,
+    /// Register ARPTIME.
+    pub arptime: Signal<In, Bits<32>>,
+    /// High for one cycle: forget all resolved entries. Requests under way go on, since the host waits for their outcome.
+    pub flush: Signal<In, Bit>,
+    /// Local addresses; 0.0.0.0 is unused.
+    pub local_addr: [Signal<In, Bits<32>>; 8],
+    /// Their masks.
+    pub local_mask: [Signal<In, Bits<32>>; 8],
+    /// Gateway n is element n - 1; 0.0.0.0 is none.
+    pub gateway: [Signal<In, Bits<32>>; 7],
+    /// Time in ticks of 2^20 ns, modulo 2^32.
+    pub now: Signal<In, Bits<32>>,
+    /// Received ARP packets.
+    pub arp: ArpPacketSink,
+    /// Next-hop questions.
+    pub lookup: LookupSink,
+    /// High from a lookup's answer until the host will be told of it before any event: holds back the events that come after it.
+    pub event_hold: Signal<In, Bit>,
+    /// NEIGH_RESOLVED and NEIGH_FAILED.
+    pub notice: NeighEventSource,
+    /// ARP frames.
+    pub frame: FrameSource,
+    /// The next retry or time-out of a pending entry, in ticks.
+    pub deadline: Signal<Out, Bits<32>>,
+    /// `deadline` counts.
+    pub deadline_valid: Signal<Out, Bit>,
+    /// Pulses of ARP_REPLIES, ARP_REQUESTS, ARP_FAILURES.
+    pub events: Signal<Out, Bits<32>>,
+    /// Something moves or waits; when low, nothing changes until an input does or `deadline` comes.
+    pub busy: Signal<Out, Bit>,
+    route: Route,
+    inbox: Inbox,
+    outbox: Outbox,
+    maker: ArpFrame,
+    ip_ram: RAM<Bits<32>, 8>,
+    stamp_ram: RAM<Bits<32>, 8>,
+    mac_ram: RAM<Bits<32>, 8>,
+    meta_ram: RAM<Bits<17>, 8>,
+    timer_ram: RAM<Bits<8>, 8>,
+    state: DFF<State>,
+    // The address that is classified, searched for or asked for.
+    key: DFF<Bits<32>>,
+    // The entry that is being read.
+    entry: DFF<Bits<8>>,
+    // The entry whose words the memories show, and the one that is written.
+    slot: DFF<Bits<8>>,
+    for_arp: DFF<Bit>,
+    for_timer: DFF<Bit>,
+    wipe: DFF<Bit>,
+    // Candidate for a new entry in the set, and how good it is.
+    spare: DFF<Bits<8>>,
+    has_free: DFF<Bit>,
+    has_old: DFF<Bit>,
+    oldest: DFF<Bits<32>>,
+    other: DFF<Bits<32>>,
+    // Words of the entry found.
+    age: DFF<Bits<32>>,
+    meta: DFF<Bits<17>>,
+    limit: DFF<Bits<32>>,
+    // The answer to a lookup.
+    hit: DFF<Bit>,
+    unroutable: DFF<Bit>,
+    answer_lo: DFF<Bits<32>>,
+    answer_hi: DFF<Bits<16>>,
+    // What is known of the ARP packet at hand.
+    mine: DFF<Bit>,
+    learnable: DFF<Bit>,
+    was_pending: DFF<Bit>,
+    // Timer queue: indices, and the live element at its head.
+    timer_head: DFF<Bits<8>>,
+    timer_tail: DFF<Bits<8>>,
+    head_valid: DFF<Bit>,
+    head_slot: DFF<Bits<8>>,
+    head_ip: DFF<Bits<32>>,
+    head_due: DFF<Bits<32>>,
+    head_tries: DFF<Bits<2>>,
+    tries: DFF<Bits<2>>,
+    timer_next: Signal<Local, Bits<8>>,
+    timer_full: Signal<Local, Bit>,
+    late: Signal<Local, Bits<32>>,
+    due: Signal<Local, Bit>,
+    elapsed: Signal<Local, Bits<32>>,
+    ones: Constant<Bits<32>>,
+    half_ones: Constant<Bits<16>>,
+    last_entry: Constant<Bits<8>>,
+    multicast_lo: Constant<Bits<32>>,
+    multicast_ip: Constant<Bits<32>>,
+    class_mask: Constant<Bits<32>>,
+    class_d: Constant<Bits<32>>,
+    reserved_mask: Constant<Bits<32>>,
+    pending: Constant<Bits<17>>,
+    replies_bit: Constant<Bits<32>>,
+    requests_bit: Constant<Bits<32>>,
+    failures_bit: Constant<Bits<32>>,
+}
+
+impl Default for Neigh {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            enable: Default::default(),
+            mac_lo: Default::default(),
+            mac_hi: Default::default(),
+            arpctl: Default::default(),
+            arptime: Default::default(),
+            flush: Default::default(),
+            local_addr: array_init::array_init(|_| Default::default()),
+            local_mask: array_init::array_init(|_| Default::default()),
+            gateway: array_init::array_init(|_| Default::default()),
+            now: Default::default(),
+            arp: Default::default(),
+            lookup: Default::default(),
+            event_hold: Default::default(),
+            notice: Default::default(),
+            frame: Default::default(),
+            deadline: Default::default(),
+            deadline_valid: Default::default(),
+            events: Default::default(),
+            busy: Default::default(),
+            route: Default::default(),
+            inbox: Default::default(),
+            outbox: Default::default(),
+            maker: Default::default(),
+            ip_ram: Default::default(),
+            stamp_ram: Default::default(),
+            mac_ram: Default::default(),
+            meta_ram: Default::default(),
+            timer_ram: Default::default(),
+            state: Default::default(),
+            key: Default::default(),
+            entry: Default::default(),
+            slot: Default::default(),
+            for_arp: Default::default(),
+            for_timer: Default::default(),
+            wipe: Default::default(),
+            spare: Default::default(),
+            has_free: Default::default(),
+            has_old: Default::default(),
+            oldest: Default::default(),
+            other: Default::default(),
+            age: Default::default(),
+            meta: Default::default(),
+            limit: Default::default(),
+            hit: Default::default(),
+            unroutable: Default::default(),
+            answer_lo: Default::default(),
+            answer_hi: Default::default(),
+            mine: Default::default(),
+            learnable: Default::default(),
+            was_pending: Default::default(),
+            timer_head: Default::default(),
+            timer_tail: Default::default(),
+            head_valid: Default::default(),
+            head_slot: Default::default(),
+            head_ip: Default::default(),
+            head_due: Default::default(),
+            head_tries: Default::default(),
+            tries: Default::default(),
+            timer_next: Default::default(),
+            timer_full: Default::default(),
+            late: Default::default(),
+            due: Default::default(),
+            elapsed: Default::default(),
+            ones: Constant::new(0xFFFF_FFFF_u64.into()),
+            half_ones: Constant::new(0xFFFF_u64.into()),
+            last_entry: Constant::new(255_u64.into()),
+            // RFC 1112 section 6.4: 01-00-5E and the low 23 bits of the address.
+            multicast_lo: Constant::new(
+                u64::from(u32::from_le_bytes([0x01, 0x00, 0x5E, 0])).into(),
+            ),
+            multicast_ip: Constant::new(0x007F_0000_u64.into()),
+            class_mask: Constant::new(0xF000_0000_u64.into()),
+            class_d: Constant::new(0xE000_0000_u64.into()),
+            reserved_mask: Constant::new(0xE000_0000_u64.into()),
+            pending: Constant::new(0x1_0000_u64.into()),
+            replies_bit: Constant::new((1_u64 << counter::ARP_REPLIES).into()),
+            requests_bit: Constant::new((1_u64 << counter::ARP_REQUESTS).into()),
+            failures_bit: Constant::new((1_u64 << counter::ARP_FAILURES).into()),
+        }
+    }
+}
+
+impl Logic for Neigh {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self,
+            clock,
+            state,
+            key,
+            entry,
+            slot,
+            for_arp,
+            for_timer,
+            wipe,
+            spare,
+            has_free,
+            has_old,
+            oldest,
+            other,
+            age,
+            meta,
+            limit,
+            hit,
+            unroutable,
+            answer_lo,
+            answer_hi,
+            mine,
+            learnable,
+            was_pending,
+            timer_head,
+            timer_tail,
+            head_valid,
+            head_slot,
+            head_ip,
+            head_due,
+            head_tries,
+            tries
+        );
+        clock!(self, clock, route, inbox, outbox, maker);
+        self.route.reset.next = self.reset.val();
+        self.inbox.reset.next = self.reset.val();
+        self.outbox.reset.next = self.reset.val();
+        self.maker.reset.next = self.reset.val();
+        ArpPacketSink::link(&mut self.arp, &mut self.inbox.arp);
+        NeighEventSource::link(&mut self.notice, &mut self.outbox.source);
+        FrameSource::link(&mut self.frame, &mut self.maker.frame);
+        for i in 0..8 {
+            self.route.local_addr[i].next = self.local_addr[i].val();
+            self.route.local_mask[i].next = self.local_mask[i].val();
+        }
+        self.route.ip.next = self.key.q.val();
+        self.route.start.next = false;
+        self.inbox.take.next = false;
+        self.outbox.push.next = false;
+        self.outbox.failed.next = true;
+        self.outbox.address.next = self.key.q.val();
+        self.outbox.hold.next = self.event_hold.val();
+        self.maker.mac_lo.next = self.mac_lo.val();
+        self.maker.mac_hi.next = self.mac_hi.val();
+        self.maker.start.next = false;
+        self.maker.reply.next = false;
+        self.maker.target_lo.next = self.inbox.sha_lo.val();
+        self.maker.target_hi.next = self.inbox.sha_hi.val();
+        self.maker.spa.next = self.route.source.val();
+        self.maker.tpa.next = self.key.q.val();
+
+        self.ip_ram.read_clock.next = self.clock.val();
+        self.ip_ram.write_clock.next = self.clock.val();
+        self.stamp_ram.read_clock.next = self.clock.val();
+        self.stamp_ram.write_clock.next = self.clock.val();
+        self.mac_ram.read_clock.next = self.clock.val();
+        self.mac_ram.write_clock.next = self.clock.val();
+        self.meta_ram.read_clock.next = self.clock.val();
+        self.meta_ram.write_clock.next = self.clock.val();
+        self.timer_ram.read_clock.next = self.clock.val();
+        self.timer_ram.write_clock.next = self.clock.val();
+        self.ip_ram.read_address.next = self.entry.q.val();
+        self.stamp_ram.read_address.next = self.entry.q.val();
+        self.mac_ram.read_address.next = self.entry.q.val();
+        self.meta_ram.read_address.next = self.entry.q.val();
+        self.timer_ram.read_address.next = self.timer_head.q.val();
+        self.ip_ram.write_address.next = self.slot.q.val();
+        self.stamp_ram.write_address.next = self.slot.q.val();
+        self.mac_ram.write_address.next = self.slot.q.val();
+        self.meta_ram.write_address.next = self.slot.q.val();
+        self.timer_ram.write_address.next = self.timer_tail.q.val();
+        self.ip_ram.write_data.next = self.key.q.val();
+        self.stamp_ram.write_data.next = self.now.val();
+        self.mac_ram.write_data.next = self.inbox.sha_lo.val();
+        self.meta_ram.write_data.next = bit_cast::<17, 16>(self.inbox.sha_hi.val());
+        self.timer_ram.write_data.next = self.slot.q.val();
+        self.ip_ram.write_enable.next = false;
+        self.stamp_ram.write_enable.next = false;
+        self.mac_ram.write_enable.next = false;
+        self.meta_ram.write_enable.next = false;
+        self.timer_ram.write_enable.next = false;
+
+        self.lookup.done.next = false;
+        self.lookup.hit.next = self.hit.q.val();
+        self.lookup.mac_lo.next = self.answer_lo.q.val();
+        self.lookup.mac_hi.next = self.answer_hi.q.val();
+        self.lookup.address.next = self.key.q.val();
+
+        // Ticks wrap: `late` is negative as long as the deadline is ahead.
+        self.deadline.next = self.head_due.q.val();
+        self.deadline_valid.next = self.head_valid.q.val();
+        self.late.next = self.now.val() - self.head_due.q.val();
+        self.timer_next.next = self.timer_tail.q.val() + 1;
+        self.timer_full.next = self.timer_next.val() == self.timer_head.q.val();
+        self.due.next =
+            self.head_valid.q.val() & (!self.late.val().get_bit(31) | self.timer_full.val());
+        self.elapsed.next = 0.into();
+
+        self.busy.next = (self.state.q.val() != State::Idle)
+            | self.wipe.q.val()
+            | self.flush.val()
+            | self.due.val()
+            | (!self.head_valid.q.val() & (self.timer_head.q.val() != self.timer_tail.q.val()))
+            | self.lookup.valid.val()
+            | self.inbox.busy.val()
+            | self.outbox.busy.val()
+            | !self.maker.free.val();
+
+        match self.state.q.val() {
+            State::Clear => {
+                self.ip_ram.write_data.next = 0.into();
+                self.ip_ram.write_enable.next = true;
+                self.slot.d.next = self.slot.q.val() + 1;
+                if self.slot.q.val() == self.last_entry.val() {
+                    self.state.d.next = State::Idle;
+                }
+            }
+            State::Idle => {
+                self.for_arp.d.next = false;
+                self.for_timer.d.next = false;
+                self.unroutable.d.next = false;
+                self.has_free.d.next = false;
+                self.has_old.d.next = false;
+                self.oldest.d.next = 0.into();
+                self.tries.d.next = 1.into();
+                if self.wipe.q.val() {
+                    self.wipe.d.next = false;
+                    self.entry.d.next = 0.into();
+                    self.state.d.next = State::FlushFill;
+                } else if self.inbox.valid.val() & self.maker.free.val() {
+                    self.for_arp.d.next = true;
+                    self.key.d.next = self.inbox.tpa.val();
+                    self.route.start.next = true;
+                    self.state.d.next = State::Target;
+                } else if !self.head_valid.q.val()
+                    & (self.timer_head.q.val() != self.timer_tail.q.val())
+                {
+                    self.state.d.next = State::HeadRead;
+                } else if self.due.val() & self.maker.free.val() & self.outbox.room.val() {
+                    self.for_timer.d.next = true;
+                    self.head_valid.d.next = false;
+                    self.timer_head.d.next = self.timer_head.q.val() + 1;
+                    self.key.d.next = self.head_ip.q.val();
+                    self.slot.d.next = self.head_slot.q.val();
+                    self.tries.d.next = self.head_tries.q.val() + 1;
+                    if (self.head_tries.q.val() == 3) | self.timer_full.val() {
+                        self.state.d.next = State::GiveUp;
+                    } else {
+                        self.state.d.next = State::Pend;
+                    }
+                } else if self.lookup.valid.val() {
+                    self.key.d.next = self.lookup.ip.val();
+                    self.route.start.next = true;
+                    self.state.d.next = State::Destination;
+                }
+            }
+            State::FlushFill => {
+                self.slot.d.next = self.entry.q.val();
+                self.entry.d.next = self.entry.q.val() + 1;
+                self.state.d.next = State::Flush;
+            }
+            State::Flush => {
+                self.ip_ram.write_data.next = 0.into();
+                if !self.meta_ram.read_data.val().get_bit(16) {
+                    self.ip_ram.write_enable.next = true;
+                }
+                self.slot.d.next = self.entry.q.val();
+                self.entry.d.next = self.entry.q.val() + 1;
+                if self.slot.q.val() == self.last_entry.val() {
+                    self.state.d.next = State::Idle;
+                }
+            }
+            State::HeadRead => {
+                self.entry.d.next = self.timer_ram.read_data.val();
+                self.slot.d.next = self.timer_ram.read_data.val();
+                self.state.d.next = State::HeadFill;
+            }
+            State::HeadFill => {
+                self.state.d.next = State::HeadCheck;
+            }
+            State::HeadCheck => {
+                self.head_slot.d.next = self.slot.q.val();
+                self.head_ip.d.next = self.ip_ram.read_data.val();
+                self.head_tries.d.next = self.meta_ram.read_data.val().get_bits::<2>(0);
+                self.head_due.d.next = self.stamp_ram.read_data.val()
+                    + bit_cast::<32, 12>(self.arptime.val().get_bits::<12>(16));
+                if self.meta_ram.read_data.val().get_bit(16)
+                    & (self.meta_ram.read_data.val().get_bits::<8>(8) == self.timer_head.q.val())
+                {
+                    self.head_valid.d.next = true;
+                } else {
+                    self.timer_head.d.next = self.timer_head.q.val() + 1;
+                }
+                self.state.d.next = State::Idle;
+            }
+            State::GiveUp => {
+                self.ip_ram.write_data.next = 0.into();
+                self.ip_ram.write_enable.next = true;
+                self.outbox.push.next = true;
+                self.state.d.next = State::Idle;
+            }
+            State::Destination => {
+                if self.route.done.val() {
+                    self.hit.d.next = true;
+                    self.state.d.next = State::Answer;
+                    if (self.key.q.val() == self.ones.val()) | self.route.broadcast.val() {
+                        self.answer_lo.d.next = self.ones.val();
+                        self.answer_hi.d.next = self.half_ones.val();
+                    } else if (self.key.q.val() & self.class_mask.val()) == self.class_d.val() {
+                        self.answer_lo.d.next = self.multicast_lo.val()
+                            | ((self.key.q.val() & self.multicast_ip.val()) << 8);
+                        self.answer_hi.d.next =
+                            (bit_cast::<16, 8>(self.key.q.val().get_bits::<8>(0)) << 8)
+                                | bit_cast::<16, 8>(self.key.q.val().get_bits::<8>(8));
+                    } else if self.route.own.val() {
+                        self.answer_lo.d.next = self.mac_lo.val();
+                        self.answer_hi.d.next = self.mac_hi.val();
+                    } else {
+                        self.hit.d.next = false;
+                        self.state.d.next = State::Choose;
+                        // NEXT_HOP 0, automatic: on-link destinations are their own next hop, the rest goes to gateway 1.
+                        if self.lookup.next_hop.val() == 0 {
+                            if !self.route.onlink.val() {
+                                self.key.d.next = self.gateway[0].val();
+                            }
+                        } else if self.lookup.next_hop.val() == 1 {
+                            self.key.d.next = self.gateway[0].val();
+                        } else if self.lookup.next_hop.val() == 2 {
+                            self.key.d.next = self.gateway[1].val();
+                        } else if self.lookup.next_hop.val() == 3 {
+                            self.key.d.next = self.gateway[2].val();
+                        } else if self.lookup.next_hop.val() == 4 {
+                            self.key.d.next = self.gateway[3].val();
+                        } else if self.lookup.next_hop.val() == 5 {
+                            self.key.d.next = self.gateway[4].val();
+                        } else if self.lookup.next_hop.val() == 6 {
+                            self.key.d.next = self.gateway[5].val();
+                        } else {
+                            self.key.d.next = self.gateway[6].val();
+                        }
+                    }
+                }
+            }
+            State::Target => {
+                if self.route.done.val() {
+                    self.mine.d.next = self.route.own.val();
+                    self.learnable.d.next = false;
+                    self.key.d.next = self.inbox.spa.val();
+                    self.state.d.next = State::Choose;
+                    if self.route.own.val() {
+                        self.route.start.next = true;
+                        self.state.d.next = State::Sender;
+                    }
+                    // No host has a group address (RFC 1812 section 3.3.2) or none; ours are echoes.
+                    if self.inbox.sha_lo.val().get_bit(0)
+                        | ((self.inbox.sha_lo.val() == 0) & (self.inbox.sha_hi.val() == 0))
+                        | ((self.inbox.sha_lo.val() == self.mac_lo.val())
+                            & (self.inbox.sha_hi.val() == self.mac_hi.val()))
+                    {
+                        self.inbox.take.next = true;
+                        self.route.start.next = false;
+                        self.state.d.next = State::Idle;
+                    }
+                }
+            }
+            State::Sender => {
+                if self.route.done.val() {
+                    // Only what a lookup could ask for: on link, not ours, no broadcast or class D or E address.
+                    self.learnable.d.next = self.inbox.is_request.val()
+                        & self.arpctl.val().get_bit(1)
+                        & self.route.onlink.val()
+                        & !self.route.own.val()
+                        & !self.route.broadcast.val()
+                        & ((self.key.q.val() & self.reserved_mask.val())
+                            != self.reserved_mask.val());
+                    self.state.d.next = State::Choose;
+                }
+            }
+            State::Choose => {
+                self.entry.d.next =
+                    (self.key.q.val().get_bits::<8>(0) ^ self.key.q.val().get_bits::<8>(8)) << 2;
+                self.state.d.next = State::ProbeFill;
+                if self.key.q.val() == 0 {
+                    if self.for_arp.q.val() {
+                        // An ARP probe (RFC 5227 section 2.1.1).
+                        self.state.d.next = State::Respond;
+                    } else {
+                        // No route: the host gets a miss for the destination, then its failure.
+                        self.key.d.next = self.lookup.ip.val();
+                        self.unroutable.d.next = true;
+                        self.state.d.next = State::Idle;
+                        if self.outbox.room.val() {
+                            self.state.d.next = State::Answer;
+                        }
+                    }
+                }
+            }
+            State::ProbeFill => {
+                self.slot.d.next = self.entry.q.val();
+                self.entry.d.next = self.entry.q.val() + 1;
+                self.limit.d.next = bit_cast::<32, 16>(self.arptime.val().get_bits::<16>(0));
+                self.state.d.next = State::Probe;
+            }
+            State::Probe => {
+                self.elapsed.next = self.now.val() - self.stamp_ram.read_data.val();
+                self.entry.d.next = self.entry.q.val() + 1;
+                self.age.d.next = self.elapsed.val();
+                self.meta.d.next = self.meta_ram.read_data.val();
+                self.other.d.next = self.ip_ram.read_data.val();
+                if self.ip_ram.read_data.val() == self.key.q.val() {
+                    self.answer_lo.d.next = self.mac_ram.read_data.val();
+                    self.answer_hi.d.next = self.meta_ram.read_data.val().get_bits::<16>(0);
+                    self.state.d.next = State::LookupFound;
+                    if self.for_arp.q.val() {
+                        self.state.d.next = State::ArpFound;
+                    }
+                } else {
+                    if self.ip_ram.read_data.val() == 0 {
+                        self.has_free.d.next = true;
+                        self.spare.d.next = self.slot.q.val();
+                    } else if !self.meta_ram.read_data.val().get_bit(16)
+                        & !self.has_free.q.val()
+                        & (!self.has_old.q.val() | (self.elapsed.val() > self.oldest.q.val()))
+                    {
+                        self.has_old.d.next = true;
+                        self.oldest.d.next = self.elapsed.val();
+                        self.spare.d.next = self.slot.q.val();
+                    }
+                    if self.slot.q.val().get_bit(0) & self.slot.q.val().get_bit(1) {
+                        self.state.d.next = State::LookupAbsent;
+                        if self.for_arp.q.val() {
+                            self.state.d.next = State::ArpAbsent;
+                        }
+                    } else {
+                        self.slot.d.next = self.entry.q.val();
+                    }
+                }
+            }
+            State::LookupFound => {
+                self.state.d.next = State::Answer;
+                if !self.meta.q.val().get_bit(16) {
+                    if self.age.q.val() <= self.limit.q.val() {
+                        self.hit.d.next = true;
+                    } else if self.maker.free.val() & !self.timer_full.val() {
+                        self.state.d.next = State::Pend;
+                    } else {
+                        self.state.d.next = State::Idle;
+                    }
+                }
+            }
+            State::LookupAbsent => {
+                // What cannot go on now begins anew: the question stays, and packets and timers go first.
+                self.state.d.next = State::Idle;
+                if self.maker.free.val() & !self.timer_full.val() {
+                    if self.has_free.q.val() | self.has_old.q.val() {
+                        self.slot.d.next = self.spare.q.val();
+                        self.state.d.next = State::Pend;
+                    } else if self.outbox.room.val() {
+                        // All four are pending: one has to go.
+                        self.outbox.push.next = true;
+                        self.outbox.address.next = self.other.q.val();
+                        if self.head_slot.q.val() == self.slot.q.val() {
+                            self.head_valid.d.next = false;
+                        }
+                        self.state.d.next = State::Pend;
+                    }
+                }
+            }
+            State::ArpFound => {
+                self.was_pending.d.next = self.meta.q.val().get_bit(16);
+                self.state.d.next = State::Respond;
+                if self.meta.q.val().get_bit(16) {
+                    // The answer that was asked for, or the merge of RFC 826.
+                    if (self.arpctl.val().get_bit(2)
+                        | self.learnable.q.val()
+                        | (self.mine.q.val() & !self.inbox.is_request.val()))
+                        & self.outbox.room.val()
+                    {
+                        self.state.d.next = State::Learn;
+                    }
+                } else if self.learnable.q.val()
+                    | (self.arpctl.val().get_bit(2) & (self.age.q.val() <= self.limit.q.val()))
+                {
+                    self.state.d.next = State::Learn;
+                }
+            }
+            State::ArpAbsent => {
+                self.was_pending.d.next = false;
+                self.slot.d.next = self.spare.q.val();
+                self.state.d.next = State::Respond;
+                if self.learnable.q.val() & (self.has_free.q.val() | self.has_old.q.val()) {
+                    self.state.d.next = State::Learn;
+                }
+            }
+            State::Learn => {
+                self.ip_ram.write_enable.next = true;
+                self.stamp_ram.write_enable.next = true;
+                self.mac_ram.write_enable.next = true;
+                self.meta_ram.write_enable.next = true;
+                if self.was_pending.q.val() {
+                    self.outbox.push.next = true;
+                    self.outbox.failed.next = false;
+                    if self.head_slot.q.val() == self.slot.q.val() {
+                        self.head_valid.d.next = false;
+                    }
+                }
+                self.state.d.next = State::Respond;
+            }
+            State::Respond => {
+                self.maker.reply.next = true;
+                self.maker.spa.next = self.inbox.tpa.val();
+                self.maker.tpa.next = self.inbox.spa.val();
+                self.maker.start.next = self.mine.q.val()
+                    & self.inbox.is_request.val()
+                    & self.arpctl.val().get_bit(0)
+                    & self.enable.val();
+                self.inbox.take.next = true;
+                self.state.d.next = State::Idle;
+            }
+            State::Pend => {
+                self.ip_ram.write_enable.next = true;
+                self.stamp_ram.write_enable.next = true;
+                self.meta_ram.write_data.next = self.pending.val()
+                    | (bit_cast::<17, 8>(self.timer_tail.q.val()) << 8)
+                    | bit_cast::<17, 2>(self.tries.q.val());
+                self.meta_ram.write_enable.next = true;
+                self.timer_ram.write_enable.next = true;
+                self.timer_tail.d.next = self.timer_next.val();
+                self.route.start.next = true;
+                self.state.d.next = State::Ask;
+            }
+            State::Ask => {
+                if self.route.done.val() {
+                    self.maker.start.next = self.enable.val();
+                    self.state.d.next = State::Answer;
+                    if self.for_timer.q.val() {
+                        self.state.d.next = State::Idle;
+                    }
+                }
+            }
+            State::Answer => {
+                self.lookup.done.next = true;
+                self.outbox.push.next = self.unroutable.q.val();
+                self.state.d.next = State::Idle;
+            }
+            _ => {
+                self.state.d.next = State::Idle;
+            }
+        }
+
+        self.events.next = 0.into();
+        if self.maker.sent_reply.val() {
+            self.events.next = self.replies_bit.val();
+        }
+        if self.maker.sent_request.val() {
+            self.events.next = self.requests_bit.val();
+        }
+        if self.outbox.push.val() & self.outbox.failed.val() {
+            self.events.next = self.failures_bit.val();
+            if self.maker.sent_reply.val() {
+                self.events.next = self.failures_bit.val() | self.replies_bit.val();
+            }
+            if self.maker.sent_request.val() {
+                self.events.next = self.failures_bit.val() | self.requests_bit.val();
+            }
+        }
+        if self.flush.val() {
+            self.wipe.d.next = true;
+        }
+        if self.reset.val() {
+            self.state.d.next = State::Clear;
+            self.slot.d.next = 0.into();
+            self.wipe.d.next = false;
+            self.timer_head.d.next = 0.into();
+            self.timer_tail.d.next = 0.into();
+            self.head_valid.d.next = false;
+        }
+    }
+}
