@@ -84,12 +84,11 @@ pub struct Neigh {
     pub mac_lo: Signal<In, Bits<32>>,
     /// Own MAC address, bytes 4 and 5.
     pub mac_hi: Signal<In, Bits<16>>,
-    /// Register ARPCTL; its FLUSH bit is not looked at.
+    /// Register ARPCTL. Its FLUSH bit is high for one cycle and makes all resolved entries forgotten; requests under way go on, since
+    /// the host waits for their outcome.
     pub arpctl: Signal<In, Bits<32>>,
     /// Register ARPTIME.
     pub arptime: Signal<In, Bits<32>>,
-    /// High for one cycle: forget all resolved entries. Requests under way go on, since the host waits for their outcome.
-    pub flush: Signal<In, Bit>,
     /// Local addresses; 0.0.0.0 is unused.
     pub local_addr: [Signal<In, Bits<32>>; 8],
     /// Their masks.
@@ -192,7 +191,6 @@ impl Default for Neigh {
             mac_hi: Default::default(),
             arpctl: Default::default(),
             arptime: Default::default(),
-            flush: Default::default(),
             local_addr: array_init::array_init(|_| Default::default()),
             local_mask: array_init::array_init(|_| Default::default()),
             gateway: array_init::array_init(|_| Default::default()),
@@ -383,7 +381,7 @@ impl Logic for Neigh {
 
         self.busy.next = (self.state.q.val() != State::Idle)
             | self.wipe.q.val()
-            | self.flush.val()
+            | self.arpctl.val().get_bit(8)
             | self.due.val()
             | (!self.head_valid.q.val() & (self.timer_head.q.val() != self.timer_tail.q.val()))
             | self.lookup.valid.val()
@@ -749,7 +747,7 @@ impl Logic for Neigh {
                 self.events.next = self.failures_bit.val() | self.requests_bit.val();
             }
         }
-        if self.flush.val() {
+        if self.arpctl.val().get_bit(8) {
             self.wipe.d.next = true;
         }
         if self.reset.val() {

@@ -1,4 +1,5 @@
 //! A host around `Neigh`: drives it cycle by cycle and collects what it sends.
+use ferrule_abi::regs;
 use ferrule_rtl::native::Native;
 use ferrule_rtl::neigh::engine::Neigh;
 use rust_hdl::prelude::*;
@@ -8,6 +9,7 @@ use smoltcp::wire::{
 use std::net::Ipv4Addr;
 
 pub(super) const OWN_MAC: [u8; 6] = [0x02, 0xFE, 0x11, 0x22, 0x33, 0x44];
+const FLUSH: u32 = regs::arpctl::FLUSH.mask();
 /// Reset value of ARPTIME.
 pub(super) const AGE: u32 = 57_184;
 /// Reset value of ARPTIME.
@@ -82,7 +84,11 @@ pub(super) struct Bench {
     held: Option<(u64, u64, u64, bool)>,
     pub(super) answer: Option<Answer>,
     asking: bool,
+    /// Called in each cycle when inputs and outputs are settled, before the clock rises.
+    pub(super) watch: Option<Watch>,
 }
+
+pub(super) type Watch = Box<dyn FnMut(&Neigh)>;
 
 impl Bench {
     /// 10.0.0.1/24 is local, gateway 1 is 10.0.0.254, registers as after reset.
@@ -101,6 +107,7 @@ impl Bench {
             held: None,
             answer: None,
             asking: false,
+            watch: None,
         };
         let u = &mut b.dut.u;
         u.enable.next = true;
@@ -146,6 +153,9 @@ impl Bench {
         u.notice.ready.next = take_notice;
         self.dut.settle();
         let u = &self.dut.u;
+        if let Some(watch) = &mut self.watch {
+            watch(u);
+        }
         if u.frame.valid.val() {
             let beat = (
                 u.frame.d0.val().to_u64(),
@@ -201,7 +211,8 @@ impl Bench {
             self.asking = false;
         }
         self.dut.u.arp.valid.next = false;
-        self.dut.u.flush.next = false;
+        let ctl = self.dut.u.arpctl.val().to_u32();
+        self.dut.u.arpctl.next = word(ctl & !FLUSH);
         self.cycles += 1;
     }
 
@@ -273,9 +284,15 @@ impl Bench {
         });
     }
 
+    /// Writes FLUSH in the next cycle.
+    pub(super) fn flush(&mut self) {
+        let ctl = self.dut.u.arpctl.val().to_u32();
+        self.arpctl(ctl | FLUSH);
+    }
+
     /// FLUSH, and waits until it is done.
     pub(super) fn flush_now(&mut self) {
-        self.dut.u.flush.next = true;
+        self.flush();
         self.idle();
     }
 

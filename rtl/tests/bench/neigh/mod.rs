@@ -6,3 +6,4 @@ mod inbox;
 mod outbox;
 mod route;
 mod stress;
+mod verilog;

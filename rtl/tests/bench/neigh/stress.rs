@@ -293,7 +293,9 @@ proptest! {
             if b.dice.percent(tick) {
                 b.now = b.now.wrapping_add(1);
             }
-            b.dut.u.flush.next = b.dice.next().is_multiple_of(1500);
+            if b.dice.next().is_multiple_of(1500) {
+                b.flush();
+            }
             b.cycle();
             if let (Some(ip), Some(answer)) = (asked, b.answer) {
                 match answer {
