@@ -2,9 +2,11 @@
 #![deny(unsafe_code)]
 
 pub mod capture;
+pub mod clock;
 pub mod config_space;
 pub mod dma;
 pub mod engine;
+pub mod phy;
 pub mod root_complex;
 pub mod tlp;
 pub mod wire;
