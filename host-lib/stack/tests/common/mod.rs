@@ -14,10 +14,14 @@ pub fn at(ip: Ipv4Addr, port: u16) -> SocketAddrV4 {
 }
 
 pub fn config(ip: Ipv4Addr) -> Config {
-    Config::new(
+    let mut config = Config::new(
         Cidr::new(ip, 24).expect("a valid prefix"),
         [ip.octets()[3]; 16],
-    )
+    );
+    // On the wires of these tests six SYN-ACKs or their ACKs in a row do get lost.
+    config.tcp.max_syn_ack_retransmits = 15;
+    config.tcp.max_syn_retransmits = 15;
+    config
 }
 
 pub fn stack(ip: Ipv4Addr) -> Stack<Bytes> {
@@ -218,7 +222,12 @@ impl Net {
                 assert_eq!(peer, self.hosts[0].local_addr(client).expect("open"));
                 return (client, server);
             }
-            assert!(self.step(until), "the handshake never completed");
+            let state = self.hosts[0].tcp_state(client);
+            assert!(
+                self.step(until),
+                "the handshake never completed: {state:?}, {:?}",
+                self.air.wire
+            );
         }
     }
 }
