@@ -13,6 +13,8 @@ pub mod iova;
 pub mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
+pub mod nic;
+mod ring;
 #[allow(unsafe_code)]
 pub mod vfio;
 pub mod vfio_user;
@@ -21,3 +23,4 @@ pub use clock::{Clock, WallClock};
 pub use device::{open, Device};
 pub use dma::DmaBuf;
 pub use error::DeviceError;
+pub use nic::{Nic, NicConfig, NicError};

@@ -1,0 +1,304 @@
+//! Opening a NIC, and closing it in the order that leaves no DMA behind.
+use super::config::{self, NicConfig};
+use super::error::NicError;
+use super::layout::Layout;
+use super::port::Port;
+use super::queue::{Disabled, Lane, QueueName, Quiesced};
+use super::stats::Caps;
+use super::{Lanes, Mapping, Nic};
+use crate::iova::{IovaAllocator, HUGE_PAGE};
+use crate::irq::Irq;
+use crate::ring::completion::CompletionRing;
+use crate::ring::receive::ReceiveRing;
+use crate::ring::slots::SlotPool;
+use crate::ring::submission::SubmissionRing;
+use crate::{Clock, Device, DeviceError, DmaBuf};
+use ferrule_abi::regs;
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// Offset of the command register in configuration space, and its bits (PCI Local Bus 3.0, table 6-1).
+const PCI_COMMAND: u16 = 4;
+const MEMORY_SPACE: u16 = 1 << 1;
+const BUS_MASTER: u16 = 1 << 2;
+
+/// MSI-X vectors: the order of [`Nic::irq_fds`].
+const VECTOR_EVENTS: u32 = 0;
+const VECTOR_TX: u32 = 1;
+const VECTOR_RX: u32 = 2;
+
+/// Offsets that all kinds of queue page share; `queue` relies on it.
+const _: () = {
+    assert!(regs::tx_ctrl::OFFSET == regs::event_ctrl::OFFSET);
+    assert!(regs::rx_ctrl::OFFSET == regs::event_ctrl::OFFSET);
+    assert!(regs::tx_status::OFFSET == regs::event_status::OFFSET);
+    assert!(regs::rx_status::OFFSET == regs::event_status::OFFSET);
+    assert!(regs::tx_doorbell::OFFSET == regs::event_doorbell::OFFSET);
+    assert!(regs::rx_doorbell::OFFSET == regs::event_doorbell::OFFSET);
+};
+
+fn low(address: u64) -> u32 {
+    address as u32
+}
+fn high(address: u64) -> u32 {
+    (address >> 32) as u32
+}
+
+impl Port {
+    /// Sets and clears bits of the PCI command register.
+    fn pci_command(&mut self, set: u16, clear: u16) -> Result<(), DeviceError> {
+        let mut bytes = [0; 2];
+        self.device.config_read(PCI_COMMAND, &mut bytes)?;
+        let command = u16::from_le_bytes(bytes) & !clear | set;
+        self.device
+            .config_write(PCI_COMMAND, &command.to_le_bytes())
+    }
+
+    /// CTRL.RESET, and waits until it is done.
+    fn reset(&mut self) -> Result<(), NicError> {
+        self.write(regs::ctrl::OFFSET, regs::ctrl::RESET.of(1))?;
+        self.wait_clear(regs::status::OFFSET, regs::status::RESETTING, "its reset")
+    }
+
+    /// Is it ours, and does it speak our register map?
+    fn identify(&mut self) -> Result<Caps, NicError> {
+        match self.read(regs::magic::OFFSET)? {
+            regs::MAGIC => {}
+            other => return Err(NicError::Magic(other)),
+        }
+        let version = self.read(regs::version::OFFSET)?;
+        if version >> 16 != regs::VERSION >> 16 {
+            return Err(NicError::Version(version));
+        }
+        Ok(Caps::from_register(self.read(regs::caps::OFFSET)?))
+    }
+}
+
+impl Nic {
+    /// Resets the device, checks what it is, gives it memory, sets it up as `config` says and starts it.
+    ///
+    /// # Errors
+    /// See [`NicError`]; the device is left reset, without memory.
+    pub fn open(
+        device: Box<dyn Device>,
+        clock: Arc<dyn Clock>,
+        config: &NicConfig,
+    ) -> Result<Self, NicError> {
+        config.check()?;
+        let mut port = Port { device, clock };
+        port.pci_command(MEMORY_SPACE, 0)?;
+        let caps = port.identify()?;
+        let irq = || {
+            Irq::new().map_err(|source| NicError::Os {
+                doing: "making an eventfd",
+                source,
+            })
+        };
+        let irqs = [irq()?, irq()?, irq()?];
+        // From here on, dropping it undoes what was done.
+        let mut nic = Self {
+            port,
+            irqs,
+            mapping: None,
+            lanes: None,
+            completed: VecDeque::new(),
+            caps,
+            mac: [0; 6],
+        };
+        nic.port.reset()?;
+        nic.set_up_port(config)?;
+        let layout = Layout::new(config);
+        let (memory, iova) = nic.give_memory(layout.len, config)?;
+        let fds: Vec<_> = nic.irqs.iter().map(|irq| irq.as_fd()).collect();
+        nic.port.device.enable_msix(&fds)?;
+        nic.port.pci_command(BUS_MASTER, 0)?;
+        let lanes = nic.start_queues(config, &layout, &memory, iova)?;
+        nic.lanes = Some(lanes);
+        let loopback = regs::ctrl::LOOPBACK.of(config.loopback.into());
+        let enable = regs::ctrl::RX_EN.of(1) | regs::ctrl::TX_EN.of(1) | loopback;
+        nic.port.write(regs::ctrl::OFFSET, enable)?;
+        // Writes are posted: a read shows that all of them have arrived.
+        nic.port.read(regs::ctrl::OFFSET)?;
+        tracing::info!(
+            backend = nic.backend(),
+            mac = config::mac_text(&nic.mac),
+            huge_pages = memory.is_huge(),
+            "NIC up"
+        );
+        Ok(nic)
+    }
+
+    fn set_up_port(&mut self, config: &NicConfig) -> Result<(), NicError> {
+        if let Some(mac) = config.mac {
+            let [a, b, c, d, e, f] = mac;
+            let lo = u32::from_le_bytes([a, b, c, d]);
+            self.port.write(regs::mac_lo::OFFSET, lo)?;
+            let hi = u16::from_le_bytes([e, f]);
+            self.port.write(regs::mac_hi::OFFSET, hi.into())?;
+        }
+        let [a, b, c, d] = self.port.read(regs::mac_lo::OFFSET)?.to_le_bytes();
+        let [e, f, ..] = self.port.read(regs::mac_hi::OFFSET)?.to_le_bytes();
+        self.mac = [a, b, c, d, e, f];
+        if !config::is_station(&self.mac) {
+            return Err(NicError::NoMac);
+        }
+        self.port.write(regs::rxctl::OFFSET, config.rxctl())?;
+        let times = self.port.read(regs::arptime::OFFSET)?;
+        let times = config.arp_times(times)?;
+        self.port.write(regs::arptime::OFFSET, times)?;
+        self.set_addresses(&config.addresses, &config.gateways)
+    }
+
+    fn give_memory(&mut self, len: usize, config: &NicConfig) -> Result<(DmaBuf, u64), NicError> {
+        let memory = DmaBuf::new(len).map_err(DeviceError::from)?;
+        let len = memory.len();
+        // Asking for a huge page aligns the start, and with it the slots, however large they are.
+        let iova = IovaAllocator::new(config.iova.clone())
+            .allocate((len as u64).max(HUGE_PAGE))
+            .ok_or(NicError::NoIova { len })?;
+        self.port.device.dma_map(iova, &memory)?;
+        let kept = memory.clone();
+        self.mapping = Some(Mapping { memory: kept, iova });
+        Ok((memory, iova))
+    }
+
+    fn start_queues(
+        &mut self,
+        config: &NicConfig,
+        layout: &Layout,
+        memory: &DmaBuf,
+        iova: u64,
+    ) -> Result<Lanes, NicError> {
+        let at = |offset: usize| iova + offset as u64;
+        let ring = |offset, log2| CompletionRing::new(memory.clone(), offset, log2);
+        let port = &mut self.port;
+
+        let events = ring(layout.events, config.event_log2);
+        let size = regs::event_cfg::CQ_LOG2.of(config.event_log2.into());
+        let setup = [
+            (
+                regs::event_cfg::OFFSET,
+                size | regs::event_cfg::VECTOR.of(VECTOR_EVENTS),
+            ),
+            (regs::event_cq_base_lo::OFFSET, low(at(layout.events))),
+            (regs::event_cq_base_hi::OFFSET, high(at(layout.events))),
+        ];
+        let queue = Disabled(QueueName::Events).start(port, &setup)?;
+        let events = Lane::new(queue, events);
+
+        let submission = SubmissionRing::new(
+            memory.clone(),
+            layout.sq,
+            layout.buffers,
+            at(layout.buffers),
+            config.sq_log2,
+        );
+        let completions = ring(layout.txcq, config.txcq_log2);
+        let sizes = regs::tx_cfg::SQ_LOG2.of(config.sq_log2.into())
+            | regs::tx_cfg::CQ_LOG2.of(config.txcq_log2.into());
+        let setup = [
+            (
+                regs::tx_cfg::OFFSET,
+                sizes | regs::tx_cfg::VECTOR.of(VECTOR_TX),
+            ),
+            (regs::tx_sq_base_lo::OFFSET, low(at(layout.sq))),
+            (regs::tx_sq_base_hi::OFFSET, high(at(layout.sq))),
+            (regs::tx_cq_base_lo::OFFSET, low(at(layout.txcq))),
+            (regs::tx_cq_base_hi::OFFSET, high(at(layout.txcq))),
+        ];
+        let queue = Disabled(QueueName::Transmit).start(port, &setup)?;
+        let tx = Lane::new(queue, completions);
+
+        let pool = SlotPool::new(memory.clone(), layout.slots, config.slot_log2, config.slots);
+        let mut receive = ReceiveRing::new(
+            memory.clone(),
+            layout.rxq,
+            config.rxq_log2,
+            Arc::new(pool),
+            config.slots,
+        );
+        let completions = ring(layout.rxcq, config.rxcq_log2);
+        let sizes = regs::rx_cfg::RXQ_LOG2.of(config.rxq_log2.into())
+            | regs::rx_cfg::CQ_LOG2.of(config.rxcq_log2.into());
+        let slots = regs::rx_slot_cfg::STRIDE_LOG2.of(config.slot_log2.into())
+            | regs::rx_slot_cfg::COUNT.of(config.slots.into());
+        let setup = [
+            (
+                regs::rx_cfg::OFFSET,
+                sizes | regs::rx_cfg::VECTOR.of(VECTOR_RX),
+            ),
+            (regs::rx_rxq_base_lo::OFFSET, low(at(layout.rxq))),
+            (regs::rx_rxq_base_hi::OFFSET, high(at(layout.rxq))),
+            (regs::rx_cq_base_lo::OFFSET, low(at(layout.rxcq))),
+            (regs::rx_cq_base_hi::OFFSET, high(at(layout.rxcq))),
+            (regs::rx_slot_base_lo::OFFSET, low(at(layout.slots))),
+            (regs::rx_slot_base_hi::OFFSET, high(at(layout.slots))),
+            (regs::rx_slot_cfg::OFFSET, slots),
+        ];
+        let queue = Disabled(QueueName::Receive).start(port, &setup)?;
+        let mut rx = Lane::new(queue, completions);
+        receive.refill();
+        rx.ring_doorbell(port, receive.producer(), false)?;
+
+        Ok(Lanes {
+            events,
+            tx,
+            rx,
+            submission,
+            receive,
+        })
+    }
+
+    /// Stops the NIC as dropping it does, and tells what went wrong.
+    ///
+    /// # Errors
+    /// The first error; all that could be done was done.
+    pub fn close(mut self) -> Result<(), NicError> {
+        self.shut_down()
+    }
+
+    fn shut_down(&mut self) -> Result<(), NicError> {
+        let mut result = match self.lanes.take() {
+            Some(lanes) => self.quiesce(lanes),
+            // Not all queues were started: a reset ends those that were.
+            None if self.mapping.is_some() => self.port.reset(),
+            None => return Ok(()),
+        };
+        if result.is_err() {
+            // Whatever still runs is ended by force; it is the first error that is reported.
+            let reset = self.port.reset();
+            tracing::warn!(?reset, "the NIC did not stop in order and was reset");
+        }
+        let device = &mut self.port.device;
+        let mut note = |step: Result<(), DeviceError>| {
+            if result.is_ok() {
+                result = step.map_err(NicError::from);
+            }
+        };
+        note(device.disable_msix());
+        note(self.port.pci_command(0, BUS_MASTER));
+        if let Some(Mapping { memory, iova }) = self.mapping.take() {
+            note(self.port.device.dma_unmap(iova, memory.len()));
+        }
+        result
+    }
+
+    /// Receive first, so that nothing new comes in; events last, so that they can tell of the others.
+    fn quiesce(&mut self, lanes: Lanes) -> Result<(), NicError> {
+        let port = &mut self.port;
+        let Quiesced = lanes.rx.stop(port)?;
+        let Quiesced = lanes.tx.stop(port)?;
+        let Quiesced = lanes.events.stop(port)?;
+        port.write(regs::ctrl::OFFSET, 0)
+    }
+}
+
+impl Drop for Nic {
+    fn drop(&mut self) {
+        match self.shut_down() {
+            Ok(()) | Err(NicError::Gone | NicError::Device(DeviceError::Gone(_))) => {}
+            Err(e) => tracing::warn!(error = %e, "the NIC was not closed in order"),
+        }
+    }
+}

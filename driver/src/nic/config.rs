@@ -1,0 +1,296 @@
+//! How a NIC is to be set up.
+use ferrule_abi::regs::{self, GATEWAYS, LOCAL_ADDRESSES, RING_LOG2_MAX, RING_LOG2_MIN};
+use ferrule_abi::TICK_NS;
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::time::Duration;
+
+/// An Ethernet address; byte 0 is the first on the wire.
+pub type MacAddress = [u8; 6];
+
+/// A local IPv4 address and the length of its subnet's prefix in bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Bits of the prefix, 0 to 32.
+    pub prefix: u8,
+}
+
+impl LocalAddress {
+    /// The subnet mask.
+    pub fn mask(&self) -> u32 {
+        u32::MAX
+            .checked_shl(32 - u32::from(self.prefix.min(32)))
+            .unwrap_or(0)
+    }
+}
+
+/// How a NIC is to be set up. The default suits a host with one address; give addresses and gateways.
+#[derive(Clone, Debug)]
+pub struct NicConfig {
+    /// SQ size, log2 of entries, 4 to 14. Each entry has a buffer of 2 KiB.
+    pub sq_log2: u8,
+    /// Size of the TX completion ring, log2 of entries; at least the SQ's.
+    pub txcq_log2: u8,
+    /// RXQ size, log2 of entries.
+    pub rxq_log2: u8,
+    /// Size of the RX completion ring, log2 of entries.
+    pub rxcq_log2: u8,
+    /// Size of the event ring, log2 of entries.
+    pub event_log2: u8,
+    /// Number of receive slots, at most as many as the RXQ has entries.
+    pub slots: u16,
+    /// Size of a receive slot, log2 of bytes, 11 to 14. A longer frame is cut.
+    pub slot_log2: u8,
+    /// MAC address; `None`: the NIC's own.
+    pub mac: Option<MacAddress>,
+    /// Up to eight local addresses.
+    pub addresses: Vec<LocalAddress>,
+    /// Up to seven gateways; the first is the default one.
+    pub gateways: Vec<Ipv4Addr>,
+    /// Receive what is addressed to others.
+    pub promiscuous: bool,
+    /// Receive every multicast.
+    pub all_multicast: bool,
+    /// Deliver ARP frames to the host too.
+    pub deliver_arp: bool,
+    /// Deliver IPv4 TCP and UDP packets with a bad checksum, marked so.
+    pub keep_bad_l4: bool,
+    /// Deliver frames with a bad IPv4 header, marked so.
+    pub keep_bad_ip: bool,
+    /// Deliver frames with a bad FCS, marked so.
+    pub keep_bad_fcs: bool,
+    /// Longest frame received, in bytes with FCS, 64 to 16,383.
+    pub max_frame: u16,
+    /// What is sent is received, inside the NIC; nothing reaches the wire.
+    pub loopback: bool,
+    /// When a neighbour that was not heard of is forgotten; `None`: the NIC's own (60 s).
+    pub arp_age: Option<Duration>,
+    /// Time between ARP requests; `None`: the NIC's own (1 s).
+    pub arp_retry: Option<Duration>,
+    /// I/O virtual addresses for the NIC's memory.
+    pub iova: Range<u64>,
+}
+
+impl Default for NicConfig {
+    fn default() -> Self {
+        Self {
+            sq_log2: 8,
+            txcq_log2: 8,
+            rxq_log2: 8,
+            rxcq_log2: 8,
+            event_log2: 6,
+            slots: 256,
+            slot_log2: 11,
+            mac: None,
+            addresses: Vec::new(),
+            gateways: Vec::new(),
+            promiscuous: false,
+            all_multicast: false,
+            deliver_arp: false,
+            keep_bad_l4: false,
+            keep_bad_ip: false,
+            keep_bad_fcs: false,
+            max_frame: 1518,
+            loopback: false,
+            arp_age: None,
+            arp_retry: None,
+            iova: 1 << 32..1 << 39,
+        }
+    }
+}
+
+/// What makes no sense in a [`NicConfig`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A number outside its range.
+    #[error("{what} is {value}, it must be {min} to {max}")]
+    Range {
+        /// Which.
+        what: &'static str,
+        /// What was given.
+        value: u64,
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// Not an address of a single host.
+    #[error("{0} is not the address of a host")]
+    Address(Ipv4Addr),
+    /// Not a MAC address of a single station.
+    #[error("{} is not the MAC address of a station: it is zero or a group's", mac_text(.0))]
+    Mac(MacAddress),
+}
+
+/// As people write it.
+pub(crate) fn mac_text(mac: &MacAddress) -> String {
+    mac.map(|b| format!("{b:02x}")).join(":")
+}
+
+/// Whether it can be a station's address.
+pub(crate) fn is_station(mac: &MacAddress) -> bool {
+    mac[0] & 1 == 0 && *mac != [0; 6]
+}
+
+fn range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), ConfigError> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::Range {
+            what,
+            value,
+            min,
+            max,
+        })
+    }
+}
+
+/// Checks addresses and gateways for the registers.
+pub(crate) fn check_addresses(
+    addresses: &[LocalAddress],
+    gateways: &[Ipv4Addr],
+) -> Result<(), ConfigError> {
+    let (most, count) = (LOCAL_ADDRESSES.into(), addresses.len() as u64);
+    range("the number of local addresses", count, 0, most)?;
+    let (most, count) = (GATEWAYS.into(), gateways.len() as u64);
+    range("the number of gateways", count, 0, most)?;
+    for local in addresses {
+        range("the length of a prefix", local.prefix.into(), 0, 32)?;
+    }
+    let hosts = addresses.iter().map(|a| a.address).chain(gateways.to_vec());
+    for address in hosts {
+        if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+            return Err(ConfigError::Address(address));
+        }
+    }
+    Ok(())
+}
+
+/// A time in ticks of the hardware, rounded, to fit `bits` bits.
+pub(crate) fn ticks(what: &'static str, time: Duration, bits: u32) -> Result<u32, ConfigError> {
+    let ticks = (time.as_nanos() + u128::from(TICK_NS) / 2) / u128::from(TICK_NS);
+    let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+    range(what, ticks, 1, (1 << bits) - 1)?;
+    Ok(ticks as u32)
+}
+
+impl NicConfig {
+    /// # Errors
+    /// The first thing that makes no sense.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let (min, max) = (RING_LOG2_MIN.into(), RING_LOG2_MAX.into());
+        range("sq_log2", self.sq_log2.into(), min, max)?;
+        range("txcq_log2", self.txcq_log2.into(), self.sq_log2.into(), max)?;
+        range("rxq_log2", self.rxq_log2.into(), min, max)?;
+        range("rxcq_log2", self.rxcq_log2.into(), min, max)?;
+        range("event_log2", self.event_log2.into(), min, max)?;
+        range("slot_log2", self.slot_log2.into(), 11, 14)?;
+        range("slots", self.slots.into(), 1, 1 << self.rxq_log2)?;
+        range("max_frame", self.max_frame.into(), 64, (1 << 14) - 1)?;
+        if let Some(mac) = self.mac.filter(|mac| !is_station(mac)) {
+            return Err(ConfigError::Mac(mac));
+        }
+        check_addresses(&self.addresses, &self.gateways)?;
+        self.arp_times(regs::arptime::REGISTER.reset)?;
+        Ok(())
+    }
+
+    /// ARPTIME with these times over `current`.
+    pub(crate) fn arp_times(&self, current: u32) -> Result<u32, ConfigError> {
+        use regs::arptime::{AGE, RETRY};
+        let mut value = current;
+        if let Some(age) = self.arp_age {
+            let age = ticks("arp_age in units of 2^20 ns", age, AGE.width.into())?;
+            value = AGE.set(value, age);
+        }
+        if let Some(retry) = self.arp_retry {
+            let retry = ticks("arp_retry in units of 2^20 ns", retry, RETRY.width.into())?;
+            value = RETRY.set(value, retry);
+        }
+        Ok(value)
+    }
+
+    /// The value of RXCTL.
+    pub(crate) fn rxctl(&self) -> u32 {
+        use regs::rxctl as r;
+        let bits = [
+            (r::PROMISC, self.promiscuous),
+            (r::BROADCAST, true),
+            (r::ALL_MULTICAST, self.all_multicast),
+            (r::KEEP_BAD_FCS, self.keep_bad_fcs),
+            (r::KEEP_BAD_L4, self.keep_bad_l4),
+            (r::KEEP_BAD_IP, self.keep_bad_ip),
+            (r::DELIVER_ARP, self.deliver_arp),
+        ];
+        let frame = r::MAX_FRAME.of(self.max_frame.into());
+        bits.iter()
+            .fold(frame, |v, (field, on)| field.set(v, (*on).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_those_of_cidr() {
+        for (prefix, mask) in [
+            (0, [0, 0, 0, 0]),
+            (8, [255, 0, 0, 0]),
+            (22, [255, 255, 252, 0]),
+            (31, [255, 255, 255, 254]),
+            (32, [255; 4]),
+        ] {
+            let address = Ipv4Addr::LOCALHOST;
+            assert_eq!(
+                LocalAddress { address, prefix }.mask(),
+                u32::from_be_bytes(mask)
+            );
+        }
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let local = |address: [u8; 4], prefix| LocalAddress {
+            address: address.into(),
+            prefix,
+        };
+        type Change = fn(&mut NicConfig);
+        let changes: [(Change, &str); 9] = [
+            (|c| c.sq_log2 = 15, "sq_log2"),
+            (|c| c.txcq_log2 = 7, "txcq_log2"),
+            (|c| c.slots = 257, "slots"),
+            (|c| c.slots = 0, "slots"),
+            (|c| c.slot_log2 = 10, "slot_log2"),
+            (|c| c.max_frame = 63, "max_frame"),
+            (|c| c.mac = Some([1, 0, 0, 0, 0, 0]), "01:00:00:00:00:00"),
+            (|c| c.gateways = vec![[10, 0, 0, 1].into(); 8], "gateways"),
+            (|c| c.arp_retry = Some(Duration::from_secs(5)), "arp_retry"),
+        ];
+        for (change, word) in changes {
+            let mut config = NicConfig::default();
+            config.check().unwrap();
+            change(&mut config);
+            let text = config.check().unwrap_err().to_string();
+            assert!(text.contains(word), "{text}");
+        }
+        for bad in [
+            local([0; 4], 8),
+            local([224, 0, 0, 1], 8),
+            local([255; 4], 8),
+            local([10, 0, 0, 1], 33),
+        ] {
+            check_addresses(&[bad], &[]).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn times_become_ticks() {
+        assert_eq!(ticks("", Duration::from_nanos(TICK_NS * 7), 16), Ok(7));
+        assert_eq!(ticks("", Duration::from_secs(1), 16), Ok(954));
+        ticks("", Duration::ZERO, 16).unwrap_err();
+        ticks("", Duration::MAX, 16).unwrap_err();
+    }
+}

@@ -1,0 +1,96 @@
+//! What can go wrong with a NIC.
+use super::config::ConfigError;
+use super::tx::TxError;
+use super::QueueName;
+use crate::ring::RingFault;
+use crate::DeviceError;
+use ferrule_abi::regs::queue_error;
+use std::fmt;
+
+/// An error of a [`Nic`](super::Nic).
+#[derive(Debug, thiserror::Error)]
+pub enum NicError {
+    /// The device is not there any more: it reads all-ones.
+    #[error("the NIC is gone: its registers read all-ones; plug it in or start its simulator again, then open it anew")]
+    Gone,
+    /// Access to the device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// It is another device.
+    #[error("this is no Ferrule NIC: MAGIC reads {0:#010x}; choose another device")]
+    Magic(u32),
+    /// Its register map is another one.
+    #[error("the NIC has register map {}.{}, this driver knows {}; load a matching bitstream or use a matching driver", .0 >> 16, .0 & 0xFFFF, ferrule_abi::regs::VERSION >> 16)]
+    Version(u32),
+    /// A configuration that makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It has no MAC address of its own and none was given.
+    #[error("the NIC has no MAC address; give one")]
+    NoMac,
+    /// No I/O virtual addresses for its memory.
+    #[error("no {len} bytes of I/O virtual addresses in the configured range")]
+    NoIova {
+        /// Bytes wanted.
+        len: usize,
+    },
+    /// Eventfds or the clock failed.
+    #[error("{doing}: {source}")]
+    Os {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// It does not finish what it was told to do.
+    #[error("the NIC did not finish {what} within {limit_ms} ms; open it anew, and if that does not help reset the board or the simulator")]
+    Stuck {
+        /// What.
+        what: &'static str,
+        /// The time it was given.
+        limit_ms: u64,
+    },
+    /// A queue does not run any more; the others do.
+    #[error("{queue} queue stopped: {why}; open the NIC anew")]
+    Stopped {
+        /// Which.
+        queue: QueueName,
+        /// Why.
+        why: Stop,
+    },
+    /// A frame that cannot be sent.
+    #[error(transparent)]
+    Tx(#[from] TxError),
+}
+
+/// Why a queue stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The device broke the ring's contract; the driver quarantined the queue.
+    Quarantined(RingFault),
+    /// The device stopped it: a value of [`queue_error`].
+    ByDevice(u32),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quarantined(fault) => {
+                write!(f, "the device broke the contract of its ring: {fault}")
+            }
+            Self::ByDevice(queue_error::BAD_INDEX) => {
+                f.write_str("the device saw an impossible index in a doorbell")
+            }
+            Self::ByDevice(queue_error::DMA) => {
+                f.write_str("the device's access to the ring's memory was refused")
+            }
+            Self::ByDevice(queue_error::BAD_SLOT) => {
+                f.write_str("the device saw a slot number that is too high")
+            }
+            Self::ByDevice(queue_error::BAD_SETUP) => {
+                f.write_str("the device refused the ring's size or base")
+            }
+            Self::ByDevice(code) => write!(f, "the device reports error {code}"),
+        }
+    }
+}

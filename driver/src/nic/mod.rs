@@ -1,0 +1,387 @@
+//! The NIC as a safe object: open it, send and receive batches, sleep on its interrupts.
+//!
+//! No register is read while frames flow: the rings tell everything, and each batch ends in at most one doorbell a queue.
+//! To sleep: [`arm`](Nic::arm), check [`has_work`](Nic::has_work), wait on [`irq_fds`](Nic::irq_fds), then
+//! [`drain_irqs`](Nic::drain_irqs). Opening and closing are in `bringup`.
+mod bringup;
+mod config;
+mod error;
+mod event;
+mod layout;
+mod port;
+mod queue;
+mod rx;
+mod stats;
+mod tx;
+
+pub use crate::ring::slots::RxBuf;
+pub use crate::ring::RingFault;
+pub use config::{ConfigError, LocalAddress, MacAddress, NicConfig};
+pub use error::{NicError, Stop};
+pub use event::NicEvent;
+pub use queue::QueueName;
+pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
+pub use stats::{Caps, Link, Stats};
+pub use tx::{NextHop, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+
+use crate::barriers;
+use crate::irq::Irq;
+use crate::ring::receive::ReceiveRing;
+use crate::ring::submission::SubmissionRing;
+use crate::ring::Index;
+use crate::DmaBuf;
+use event::RawEvent;
+use ferrule_abi::regs;
+use ferrule_abi::ring::{Cqe, Event};
+use port::Port;
+use queue::Lane;
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The device is told of freed slots and read completions once there are this many, or when interrupts are armed.
+const DOORBELL_BATCH: u16 = 16;
+
+/// The three queues at work.
+struct Lanes {
+    events: Lane,
+    tx: Lane,
+    rx: Lane,
+    submission: SubmissionRing,
+    receive: ReceiveRing,
+}
+
+/// The NIC's memory and the I/O virtual address that the device knows it by.
+struct Mapping {
+    memory: DmaBuf,
+    iova: u64,
+}
+
+/// A NIC that is up. Dropping it disables the queues, waits for the device to finish, and only then takes the memory back; received packets that
+/// are still held stay readable.
+pub struct Nic {
+    port: Port,
+    irqs: [Irq; 3],
+    mapping: Option<Mapping>,
+    /// `None` while being opened and closed only.
+    lanes: Option<Lanes>,
+    completed: VecDeque<TxCompletion>,
+    caps: Caps,
+    mac: MacAddress,
+}
+
+impl Lanes {
+    /// Takes transmit completions from their ring.
+    fn reap(&mut self, port: &mut Port, done: &mut VecDeque<TxCompletion>) -> Result<(), NicError> {
+        self.tx.check()?;
+        while let Some(words) = self.tx.ring.take() {
+            let cqe = Cqe::from_words(words);
+            if let Err(fault) = self.submission.complete(&cqe, done) {
+                return Err(self.tx.quarantine(port, fault));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        port: &mut Port,
+        max: usize,
+        frames: &mut Vec<RxFrame>,
+    ) -> Result<usize, NicError> {
+        self.rx.check()?;
+        let mut count = 0;
+        while count < max {
+            let Some(words) = self.rx.ring.take() else {
+                break;
+            };
+            match self.receive.accept(&Cqe::from_words(words)) {
+                Ok(frame) => frames.push(frame),
+                Err(fault) => {
+                    let stopped = self.rx.quarantine(port, fault);
+                    // What came before was right; the next call reports the fault.
+                    return if count > 0 { Ok(count) } else { Err(stopped) };
+                }
+            }
+            count += 1;
+        }
+        let due = self.receive.doorbell_due(DOORBELL_BATCH);
+        if due || self.rx.untold() >= DOORBELL_BATCH {
+            self.receive.refill();
+            self.rx
+                .ring_doorbell(port, self.receive.producer(), false)?;
+        }
+        Ok(count)
+    }
+}
+
+impl Nic {
+    fn running(
+        &mut self,
+    ) -> Result<(&mut Lanes, &mut Port, &mut VecDeque<TxCompletion>), NicError> {
+        match &mut self.lanes {
+            Some(lanes) => Ok((lanes, &mut self.port, &mut self.completed)),
+            None => Err(NicError::Gone),
+        }
+    }
+
+    /// Name of the kind of access to the device.
+    pub fn backend(&self) -> &'static str {
+        self.port.device.backend()
+    }
+
+    /// The MAC address in use.
+    pub fn mac(&self) -> MacAddress {
+        self.mac
+    }
+
+    /// What this build of the hardware can do.
+    pub fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// Whether the NIC's memory is made of huge pages.
+    pub fn has_huge_pages(&self) -> bool {
+        let mapping = self.mapping.as_ref();
+        mapping.is_some_and(|m| m.memory.is_huge())
+    }
+
+    /// Takes at most `max` received frames from the ring and appends them to `frames`; tells how many.
+    ///
+    /// # Errors
+    /// [`NicError::Stopped`] if the receive queue does not run any more; [`NicError::Device`].
+    pub fn rx_batch(&mut self, max: usize, frames: &mut Vec<RxFrame>) -> Result<usize, NicError> {
+        let (lanes, port, _) = self.running()?;
+        lanes.receive(port, max, frames)
+    }
+
+    /// Hands frames to the device, in order, with one doorbell; tells how many were taken. Fewer than all: the ring is full until something
+    /// completes, or the frame after them has an error, which the next call reports if it comes first then.
+    ///
+    /// # Errors
+    /// [`NicError::Tx`] if the first frame cannot be sent; [`NicError::Stopped`] if the transmit queue does not run any more;
+    /// [`NicError::Device`].
+    pub fn tx_batch(&mut self, frames: &[TxFrame<'_>]) -> Result<usize, NicError> {
+        let caps = self.caps;
+        let (lanes, port, completed) = self.running()?;
+        lanes.tx.check()?;
+        let mut count = 0;
+        let mut error = None;
+        for (i, frame) in frames.iter().enumerate() {
+            let last = i + 1 == frames.len();
+            let mut push = || {
+                frame.mode.check()?;
+                if frame.mode != TxMode::Raw && !caps.ip_mode {
+                    return Err(TxError::NoIpMode);
+                }
+                lanes.submission.push(frame, last)
+            };
+            let mut pushed = push();
+            if pushed == Ok(false) {
+                lanes.reap(port, completed)?;
+                pushed = lanes.submission.push(frame, last);
+            }
+            match pushed {
+                Ok(true) => count += 1,
+                Ok(false) => break,
+                Err(e) => {
+                    error = Some(e);
+                    break;
+                }
+            }
+        }
+        let producer = lanes.submission.producer();
+        lanes.tx.ring_doorbell(port, producer, false)?;
+        match error {
+            Some(e) if count == 0 => Err(e.into()),
+            _ => Ok(count),
+        }
+    }
+
+    /// Hands one frame to the device; false if the ring is full until something completes.
+    ///
+    /// # Errors
+    /// As [`tx_batch`](Self::tx_batch).
+    pub fn send(&mut self, frame: &TxFrame<'_>) -> Result<bool, NicError> {
+        Ok(self.tx_batch(std::slice::from_ref(frame))? == 1)
+    }
+
+    /// What became of frames since the last call: all failures, and success for those that asked for a report. In the order of sending.
+    /// Completions always come before the [`NicEvent`] about the next hop they name.
+    ///
+    /// # Errors
+    /// [`NicError::Stopped`] if the transmit queue does not run any more; what completed before is given first.
+    pub fn tx_completions(&mut self) -> Result<Vec<TxCompletion>, NicError> {
+        let (lanes, port, completed) = self.running()?;
+        let result = lanes.reap(port, completed);
+        if completed.is_empty() {
+            result?;
+        }
+        if lanes.tx.is_running() && lanes.tx.untold() >= DOORBELL_BATCH {
+            let producer = lanes.submission.producer();
+            lanes.tx.ring_doorbell(port, producer, false)?;
+        }
+        Ok(completed.drain(..).collect())
+    }
+
+    /// SQEs that the device has not completed; 0: all frames were handed to the MAC or failed.
+    pub fn tx_outstanding(&self) -> usize {
+        let lanes = self.lanes.as_ref();
+        lanes.map_or(0, |l| l.submission.outstanding().into())
+    }
+
+    /// Longest frame that can be handed over, in bytes; what the wire takes is another matter.
+    pub fn tx_max_frame(&self) -> usize {
+        let lanes = self.lanes.as_ref();
+        lanes.map_or(0, |l| l.submission.max_frame())
+    }
+
+    /// The events since the last call. Call [`tx_completions`](Self::tx_completions) first: a completion without a neighbour is written before
+    /// the event that resolves it.
+    ///
+    /// # Errors
+    /// [`NicError::Stopped`] if the event queue does not run any more; [`NicError::Device`], [`NicError::Gone`].
+    pub fn events(&mut self) -> Result<Vec<NicEvent>, NicError> {
+        let (lanes, port, _) = self.running()?;
+        lanes.events.check()?;
+        let mut events = Vec::new();
+        while let Some(words) = lanes.events.ring.take() {
+            let event = match event::decode(&Event::from_words(words)) {
+                Ok(RawEvent::Ready(event)) => event,
+                Ok(RawEvent::QueueError(queue)) => {
+                    let status = port.read(queue.page() + regs::event_status::OFFSET)?;
+                    let error = regs::event_status::ERROR.get(status);
+                    tracing::error!(%queue, error, "the device stopped a queue");
+                    match queue {
+                        QueueName::Events => lanes.events.stopped_by_device(error),
+                        QueueName::Transmit => lanes.tx.stopped_by_device(error),
+                        QueueName::Receive => lanes.rx.stopped_by_device(error),
+                    }
+                    NicEvent::QueueError { queue, error }
+                }
+                Err(fault) => {
+                    let stopped = lanes.events.quarantine(port, fault);
+                    if events.is_empty() {
+                        return Err(stopped);
+                    }
+                    break;
+                }
+            };
+            events.push(event);
+        }
+        if lanes.events.is_running() && lanes.events.untold() > 0 {
+            lanes.events.ring_doorbell(port, Index::default(), false)?;
+        }
+        Ok(events)
+    }
+
+    /// Asks for an interrupt at the next entry of each ring, or at once if there is one already; once only. Also tells the device of all freed
+    /// slots.
+    ///
+    /// # Errors
+    /// [`NicError::Device`].
+    pub fn arm(&mut self) -> Result<(), NicError> {
+        let (lanes, port, _) = self.running()?;
+        if lanes.events.is_running() {
+            lanes.events.ring_doorbell(port, Index::default(), true)?;
+        }
+        if lanes.tx.is_running() && lanes.submission.outstanding() > 0 {
+            let producer = lanes.submission.producer();
+            lanes.tx.ring_doorbell(port, producer, true)?;
+        }
+        if lanes.rx.is_running() {
+            lanes.receive.refill();
+            lanes
+                .rx
+                .ring_doorbell(port, lanes.receive.producer(), true)?;
+        }
+        barriers::after_arm();
+        Ok(())
+    }
+
+    /// Whether a ring that is in use has something to take, or completions wait to be fetched.
+    pub fn has_work(&self) -> bool {
+        let ready = |lane: &Lane| lane.is_running() && lane.ring.has_entry();
+        !self.completed.is_empty()
+            || self
+                .lanes
+                .as_ref()
+                .is_some_and(|l| ready(&l.rx) || ready(&l.tx) || ready(&l.events))
+    }
+
+    /// The descriptors that become readable at an interrupt: events, transmit, receive.
+    pub fn irq_fds(&self) -> [BorrowedFd<'_>; 3] {
+        self.irqs.each_ref().map(|irq| irq.as_fd())
+    }
+
+    /// Takes the interrupts' signals away, after waking up.
+    ///
+    /// # Errors
+    /// [`NicError::Os`].
+    pub fn drain_irqs(&self) -> Result<(), NicError> {
+        for irq in &self.irqs {
+            irq.drain().map_err(|source| NicError::Os {
+                doing: "reading an interrupt's eventfd",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Counters and clock of the hardware.
+    ///
+    /// # Errors
+    /// [`NicError::Gone`], [`NicError::Stuck`], [`NicError::Device`].
+    pub fn stats(&mut self) -> Result<Stats, NicError> {
+        Stats::take(&mut self.port)
+    }
+
+    /// State of the link.
+    ///
+    /// # Errors
+    /// [`NicError::Gone`], [`NicError::Device`].
+    pub fn link(&mut self) -> Result<Link, NicError> {
+        let status = self.port.read(regs::status::OFFSET)?;
+        Ok(Link::from_status(status))
+    }
+
+    /// Whether the device is still there; reads one register.
+    ///
+    /// # Errors
+    /// [`NicError::Gone`] if it is not; [`NicError::Device`].
+    pub fn check_present(&mut self) -> Result<(), NicError> {
+        match self.port.read(regs::magic::OFFSET)? {
+            regs::MAGIC => Ok(()),
+            other => Err(NicError::Magic(other)),
+        }
+    }
+
+    /// Gives the NIC other local addresses and gateways.
+    ///
+    /// # Errors
+    /// [`NicError::Config`], [`NicError::Device`].
+    pub fn set_addresses(
+        &mut self,
+        addresses: &[LocalAddress],
+        gateways: &[Ipv4Addr],
+    ) -> Result<(), NicError> {
+        config::check_addresses(addresses, gateways)?;
+        let (addr, mask) = (regs::local_addr::REGISTER, regs::local_mask::REGISTER);
+        for n in 0..regs::LOCAL_ADDRESSES {
+            let local = addresses.get(n as usize);
+            let bits = local.map_or(0, |l| l.address.to_bits());
+            // Never an address with the mask of another one: mask first while the address is 0.
+            self.port.write(addr.offset_of(n), 0)?;
+            let bits_of_mask = local.map_or(0, LocalAddress::mask);
+            self.port.write(mask.offset_of(n), bits_of_mask)?;
+            self.port.write(addr.offset_of(n), bits)?;
+        }
+        for n in 0..regs::GATEWAYS {
+            let gateway = gateways.get(n as usize);
+            let bits = gateway.map_or(0, |g| g.to_bits());
+            let offset = regs::gateway::REGISTER.offset_of(n);
+            self.port.write(offset, bits)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! The registers of BAR0: access, waiting with the clock, and telling a device that is gone.
+use super::error::NicError;
+use crate::{Clock, Device};
+use ferrule_abi::{regs, Field, BAR_REGS};
+use std::sync::Arc;
+
+/// What a device that is gone reads.
+const ALL_ONES: u32 = u32::MAX;
+/// How long a reset, a snapshot or the end of a queue may take.
+pub(crate) const LIMIT_NS: u64 = 1_000_000_000;
+
+pub(crate) struct Port {
+    pub(crate) device: Box<dyn Device>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Port {
+    pub(crate) fn read(&mut self, offset: u32) -> Result<u32, NicError> {
+        let value = self.device.read32(BAR_REGS, offset)?;
+        if value == ALL_ONES && self.device.read32(BAR_REGS, regs::magic::OFFSET)? == ALL_ONES {
+            return Err(NicError::Gone);
+        }
+        Ok(value)
+    }
+
+    pub(crate) fn write(&mut self, offset: u32, value: u32) -> Result<(), NicError> {
+        Ok(self.device.write32(BAR_REGS, offset, value)?)
+    }
+
+    /// Waits until `field` of the register is 0.
+    pub(crate) fn wait_clear(
+        &mut self,
+        offset: u32,
+        field: Field,
+        what: &'static str,
+    ) -> Result<(), NicError> {
+        let start = self.clock.now();
+        let mut pause = 10_000;
+        while field.get(self.read(offset)?) != 0 {
+            let now = self.clock.now();
+            if now.saturating_sub(start) >= LIMIT_NS {
+                let limit_ms = LIMIT_NS / 1_000_000;
+                return Err(NicError::Stuck { what, limit_ms });
+            }
+            let waited = self.clock.wait(&[], Some(now + pause));
+            waited.map_err(|source| NicError::Os {
+                doing: "waiting for the NIC",
+                source,
+            })?;
+            pause = (2 * pause).min(1_000_000);
+        }
+        Ok(())
+    }
+}

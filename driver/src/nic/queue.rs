@@ -1,0 +1,170 @@
+//! A queue's registers, by its state: Disabled -> Running -> Quiesced. Only a running queue has a doorbell; memory is taken back from a quiesced one.
+use super::error::{NicError, Stop};
+use super::port::Port;
+use crate::barriers;
+use crate::ring::completion::CompletionRing;
+use crate::ring::{Index, RingFault};
+use ferrule_abi::regs::{self, event_ctrl, event_doorbell, event_status};
+use ferrule_abi::ring::doorbell;
+use std::fmt;
+
+/// A queue of the NIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueName {
+    /// The event queue.
+    Events,
+    /// The transmit queue.
+    Transmit,
+    /// The receive queue.
+    Receive,
+}
+
+impl QueueName {
+    /// Byte offset of its page in BAR0.
+    pub(crate) fn page(self) -> u32 {
+        match self {
+            Self::Events => regs::event_page(),
+            Self::Transmit => regs::tx_page(0),
+            Self::Receive => regs::rx_page(0),
+        }
+    }
+
+    /// The queue whose page has this number.
+    pub(crate) fn of_page(number: u16) -> Option<Self> {
+        let page = regs::queue_page(number.into());
+        [Self::Events, Self::Transmit, Self::Receive]
+            .into_iter()
+            .find(|queue| queue.page() == page)
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Events => "event",
+            Self::Transmit => "transmit",
+            Self::Receive => "receive",
+        })
+    }
+}
+
+/// A queue that is off and may be set up.
+#[derive(Debug)]
+pub(crate) struct Disabled(pub(crate) QueueName);
+
+/// A queue that runs.
+#[derive(Debug)]
+pub(crate) struct Running(QueueName);
+
+/// A queue of which the device has said that it does nothing more.
+#[derive(Debug)]
+pub(crate) struct Quiesced;
+
+impl Disabled {
+    /// Writes the set-up (offsets in the page and values) and enables the queue.
+    pub(crate) fn start(self, port: &mut Port, setup: &[(u32, u32)]) -> Result<Running, NicError> {
+        for (offset, value) in setup {
+            port.write(self.0.page() + offset, *value)?;
+        }
+        port.write(self.0.page() + event_ctrl::OFFSET, event_ctrl::ENABLE.of(1))?;
+        Ok(Running(self.0))
+    }
+}
+
+impl Running {
+    /// Disables the queue and waits until the device has finished with it.
+    pub(crate) fn stop(self, port: &mut Port) -> Result<Quiesced, NicError> {
+        port.write(self.0.page() + event_ctrl::OFFSET, 0)?;
+        let status = self.0.page() + event_status::OFFSET;
+        port.wait_clear(status, event_status::RUNNING, "stopping a queue")?;
+        Ok(Quiesced)
+    }
+}
+
+/// A running queue with its completion ring: what is common to all three kinds.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    queue: Running,
+    pub(crate) ring: CompletionRing,
+    /// What the last doorbell told.
+    told: (Index, Index),
+    /// Why it is not used any more.
+    stopped: Option<Stop>,
+}
+
+impl Lane {
+    pub(crate) fn new(queue: Running, ring: CompletionRing) -> Self {
+        Self {
+            queue,
+            ring,
+            told: (Index::default(), Index::default()),
+            stopped: None,
+        }
+    }
+
+    pub(crate) fn name(&self) -> QueueName {
+        self.queue.0
+    }
+
+    /// # Errors
+    /// [`NicError::Stopped`].
+    pub(crate) fn check(&self) -> Result<(), NicError> {
+        match self.stopped {
+            None => Ok(()),
+            Some(why) => Err(NicError::Stopped {
+                queue: self.name(),
+                why,
+            }),
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.stopped.is_none()
+    }
+
+    /// The device stopped it.
+    pub(crate) fn stopped_by_device(&mut self, error: u32) {
+        self.stopped.get_or_insert(Stop::ByDevice(error));
+    }
+
+    /// Nothing more is read from its ring, and the device is told to stop.
+    pub(crate) fn quarantine(&mut self, port: &mut Port, fault: RingFault) -> NicError {
+        let (queue, why) = (self.name(), Stop::Quarantined(fault));
+        tracing::error!(%queue, %fault, "queue quarantined");
+        self.stopped.get_or_insert(why);
+        let off = port.write(queue.page() + event_ctrl::OFFSET, 0);
+        if let Err(e) = off {
+            tracing::warn!(%queue, error = %e, "a quarantined queue could not be disabled");
+        }
+        NicError::Stopped { queue, why }
+    }
+
+    /// How far the host has read beyond what the device was told.
+    pub(crate) fn untold(&self) -> u16 {
+        self.ring.consumer().since(self.told.1)
+    }
+
+    /// Tells the device of `producer` and of how far the host has read.
+    pub(crate) fn ring_doorbell(
+        &mut self,
+        port: &mut Port,
+        producer: Index,
+        arm: bool,
+    ) -> Result<(), NicError> {
+        let consumer = self.ring.consumer();
+        if !arm && self.told == (producer, consumer) {
+            return Ok(());
+        }
+        let word = doorbell::PRODUCER.of(producer.value())
+            | doorbell::CONSUMER.of(consumer.value())
+            | doorbell::ARM.of(arm.into());
+        barriers::before_doorbell();
+        port.write(self.name().page() + event_doorbell::OFFSET, word)?;
+        self.told = (producer, consumer);
+        Ok(())
+    }
+
+    pub(crate) fn stop(self, port: &mut Port) -> Result<Quiesced, NicError> {
+        self.queue.stop(port)
+    }
+}

@@ -1,0 +1,98 @@
+//! Counters, link and capabilities.
+use super::error::NicError;
+use super::port::Port;
+use ferrule_abi::counter::{self, Counter};
+use ferrule_abi::regs;
+
+/// The hardware's counters and clock at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// The NIC's clock in nanoseconds.
+    pub time_ns: u64,
+    values: [u64; counter::ALL.len()],
+}
+
+impl Stats {
+    /// The counter with this index, one of [`ferrule_abi::counter`]; 0 if there is none.
+    pub fn get(&self, index: u32) -> u64 {
+        self.values.get(index as usize).copied().unwrap_or(0)
+    }
+
+    /// All counters with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Counter, u64)> + '_ {
+        counter::ALL.iter().zip(self.values)
+    }
+
+    /// Takes a snapshot.
+    pub(crate) fn take(port: &mut Port) -> Result<Self, NicError> {
+        port.write(regs::snapshot::OFFSET, regs::snapshot::TAKE.of(1))?;
+        let busy = regs::status::SNAPSHOT_BUSY;
+        port.wait_clear(regs::status::OFFSET, busy, "a snapshot of its counters")?;
+        let mut read64 = |low: u32, high: u32| -> Result<u64, NicError> {
+            let low = port.read(low)?;
+            Ok(u64::from(port.read(high)?) << 32 | u64::from(low))
+        };
+        let time_ns = read64(regs::time_lo::OFFSET, regs::time_hi::OFFSET)?;
+        let mut values = [0; counter::ALL.len()];
+        for (value, counter) in values.iter_mut().zip(counter::ALL) {
+            let low = regs::counters::REGISTER.offset_of(2 * counter.index);
+            *value = read64(low, low + 4)?;
+        }
+        Ok(Self { time_ns, values })
+    }
+}
+
+/// State of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Whether it is up.
+    pub up: bool,
+    /// Speed in Mbit/s, 0 if the hardware names one that is not defined.
+    pub speed_mbps: u32,
+}
+
+impl Link {
+    pub(crate) fn from_status(status: u32) -> Self {
+        let speeds = [10, 100, 1000];
+        let speed = regs::status::SPEED.get(status) as usize;
+        Self {
+            up: regs::status::LINK_UP.get(status) == 1,
+            speed_mbps: speeds.get(speed).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// What this build of the hardware can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// IPv4 header checksums checked and inserted.
+    pub ip_checksum: bool,
+    /// TCP and UDP checksums checked and inserted.
+    pub l4_checksum: bool,
+    /// IP packets sent with an Ethernet header made by the hardware, ARP included.
+    pub ip_mode: bool,
+    /// Timestamps.
+    pub timestamps: bool,
+    /// TCP segmentation.
+    pub tso: bool,
+    /// 802.1Q tags inserted and taken off.
+    pub vlan: bool,
+    /// Number of queue pairs.
+    pub queues: u8,
+}
+
+impl Caps {
+    pub(crate) fn from_register(value: u32) -> Self {
+        use regs::caps as c;
+        let has = |field: ferrule_abi::Field| field.get(value) == 1;
+        Self {
+            ip_checksum: has(c::IP_CSUM),
+            l4_checksum: has(c::L4_CSUM),
+            ip_mode: has(c::IP_MODE) && has(c::ARP),
+            timestamps: has(c::TIMESTAMPS),
+            tso: has(c::TSO),
+            vlan: has(c::VLAN),
+            queues: c::QUEUES.get(value) as u8,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a frame to be sent is, and what becomes of it.
+use ferrule_abi::regs::GATEWAYS;
+use ferrule_abi::ring::sqe_flags as fl;
+use std::net::Ipv4Addr;
+
+/// Which neighbour an IP packet goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHop {
+    /// The hardware decides: the destination itself in a local subnet, else the first gateway.
+    #[default]
+    Automatic,
+    /// Gateway n, 1 to 7.
+    Gateway(u8),
+}
+
+/// What the hardware adds to a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxMode {
+    /// Nothing but padding and FCS: the frame starts at the destination MAC address.
+    Raw,
+    /// The Ethernet header: the packet starts at the IPv4 header.
+    Ip {
+        /// Where to.
+        next_hop: NextHop,
+        /// Insert the IPv4 header checksum.
+        ip_checksum: bool,
+        /// Insert the TCP or UDP checksum.
+        l4_checksum: bool,
+    },
+}
+
+impl TxMode {
+    /// An IP packet with both checksums inserted and the next hop chosen by the hardware.
+    pub const IP: Self = Self::Ip {
+        next_hop: NextHop::Automatic,
+        ip_checksum: true,
+        l4_checksum: true,
+    };
+
+    /// Bits of the first SQE's flags.
+    pub(crate) fn flags(self) -> u16 {
+        match self {
+            Self::Raw => fl::RAW,
+            Self::Ip {
+                next_hop,
+                ip_checksum,
+                l4_checksum,
+            } => {
+                let hop = match next_hop {
+                    NextHop::Automatic => 0,
+                    NextHop::Gateway(n) => u16::from(n) << fl::NEXT_HOP_SHIFT,
+                };
+                let bit = |on: bool, bit| if on { bit } else { 0 };
+                hop | bit(ip_checksum, fl::IPCS) | bit(l4_checksum, fl::L4CS)
+            }
+        }
+    }
+
+    /// Shortest frame: an Ethernet header, or an IPv4 header.
+    pub(crate) fn min_len(self) -> usize {
+        match self {
+            Self::Raw => 14,
+            Self::Ip { .. } => 20,
+        }
+    }
+
+    /// Whether it names something that exists.
+    pub(crate) fn check(self) -> Result<(), TxError> {
+        match self {
+            Self::Ip {
+                next_hop: NextHop::Gateway(n),
+                ..
+            } if n == 0 || u32::from(n) > GATEWAYS => Err(TxError::Gateway(n)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A frame to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct TxFrame<'a> {
+    /// Its bytes, in pieces: header and payload may come from different places.
+    pub parts: &'a [&'a [u8]],
+    /// What the hardware adds.
+    pub mode: TxMode,
+    /// Comes back in a [`TxCompletion`].
+    pub token: u64,
+    /// Whether to tell when it was sent. Failures are always told.
+    pub report: bool,
+}
+
+/// Why a frame cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TxError {
+    /// Too short or too long.
+    #[error("a frame of {len} bytes cannot be sent, only {min} to {max}")]
+    Length {
+        /// Its length.
+        len: usize,
+        /// Shortest.
+        min: usize,
+        /// Longest, by the size of the transmit ring.
+        max: usize,
+    },
+    /// There is no such gateway.
+    #[error("gateway {0} does not exist; gateways are 1 to {GATEWAYS}")]
+    Gateway(u8),
+    /// This build of the hardware cannot make Ethernet headers.
+    #[error(
+        "this NIC cannot send IP packets, only whole frames (CAPS.IP_MODE and CAPS.ARP are 0)"
+    )]
+    NoIpMode,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxOutcome {
+    /// It was handed to the MAC.
+    Sent {
+        /// Low 32 bits of the time in nanoseconds, if the hardware told.
+        timestamp: Option<u32>,
+    },
+    /// The next hop's MAC address is not known; nothing was sent. The hardware asks for it, and a
+    /// [`NicEvent`](super::NicEvent) tells the outcome. Not a loss: send the packet again when it is resolved.
+    NoNeighbour {
+        /// Whose address is asked for.
+        next_hop: Ipv4Addr,
+        /// The packet, as it was given.
+        packet: Vec<u8>,
+        /// How it was to be sent.
+        mode: TxMode,
+    },
+    /// The device could not read the frame.
+    DmaError,
+    /// The device found fault with the SQEs.
+    BadDescriptor,
+}
+
+/// What became of the frame with this token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxCompletion {
+    /// [`TxFrame::token`].
+    pub token: u64,
+    /// What became of it.
+    pub outcome: TxOutcome,
+}

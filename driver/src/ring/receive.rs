@@ -1,0 +1,164 @@
+//! The receive side: slots lent to the device through the RXQ, and its completions checked.
+use super::slots::{RxBuf, SlotPool};
+use super::{Index, RingFault};
+use crate::nic::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
+use crate::DmaBuf;
+use ferrule_abi::ring::{cqe_status as st, Cqe};
+use std::sync::Arc;
+
+/// Shortest frame there can be: an Ethernet header.
+const MIN_FRAME: u16 = 14;
+/// Bits that only a transmit completion has, and the one that is not defined.
+const NOT_RECEIVE: u16 = st::ARP_MISS | st::DMA_ERR | st::BAD_DESC | 1 << 15;
+
+#[derive(Debug)]
+pub(crate) struct ReceiveRing {
+    memory: DmaBuf,
+    rxq: usize,
+    log2: u8,
+    producer: Index,
+    pool: Arc<SlotPool>,
+    /// Which slots the device has. Ours alone: the device cannot change it.
+    lent: Box<[bool]>,
+    lent_count: u16,
+    /// Slots to lend again.
+    spare: Vec<u16>,
+}
+
+impl ReceiveRing {
+    /// The RXQ of 2^log2 entries at `rxq` of `memory`, with all slots of `pool` to be lent. There must be no more slots than entries.
+    pub(crate) fn new(
+        memory: DmaBuf,
+        rxq: usize,
+        log2: u8,
+        pool: Arc<SlotPool>,
+        slots: u16,
+    ) -> Self {
+        Self {
+            memory,
+            rxq,
+            log2,
+            producer: Index::default(),
+            pool,
+            lent: vec![false; slots.into()].into(),
+            lent_count: 0,
+            spare: (0..slots).collect(),
+        }
+    }
+
+    pub(crate) fn producer(&self) -> Index {
+        self.producer
+    }
+
+    /// Lends the slots that are free to the device; tells how many. A doorbell must follow.
+    pub(crate) fn refill(&mut self) -> u16 {
+        self.pool.collect(&mut self.spare);
+        let count = self.spare.len() as u16;
+        for slot in self.spare.drain(..) {
+            let entry = usize::from(self.producer.entry(self.log2));
+            self.memory.store_u16(self.rxq + 2 * entry, slot);
+            self.lent[usize::from(slot)] = true;
+            self.producer.advance(1);
+        }
+        self.lent_count += count;
+        count
+    }
+
+    /// Whether it is time to lend slots again: `batch` of them are free, or the device has fewer than half.
+    pub(crate) fn doorbell_due(&mut self, batch: u16) -> bool {
+        self.pool.collect(&mut self.spare);
+        let spare = self.spare.len();
+        spare >= batch.into() || spare > 0 && 2 * usize::from(self.lent_count) < self.lent.len()
+    }
+
+    /// Whether fewer than half of the slots are with the device or on their way to it: then packets are copied out of their slots at once.
+    fn is_short(&self) -> bool {
+        2 * (usize::from(self.lent_count) + self.spare.len()) < self.lent.len()
+    }
+
+    /// Checks a completion and takes its packet.
+    pub(crate) fn accept(&mut self, cqe: &Cqe) -> Result<RxFrame, RingFault> {
+        let slot = cqe.index;
+        let status = cqe.status;
+        match self.lent.get(usize::from(slot)) {
+            None => {
+                let count = self.lent.len() as u16;
+                return Err(RingFault::NoSuchSlot { slot, count });
+            }
+            Some(false) => return Err(RingFault::SlotNotLent { slot }),
+            Some(true) => {}
+        }
+        let slot_size = 1u32 << self.pool.size_log2;
+        let truncated = status & st::TRUNC != 0;
+        if cqe.len < MIN_FRAME || (u32::from(cqe.len) > slot_size) != truncated {
+            return Err(RingFault::Length {
+                len: cqe.len,
+                slot_size,
+                truncated,
+            });
+        }
+        let both = st::TCP | st::UDP;
+        if status & NOT_RECEIVE != 0 || status & both == both {
+            return Err(RingFault::Status { status });
+        }
+        self.lent[usize::from(slot)] = false;
+        self.lent_count -= 1;
+
+        let stored = u32::from(cqe.len).min(slot_size) as usize;
+        let at = self.pool.at(slot);
+        let head_len = if stored <= SMALL_PACKET {
+            stored
+        } else {
+            HEAD_LEN
+        };
+        let head = Head::filled(head_len, |to| self.pool.memory.read(at, to));
+        let body = if head_len == stored {
+            self.spare.push(slot);
+            None
+        } else if self.is_short() {
+            let mut bytes = vec![0; stored - head_len];
+            self.pool.memory.read(at + head_len, &mut bytes);
+            self.spare.push(slot);
+            Some(RxBuf::copied(bytes))
+        } else {
+            Some(RxBuf::in_slot(&self.pool, slot, head_len..stored))
+        };
+        Ok(frame(cqe, head, body))
+    }
+}
+
+/// What a checked completion says of its frame.
+fn frame(cqe: &Cqe, head: Head, body: Option<RxBuf>) -> RxFrame {
+    let has = |bit| cqe.status & bit != 0;
+    let vlan = has(st::VLAN).then_some(cqe.offsets);
+    let offset = |half_words: u16| match vlan {
+        None if half_words > 0 && 2 * half_words < cqe.len => Some(2 * half_words),
+        _ => None,
+    };
+    RxFrame {
+        head,
+        body,
+        wire_len: cqe.len,
+        truncated: has(st::TRUNC),
+        ipv4: has(st::IPV4),
+        ip_header_ok: has(st::IPV4) && has(st::IP_OK),
+        transport: match (has(st::TCP), has(st::UDP)) {
+            (true, _) => Some(Transport::Tcp),
+            (_, true) => Some(Transport::Udp),
+            _ => None,
+        },
+        checksum: match (has(st::CSUM_VALID), has(st::L4_OK)) {
+            (false, _) => Checksum::NotChecked,
+            (true, true) => Checksum::Good,
+            (true, false) => Checksum::Bad,
+        },
+        fragment: has(st::FRAG),
+        bad_fcs: has(st::FCS_ERR),
+        dropped_before: has(st::DROPPED_BEFORE),
+        vlan,
+        hash: cqe.hash,
+        timestamp: has(st::TS_VALID).then_some(cqe.timestamp),
+        l3_offset: offset(cqe.offsets & 0xFF),
+        l4_offset: offset(cqe.offsets >> 8),
+    }
+}

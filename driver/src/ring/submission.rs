@@ -1,0 +1,227 @@
+//! The transmit side: frames written to buffers and SQEs, and completions checked against what is outstanding.
+//!
+//! SQE n of the ring has a buffer of its own, buffer n: it is free again when its SQE is, and there is nothing else to keep books of.
+use super::{Index, RingFault};
+use crate::nic::{TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+use crate::DmaBuf;
+use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+/// Size of the buffer of one SQE in bytes.
+pub(crate) const TX_BUFFER: usize = 2048;
+
+/// What is known of an outstanding SQE. Ours alone: the device cannot change it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// The frame that this SQE ends, if it ends one.
+    frame: Option<Frame>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    token: u64,
+    report: bool,
+    /// CPL_REQ was set.
+    signalled: bool,
+    mode: TxMode,
+    len: u16,
+}
+
+#[derive(Debug)]
+pub(crate) struct SubmissionRing {
+    memory: DmaBuf,
+    sq: usize,
+    buffers: usize,
+    buffers_iova: u64,
+    log2: u8,
+    producer: Index,
+    retired: Index,
+    entries: Box<[Entry]>,
+    /// SQEs since the last with CPL_REQ.
+    unsignalled: u16,
+}
+
+impl SubmissionRing {
+    /// The SQ of 2^log2 entries at `sq` of `memory`; its buffers at `buffers`, which the device knows as `buffers_iova`.
+    pub(crate) fn new(
+        memory: DmaBuf,
+        sq: usize,
+        buffers: usize,
+        buffers_iova: u64,
+        log2: u8,
+    ) -> Self {
+        Self {
+            memory,
+            sq,
+            buffers,
+            buffers_iova,
+            log2,
+            producer: Index::default(),
+            retired: Index::default(),
+            entries: vec![Entry::default(); 1 << log2].into(),
+            unsignalled: 0,
+        }
+    }
+
+    pub(crate) fn producer(&self) -> Index {
+        self.producer
+    }
+
+    /// SQEs that are not retired.
+    pub(crate) fn outstanding(&self) -> u16 {
+        self.producer.since(self.retired)
+    }
+
+    /// Longest frame in bytes: half of the ring, so that there is always room for one once earlier ones have gone.
+    pub(crate) fn max_frame(&self) -> usize {
+        (TX_BUFFER << (self.log2 - 1)).min(MAX_FRAME as usize)
+    }
+
+    /// Writes a frame to the ring. False: no room until something completes. With `last`, of a batch, a completion is asked for; otherwise only
+    /// if the frame wants a report or a quarter of the ring has gone without. A doorbell must follow.
+    pub(crate) fn push(&mut self, frame: &TxFrame<'_>, last: bool) -> Result<bool, TxError> {
+        let len: usize = frame.parts.iter().map(|part| part.len()).sum();
+        let (min, max) = (frame.mode.min_len(), self.max_frame());
+        if !(min..=max).contains(&len) {
+            return Err(TxError::Length { len, min, max });
+        }
+        let count = len.div_ceil(TX_BUFFER) as u16;
+        let size = 1u16 << self.log2;
+        if count > size - self.outstanding() {
+            return Ok(false);
+        }
+        self.write_data(frame.parts);
+        self.unsignalled += count;
+        let signalled = last || frame.report || self.unsignalled >= size / 4;
+        if signalled {
+            self.unsignalled = 0;
+        }
+        for i in 0..count {
+            let entry = usize::from(self.producer.entry(self.log2));
+            let start = usize::from(i) * TX_BUFFER;
+            let mut flags = 0;
+            if i == 0 {
+                flags |= fl::SOP | frame.mode.flags();
+            }
+            let ends = i == count - 1;
+            if ends {
+                flags |= fl::EOP;
+                if signalled {
+                    flags |= fl::CPL_REQ;
+                }
+            }
+            let sqe = Sqe {
+                iova: self.buffers_iova + (entry * TX_BUFFER) as u64,
+                len: (len - start).min(TX_BUFFER) as u16,
+                flags,
+                ..Sqe::default()
+            };
+            for (word, value) in sqe.to_words().into_iter().enumerate() {
+                self.memory
+                    .store(self.sq + entry * ENTRY_SIZE + 4 * word, value);
+            }
+            self.entries[entry].frame = ends.then_some(Frame {
+                token: frame.token,
+                report: frame.report,
+                signalled,
+                mode: frame.mode,
+                len: len as u16,
+            });
+            self.producer.advance(1);
+        }
+        Ok(true)
+    }
+
+    /// Writes the parts one after the other to the buffers from the producer's on.
+    fn write_data(&mut self, parts: &[&[u8]]) {
+        let mut index = self.producer;
+        let mut filled = 0;
+        for part in parts {
+            let mut rest = *part;
+            while !rest.is_empty() {
+                if filled == TX_BUFFER {
+                    index.advance(1);
+                    filled = 0;
+                }
+                let (now, later) = rest.split_at(rest.len().min(TX_BUFFER - filled));
+                self.memory.write(self.buffer(index) + filled, now);
+                filled += now.len();
+                rest = later;
+            }
+        }
+    }
+
+    fn buffer(&self, index: Index) -> usize {
+        self.buffers + usize::from(index.entry(self.log2)) * TX_BUFFER
+    }
+
+    /// Checks a completion, retires its SQE and all before it, and adds what their senders want to know to `done`.
+    pub(crate) fn complete(
+        &mut self,
+        cqe: &Cqe,
+        done: &mut VecDeque<TxCompletion>,
+    ) -> Result<(), RingFault> {
+        let index = cqe.index;
+        let size = 1u16 << self.log2;
+        let distance = index.wrapping_sub(self.retired.entry(self.log2)) & (size - 1);
+        if index >= size || distance >= self.outstanding() {
+            return Err(RingFault::NotOutstanding { index });
+        }
+        let Some(frame) = self.entries[usize::from(index)].frame else {
+            return Err(RingFault::NotDue { index });
+        };
+        let status = cqe.status;
+        let fault = Err(RingFault::Status { status });
+        let outcome = match status & !st::TS_VALID {
+            0 if !frame.signalled => return Err(RingFault::NotDue { index }),
+            0 => TxOutcome::Sent {
+                timestamp: (status & st::TS_VALID != 0).then_some(cqe.timestamp),
+            },
+            st::ARP_MISS if frame.mode == TxMode::Raw => return fault,
+            st::ARP_MISS => TxOutcome::NoNeighbour {
+                next_hop: Ipv4Addr::from_bits(cqe.hash),
+                packet: self.read_back(distance, frame.len.into()),
+                mode: frame.mode,
+            },
+            st::DMA_ERR => TxOutcome::DmaError,
+            st::BAD_DESC => TxOutcome::BadDescriptor,
+            _ => return fault,
+        };
+        for _ in 0..distance {
+            if let Some(earlier) = self.retire().filter(|f| f.report) {
+                done.push_back(TxCompletion {
+                    token: earlier.token,
+                    outcome: TxOutcome::Sent { timestamp: None },
+                });
+            }
+        }
+        self.retire();
+        if frame.report || !matches!(outcome, TxOutcome::Sent { .. }) {
+            done.push_back(TxCompletion {
+                token: frame.token,
+                outcome,
+            });
+        }
+        Ok(())
+    }
+
+    /// Frees the oldest SQE; the frame that it ends.
+    fn retire(&mut self) -> Option<Frame> {
+        let entry = usize::from(self.retired.entry(self.log2));
+        self.retired.advance(1);
+        self.entries[entry].frame.take()
+    }
+
+    /// The frame of `len` bytes whose last SQE is `distance` beyond the oldest outstanding.
+    fn read_back(&self, distance: u16, len: usize) -> Vec<u8> {
+        let mut index = self.retired;
+        index.advance(distance - (len.div_ceil(TX_BUFFER) as u16 - 1));
+        let mut packet = vec![0; len];
+        for chunk in packet.chunks_mut(TX_BUFFER) {
+            self.memory.read(self.buffer(index), chunk);
+            index.advance(1);
+        }
+        packet
+    }
+}

@@ -1,0 +1,315 @@
+//! Opening, closing, interrupts, counters, and a device that is gone or stuck.
+
+use crate::fake::*;
+use ferrule_abi::ring::{event_code, Event};
+use ferrule_abi::{counter, regs};
+use ferrule_driver::nic::{
+    LocalAddress, NicConfig, NicError, NicEvent, QueueName, Stop, TxFrame, TxMode,
+};
+use std::os::fd::{AsFd, BorrowedFd};
+
+fn config() -> NicConfig {
+    let local = |address: [u8; 4], prefix| LocalAddress {
+        address: address.into(),
+        prefix,
+    };
+    NicConfig {
+        addresses: vec![local([10, 1, 2, 3], 22), local([192, 168, 0, 9], 31)],
+        gateways: vec![[10, 1, 0, 1].into(), [10, 1, 0, 2].into()],
+        ..NicConfig::default()
+    }
+}
+
+#[test]
+fn opening_sets_every_register_as_configured() {
+    let fake = Fake::new();
+    fake.lock().resetting = 3;
+    let nic = fake
+        .open(&NicConfig {
+            promiscuous: true,
+            max_frame: 9018,
+            slot_log2: 14,
+            loopback: true,
+            ..config()
+        })
+        .unwrap();
+    assert_eq!(nic.mac(), MAC);
+    assert!(nic.caps().ip_mode && nic.caps().queues == 1 && !nic.caps().tso);
+    let state = fake.lock();
+    // Offsets and values as docs/registers.md has them.
+    assert_eq!(state.reg(0x038), 9018 << 16 | 0b011);
+    assert_eq!(
+        [0x080, 0x084, 0x088, 0x08C, 0x090, 0x094].map(|o| state.reg(o)),
+        [0x0A01_0203, 0xFFFF_FC00, 0xC0A8_0009, 0xFFFF_FFFE, 0, 0]
+    );
+    assert_eq!(
+        [0x0C4, 0x0C8, 0x0CC].map(|o| state.reg(o)),
+        [0x0A01_0001, 0x0A01_0002, 0]
+    );
+    assert_eq!(state.reg(0x010), 0b1110);
+    assert_eq!(state.reg(0x1_000C), 0x0000_0600);
+    assert_eq!(state.reg(0x1_100C), 0x0001_0808);
+    assert_eq!(state.reg(0x1_200C), 0x0002_0808);
+    assert_eq!(state.reg(0x1_2028), 256 << 16 | 14);
+    assert_eq!(
+        state.reg(0x1_2020) % (1 << 14),
+        0,
+        "slots are aligned to their size"
+    );
+    assert_eq!(
+        [0x1_001C, 0x1_1014, 0x1_201C].map(|o| state.reg(o)),
+        [1, 1, 1],
+        "above 4 GiB"
+    );
+    assert_eq!(state.slots_lent(), 256);
+    drop(state);
+    fake.assert_content();
+    drop(nic);
+}
+
+#[test]
+fn memory_is_given_after_the_reset_and_taken_back_after_the_queues_stopped() {
+    let fake = Fake::new();
+    let nic = fake.open(&config()).unwrap();
+    fake.lock().lingering = 5;
+    nic.close().unwrap();
+    let ops = fake.lock().ops.clone();
+    let Op::Map(iova, len) = ops[1] else {
+        panic!("{ops:?}")
+    };
+    let expected = [
+        Op::Reset,
+        Op::Map(iova, len),
+        Op::Msix(3),
+        Op::BusMaster(true),
+        Op::Enable(0, true),
+        Op::Enable(1, true),
+        Op::Enable(2, true),
+        Op::PortControl(0b0110),
+        Op::Enable(2, false),
+        Op::Enable(1, false),
+        Op::Enable(0, false),
+        Op::PortControl(0),
+        Op::Msix(0),
+        Op::BusMaster(false),
+        Op::Unmap(iova, len),
+    ];
+    assert_eq!(ops, expected);
+    assert_eq!(fake.lock().mapped(), 0);
+    fake.assert_content();
+}
+
+#[test]
+fn a_queue_that_does_not_stop_is_reset_and_the_memory_taken_back_all_the_same() {
+    let fake = Fake::new();
+    let nic = fake.open(&config()).unwrap();
+    fake.lock().lingering = u32::MAX;
+    assert!(matches!(nic.close(), Err(NicError::Stuck { .. })));
+    let state = fake.lock();
+    assert!(state.ops.iter().filter(|op| **op == Op::Reset).count() == 2);
+    assert!(matches!(state.ops.last(), Some(Op::Unmap(..))));
+    assert_eq!(state.mapped(), 0);
+}
+
+#[test]
+fn other_devices_and_versions_are_refused_untouched() {
+    let fake = Fake::new();
+    fake.lock().regs.insert(regs::magic::OFFSET, 0x1234);
+    assert!(matches!(fake.open(&config()), Err(NicError::Magic(0x1234))));
+    let fake = Fake::new();
+    fake.lock().regs.insert(regs::version::OFFSET, 0x0002_0001);
+    assert!(matches!(
+        fake.open(&config()),
+        Err(NicError::Version(0x0002_0001))
+    ));
+    assert_eq!(fake.lock().ops, []);
+    let fake = Fake::new();
+    fake.lock().regs.insert(regs::mac_lo::OFFSET, 1);
+    assert!(matches!(fake.open(&config()), Err(NicError::NoMac)));
+    let nic = fake
+        .open(&NicConfig {
+            mac: Some([2, 0, 0, 0, 0, 7]),
+            ..config()
+        })
+        .unwrap();
+    assert_eq!(nic.mac(), [2, 0, 0, 0, 0, 7]);
+    assert_eq!([0x030, 0x034].map(|o| fake.lock().reg(o)), [2, 0x0700]);
+}
+
+#[test]
+fn a_reset_that_never_ends_is_reported_by_the_clock() {
+    let fake = Fake::new();
+    fake.lock().resetting = u32::MAX;
+    match fake.open(&config()) {
+        Err(NicError::Stuck {
+            what: "its reset", ..
+        }) => {}
+        other => panic!("{:?}", other.err()),
+    }
+    assert_eq!(fake.lock().mapped(), 0);
+}
+
+#[test]
+fn a_device_that_is_gone_is_told_as_gone() {
+    let fake = Fake::new();
+    fake.lock().gone = true;
+    assert!(matches!(fake.open(&config()), Err(NicError::Gone)));
+    fake.lock().gone = false;
+    let mut nic = fake.open(&config()).unwrap();
+    nic.check_present().unwrap();
+    fake.lock().gone = true;
+    assert!(matches!(nic.check_present(), Err(NicError::Gone)));
+    assert!(matches!(nic.link(), Err(NicError::Gone)));
+    assert!(matches!(nic.stats(), Err(NicError::Gone)));
+    drop(nic);
+    assert_eq!(fake.lock().mapped(), 0);
+}
+
+#[test]
+fn a_register_that_happens_to_be_all_ones_is_not_a_device_gone() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    fake.lock().counters = [(counter::RX_BYTES, u64::MAX)].into();
+    assert_eq!(nic.stats().unwrap().get(counter::RX_BYTES), u64::MAX);
+}
+
+#[test]
+fn counters_and_link_are_read_whole() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    let last = counter::ALL.len() as u32 - 1;
+    fake.lock().counters = [(0, 0x1_0000_0002), (last, 7)].into();
+    fake.lock().regs.insert(regs::time_lo::OFFSET, 5);
+    fake.lock().regs.insert(regs::time_hi::OFFSET, 6);
+    let stats = nic.stats().unwrap();
+    assert_eq!(fake.lock().reg(regs::snapshot::OFFSET), 1);
+    assert_eq!(
+        (stats.get(0), stats.get(1), stats.get(last), stats.get(99)),
+        (0x1_0000_0002, 0, 7, 0)
+    );
+    assert_eq!(stats.time_ns, 6 << 32 | 5);
+    assert_eq!(stats.iter().count(), counter::ALL.len());
+    assert_eq!(
+        stats.iter().next().map(|(c, v)| (c.name, v)),
+        Some(("rx_frames", 0x1_0000_0002))
+    );
+    // STATUS: bit 1 link, bits 3:2 speed.
+    for (status, up, speed) in [
+        (0, false, 10),
+        (0b0110, true, 100),
+        (0b1010, true, 1000),
+        (0b1110, true, 0),
+    ] {
+        fake.lock().regs.insert(regs::status::OFFSET, status);
+        let link = nic.link().unwrap();
+        assert_eq!((link.up, link.speed_mbps), (up, speed));
+    }
+}
+
+fn readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(
+        fd,
+        rustix::event::PollFlags::IN,
+    )];
+    rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default())).unwrap() == 1
+}
+
+#[test]
+fn interrupts_come_once_when_armed_and_at_once_if_something_waits() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    let signals = |nic: &ferrule_driver::Nic| nic.irq_fds().map(|fd| readable(fd.as_fd()));
+    assert!(fake.lock().deliver(&[7; 60], 0));
+    assert_eq!(signals(&nic), [false; 3]);
+    assert!(nic.has_work());
+    nic.arm().unwrap();
+    assert_eq!(signals(&nic), [false, false, true]);
+    nic.drain_irqs().unwrap();
+    assert_eq!(signals(&nic), [false; 3]);
+    let mut frames = Vec::new();
+    assert_eq!(nic.rx_batch(10, &mut frames).unwrap(), 1);
+    assert!(!nic.has_work());
+    let part: &[u8] = &[9; 60];
+    assert!(nic
+        .send(&TxFrame {
+            parts: &[part],
+            mode: TxMode::Raw,
+            token: 1,
+            report: true
+        })
+        .unwrap());
+    nic.arm().unwrap();
+    assert_eq!(signals(&nic), [false; 3]);
+    fake.lock().event(Event {
+        code: event_code::LINK,
+        detail: 1,
+        ..Event::default()
+    });
+    fake.lock().transmit().unwrap();
+    assert!(fake.lock().deliver(&[7; 60], 0));
+    assert!(fake.lock().deliver(&[7; 60], 0));
+    assert_eq!(signals(&nic), [true; 3]);
+    assert_eq!(nic.events().unwrap(), [NicEvent::Link { up: true }]);
+    assert_eq!(nic.tx_completions().unwrap().len(), 1);
+    fake.assert_content();
+}
+
+#[test]
+fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    fake.lock().stop_queue(TX);
+    let error = regs::queue_error::BAD_INDEX;
+    assert_eq!(
+        nic.events().unwrap(),
+        [NicEvent::QueueError {
+            queue: QueueName::Transmit,
+            error
+        }]
+    );
+    let part: &[u8] = &[9; 60];
+    let frame = TxFrame {
+        parts: &[part],
+        mode: TxMode::Raw,
+        token: 1,
+        report: true,
+    };
+    match nic.send(&frame) {
+        Err(NicError::Stopped {
+            queue: QueueName::Transmit,
+            why: Stop::ByDevice(code),
+        }) => assert_eq!(code, error),
+        other => panic!("{other:?}"),
+    }
+    assert!(fake.lock().deliver(&[7; 60], 0));
+    assert_eq!(nic.rx_batch(9, &mut Vec::new()).unwrap(), 1);
+    nic.arm().unwrap();
+    fake.assert_content();
+}
+
+#[test]
+fn addresses_can_be_changed_while_running() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    nic.set_addresses(
+        &[LocalAddress {
+            address: [172, 16, 0, 1].into(),
+            prefix: 12,
+        }],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(
+        [0x080, 0x084, 0x088, 0x08C, 0x0C4].map(|o| fake.lock().reg(o)),
+        [0xAC10_0001, 0xFFF0_0000, 0, 0, 0]
+    );
+    let bad = LocalAddress {
+        address: [224, 0, 0, 1].into(),
+        prefix: 12,
+    };
+    assert!(matches!(
+        nic.set_addresses(&[bad], &[]),
+        Err(NicError::Config(_))
+    ));
+    assert_eq!(fake.lock().reg(0x080), 0xAC10_0001);
+}

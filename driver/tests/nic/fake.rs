@@ -1,0 +1,539 @@
+//! A NIC in plain Rust behind `Device`: registers in a map, and the hardware's side of the rings played on demand by the test.
+//!
+//! It keeps free-running 64-bit counts and notes every breach of the contract by the driver in `complaints`.
+
+use ferrule_abi::regs::{self, queue_error};
+use ferrule_abi::ring::{cqe_status, doorbell, sqe_flags, Cqe, Event, Sqe};
+use ferrule_abi::{BAR_REGS, BAR_REGS_SIZE};
+use ferrule_driver::nic::{Nic, NicConfig, NicError};
+use ferrule_driver::{Clock, Device, DeviceError, DmaBuf};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The MAC address that the fake has of its own.
+pub(crate) const MAC: [u8; 6] = [0x02, 0x11, 0x22, 0x33, 0x44, 0x55];
+
+/// A clock that jumps to whatever is waited for.
+#[derive(Default)]
+pub(crate) struct JumpClock(AtomicU64);
+
+impl Clock for JumpClock {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+    fn wait(&self, _: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()> {
+        self.0
+            .fetch_max(deadline_ns.expect("a deadline"), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// What the driver did that is not a register write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Reset,
+    Map(u64, usize),
+    Unmap(u64, usize),
+    Msix(usize),
+    BusMaster(bool),
+    Enable(u32, bool),
+    PortControl(u32),
+}
+
+/// The producing side of a completion ring.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Producer {
+    written: u64,
+    read: u64,
+    armed: bool,
+}
+
+/// A frame that the fake took from the SQ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) bytes: Vec<u8>,
+    /// Flags of the first SQE.
+    pub(crate) flags: u16,
+    /// A completion was asked for.
+    pub(crate) wanted: bool,
+    /// Index of the last SQE, modulo the ring.
+    pub(crate) index: u16,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) regs: BTreeMap<u32, u32>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) complaints: Vec<String>,
+    pub(crate) reads: u64,
+    pub(crate) doorbells: u64,
+    pub(crate) gone: bool,
+    /// STATUS.RESETTING stays for this many reads.
+    pub(crate) resetting: u32,
+    /// STATUS.RUNNING of a disabled queue stays for this many reads.
+    pub(crate) lingering: u32,
+    pub(crate) counters: BTreeMap<u32, u64>,
+    config: Vec<u8>,
+    maps: BTreeMap<u64, DmaBuf>,
+    irqs: Vec<OwnedFd>,
+    cqs: [Producer; 3],
+    sq_posted: u64,
+    sq_taken: u64,
+    rxq_posted: u64,
+    rxq_taken: u64,
+    /// Slots that the driver lent.
+    slots: VecDeque<u16>,
+    lent: Vec<bool>,
+}
+
+pub(crate) const EVENTS: usize = 0;
+pub(crate) const TX: usize = 1;
+pub(crate) const RX: usize = 2;
+pub(crate) const PAGES: [u32; 3] = [regs::event_page(), regs::tx_page(0), regs::rx_page(0)];
+
+/// The test's hold on the fake.
+#[derive(Clone)]
+pub(crate) struct Fake(pub(crate) Arc<Mutex<State>>);
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        let mut state = State {
+            config: vec![0; 256],
+            ..State::default()
+        };
+        for register in regs::PORT {
+            state.regs.insert(register.offset, register.reset);
+        }
+        state.power_on();
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn open(&self, config: &NicConfig) -> Result<Nic, NicError> {
+        Nic::open(
+            Box::new(FakeDevice(self.clone())),
+            Arc::new(JumpClock::default()),
+            config,
+        )
+    }
+
+    /// The driver kept to the contract.
+    #[track_caller]
+    pub(crate) fn assert_content(&self) {
+        assert_eq!(self.lock().complaints, Vec::<String>::new());
+    }
+}
+
+fn catch_up(count: u64, index: u32) -> u64 {
+    count + u64::from(index.wrapping_sub(count as u32) & 0x7FFF)
+}
+
+impl State {
+    fn power_on(&mut self) {
+        let [a, b, c, d, e, f] = MAC;
+        self.regs
+            .insert(regs::mac_lo::OFFSET, u32::from_le_bytes([a, b, c, d]));
+        self.regs
+            .insert(regs::mac_hi::OFFSET, u16::from_le_bytes([e, f]).into());
+    }
+
+    pub(crate) fn reg(&self, offset: u32) -> u32 {
+        self.regs.get(&offset).copied().unwrap_or(0)
+    }
+
+    fn pair(&self, low: u32, high: u32) -> u64 {
+        u64::from(self.reg(high)) << 32 | u64::from(self.reg(low))
+    }
+
+    fn complain(&mut self, text: String) {
+        self.complaints.push(text);
+    }
+
+    /// The memory at an I/O virtual address, as the IOMMU sees it.
+    pub(crate) fn dma(&self, iova: u64, len: usize) -> (&DmaBuf, usize) {
+        let (start, buf) = self
+            .maps
+            .range(..=iova)
+            .next_back()
+            .expect("DMA to what is mapped");
+        let offset = (iova - start) as usize;
+        assert!(offset + len <= buf.len(), "DMA beyond the mapping");
+        (buf, offset)
+    }
+
+    pub(crate) fn mapped(&self) -> usize {
+        self.maps.len()
+    }
+
+    fn running(&self, queue: usize) -> bool {
+        self.reg(PAGES[queue] + regs::event_ctrl::OFFSET) == 1
+    }
+
+    fn cq_log2(&self, queue: usize) -> u32 {
+        regs::event_cfg::CQ_LOG2.get(self.reg(PAGES[queue] + regs::event_cfg::OFFSET))
+    }
+
+    /// Whether there is room for a completion.
+    pub(crate) fn cq_room(&self, queue: usize) -> bool {
+        let cq = &self.cqs[queue];
+        cq.written - cq.read < 1 << self.cq_log2(queue)
+    }
+
+    /// Writes an entry (its phase is set here) to a completion ring, as DMA does, and fires the interrupt if armed.
+    pub(crate) fn complete(&mut self, queue: usize, mut words: [u32; 4]) {
+        assert!(self.cq_room(queue), "the fake must not overrun the ring");
+        let log2 = self.cq_log2(queue);
+        let page = PAGES[queue];
+        let base = self.pair(
+            page + regs::event_cq_base_lo::OFFSET,
+            page + regs::event_cq_base_hi::OFFSET,
+        );
+        let written = self.cqs[queue].written;
+        let phase = (written >> log2) & 1 == 0;
+        words[3] = words[3] & 0x7FFF_FFFF | u32::from(phase) << 31;
+        let at = base + (written & ((1 << log2) - 1)) * 16;
+        let (buf, offset) = self.dma(at, 16);
+        for (i, word) in words[..3].iter().enumerate() {
+            buf.store(offset + 4 * i, *word);
+        }
+        buf.store_release(offset + 12, words[3]);
+        self.cqs[queue].written += 1;
+        self.fire(queue);
+    }
+
+    fn fire(&mut self, queue: usize) {
+        let cq = &mut self.cqs[queue];
+        if cq.armed && cq.written > cq.read {
+            cq.armed = false;
+            let vector =
+                regs::event_cfg::VECTOR.get(self.reg(PAGES[queue] + regs::event_cfg::OFFSET));
+            rustix::io::write(&self.irqs[vector as usize], &1u64.to_ne_bytes()).unwrap();
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.complete(EVENTS, event.to_words());
+    }
+
+    /// A frame comes from the wire: into a slot, with a completion. False: no slot or no room for a completion.
+    pub(crate) fn deliver(&mut self, frame: &[u8], status: u16) -> bool {
+        if !self.cq_room(RX) {
+            return false;
+        }
+        let Some(slot) = self.take_slot() else {
+            return false;
+        };
+        let size = self.slot_size();
+        let stored = &frame[..frame.len().min(size)];
+        self.fill_slot(slot, stored);
+        let truncated = if frame.len() > size {
+            cqe_status::TRUNC
+        } else {
+            0
+        };
+        let cqe = Cqe {
+            len: frame.len() as u16,
+            status: status | truncated,
+            index: slot,
+            ..Cqe::default()
+        };
+        self.complete(RX, cqe.to_words());
+        true
+    }
+
+    pub(crate) fn slot_size(&self) -> usize {
+        let cfg = self.reg(PAGES[RX] + regs::rx_slot_cfg::OFFSET);
+        1 << regs::rx_slot_cfg::STRIDE_LOG2.get(cfg)
+    }
+
+    pub(crate) fn fill_slot(&mut self, slot: u16, bytes: &[u8]) {
+        let page = PAGES[RX];
+        let base = self.pair(
+            page + regs::rx_slot_base_lo::OFFSET,
+            page + regs::rx_slot_base_hi::OFFSET,
+        );
+        let at = base + u64::from(slot) * self.slot_size() as u64;
+        let (buf, offset) = self.dma(at, bytes.len());
+        buf.write(offset, bytes);
+    }
+
+    /// The next slot that the driver lent; it is the driver's again.
+    pub(crate) fn take_slot(&mut self) -> Option<u16> {
+        let slot = self.slots.pop_front()?;
+        self.lent[usize::from(slot)] = false;
+        Some(slot)
+    }
+
+    pub(crate) fn slots_lent(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes the next frame from the SQ, if there is a whole one; nothing is completed.
+    pub(crate) fn take_frame(&mut self) -> Option<Sent> {
+        let page = PAGES[TX];
+        let log2 = regs::tx_cfg::SQ_LOG2.get(self.reg(page + regs::tx_cfg::OFFSET));
+        let base = self.pair(
+            page + regs::tx_sq_base_lo::OFFSET,
+            page + regs::tx_sq_base_hi::OFFSET,
+        );
+        let mut sent: Option<Sent> = None;
+        while self.sq_taken < self.sq_posted {
+            let index = self.sq_taken & ((1 << log2) - 1);
+            let (buf, offset) = self.dma(base + index * 16, 16);
+            let words = [0, 4, 8, 12].map(|o| buf.load(offset + o));
+            let sqe = Sqe::from_words(words);
+            let mut bytes = vec![0; sqe.len.into()];
+            let (buf, offset) = self.dma(sqe.iova, bytes.len());
+            buf.read(offset, &mut bytes);
+            self.sq_taken += 1;
+            let start = sqe.flags & sqe_flags::SOP != 0;
+            if start != sent.is_none() || sqe.len == 0 {
+                self.complain(format!("SQE {index} out of order: {sqe:?}"));
+            }
+            let frame = sent.get_or_insert(Sent {
+                bytes: Vec::new(),
+                flags: sqe.flags,
+                wanted: false,
+                index: 0,
+            });
+            frame.bytes.extend(bytes);
+            if sqe.flags & sqe_flags::EOP != 0 {
+                frame.wanted = sqe.flags & sqe_flags::CPL_REQ != 0;
+                frame.index = index as u16;
+                return sent;
+            }
+        }
+        if sent.is_some() {
+            self.complain("a frame without its end".into());
+        }
+        None
+    }
+
+    /// Takes a frame and completes it as sent, if that was asked for.
+    pub(crate) fn transmit(&mut self) -> Option<Sent> {
+        let sent = self.take_frame()?;
+        if sent.wanted {
+            self.tx_complete(sent.index, 0, 0);
+        }
+        Some(sent)
+    }
+
+    pub(crate) fn tx_complete(&mut self, index: u16, status: u16, hash: u32) {
+        let cqe = Cqe {
+            status,
+            hash,
+            index,
+            ..Cqe::default()
+        };
+        self.complete(TX, cqe.to_words());
+    }
+
+    fn write(&mut self, offset: u32, value: u32) {
+        if offset == regs::ctrl::OFFSET {
+            if regs::ctrl::RESET.get(value) == 1 {
+                self.ops.push(Op::Reset);
+                let mac = [regs::mac_lo::OFFSET, regs::mac_hi::OFFSET].map(|r| (r, self.reg(r)));
+                self.regs.clear();
+                for register in regs::PORT {
+                    self.regs.insert(register.offset, register.reset);
+                }
+                self.regs.extend(mac);
+                return;
+            }
+            self.ops.push(Op::PortControl(value));
+        }
+        let queue = PAGES
+            .iter()
+            .position(|p| (*p..*p + regs::QUEUE_PAGE_SIZE).contains(&offset));
+        match queue.map(|q| (q, offset - PAGES[q])) {
+            Some((q, o)) if o == regs::event_doorbell::OFFSET => return self.doorbell(q, value),
+            Some((q, o)) if o == regs::event_ctrl::OFFSET => {
+                self.ops.push(Op::Enable(q as u32, value == 1));
+                if value == 1 {
+                    self.cqs[q] = Producer::default();
+                    match q {
+                        TX => (self.sq_posted, self.sq_taken) = (0, 0),
+                        RX => {
+                            (self.rxq_posted, self.rxq_taken) = (0, 0);
+                            self.slots.clear();
+                            let cfg = self.reg(PAGES[RX] + regs::rx_slot_cfg::OFFSET);
+                            let count = regs::rx_slot_cfg::COUNT.get(cfg);
+                            self.lent = vec![false; count as usize];
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Some((q, o)) if self.running(q) => {
+                self.complain(format!("queue {q} runs, but {o:#x} is written"))
+            }
+            _ => {}
+        }
+        self.regs.insert(offset, value);
+    }
+
+    fn doorbell(&mut self, q: usize, value: u32) {
+        self.doorbells += 1;
+        if !self.running(q) {
+            return self.complain(format!("a doorbell for queue {q}, which is off"));
+        }
+        let read = catch_up(self.cqs[q].read, doorbell::CONSUMER.get(value));
+        if read > self.cqs[q].written {
+            return self.complain(format!("queue {q}: consumer passes producer: {read}"));
+        }
+        self.cqs[q].read = read;
+        let producer = doorbell::PRODUCER.get(value);
+        match q {
+            TX => {
+                let cfg = self.reg(PAGES[TX] + regs::tx_cfg::OFFSET);
+                self.sq_posted = catch_up(self.sq_posted, producer);
+                if self.sq_posted - self.sq_taken > 1 << regs::tx_cfg::SQ_LOG2.get(cfg) {
+                    self.complain(format!("SQ overrun: {}", self.sq_posted));
+                }
+            }
+            RX => self.new_slots(producer),
+            _ => {}
+        }
+        if doorbell::ARM.get(value) == 1 {
+            self.cqs[q].armed = true;
+            self.fire(q);
+        }
+    }
+
+    fn new_slots(&mut self, producer: u32) {
+        let page = PAGES[RX];
+        let log2 = regs::rx_cfg::RXQ_LOG2.get(self.reg(page + regs::rx_cfg::OFFSET));
+        let base = self.pair(
+            page + regs::rx_rxq_base_lo::OFFSET,
+            page + regs::rx_rxq_base_hi::OFFSET,
+        );
+        self.rxq_posted = catch_up(self.rxq_posted, producer);
+        while self.rxq_taken < self.rxq_posted {
+            let at = base + (self.rxq_taken & ((1 << log2) - 1)) * 2;
+            let mut bytes = [0; 2];
+            let (buf, offset) = self.dma(at, 2);
+            buf.read(offset, &mut bytes);
+            let slot = u16::from_le_bytes(bytes);
+            match self.lent.get_mut(usize::from(slot)) {
+                Some(lent) if !*lent => *lent = true,
+                other => {
+                    let text = format!("slot {slot} lent wrongly: {other:?}");
+                    return self.complain(text);
+                }
+            }
+            self.slots.push_back(slot);
+            self.rxq_taken += 1;
+        }
+        if self.slots.len() > 1 << log2 {
+            self.complain("more slots than the RXQ holds".into());
+        }
+    }
+
+    fn read(&mut self, offset: u32) -> u32 {
+        self.reads += 1;
+        if self.gone {
+            return u32::MAX;
+        }
+        if offset == regs::status::OFFSET && self.resetting > 0 {
+            self.resetting -= 1;
+            return self.reg(offset) | regs::status::RESETTING.of(1);
+        }
+        for (q, page) in PAGES.iter().enumerate() {
+            if offset == page + regs::event_status::OFFSET {
+                let lingers = self.lingering > 0;
+                self.lingering = self.lingering.saturating_sub(1);
+                let runs = self.running(q) || lingers;
+                return self.reg(offset) | regs::event_status::RUNNING.of(runs.into());
+            }
+        }
+        let counters = regs::counters::REGISTER;
+        if (counters.offset..counters.offset + 4 * counters.count).contains(&offset) {
+            let word = (offset - counters.offset) / 4;
+            let value = self.counters.get(&(word / 2)).copied().unwrap_or(0);
+            return (value >> (32 * (word % 2))) as u32;
+        }
+        self.reg(offset)
+    }
+
+    /// The device stops a queue and tells so.
+    pub(crate) fn stop_queue(&mut self, q: usize) {
+        let error = regs::event_status::ERROR.of(queue_error::BAD_INDEX);
+        self.regs
+            .insert(PAGES[q] + regs::event_status::OFFSET, error);
+        let event = Event {
+            code: ferrule_abi::ring::event_code::QUEUE_ERROR,
+            detail: q as u16,
+            ..Event::default()
+        };
+        self.event(event);
+    }
+}
+
+struct FakeDevice(Fake);
+
+impl Device for FakeDevice {
+    fn backend(&self) -> &'static str {
+        "fake"
+    }
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        assert!(bar == BAR_REGS && offset.is_multiple_of(4) && offset < BAR_REGS_SIZE);
+        Ok(self.0.lock().read(offset))
+    }
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        assert!(bar == BAR_REGS && offset.is_multiple_of(4) && offset < BAR_REGS_SIZE);
+        self.0.lock().write(offset, value);
+        Ok(())
+    }
+    fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
+        let at = usize::from(offset);
+        data.copy_from_slice(&self.0.lock().config[at..at + data.len()]);
+        Ok(())
+    }
+    fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError> {
+        let at = usize::from(offset);
+        let mut state = self.0.lock();
+        let before = state.config[4] & 4;
+        state.config[at..at + data.len()].copy_from_slice(data);
+        let after = state.config[4] & 4;
+        if before != after {
+            state.ops.push(Op::BusMaster(after != 0));
+        }
+        Ok(())
+    }
+    fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
+        let mut state = self.0.lock();
+        state.ops.push(Op::Map(iova, buf.len()));
+        state.maps.insert(iova, buf.clone());
+        Ok(())
+    }
+    fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
+        let mut state = self.0.lock();
+        state.ops.push(Op::Unmap(iova, len));
+        assert_eq!(state.maps.remove(&iova).map(|b| b.len()), Some(len));
+        Ok(())
+    }
+    fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let mut state = self.0.lock();
+        state.ops.push(Op::Msix(eventfds.len()));
+        state.irqs = eventfds
+            .iter()
+            .map(|fd| fd.try_clone_to_owned().unwrap())
+            .collect();
+        Ok(())
+    }
+    fn disable_msix(&mut self) -> Result<(), DeviceError> {
+        let mut state = self.0.lock();
+        state.ops.push(Op::Msix(0));
+        state.irqs.clear();
+        Ok(())
+    }
+    fn reset(&mut self) -> Result<(), DeviceError> {
+        Err(DeviceError::NoReset)
+    }
+}

@@ -1,0 +1,5 @@
+//! The NIC against a fake device in plain Rust.
+mod control;
+mod data;
+mod fake;
+mod hostile;
