@@ -1,1 +1,38 @@
-//! TCP and UDP sockets over a Ferrule NIC.
+//! TCP and UDP sockets over a Ferrule NIC, as in std::net.
+//!
+//! ```no_run
+//! use std::io::{Read, Write};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let host = ferrule::Host::builder()
+//!     .device_spec("vfio-user:/tmp/nic.sock")
+//!     .address(ferrule::Cidr::new([192, 0, 2, 10].into(), 24).expect("a prefix of at most 32 bits"))
+//!     .open()?;
+//! let mut stream = host.connect("192.0.2.2:7")?;
+//! stream.write_all(b"hello")?;
+//! let mut back = [0; 5];
+//! stream.read_exact(&mut back)?;
+//! # Ok(())
+//! # }
+//! ```
+//! Programs that have one NIC set FERRULE_DEVICE and FERRULE_ADDRESS (and FERRULE_GATEWAY) and use [`TcpStream::connect`],
+//! [`TcpListener::bind`] and [`UdpSocket::bind`] as they would std's.
+#![forbid(unsafe_code)]
+
+mod address;
+mod core;
+mod error;
+mod host;
+mod ping;
+mod settings;
+mod shared;
+mod socket;
+mod tcp;
+mod udp;
+
+pub use error::OpenError;
+pub use ferrule_stack::{Cidr, Stats};
+pub use host::{Host, HostBuilder};
+pub use ping::{Ping, Reply};
+pub use tcp::{Incoming, TcpListener, TcpStream, DEFAULT_BACKLOG};
+pub use udp::UdpSocket;

@@ -26,6 +26,11 @@ impl<T> Slab<T> {
         }
     }
 
+    /// True if no entry is in use.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.len() == self.free.len()
+    }
+
     pub(crate) fn insert(&mut self, value: T) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {

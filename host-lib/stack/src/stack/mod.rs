@@ -148,6 +148,11 @@ impl<B: Payload> Stack<B> {
         self.ip_input(now, meta, head, Rope::from(Chunk::Device(body)), false);
     }
 
+    /// True if no socket is left, those included that were closed and still deliver. TIME-WAIT does not count: it has nothing to lose.
+    pub fn is_drained(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
     /// The next packet for the device, if there is one. Runs timers that are due and delivers packets to our own
     /// addresses on the way, so call it after every packet received, call made and deadline passed, until it is `None`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {

@@ -1,0 +1,287 @@
+//! NIC and stack joined: what arrived goes up, what is to be sent goes down.
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::Ipv4Addr;
+use std::ops::Range;
+
+use ferrule_driver::nic::{Checksum, NicEvent, RxBuf, RxFrame, TxFrame, TxMode, TxOutcome};
+use ferrule_driver::{Nic, NicError};
+use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
+
+/// Frames taken from the ring at a time.
+const BATCH: usize = 64;
+/// Packets that wait for one next hop's MAC address at most; RFC 1122 section 2.3.2.2 asks for at least one.
+const MAX_PARKED: usize = 64;
+/// Bytes of a packet that the stack parses: the longest IPv4 header and the longest TCP header, and some.
+const HEAD: usize = 128;
+/// Length of an Ethernet header.
+const ETHERNET: usize = 14;
+/// EtherType of IPv4, at bytes 12 and 13 of a frame.
+const IPV4: [u8; 2] = [0x08, 0x00];
+/// Tokens of the frames that the NIC may still report on; more than any transmit ring has entries.
+const TOKENS: usize = 1 << 15;
+
+/// Received payload as the stack takes it: nothing, or bytes that may still lie in a receive slot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Body(Option<RxBuf>);
+
+impl Payload for Body {
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, RxBuf::len)
+    }
+
+    fn slice(&self, range: Range<usize>) -> Self {
+        let end = range.end.min(self.len());
+        let start = range.start.min(end);
+        Self(
+            self.0
+                .as_ref()
+                .filter(|_| start < end)
+                .map(|b| b.slice(start..end)),
+        )
+    }
+
+    fn copy_to(&self, to: &mut [u8]) {
+        if let Some(body) = &self.0 {
+            body.copy_to(0, to);
+        }
+    }
+}
+
+/// A packet that waits for its next hop's MAC address.
+struct Parked {
+    packet: Vec<u8>,
+    mode: TxMode,
+    token: Token,
+}
+
+/// A NIC with its stack.
+pub(crate) struct Core {
+    pub(crate) nic: Nic,
+    pub(crate) stack: Stack<Body>,
+    parked: HashMap<Ipv4Addr, VecDeque<Parked>>,
+    /// Resolved, to be sent again before anything new.
+    released: VecDeque<Parked>,
+    /// The packet that found the transmit ring full.
+    held: Option<TxPacket<Body>>,
+    /// The stack's tokens by the NIC's, modulo its size.
+    tokens: Vec<Option<Token>>,
+    next_token: u64,
+    frames: Vec<RxFrame>,
+}
+
+/// An error of the NIC's as a socket call reports it.
+fn io_error(error: NicError) -> io::Error {
+    let kind = match error {
+        NicError::Gone => io::ErrorKind::NotConnected,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}
+
+impl Core {
+    pub(crate) fn new(nic: Nic, stack: Stack<Body>) -> Self {
+        Self {
+            nic,
+            stack,
+            parked: HashMap::new(),
+            released: VecDeque::new(),
+            held: None,
+            tokens: vec![None; TOKENS],
+            next_token: 0,
+            frames: Vec::new(),
+        }
+    }
+
+    /// Takes in all that has arrived and hands down all that can be sent; whether there was anything.
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        let mut moved = false;
+        loop {
+            let received = self.receive(now)?;
+            let told = self.hear(now)?;
+            let sent = self.transmit(now)?;
+            if !(received || told || sent) {
+                return Ok(moved);
+            }
+            moved = true;
+        }
+    }
+
+    /// When [`Core::pump`] must be called even if nothing arrives, in nanoseconds.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.stack.next_deadline().map(Instant::as_nanos)
+    }
+
+    /// Asks for interrupts; whether something is there already.
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    pub(crate) fn arm(&mut self) -> io::Result<bool> {
+        self.nic.arm().map_err(io_error)?;
+        Ok(self.nic.has_work())
+    }
+
+    /// Takes the interrupts' signals away.
+    ///
+    /// # Errors
+    /// When reading them fails.
+    pub(crate) fn drain_irqs(&self) -> io::Result<()> {
+        self.nic.drain_irqs().map_err(io_error)
+    }
+
+    /// Whether nothing waits to be sent or acknowledged on behalf of sockets that are closed.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.held.is_none()
+            && self.released.is_empty()
+            && self.nic.tx_outstanding() == 0
+            && self.stack.is_drained()
+    }
+
+    fn receive(&mut self, now: Instant) -> io::Result<bool> {
+        let mut frames = std::mem::take(&mut self.frames);
+        let taken = self.nic.rx_batch(BATCH, &mut frames).map_err(io_error);
+        for frame in frames.drain(..) {
+            self.deliver(now, frame);
+        }
+        self.frames = frames;
+        Ok(taken? > 0)
+    }
+
+    /// Hands an IPv4 packet to the stack; other frames are nobody's here.
+    fn deliver(&mut self, now: Instant, frame: RxFrame) {
+        if frame.truncated || frame.bad_fcs || frame.head.get(12..ETHERNET) != Some(&IPV4) {
+            return;
+        }
+        let meta = RxMeta {
+            ipv4_checksum_ok: frame.ip_header_ok,
+            l4_checksum_ok: frame.checksum == Checksum::Good,
+            l2_broadcast: frame.head[0] & 1 == 1,
+        };
+        let ip = &frame.head[ETHERNET..];
+        match frame.body {
+            None => self.stack.on_packet(now, meta, ip, Body(None)),
+            Some(body) => {
+                // The NIC's head counts from the Ethernet header; the longest IPv4 and TCP headers need its bytes again.
+                let more = body.len().min(HEAD.saturating_sub(ip.len()));
+                let mut head = [0; HEAD];
+                head[..ip.len()].copy_from_slice(ip);
+                body.copy_to(0, &mut head[ip.len()..ip.len() + more]);
+                let rest = Body(Some(body.slice(more..body.len())));
+                self.stack
+                    .on_packet(now, meta, &head[..ip.len() + more], rest);
+            }
+        }
+    }
+
+    /// What became of packets, and what the NIC tells of neighbours; completions first, as the design orders them.
+    fn hear(&mut self, now: Instant) -> io::Result<bool> {
+        let completions = self.nic.tx_completions().map_err(io_error)?;
+        let events = self.nic.events().map_err(io_error)?;
+        let any = !completions.is_empty() || !events.is_empty();
+        for completion in completions {
+            let token = self.tokens[slot(completion.token)].take();
+            match completion.outcome {
+                TxOutcome::NoNeighbour {
+                    next_hop,
+                    packet,
+                    mode,
+                } => {
+                    if let Some(token) = token {
+                        self.park(
+                            now,
+                            next_hop,
+                            Parked {
+                                packet,
+                                mode,
+                                token,
+                            },
+                        );
+                    }
+                }
+                TxOutcome::Sent { .. } => {}
+                TxOutcome::DmaError | TxOutcome::BadDescriptor => {
+                    tracing::error!("the NIC could not send a packet: {:?}", completion.outcome);
+                }
+            }
+        }
+        for event in events {
+            match event {
+                NicEvent::NeighbourResolved(addr) => {
+                    self.released
+                        .extend(self.parked.remove(&addr).unwrap_or_default());
+                }
+                NicEvent::NeighbourFailed(addr) => {
+                    for parked in self.parked.remove(&addr).unwrap_or_default() {
+                        self.stack.on_unreachable(now, parked.token);
+                    }
+                }
+                NicEvent::Link { up } => tracing::info!("link {}", if up { "up" } else { "down" }),
+                NicEvent::QueueError { queue, error } => {
+                    tracing::error!("the NIC stopped its {queue} queue: error {error}");
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    fn park(&mut self, now: Instant, next_hop: Ipv4Addr, parked: Parked) {
+        self.stack.on_parked(now, parked.token);
+        let queue = self.parked.entry(next_hop).or_default();
+        if queue.len() == MAX_PARKED {
+            // The oldest goes: its connection sends it again, as after any loss.
+            if let Some(oldest) = queue.pop_front() {
+                self.stack.on_released(now, oldest.token);
+            }
+        }
+        queue.push_back(parked);
+    }
+
+    fn transmit(&mut self, now: Instant) -> io::Result<bool> {
+        let mut moved = false;
+        while let Some(parked) = self.released.pop_front() {
+            if !self.send(&parked.packet, parked.mode, parked.token)? {
+                self.released.push_front(parked);
+                return Ok(moved);
+            }
+            self.stack.on_released(now, parked.token);
+            moved = true;
+        }
+        while let Some(packet) = self.held.take().or_else(|| self.stack.poll_transmit(now)) {
+            let mode = TxMode::Ip {
+                next_hop: Default::default(),
+                ip_checksum: packet.insert_ipv4_checksum,
+                l4_checksum: packet.insert_l4_checksum,
+            };
+            if !self.send(&packet.to_vec(), mode, packet.token)? {
+                self.held = Some(packet);
+                return Ok(moved);
+            }
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    /// Hands a packet to the NIC; false while its ring is full.
+    fn send(&mut self, packet: &[u8], mode: TxMode, token: Token) -> io::Result<bool> {
+        let number = self.next_token;
+        let frame = TxFrame {
+            parts: &[packet],
+            mode,
+            token: number,
+            report: false,
+        };
+        let taken = self.nic.send(&frame).map_err(io_error)?;
+        if taken {
+            self.tokens[slot(number)] = Some(token);
+            self.next_token += 1;
+        }
+        Ok(taken)
+    }
+}
+
+fn slot(token: u64) -> usize {
+    (token % TOKENS as u64) as usize
+}

@@ -1,0 +1,313 @@
+//! A host: one NIC with the stack on it, from which sockets are made.
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ferrule_driver::nic::LocalAddress;
+use ferrule_driver::{Clock, Device, Nic, NicConfig, WallClock};
+use ferrule_stack::{Cidr, Config, Offload, Stack, Stats};
+
+use crate::core::Core;
+use crate::error::OpenError;
+use crate::ping::Ping;
+use crate::settings;
+use crate::shared::Shared;
+use crate::tcp::{TcpListener, TcpStream};
+use crate::udp::UdpSocket;
+
+/// How long the last handle to a host waits for what its sockets still have to send.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A NIC with a TCP/IP stack on it. Clones are handles to the same host; the last one drains and closes it.
+#[derive(Clone)]
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    service: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How to make a [`Host`].
+pub struct HostBuilder {
+    device: Option<Box<dyn Device>>,
+    spec: Option<String>,
+    addresses: Vec<Cidr>,
+    gateway: Option<Ipv4Addr>,
+    clock: Arc<dyn Clock>,
+    seed: Option<[u8; 16]>,
+    initial_rto: Option<Duration>,
+    background: bool,
+}
+
+impl Host {
+    /// A host on the NIC that `spec` names (`pci:0000:01:00.0`, `vfio-user:PATH`), its address from FERRULE_ADDRESS and its gateway from FERRULE_GATEWAY.
+    ///
+    /// # Errors
+    /// When the device cannot be had or the settings are missing or wrong.
+    pub fn open(spec: &str) -> Result<Self, OpenError> {
+        let mut builder = Self::builder()
+            .device_spec(spec)
+            .address(settings::address()?);
+        if let Some(gateway) = settings::gateway()? {
+            builder = builder.gateway(gateway);
+        }
+        builder.open()
+    }
+
+    /// What a host is made of, to be filled in.
+    pub fn builder() -> HostBuilder {
+        HostBuilder {
+            device: None,
+            spec: None,
+            addresses: Vec::new(),
+            gateway: None,
+            clock: Arc::new(WallClock),
+            seed: None,
+            initial_rto: None,
+            background: true,
+        }
+    }
+
+    /// The process's default host: opened at the first use on the device that FERRULE_DEVICE names.
+    ///
+    /// # Errors
+    /// When FERRULE_DEVICE is not set, and as [`Host::open`].
+    pub fn default_host() -> io::Result<Self> {
+        static DEFAULT: Mutex<Option<Host>> = Mutex::new(None);
+        let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = &*default {
+            return Ok(host.clone());
+        }
+        let host = settings::device()
+            .and_then(|spec| Self::open(&spec))
+            .map_err(|e| io::Error::new(io::ErrorKind::NotConnected, e))?;
+        *default = Some(host.clone());
+        Ok(host)
+    }
+
+    /// Opens a TCP connection; tries each address in turn.
+    ///
+    /// # Errors
+    /// As connect(2): refused, timed out, unreachable.
+    pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        TcpStream::connect_on(self, addr, None)
+    }
+
+    /// Opens a TCP connection within `timeout`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] when the time is over; otherwise as [`Host::connect`].
+    pub fn connect_timeout(&self, addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        TcpStream::connect_on(self, addr, Some(timeout))
+    }
+
+    /// Listens for TCP connections; `backlog` of them may wait to be accepted.
+    ///
+    /// # Errors
+    /// As bind(2) and listen(2): the address is taken, or not ours.
+    pub fn listen(&self, addr: impl ToSocketAddrs, backlog: usize) -> io::Result<TcpListener> {
+        TcpListener::bind_on(self, addr, backlog)
+    }
+
+    /// Makes a UDP socket bound to `addr`.
+    ///
+    /// # Errors
+    /// As bind(2).
+    pub fn bind_udp(&self, addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        UdpSocket::bind_on(self, addr)
+    }
+
+    /// Makes a socket that sends ICMP echo requests and receives the answers.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn ping(&self) -> io::Result<Ping> {
+        Ping::on(self)
+    }
+
+    /// The stack's counters.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn stack_stats(&self) -> io::Result<Stats> {
+        self.shared().with(|core, _| core.stack.stats())
+    }
+
+    /// Lets `call` use the NIC itself, between two packets: counters, link, MAC address.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn with_nic<T>(&self, call: impl FnOnce(&mut Nic) -> T) -> io::Result<T> {
+        self.shared().with(|core, _| call(&mut core.nic))
+    }
+
+    /// Nanoseconds on the clock that this host lives by.
+    pub fn now_ns(&self) -> u64 {
+        self.shared().now().as_nanos()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+impl HostBuilder {
+    /// The NIC, opened already.
+    #[must_use]
+    pub fn device(mut self, device: Box<dyn Device>) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// The NIC, by name: `pci:0000:01:00.0` or `vfio-user:PATH`.
+    #[must_use]
+    pub fn device_spec(mut self, spec: &str) -> Self {
+        self.spec = Some(spec.to_owned());
+        self
+    }
+
+    /// Adds a local address with its prefix length; eight at most, the first is the default source.
+    #[must_use]
+    pub fn address(mut self, address: Cidr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// The default gateway.
+    #[must_use]
+    pub fn gateway(mut self, gateway: Ipv4Addr) -> Self {
+        self.gateway = Some(gateway);
+        self
+    }
+
+    /// The clock to live by; the machine's without it. A simulator in the same process gives its own.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Secret of sequence numbers and ports; random without it. A fixed one is for tests.
+    #[must_use]
+    pub fn seed(mut self, seed: [u8; 16]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The retransmission time-out before a round trip was measured: RFC 6298's one second without it. A slow simulator on wall time wants more.
+    #[must_use]
+    pub fn initial_rto(mut self, rto: Duration) -> Self {
+        self.initial_rto = Some(rto);
+        self
+    }
+
+    /// Whether a service thread answers and retransmits while no thread is in a socket call; true without it.
+    ///
+    /// False is for programs that drive a simulator on simulated time from one thread: time then only passes while that thread waits.
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// Opens the NIC and starts the host.
+    ///
+    /// # Errors
+    /// When there is no device or address, or the NIC cannot be brought up.
+    pub fn open(self) -> Result<Host, OpenError> {
+        let device = match (self.device, self.spec) {
+            (Some(device), _) => device,
+            (None, Some(spec)) => ferrule_driver::open(&spec)?,
+            (None, None) => return Err(OpenError::NoDevice),
+        };
+        if self.addresses.is_empty() {
+            return Err(OpenError::NoAddress);
+        }
+        let nic_config = NicConfig {
+            addresses: self
+                .addresses
+                .iter()
+                .map(|a| LocalAddress {
+                    address: a.addr(),
+                    prefix: a.prefix_len(),
+                })
+                .collect(),
+            gateways: self.gateway.into_iter().collect(),
+            ..NicConfig::default()
+        };
+        let nic = Nic::open(device, Arc::clone(&self.clock), &nic_config)?;
+        let mut config = Config::new(self.addresses[0], self.seed.unwrap_or_else(rand::random));
+        config.addrs = self.addresses;
+        config.offload = Offload {
+            tx_ipv4_checksum: true,
+            tx_l4_checksum: true,
+        };
+        if let Some(rto) = self.initial_rto {
+            config.tcp.initial_rto = rto;
+        }
+        let irqs = nic
+            .irq_fds()
+            .into_iter()
+            .map(|fd| fd.try_clone_to_owned())
+            .collect::<io::Result<_>>()?;
+        let core = Core::new(nic, Stack::new(config));
+        let shared = Arc::new(Shared::new(core, self.clock, irqs)?);
+        let service = if self.background {
+            Some(serve(Arc::clone(&shared))?)
+        } else {
+            None
+        };
+        Ok(Host {
+            inner: Arc::new(Inner {
+                shared,
+                service: Mutex::new(service),
+            }),
+        })
+    }
+}
+
+/// Starts the thread that always waits.
+fn serve(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("ferrule".to_owned())
+        .spawn(move || {
+            let ended = shared.block_on(None, |state, _| state.closing.then_some(Ok(())));
+            if let Err(e) = ended {
+                tracing::error!("the NIC failed: {e}");
+            }
+        })
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What was written before is still delivered, for as long as the design allows. A NIC that failed has nothing to drain.
+        let drained = self.shared.block_on(Some(DRAIN), |state, _| {
+            state.core.is_drained().then_some(Ok(()))
+        });
+        if let Err(e) = drained {
+            tracing::debug!("draining the sockets: {e}");
+        }
+        if let Err(e) = self.shared.close() {
+            tracing::debug!("stopping the service thread: {e}");
+        }
+        let service = self
+            .service
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if service.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the service thread panicked");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! UDP sockets, as in std::net.
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use crate::address::{each_v4, v4};
+use crate::host::Host;
+use crate::socket::Socket;
+
+/// A UDP socket: messages with borders, each delivered whole or not at all.
+///
+/// A buffer shorter than a message loses the rest of it; a message of no bytes is a message.
+#[derive(Clone, Debug)]
+pub struct UdpSocket {
+    socket: Arc<Socket>,
+}
+
+impl UdpSocket {
+    /// Binds through the process's default host.
+    ///
+    /// # Errors
+    /// As [`Host::bind_udp`]; also when there is no default host.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Host::default_host()?.bind_udp(addr)
+    }
+
+    pub(crate) fn bind_on(host: &Host, addr: impl ToSocketAddrs) -> io::Result<Self> {
+        each_v4(addr, |addr| {
+            let socket = Socket::new(host, |core, _| core.stack.udp_bind(addr))?;
+            Ok(Self {
+                socket: Arc::new(socket),
+            })
+        })
+    }
+
+    /// Fixes the peer: `send` goes to it, and only its messages are received.
+    ///
+    /// # Errors
+    /// When no address is usable.
+    pub fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
+        each_v4(addr, |addr| {
+            self.socket
+                .once(|core, _, id| core.stack.udp_connect(id, Some(addr)))
+        })
+    }
+
+    /// Sends a message to `addr`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if it is longer than 65,507 bytes; others as sendto(2).
+    pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
+        each_v4(addr, |addr| {
+            self.socket
+                .write(|core, _, id| core.stack.udp_send_to(id, bytes, Some(addr)))
+        })
+    }
+
+    /// Sends a message to the connected peer.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`] without one; otherwise as [`UdpSocket::send_to`].
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket
+            .write(|core, _, id| core.stack.udp_send_to(id, bytes, None))
+    }
+
+    /// Receives a message; gives how many bytes of it are in `buffer` and who sent it.
+    ///
+    /// # Errors
+    /// As recvfrom(2).
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let got = self
+            .socket
+            .read(|core, _, id| core.stack.udp_recv_from(id, buffer))?;
+        Ok((got.copied, v4(got.from)))
+    }
+
+    /// Receives a message from the connected peer.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ConnectionRefused`] when the peer said that nothing listens there; otherwise as recv(2).
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.recv_from(buffer).map(|(n, _)| n)
+    }
+
+    /// Our address.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The connected peer's address.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`] without one.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket
+            .once(|core, _, id| core.stack.peer_addr(id))
+            .map(v4)
+    }
+
+    /// A second handle to the same socket.
+    ///
+    /// # Errors
+    /// Never; std's signature.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+crate::socket::common_options!(UdpSocket);
