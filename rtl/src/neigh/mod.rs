@@ -8,3 +8,4 @@ pub mod inbox;
 pub mod outbox;
 pub mod ports;
 pub mod route;
+pub mod state;

@@ -412,6 +412,29 @@ fn evicting_the_entry_with_the_next_deadline_moves_the_deadline() {
     assert_eq!(b.deadline(), None);
 }
 
+/// The timer queue has a place for each request of the last RETRY ticks; when it is full, the oldest that still waits is given up.
+#[test]
+fn more_requests_than_the_timer_queue_holds() {
+    let mut b = Bench::new();
+    b.local(0, "10.0.0.1", 8);
+    b.lookup("10.0.0.9");
+    for n in 0..300 {
+        let ip = format!("10.1.{}.{}", n / 200, n % 200);
+        assert_eq!(b.lookup(&ip), Answer::Miss(addr(&ip)));
+        b.receive(REPLY, PEER, &ip, "10.0.0.1");
+        assert_eq!(b.lookup(&ip), Answer::Hit(PEER));
+    }
+    assert_eq!(b.notices.len(), 301);
+    b.notices.retain(|n| matches!(n, Notice::Failed(_)));
+    assert_eq!(b.notices, [Notice::Failed(addr("10.0.0.9"))]);
+    b.idle();
+    assert_eq!(b.deadline(), None);
+    b.notices.clear();
+    b.lookup("10.0.0.9");
+    b.advance(3 * RETRY);
+    assert_eq!(b.notices, [Notice::Failed(addr("10.0.0.9"))]);
+}
+
 #[test]
 fn flush_forgets_what_is_resolved_and_keeps_what_is_asked_for() {
     let mut b = Bench::new();

@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const AGE: u64 = 3000;
-const RETRY: u64 = 500;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -30,6 +28,8 @@ struct Model {
     now: u64,
     turn: u64,
     ctl: u32,
+    age: u64,
+    retry: u64,
     cache: BTreeMap<Ipv4Addr, Entry>,
     sent: Vec<ArpRepr>,
     notices: Vec<Notice>,
@@ -84,7 +84,7 @@ impl Model {
             }
         };
         match self.cache.get(&next) {
-            Some(&Entry::Resolved { confirmed, mac }) if self.now - confirmed <= AGE => {
+            Some(&Entry::Resolved { confirmed, mac }) if self.now - confirmed <= self.age => {
                 return Answer::Hit(mac);
             }
             Some(Entry::Pending { .. }) => {}
@@ -114,7 +114,7 @@ impl Model {
                 accepted
             }
             Some(&Entry::Resolved { confirmed, .. }) => {
-                learnable || (refresh && self.now - confirmed <= AGE)
+                learnable || (refresh && self.now - confirmed <= self.age)
             }
             None => learnable,
         };
@@ -135,7 +135,7 @@ impl Model {
         self.cache
             .iter()
             .filter_map(|(&ip, e)| match *e {
-                Entry::Pending { sent, turn, tries } => Some((sent + RETRY, turn, ip, tries)),
+                Entry::Pending { sent, turn, tries } => Some((sent + self.retry, turn, ip, tries)),
                 Entry::Resolved { .. } => None,
             })
             .min()
@@ -195,26 +195,28 @@ fn op() -> impl Strategy<Value = Op> {
 fn bench(seed: u64, frame_ready: u64, notice_ready: u64) -> Bench {
     let mut b = Bench::new();
     b.gateway(2, "10.0.0.253");
-    b.dut.u.arptime.next = word((AGE | RETRY << 16) as u32);
     b.dice = super::harness::Dice::new(seed);
     (b.frame_ready, b.notice_ready) = (frame_ready, notice_ready);
     b
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(50))]
     #[test]
     fn does_what_the_model_does(
         ops in prop::collection::vec(op(), 1..60),
         start in prop_oneof![any::<u32>(), (u32::MAX - 5000)..=u32::MAX],
+        age in prop_oneof![4 => Just(3000_u64), 1 => 0_u64..3, 1 => Just(65_535)],
+        retry in prop_oneof![4 => Just(500_u64), 1 => 0_u64..3, 1 => Just(4095)],
         seed: u64,
         frame_ready in 5_u64..=100,
         notice_ready in 5_u64..=100,
     ) {
         let mut b = bench(seed, frame_ready, notice_ready);
         b.now = start;
+        b.dut.u.arptime.next = word((age | retry << 16) as u32);
         let mut m = Model {
-            now: u64::from(start), turn: 0, ctl: 7,
+            now: u64::from(start), turn: 0, ctl: 7, age, retry,
             cache: BTreeMap::new(), sent: Vec::new(), notices: Vec::new(),
         };
         for op in ops {
@@ -241,6 +243,7 @@ proptest! {
                 }
             }
             b.idle();
+            m.advance(0);
             prop_assert_eq!(b.sent(), std::mem::take(&mut m.sent), "{:?}", op);
             prop_assert_eq!(
                 std::mem::take(&mut b.notices), std::mem::take(&mut m.notices), "{:?}", op
