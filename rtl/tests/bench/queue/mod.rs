@@ -1,1 +1,6 @@
 //! Testbenches of `queue`.
+mod cq_writer;
+mod fifo;
+mod host;
+mod queues;
+mod tx;

@@ -1,0 +1,229 @@
+//! Walks SQEs frame by frame, checks them, and asks for the bytes that they point at.
+//!
+//! What it asks for, and where frames end, goes into a list of words for the [`realigner`](super::realigner):
+//! a read is `offset[1:0] of its first byte | bytes << 2 (9 bits) | flags << 11 (RAW, IPCS, L4CS, NEXT_HOP[2:0])`;
+//! a frame's end is `1 << 31 | index[14:0] of its last SQE | bad << 15 | completion << 16 | forget << 17`.
+use crate::pcie::ports::ReadReqSource;
+use rust_hdl::prelude::*;
+
+#[doc(hidden)]
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum WalkState {
+    Entry,
+    Split,
+    Ask,
+    Finish,
+}
+
+/// Splits each SQE at 256-byte borders (or the read size, if that is smaller), so that no read crosses 4 KiB.
+///
+/// A frame is bad if an SQE has length 0, if its first SQE lacks SOP or asks for what this build cannot do (TSO, VLAN_INS, INLINE),
+/// if its bytes exceed 65,535, or if another SOP comes before its EOP (then it ends before that SQE). From the bad SQE on nothing is read.
+#[derive(LogicBlock, Default)]
+pub struct PayloadReader {
+    /// Core clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// The queue runs; when it falls, a frame under way is ended with `forget`.
+    pub run: Signal<In, Bit>,
+    /// MRRS as PCIe encodes it: 0 is 128 bytes.
+    pub max_read: Signal<In, Bits<3>>,
+    /// The SQE: IOVA, low half.
+    pub addr_lo: Signal<In, Bits<32>>,
+    /// High half.
+    pub addr_hi: Signal<In, Bits<32>>,
+    /// Length in bits 15:0, flags in bits 31:16.
+    pub len_flags: Signal<In, Bits<32>>,
+    /// Its free-running index.
+    pub index: Signal<In, Bits<15>>,
+    /// The SQE is there.
+    pub valid: Signal<In, Bit>,
+    /// It is taken.
+    pub ready: Signal<Out, Bit>,
+    /// Reads of the payload.
+    pub req: ReadReqSource,
+    /// Word for the list.
+    pub word: Signal<Out, Bits<32>>,
+    /// Append `word`.
+    pub push: Signal<Out, Bit>,
+    /// The list has no room.
+    pub full: Signal<In, Bit>,
+    /// Between frames, nothing under way.
+    pub idle: Signal<Out, Bit>,
+    /// Something is under way.
+    pub busy: Signal<Out, Bit>,
+    state: DFF<WalkState>,
+    lo: DFF<Bits<32>>,
+    hi: DFF<Bits<32>>,
+    left: DFF<Bits<16>>,
+    total: DFF<Bits<17>>,
+    flags: DFF<Bits<6>>,
+    last_index: DFF<Bits<15>>,
+    midframe: DFF<Bit>,
+    bad: DFF<Bit>,
+    report: DFF<Bit>,
+    forget: DFF<Bit>,
+    final_sqe: DFF<Bit>,
+    bytes: DFF<Bits<9>>,
+    dwords: DFF<Bits<7>>,
+    sum: Signal<Local, Bits<17>>,
+    fresh: Signal<Local, Bit>,
+    wrong: Signal<Local, Bit>,
+    start_bad: Signal<Local, Bit>,
+    block: Signal<Local, Bits<9>>,
+    past: Signal<Local, Bits<9>>,
+    room: Signal<Local, Bits<9>>,
+    amount: Signal<Local, Bits<9>>,
+    span: Signal<Local, Bits<9>>,
+    after: Signal<Local, Bits<32>>,
+}
+
+impl Logic for PayloadReader {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self, clock, state, lo, hi, left, total, flags, last_index, midframe, bad, report,
+            forget, final_sqe, bytes, dwords
+        );
+        self.ready.next = false;
+        self.push.next = false;
+        self.word.next = 0.into();
+        self.req.addr_lo.next = self.lo.q.val() & 0xFFFF_FFFC_u64;
+        self.req.addr_hi.next = self.hi.q.val();
+        self.req.dwords.next = self.dwords.q.val();
+        self.req.valid.next = false;
+        self.idle.next = (self.state.q.val() == WalkState::Entry) & !self.midframe.q.val();
+        self.busy.next = (self.state.q.val() != WalkState::Entry)
+            | self.valid.val()
+            | (self.midframe.q.val() & !self.run.val());
+
+        // The SQE against the rules. Flag bit n is bit 16 + n.
+        self.fresh.next = !self.midframe.q.val();
+        self.sum.next = self.total.q.val() + bit_cast::<17, 32>(self.len_flags.val() & 0xFFFF);
+        self.start_bad.next = self.fresh.val()
+            & (!self.len_flags.val().get_bit(16)
+                | self.len_flags.val().get_bit(21)
+                | self.len_flags.val().get_bit(22)
+                | self.len_flags.val().get_bit(23));
+        self.wrong.next = self.bad.q.val()
+            | self.start_bad.val()
+            | !(self.len_flags.val() & 0xFFFF).any()
+            | self.sum.val().get_bit(16);
+
+        // The next read of the SQE.
+        self.block.next = 256.into();
+        self.past.next = bit_cast::<9, 32>(self.lo.q.val()) & 255;
+        if !self.max_read.val().any() {
+            self.block.next = 128.into();
+            self.past.next = bit_cast::<9, 32>(self.lo.q.val()) & 127;
+        }
+        self.room.next = self.block.val() - self.past.val();
+        self.amount.next = self.room.val();
+        if self.left.q.val() < bit_cast::<16, 9>(self.room.val()) {
+            self.amount.next = bit_cast::<9, 16>(self.left.q.val());
+        }
+        self.span.next = self.amount.val() + (bit_cast::<9, 32>(self.lo.q.val()) & 3) + 3;
+        self.after.next = self.lo.q.val() + bit_cast::<32, 9>(self.bytes.q.val());
+
+        match self.state.q.val() {
+            WalkState::Entry => {
+                if !self.run.val() {
+                    if self.midframe.q.val() {
+                        self.forget.d.next = true;
+                        self.state.d.next = WalkState::Finish;
+                    }
+                } else if self.valid.val() {
+                    if self.midframe.q.val() & self.len_flags.val().get_bit(16) {
+                        self.bad.d.next = true;
+                        self.state.d.next = WalkState::Finish;
+                    } else {
+                        self.ready.next = true;
+                        self.midframe.d.next = true;
+                        self.last_index.d.next = self.index.val();
+                        self.lo.d.next = self.addr_lo.val();
+                        self.hi.d.next = self.addr_hi.val();
+                        self.left.d.next = bit_cast::<16, 32>(self.len_flags.val());
+                        self.final_sqe.d.next = self.len_flags.val().get_bit(17);
+                        self.total.d.next = self.sum.val();
+                        if self.fresh.val() {
+                            // RAW, IPCS, L4CS and the three bits of NEXT_HOP.
+                            self.flags.d.next =
+                                (bit_cast::<6, 3>(self.len_flags.val().get_bits::<3>(26)) << 3)
+                                    | bit_cast::<6, 3>(self.len_flags.val().get_bits::<3>(18));
+                            self.report.d.next = self.len_flags.val().get_bit(24);
+                        }
+                        if self.len_flags.val().get_bit(25) & self.len_flags.val().get_bit(17) {
+                            self.report.d.next = true;
+                        }
+                        if self.wrong.val() {
+                            self.bad.d.next = true;
+                            if self.len_flags.val().get_bit(17) {
+                                self.state.d.next = WalkState::Finish;
+                            }
+                        } else {
+                            self.state.d.next = WalkState::Split;
+                        }
+                    }
+                }
+            }
+            WalkState::Split => {
+                self.bytes.d.next = self.amount.val();
+                self.dwords.d.next = self.span.val().get_bits::<7>(2);
+                self.state.d.next = WalkState::Ask;
+                if !self.run.val() {
+                    self.forget.d.next = true;
+                    self.state.d.next = WalkState::Finish;
+                }
+            }
+            WalkState::Ask => {
+                self.word.next = (bit_cast::<32, 6>(self.flags.q.val()) << 11)
+                    | (bit_cast::<32, 9>(self.bytes.q.val()) << 2)
+                    | (self.lo.q.val() & 3);
+                self.req.valid.next = !self.full.val();
+                if !self.full.val() & self.req.ready.val() {
+                    self.push.next = true;
+                    self.lo.d.next = self.after.val();
+                    if self.after.val() < self.lo.q.val() {
+                        self.hi.d.next = self.hi.q.val() + 1;
+                    }
+                    self.left.d.next = self.left.q.val() - bit_cast::<16, 9>(self.bytes.q.val());
+                    self.state.d.next = WalkState::Split;
+                    if self.left.q.val() == bit_cast::<16, 9>(self.bytes.q.val()) {
+                        self.state.d.next = WalkState::Entry;
+                        if self.final_sqe.q.val() {
+                            self.state.d.next = WalkState::Finish;
+                        }
+                    }
+                }
+            }
+            WalkState::Finish => {
+                self.word.next = bit_cast::<32, 15>(self.last_index.q.val())
+                    | (bit_cast::<32, 1>(self.bad.q.val().into()) << 15)
+                    | (bit_cast::<32, 1>(self.report.q.val().into()) << 16)
+                    | (bit_cast::<32, 1>(self.forget.q.val().into()) << 17)
+                    | 0x8000_0000_u64;
+                if !self.full.val() {
+                    self.push.next = true;
+                    self.midframe.d.next = false;
+                    self.bad.d.next = false;
+                    self.forget.d.next = false;
+                    self.report.d.next = false;
+                    self.total.d.next = 0.into();
+                    self.state.d.next = WalkState::Entry;
+                }
+            }
+            _ => {
+                self.state.d.next = WalkState::Entry;
+            }
+        }
+        if self.reset.val() {
+            self.state.d.next = WalkState::Entry;
+            self.midframe.d.next = false;
+            self.bad.d.next = false;
+            self.forget.d.next = false;
+            self.report.d.next = false;
+            self.total.d.next = 0.into();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One queue pair and the event queue together.
+use super::event::EventQueue;
+use super::rx::RxQueue;
+use super::tx::TxQueue;
+use crate::neigh::ports::NeighEventSink;
+use crate::pcie::ports::{QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
+use crate::rx::ports::RxPacketSink;
+use crate::tx::ports::{TxPacketSource, TxVerdictSink};
+use rust_hdl::prelude::*;
+
+/// The queue engines between the host side and the packet paths.
+///
+/// Writes must reach the bus in the order in which they are accepted, whatever port they came from: a payload before its completion, a
+/// completion before the event and the interrupt that follow it.
+#[derive(LogicBlock, Default)]
+pub struct Queues {
+    /// Core clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Bits 31:0 of the time in nanoseconds.
+    pub time_lo: Signal<In, Bits<32>>,
+    /// Negotiated payload as PCIe encodes it: 0 is 128 bytes.
+    pub max_payload: Signal<In, Bits<3>>,
+    /// MRRS as PCIe encodes it: 0 is 128 bytes.
+    pub max_read: Signal<In, Bits<3>>,
+    /// Registers of the event queue (page 0).
+    pub event_ctl: QueueCtlSink,
+    /// Registers of transmit queue 0 (page 1).
+    pub tx_ctl: QueueCtlSink,
+    /// Registers of receive queue 0 (page 2).
+    pub rx_ctl: QueueCtlSink,
+    /// Read client 0: SQ.
+    pub sq_req: ReadReqSource,
+    /// Answers to read client 0.
+    pub sq_data: ReadDataSink,
+    /// Read client 1: RXQ.
+    pub rq_req: ReadReqSource,
+    /// Answers to read client 1.
+    pub rq_data: ReadDataSink,
+    /// Read client 2: payload to transmit.
+    pub pay_req: ReadReqSource,
+    /// Answers to read client 2.
+    pub pay_data: ReadDataSink,
+    /// Write client 0: received payload.
+    pub rx_payload: WriteSource,
+    /// Write client 1: RXCQ.
+    pub rx_cq: WriteSource,
+    /// Write client 2: TXCQ.
+    pub tx_cq: WriteSource,
+    /// Write client 3: events.
+    pub event_cq: WriteSource,
+    /// Frames out of the receive buffer.
+    pub rx_packet: RxPacketSink,
+    /// Packets to the transmit path.
+    pub tx_packet: TxPacketSource,
+    /// What became of them.
+    pub tx_verdict: TxVerdictSink,
+    /// Events of neighbours.
+    pub neigh: NeighEventSink,
+    /// The link is up.
+    pub link_up: Signal<In, Bit>,
+    /// High for one cycle: the receive buffer dropped a frame for want of room (the counter RX_DROP_OVERFLOW's pulse).
+    pub rx_overflow: Signal<In, Bit>,
+    /// MSI-X vectors to raise, one pulse bit each.
+    pub irq: Signal<Out, Bits<4>>,
+    /// Counter pulses: TX_BAD_DESC, TX_DMA_ERR, RX_TRUNCATED, RX_DROP_NO_SLOT.
+    pub events: Signal<Out, Bits<32>>,
+    /// Something is under way.
+    pub busy: Signal<Out, Bit>,
+    tx: TxQueue,
+    rx: RxQueue,
+    event_queue: EventQueue,
+}
+
+impl Logic for Queues {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, tx, rx, event_queue);
+        self.tx.reset.next = self.reset.val();
+        self.rx.reset.next = self.reset.val();
+        self.event_queue.reset.next = self.reset.val();
+        self.tx.max_read.next = self.max_read.val();
+        self.rx.max_payload.next = self.max_payload.val();
+        self.event_queue.time_lo.next = self.time_lo.val();
+        QueueCtlSink::link(&mut self.event_ctl, &mut self.event_queue.ctl);
+        QueueCtlSink::link(&mut self.tx_ctl, &mut self.tx.ctl);
+        QueueCtlSink::link(&mut self.rx_ctl, &mut self.rx.ctl);
+        ReadReqSource::link(&mut self.sq_req, &mut self.tx.sq_req);
+        ReadDataSink::link(&mut self.sq_data, &mut self.tx.sq_data);
+        ReadReqSource::link(&mut self.rq_req, &mut self.rx.rq_req);
+        ReadDataSink::link(&mut self.rq_data, &mut self.rx.rq_data);
+        ReadReqSource::link(&mut self.pay_req, &mut self.tx.pay_req);
+        ReadDataSink::link(&mut self.pay_data, &mut self.tx.pay_data);
+        WriteSource::link(&mut self.rx_payload, &mut self.rx.payload);
+        WriteSource::link(&mut self.rx_cq, &mut self.rx.cq);
+        WriteSource::link(&mut self.tx_cq, &mut self.tx.cq);
+        WriteSource::link(&mut self.event_cq, &mut self.event_queue.m);
+        RxPacketSink::link(&mut self.rx_packet, &mut self.rx.packet);
+        TxPacketSource::link(&mut self.tx_packet, &mut self.tx.packet);
+        TxVerdictSink::link(&mut self.tx_verdict, &mut self.tx.verdict);
+        NeighEventSink::link(&mut self.neigh, &mut self.event_queue.neigh);
+        self.event_queue.link_up.next = self.link_up.val();
+        self.event_queue.tx_failed.next = self.tx.failed.val();
+        self.event_queue.rx_failed.next = self.rx.failed.val();
+        self.tx.barrier.next = self.event_queue.barrier.val();
+        self.event_queue.barrier_done.next = self.tx.barrier_done.val();
+        self.rx.overflow.next = self.rx_overflow.val();
+        self.irq.next = self.tx.irq.val() | self.rx.irq.val() | self.event_queue.irq.val();
+        self.events.next = self.tx.events.val() | self.rx.events.val();
+        self.busy.next = self.tx.busy.val() | self.rx.busy.val() | self.event_queue.busy.val();
+    }
+}

@@ -1,0 +1,297 @@
+//! Turns the answers to payload reads, at any byte alignment, into packets that are contiguous from byte 0.
+use crate::pcie::ports::ReadDataSink;
+use crate::tx::ports::TxPacketSource;
+use rust_hdl::prelude::*;
+
+#[doc(hidden)]
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum AlignState {
+    Item,
+    Beat,
+    Merge,
+    Close,
+}
+
+/// Takes the list of the [`payload_reader`](super::payload_reader) and the answers, in the same order. Eight bytes take two cycles.
+///
+/// Of each frame that ended without `forget` it hands on a word
+/// `index[14:0] | bad << 15 | completion << 16 | dma_err << 17`, at the latest in the cycle in which the last beat appears.
+/// A frame that is bad, failed or to be forgotten is aborted if anything of it has been sent.
+#[derive(LogicBlock, Default)]
+pub struct Realigner {
+    /// Core clock.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous reset.
+    pub reset: Signal<In, Bit>,
+    /// Oldest word of the list.
+    pub item: Signal<In, Bits<32>>,
+    /// `item` is there.
+    pub item_valid: Signal<In, Bit>,
+    /// Remove `item`.
+    pub item_pop: Signal<Out, Bit>,
+    /// Answers to the reads.
+    pub data: ReadDataSink,
+    /// Packets.
+    pub m: TxPacketSource,
+    /// Word about a frame that has ended.
+    pub done: Signal<Out, Bits<32>>,
+    /// Append `done`.
+    pub done_push: Signal<Out, Bit>,
+    /// There is no room for `done`.
+    pub done_full: Signal<In, Bit>,
+    /// Between frames, nothing under way.
+    pub idle: Signal<Out, Bit>,
+    /// Something is under way.
+    pub busy: Signal<Out, Bit>,
+    state: DFF<AlignState>,
+    flags: DFF<Bits<6>>,
+    /// Bytes of the frame that wait in `acc0` and `acc1`.
+    waiting: DFF<Bits<4>>,
+    acc0: DFF<Bits<32>>,
+    acc1: DFF<Bits<32>>,
+    rot0: DFF<Bits<32>>,
+    rot1: DFF<Bits<32>>,
+    turn: DFF<Bits<3>>,
+    skip: DFF<Bits<4>>,
+    left: DFF<Bits<9>>,
+    amount: DFF<Bits<4>>,
+    last_beat: DFF<Bit>,
+    began: DFF<Bit>,
+    sent: DFF<Bit>,
+    failed: DFF<Bit>,
+    out0: DFF<Bits<32>>,
+    out1: DFF<Bits<32>>,
+    out_keep: DFF<Bits<8>>,
+    out_last: DFF<Bit>,
+    out_abort: DFF<Bit>,
+    out_valid: DFF<Bit>,
+    free: Signal<Local, Bit>,
+    avail: Signal<Local, Bits<4>>,
+    cur0: Signal<Local, Bits<32>>,
+    cur1: Signal<Local, Bits<32>>,
+    total: Signal<Local, Bits<5>>,
+    closing: Signal<Local, Bit>,
+    poor: Signal<Local, Bit>,
+}
+
+impl Logic for Realigner {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self, clock, state, flags, waiting, acc0, acc1, rot0, rot1, turn, skip, left, amount,
+            last_beat, began, sent, failed, out0, out1, out_keep, out_last, out_abort, out_valid
+        );
+        self.m.d0.next = self.out0.q.val();
+        self.m.d1.next = self.out1.q.val();
+        self.m.keep.next = self.out_keep.q.val();
+        self.m.last.next = self.out_last.q.val();
+        self.m.abort.next = self.out_abort.q.val();
+        self.m.raw.next = self.flags.q.val().get_bit(0);
+        self.m.ipcs.next = self.flags.q.val().get_bit(1);
+        self.m.l4cs.next = self.flags.q.val().get_bit(2);
+        self.m.next_hop.next = 0.into();
+        if self.out_valid.q.val() {
+            self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
+        }
+        self.m.valid.next = self.out_valid.q.val();
+        self.item_pop.next = false;
+        self.data.ready.next = false;
+        self.done.next = 0.into();
+        self.done_push.next = false;
+
+        self.free.next = !self.out_valid.q.val() | self.m.ready.val();
+        self.idle.next = (self.state.q.val() == AlignState::Item)
+            & !self.began.q.val()
+            & !self.out_valid.q.val();
+        self.busy.next = self.out_valid.q.val()
+            | (self.state.q.val() == AlignState::Merge)
+            | (self.state.q.val() == AlignState::Close)
+            | ((self.state.q.val() == AlignState::Item) & self.item_valid.val())
+            | ((self.state.q.val() == AlignState::Beat) & self.data.valid.val());
+        self.avail.next = 8.into();
+        if self.skip.q.val().any() {
+            self.avail.next = self.skip.q.val();
+        }
+        self.total.next =
+            bit_cast::<5, 4>(self.waiting.q.val()) + bit_cast::<5, 4>(self.amount.q.val());
+        self.poor.next =
+            self.failed.q.val() | self.item.val().get_bit(15) | self.item.val().get_bit(17);
+        self.closing.next = false;
+
+        // Bytes below `waiting` are those that wait, the rest come from the beat.
+        self.cur0.next = self.acc0.q.val();
+        self.cur1.next = self.acc1.q.val();
+        if self.state.q.val() == AlignState::Merge {
+            if self.waiting.q.val() == 0 {
+                self.cur0.next = self.rot0.q.val();
+                self.cur1.next = self.rot1.q.val();
+            } else if self.waiting.q.val() == 1 {
+                self.cur0.next = (self.acc0.q.val() & 0xFF) | (self.rot0.q.val() & 0xFFFF_FF00_u64);
+                self.cur1.next = self.rot1.q.val();
+            } else if self.waiting.q.val() == 2 {
+                self.cur0.next =
+                    (self.acc0.q.val() & 0xFFFF) | (self.rot0.q.val() & 0xFFFF_0000_u64);
+                self.cur1.next = self.rot1.q.val();
+            } else if self.waiting.q.val() == 3 {
+                self.cur0.next =
+                    (self.acc0.q.val() & 0xFF_FFFF) | (self.rot0.q.val() & 0xFF00_0000_u64);
+                self.cur1.next = self.rot1.q.val();
+            } else if self.waiting.q.val() == 4 {
+                self.cur1.next = self.rot1.q.val();
+            } else if self.waiting.q.val() == 5 {
+                self.cur1.next = (self.acc1.q.val() & 0xFF) | (self.rot1.q.val() & 0xFFFF_FF00_u64);
+            } else if self.waiting.q.val() == 6 {
+                self.cur1.next =
+                    (self.acc1.q.val() & 0xFFFF) | (self.rot1.q.val() & 0xFFFF_0000_u64);
+            } else if self.waiting.q.val() == 7 {
+                self.cur1.next =
+                    (self.acc1.q.val() & 0xFF_FFFF) | (self.rot1.q.val() & 0xFF00_0000_u64);
+            }
+        }
+
+        if self.m.ready.val() {
+            self.out_valid.d.next = false;
+        }
+        match self.state.q.val() {
+            AlignState::Item => {
+                if self.item_valid.val() {
+                    if self.item.val().get_bit(31) {
+                        self.state.d.next = AlignState::Close;
+                    } else if self.began.q.val() | !self.out_valid.q.val() {
+                        // The flags are on the port: those of the next frame wait for the last beat of this one.
+                        self.item_pop.next = true;
+                        if !self.began.q.val() {
+                            self.flags.d.next = self.item.val().get_bits::<6>(11);
+                        }
+                        self.began.d.next = true;
+                        self.left.d.next = self.item.val().get_bits::<9>(2);
+                        self.turn.d.next = bit_cast::<3, 4>(self.waiting.q.val())
+                            - bit_cast::<3, 32>(self.item.val() & 3);
+                        self.skip.d.next = 0.into();
+                        if (self.item.val() & 3) == 1 {
+                            self.skip.d.next = 7.into();
+                        } else if (self.item.val() & 3) == 2 {
+                            self.skip.d.next = 6.into();
+                        } else if (self.item.val() & 3) == 3 {
+                            self.skip.d.next = 5.into();
+                        }
+                        self.state.d.next = AlignState::Beat;
+                    }
+                }
+            }
+            AlignState::Beat => {
+                self.data.ready.next = true;
+                if self.data.valid.val() {
+                    self.last_beat.d.next = self.data.last.val();
+                    if self.data.last.val() & self.data.err.val() {
+                        self.failed.d.next = true;
+                    }
+                    self.amount.d.next = self.avail.val();
+                    if self.left.q.val() < bit_cast::<9, 4>(self.avail.val()) {
+                        self.amount.d.next = bit_cast::<4, 9>(self.left.q.val());
+                    }
+                    // Byte i goes to place (i + turn) modulo 8.
+                    if self.turn.q.val() == 0 {
+                        self.rot0.d.next = self.data.d0.val();
+                        self.rot1.d.next = self.data.d1.val();
+                    } else if self.turn.q.val() == 1 {
+                        self.rot0.d.next = (self.data.d0.val() << 8) | (self.data.d1.val() >> 24);
+                        self.rot1.d.next = (self.data.d1.val() << 8) | (self.data.d0.val() >> 24);
+                    } else if self.turn.q.val() == 2 {
+                        self.rot0.d.next = (self.data.d0.val() << 16) | (self.data.d1.val() >> 16);
+                        self.rot1.d.next = (self.data.d1.val() << 16) | (self.data.d0.val() >> 16);
+                    } else if self.turn.q.val() == 3 {
+                        self.rot0.d.next = (self.data.d0.val() << 24) | (self.data.d1.val() >> 8);
+                        self.rot1.d.next = (self.data.d1.val() << 24) | (self.data.d0.val() >> 8);
+                    } else if self.turn.q.val() == 4 {
+                        self.rot0.d.next = self.data.d1.val();
+                        self.rot1.d.next = self.data.d0.val();
+                    } else if self.turn.q.val() == 5 {
+                        self.rot0.d.next = (self.data.d1.val() << 8) | (self.data.d0.val() >> 24);
+                        self.rot1.d.next = (self.data.d0.val() << 8) | (self.data.d1.val() >> 24);
+                    } else if self.turn.q.val() == 6 {
+                        self.rot0.d.next = (self.data.d1.val() << 16) | (self.data.d0.val() >> 16);
+                        self.rot1.d.next = (self.data.d0.val() << 16) | (self.data.d1.val() >> 16);
+                    } else {
+                        self.rot0.d.next = (self.data.d1.val() << 24) | (self.data.d0.val() >> 8);
+                        self.rot1.d.next = (self.data.d0.val() << 24) | (self.data.d1.val() >> 8);
+                    }
+                    self.state.d.next = AlignState::Merge;
+                }
+            }
+            AlignState::Merge => {
+                if self.free.val() | self.failed.q.val() {
+                    self.left.d.next = self.left.q.val() - bit_cast::<9, 4>(self.amount.q.val());
+                    self.skip.d.next = 0.into();
+                    self.state.d.next = AlignState::Beat;
+                    if self.last_beat.q.val() {
+                        self.state.d.next = AlignState::Item;
+                    }
+                    if !self.failed.q.val() {
+                        self.acc0.d.next = self.cur0.val();
+                        self.acc1.d.next = self.cur1.val();
+                        self.waiting.d.next = bit_cast::<4, 5>(self.total.val());
+                        if self.total.val() > 8 {
+                            self.waiting.d.next = bit_cast::<4, 5>(self.total.val()) - 8;
+                            self.acc0.d.next = self.rot0.q.val();
+                            self.acc1.d.next = self.rot1.q.val();
+                            self.out0.d.next = self.cur0.val();
+                            self.out1.d.next = self.cur1.val();
+                            self.out_keep.d.next = 255.into();
+                            self.out_last.d.next = false;
+                            self.out_abort.d.next = false;
+                            self.out_valid.d.next = true;
+                            self.sent.d.next = true;
+                        }
+                    }
+                }
+            }
+            AlignState::Close => {
+                if self.free.val() & !self.done_full.val() {
+                    self.closing.next = true;
+                    self.item_pop.next = true;
+                    self.done_push.next = !self.item.val().get_bit(17);
+                    self.done.next = self.item.val() & 0x1_FFFF;
+                    if self.failed.q.val() {
+                        self.done.next = (self.item.val() & 0x1_FFFF) | 0x2_0000;
+                    }
+                    self.out0.d.next = self.acc0.q.val();
+                    self.out1.d.next = self.acc1.q.val();
+                    self.out_last.d.next = true;
+                    self.out_abort.d.next = self.poor.val();
+                    self.out_valid.d.next = !self.poor.val() | self.sent.q.val();
+                    self.out_keep.d.next = 255.into();
+                    if self.waiting.q.val() == 1 {
+                        self.out_keep.d.next = 1.into();
+                    } else if self.waiting.q.val() == 2 {
+                        self.out_keep.d.next = 3.into();
+                    } else if self.waiting.q.val() == 3 {
+                        self.out_keep.d.next = 7.into();
+                    } else if self.waiting.q.val() == 4 {
+                        self.out_keep.d.next = 15.into();
+                    } else if self.waiting.q.val() == 5 {
+                        self.out_keep.d.next = 31.into();
+                    } else if self.waiting.q.val() == 6 {
+                        self.out_keep.d.next = 63.into();
+                    } else if self.waiting.q.val() == 7 {
+                        self.out_keep.d.next = 127.into();
+                    }
+                    self.state.d.next = AlignState::Item;
+                }
+            }
+            _ => {
+                self.state.d.next = AlignState::Item;
+            }
+        }
+        if self.closing.val() | self.reset.val() {
+            self.waiting.d.next = 0.into();
+            self.began.d.next = false;
+            self.sent.d.next = false;
+            self.failed.d.next = false;
+        }
+        if self.reset.val() {
+            self.state.d.next = AlignState::Item;
+            self.out_valid.d.next = false;
+        }
+    }
+}
