@@ -99,9 +99,10 @@ impl<B: Payload> Queues<B> {
 
     /// The next message to send, and whether a sender waits for the room it leaves.
     pub(crate) fn next_unsent(&mut self) -> Option<(Unsent<B>, bool)> {
+        let was_full = self.wants_room || !self.has_room();
         let message = self.unsent.pop_front()?;
         self.unsent_bytes -= message.data.len() + OVERHEAD_BYTES;
-        let wake = self.wants_room && self.has_room();
+        let wake = was_full && self.has_room();
         self.wants_room &= !wake;
         Some((message, wake))
     }

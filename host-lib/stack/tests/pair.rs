@@ -5,9 +5,44 @@ use common::*;
 use ferrule_stack::{Error, Instant, Readiness, Shutdown, TcpState};
 use std::time::Duration;
 
+/// Nothing is sent beyond what the other side has ever allowed, but for the one octet of a zero-window probe.
+fn check_windows(log: &[(Instant, usize, Vec<u8>)], seed: u64) {
+    let mut edge: [Option<u32>; 2] = [None; 2];
+    let mut shift = [0u32; 2];
+    let later = |a: u32, b: u32| if (a.wrapping_sub(b) as i32) > 0 { a } else { b };
+    for (when, to, packet) in log {
+        let (tcp, len) = tcp_of(packet);
+        if tcp.syn {
+            shift[1 - to] = tcp
+                .options_iterator()
+                .find_map(|o| match o {
+                    Ok(etherparse::TcpOptionElement::WindowScale(s)) => Some(u32::from(s)),
+                    _ => None,
+                })
+                .expect("both of us offer window scaling");
+        }
+        if let (Some(edge), false) = (edge[1 - to], tcp.rst) {
+            let end = tcp.sequence_number.wrapping_add(len as u32);
+            let beyond = end.wrapping_sub(edge) as i32;
+            assert!(
+                beyond <= i32::from(len == 1),
+                "seed {seed}: {beyond} octets beyond the window at {when:?}"
+            );
+        }
+        if tcp.ack && !tcp.rst {
+            let scale = if tcp.syn { 0 } else { shift[1 - to] };
+            let allows = tcp
+                .acknowledgment_number
+                .wrapping_add(u32::from(tcp.window_size) << scale);
+            edge[*to] = Some(edge[*to].map_or(allows, |e| later(allows, e)));
+        }
+    }
+}
+
 /// Sends `len` bytes each way over a wire, closes both ways, and checks everything on the way.
 fn transfer(wire: Wire, seed: u64, len: [usize; 2]) {
     let mut net = Net::new(wire, seed);
+    net.air.log = Some(Vec::new());
     let (client, server) = net.connect(80);
     let ids = [client, server];
     let (mut sent, mut got, mut done) = ([0usize; 2], [0usize; 2], [false; 2]);
@@ -71,6 +106,7 @@ fn transfer(wire: Wire, seed: u64, len: [usize; 2]) {
         net.hosts[side].close(net.now, id).expect("open");
     }
     net.run_for(Duration::from_secs(400));
+    check_windows(&net.air.log.take().expect("was set"), seed);
     for (side, id) in ids.into_iter().enumerate() {
         assert_eq!(net.hosts[side].tcp_state(id), Err(Error::Stale));
     }

@@ -590,3 +590,107 @@ fn a_forged_checksum_changes_nothing() {
         Err(Error::WouldBlock)
     );
 }
+
+#[test]
+fn fin_wait_2_sends_nothing_more_and_still_receives() {
+    let (mut s, id) = Script::accepted();
+    s.us.tcp_shutdown(s.now, id, Shutdown::Write).expect("open");
+    assert_eq!(
+        (s.one().flags, s.us.tcp_state(id)),
+        (FIN | ACK, Ok(TcpState::FinWait1))
+    );
+    s.ack = s.ack.wrapping_add(1);
+    s.send(ACK, s.seq, s.ack, &[]);
+    assert_eq!(s.seen(), []);
+    assert_eq!(s.us.tcp_state(id), Ok(TcpState::FinWait2));
+    assert_eq!(s.us.next_deadline(), None);
+    s.send(ACK, s.seq, s.ack, b"late");
+    s.wait(40);
+    let ack = s.one();
+    assert_eq!((ack.flags, ack.seq, ack.ack), (ACK, s.ack, s.seq + 4));
+    // A program that closes now leaves the connection to a timer.
+    s.us.tcp_recv(s.now, id, &mut [0; 8]).expect("data");
+    s.us.close(s.now, id).expect("open");
+    s.wait(60_000);
+    assert_eq!(s.seen(), []);
+    s.send(FIN | ACK, s.seq + 4, s.ack, &[]);
+    assert_eq!(s.one().flags, RST);
+}
+
+#[test]
+fn a_lost_fin_is_sent_again_alone() {
+    let (mut s, id) = Script::accepted();
+    s.us.tcp_send(s.now, id, b"abc").expect("room");
+    s.us.tcp_shutdown(s.now, id, Shutdown::Write).expect("open");
+    assert_eq!(s.one().flags, FIN | ACK);
+    s.send(ACK, s.seq, s.ack.wrapping_add(3), &[]);
+    assert_eq!(s.seen(), []);
+    s.now = s.us.next_deadline().expect("the retransmission timer");
+    let again = s.one();
+    assert_eq!(
+        (again.flags, again.seq, again.len),
+        (FIN | ACK, s.ack.wrapping_add(3), 0)
+    );
+}
+
+#[test]
+fn a_fin_waits_for_a_closed_window_and_is_probed() {
+    let (mut s, id) = Script::accepted();
+    s.window = 0;
+    s.send(ACK, s.seq, s.ack, &[]);
+    s.us.tcp_shutdown(s.now, id, Shutdown::Write).expect("open");
+    assert_eq!(s.seen(), []);
+    s.now = s.us.next_deadline().expect("the persist timer");
+    assert_eq!(s.one().flags, FIN | ACK);
+    s.send(ACK, s.seq, s.ack.wrapping_add(1), &[]);
+    assert_eq!(s.us.tcp_state(id), Ok(TcpState::FinWait2));
+}
+
+#[test]
+fn a_path_mtu_message_makes_segments_smaller_if_it_quotes_what_is_in_flight() {
+    let (mut s, id) = Script::accepted();
+    s.us.tcp_send(s.now, id, &pattern(0, 1000)).expect("room");
+    let sent = s.us.poll_transmit(s.now).expect("a segment").to_vec();
+    let too_big = |quote: &[u8]| {
+        let mut packet = Vec::new();
+        let header =
+            etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 600 };
+        PacketBuilder::ipv4([10, 0, 0, 254], A.octets(), 64)
+            .icmpv4(etherparse::Icmpv4Type::DestinationUnreachable(header))
+            .write(&mut packet, quote)
+            .expect("a vector takes all");
+        packet
+    };
+    let mut forged = sent[..28].to_vec();
+    forged[24] ^= 0x80;
+    feed(&mut s.us, s.now, &too_big(&forged));
+    assert_eq!(s.seen(), [], "RFC 5927 section 4.1");
+    feed(&mut s.us, s.now, &too_big(&sent[..28]));
+    let lens: Vec<usize> = s.seen().iter().map(|x| x.len).collect();
+    assert_eq!(lens, [560, 440]);
+}
+
+#[test]
+fn a_writer_is_woken_when_a_third_of_its_buffer_is_free_asked_or_not() {
+    let (mut s, id) = Script::accepted();
+    s.us.set_send_buffer(id, 3000).expect("open");
+    while s.us.next_event().is_some() {}
+    assert_eq!(s.us.tcp_send(s.now, id, &pattern(0, 3000)), Ok(3000));
+    assert_eq!(
+        s.us.readiness(id).map(|r| r.contains(Readiness::WRITABLE)),
+        Ok(false)
+    );
+    assert_eq!(s.seen().len(), 3);
+    s.send(ACK, s.seq, s.ack.wrapping_add(1000), &[]);
+    assert_eq!(s.us.next_event(), Some((id, Readiness::WRITABLE)));
+    assert_eq!(
+        s.us.readiness(id).map(|r| r.contains(Readiness::WRITABLE)),
+        Ok(true)
+    );
+}
+
+#[test]
+fn a_stack_can_be_shared_behind_a_lock() {
+    fn assert_send<T: Send>(_: &T) {}
+    assert_send(&stack(A));
+}

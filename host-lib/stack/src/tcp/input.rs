@@ -244,7 +244,7 @@ impl<B: Payload> Tcb<B> {
         if h.ack.gt(self.snd_una) {
             self.on_new_ack(cx, h.ack);
         } else if h.ack == self.snd_una {
-            if self.snd_wnd == 0 {
+            if self.snd_wnd == 0 && !self.orphan {
                 // Section 3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments in
                 // response to the probe segments, the sending TCP peer MUST allow the connection to stay open".
                 self.retransmits = 0;
@@ -269,7 +269,9 @@ impl<B: Payload> Tcb<B> {
         if sent_before_syn {
             octets -= 1;
         }
-        let was_full = self.wants_room;
+        let was_full = self.wants_room || !self.has_room();
+        // RFC 7661 section 3: a window that is not used says nothing about the path and must not grow.
+        let window_used = self.snd_max.distance_from(self.snd_una) >= self.congestion.window() / 2;
         // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
         self.send.consume(octets as usize);
         self.snd_una = ack;
@@ -291,7 +293,7 @@ impl<B: Payload> Tcb<B> {
             }
             None => {
                 self.duplicate_acks = 0;
-                if octets > 0 {
+                if octets > 0 && window_used {
                     self.congestion.on_ack(octets);
                 }
             }

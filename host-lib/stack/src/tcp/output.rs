@@ -68,7 +68,7 @@ impl<B: Payload> Tcb<B> {
                 .send
                 .len()
                 .min(self.snd_wnd.min(self.mss).max(1) as usize);
-            let fin = self.fin_queued && len == 0;
+            let fin = self.fin_unacked() && len == 0;
             if len == 0 && !fin {
                 return None;
             }
@@ -82,7 +82,7 @@ impl<B: Payload> Tcb<B> {
         if core::mem::take(&mut self.retransmit_head) && self.snd_una != self.snd_max {
             let sent = self.snd_max.distance_from(self.send_base()) as usize;
             let len = self.send.len().min(sent).min(self.mss as usize);
-            let fin = self.fin_sent && len == self.send.len();
+            let fin = self.fin_sent && self.fin_unacked() && len == self.send.len();
             return Some(self.data_segment(cx, self.send_base(), len, fin));
         }
         None
@@ -114,7 +114,7 @@ impl<B: Payload> Tcb<B> {
         let len = unsent.min(usable).min(self.mss as usize);
         let last = len == unsent;
         // The FIN is an octet of the sequence space and waits for the window like any other.
-        let fin = self.fin_queued && last && usable > len;
+        let fin = self.fin_unacked() && last && usable > len;
         let again = self.snd_nxt.lt(self.snd_max);
         if !(fin || len > 0 && self.worth_sending(len, last, again)) {
             return None;
@@ -157,13 +157,22 @@ impl<B: Payload> Tcb<B> {
         Segment { header, payload }
     }
 
+    /// A FIN is queued, or sent and not acknowledged.
+    fn fin_unacked(&self) -> bool {
+        self.fin_queued
+            && matches!(
+                self.state,
+                TcpState::FinWait1 | TcpState::Closing | TcpState::LastAck
+            )
+    }
+
     /// Timers and samples for a segment that ends at `end`.
     fn note_sent(&mut self, cx: &mut Cx<'_>, end: Seq, again: bool) {
         if again {
             cx.stats.tcp_retransmits += 1;
             // Karn's algorithm (RFC 6298 section 3): what was sent twice is not timed.
             self.timed = None;
-        } else if self.timed.is_none() && self.retransmits == 0 {
+        } else if self.timed.is_none() && self.retransmits == 0 && self.recover.is_none() {
             self.timed = Some((end, cx.now));
         }
         // RFC 6298 (5.1) "Every time a packet containing data is sent (including a retransmission), if the timer is
@@ -209,7 +218,7 @@ impl<B: Payload> Tcb<B> {
     /// override timeout of silly window avoidance (section 3.8.6.2.1 (4)) are one.
     fn guard_unsent(&mut self, cx: &Cx<'_>) {
         let unsent = self.send.len() > self.snd_nxt.distance_from(self.send_base()) as usize
-            || self.fin_queued && !self.fin_sent;
+            || self.fin_unacked() && !self.fin_sent;
         if unsent
             && self.state.is_synchronized()
             && self.snd_una == self.snd_max
@@ -274,7 +283,7 @@ impl<B: Payload> Tcb<B> {
                 TcpState::Closed | TcpState::Listen | TcpState::TimeWait => false,
                 _ => {
                     self.send.len() > self.snd_nxt.distance_from(self.send_base()) as usize
-                        || self.fin_queued
+                        || self.fin_unacked()
                             && self.snd_nxt.distance_from(self.send_base()) as usize
                                 <= self.send.len()
                 }
