@@ -1,1 +1,12 @@
 //! Testbenches of `mac`.
+mod fcs;
+mod fifo;
+mod gmii;
+mod loopback;
+mod reset;
+mod rx;
+mod sync;
+mod top;
+mod tx;
+mod verilog;
+mod width;

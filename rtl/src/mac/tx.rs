@@ -1,0 +1,184 @@
+//! GMII transmitter: preamble, padding, FCS, inter-frame gap, words to bytes; all in the transmit clock.
+use super::fcs::Fcs;
+use super::word::*;
+use rust_hdl::prelude::*;
+
+/// What goes onto the wire next.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum TxState {
+    /// Nothing; a word starts a frame.
+    Idle,
+    /// Preamble and SFD.
+    Preamble,
+    /// Bytes of words.
+    Data,
+    /// Zeros up to 60 bytes.
+    Pad,
+    /// Frame check sequence.
+    Check,
+    /// Words that came too late, thrown away.
+    Flush,
+    /// Inter-frame gap.
+    Gap,
+}
+
+/// Puts frames onto the GMII (IEEE 802.3 clauses 4.2.8 and 35.2.2): seven bytes of preamble and the SFD, the frame padded to 60 bytes, its
+/// FCS, and a gap of at least 12 byte times, exactly that when the next frame waits.
+///
+/// When words come too late, the frame ends with TX_ER, the rest of it is thrown away, and `underruns` moves on.
+#[derive(LogicBlock, Default)]
+pub struct MacTx {
+    /// GMII GTX_CLK.
+    pub clock: Signal<In, Clock>,
+    /// Reset of this clock's domain. A frame on the wire is cut off.
+    pub reset: Signal<In, Bit>,
+    /// The frame's words; `bad` has no meaning.
+    pub s: WordSink,
+    /// GMII TXD.
+    pub txd: Signal<Out, Bits<8>>,
+    /// GMII TX_EN.
+    pub tx_en: Signal<Out, Bit>,
+    /// GMII TX_ER.
+    pub tx_er: Signal<Out, Bit>,
+    /// Changes with each underrun.
+    pub underruns: Signal<Out, Bits<1>>,
+    /// Within a frame or the gap after it.
+    pub busy: Signal<Out, Bit>,
+    fcs: Fcs,
+    state: DFF<TxState>,
+    /// Bytes in this state, up to 60.
+    count: DFF<Bits<6>>,
+    /// Byte within the word.
+    phase: DFF<Bits<2>>,
+    data: DFF<Bits<8>>,
+    enable: DFF<Bit>,
+    error: DFF<Bit>,
+    underrun: DFF<Bits<1>>,
+    octet: Signal<Local, Bits<8>>,
+}
+
+impl Logic for MacTx {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, state, count, phase, data, enable, error, underrun);
+        self.txd.next = self.data.q.val();
+        self.tx_en.next = self.enable.q.val();
+        self.tx_er.next = self.error.q.val();
+        self.underruns.next = self.underrun.q.val();
+        self.busy.next = self.state.q.val() != TxState::Idle;
+        self.s.ready.next = false;
+        self.fcs.clock.next = self.clock.val();
+        self.fcs.clear.next = false;
+        self.fcs.enable.next = false;
+        self.octet.next = 0.into();
+        self.enable.d.next = false;
+        self.error.d.next = false;
+        match self.state.q.val() {
+            TxState::Idle => {
+                if self.s.valid.val() {
+                    self.octet.next = 0x55.into();
+                    self.enable.d.next = true;
+                    self.count.d.next = 1.into();
+                    self.state.d.next = TxState::Preamble;
+                }
+            }
+            TxState::Preamble => {
+                self.fcs.clear.next = true;
+                self.octet.next = 0x55.into();
+                self.enable.d.next = true;
+                self.count.d.next = self.count.q.val() + 1;
+                if self.count.q.val() == 7 {
+                    self.octet.next = 0xD5.into();
+                    self.count.d.next = 0.into();
+                    self.phase.d.next = 0.into();
+                    self.state.d.next = TxState::Data;
+                }
+            }
+            TxState::Data => {
+                self.enable.d.next = true;
+                self.fcs.enable.next = true;
+                self.phase.d.next = self.phase.q.val() + 1;
+                if self.count.q.val() != 60 {
+                    self.count.d.next = self.count.q.val() + 1;
+                }
+                if self.phase.q.val() == 0 {
+                    self.octet.next = bit_cast::<8, 32>(self.s.data.val());
+                }
+                if self.phase.q.val() == 1 {
+                    self.octet.next = self.s.data.val().get_bits::<8>(8);
+                }
+                if self.phase.q.val() == 2 {
+                    self.octet.next = self.s.data.val().get_bits::<8>(16);
+                }
+                if self.phase.q.val() == 3 {
+                    self.octet.next = self.s.data.val().get_bits::<8>(24);
+                }
+                if self.phase.q.val() == self.s.count.val() {
+                    self.s.ready.next = true;
+                    self.phase.d.next = 0.into();
+                    if self.s.last.val() {
+                        self.state.d.next = TxState::Pad;
+                        if self.count.q.val() >= 59 {
+                            self.count.d.next = 0.into();
+                            self.state.d.next = TxState::Check;
+                        }
+                    }
+                }
+                if !self.s.valid.val() {
+                    self.error.d.next = true;
+                    self.underrun.d.next = self.underrun.q.val() + 1;
+                    self.state.d.next = TxState::Flush;
+                }
+            }
+            TxState::Pad => {
+                self.enable.d.next = true;
+                self.fcs.enable.next = true;
+                self.count.d.next = self.count.q.val() + 1;
+                if self.count.q.val() == 59 {
+                    self.count.d.next = 0.into();
+                    self.state.d.next = TxState::Check;
+                }
+            }
+            TxState::Check => {
+                self.enable.d.next = true;
+                self.count.d.next = self.count.q.val() + 1;
+                self.octet.next = bit_cast::<8, 32>(self.fcs.value.val());
+                if self.count.q.val() == 1 {
+                    self.octet.next = self.fcs.value.val().get_bits::<8>(8);
+                }
+                if self.count.q.val() == 2 {
+                    self.octet.next = self.fcs.value.val().get_bits::<8>(16);
+                }
+                if self.count.q.val() == 3 {
+                    self.octet.next = self.fcs.value.val().get_bits::<8>(24);
+                    self.count.d.next = 0.into();
+                    self.state.d.next = TxState::Gap;
+                }
+            }
+            TxState::Flush => {
+                self.s.ready.next = true;
+                self.count.d.next = 0.into();
+                if self.s.valid.val() & self.s.last.val() {
+                    self.state.d.next = TxState::Gap;
+                }
+            }
+            TxState::Gap => {
+                self.count.d.next = self.count.q.val() + 1;
+                if self.count.q.val() == 11 {
+                    self.state.d.next = TxState::Idle;
+                }
+            }
+            _ => {
+                self.state.d.next = TxState::Idle;
+            }
+        }
+        self.data.d.next = self.octet.val();
+        self.fcs.data.next = self.octet.val();
+        if self.reset.val() {
+            self.state.d.next = TxState::Idle;
+            self.enable.d.next = false;
+            self.error.d.next = false;
+            self.underrun.d.next = 0.into();
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The whole MAC: between core and GMII at odd clock ratios, loopback, resets, and idle when it says so.
+use super::gmii::{self, carrier, carriers, gap, padded, with_fcs, Received, Rising};
+use super::width::beats;
+use crate::common::verilator_lint;
+use ferrule_abi::counter::TX_UNDERRUN;
+use ferrule_rtl::mac::Mac;
+use ferrule_rtl::native::Native;
+use ferrule_rtl::pins::Gmii;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+/// One instant at which clocks rise: what goes in, and what was seen before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Instant {
+    /// Core, receive, transmit.
+    pub(super) rises: [bool; 3],
+    pub(super) reset: bool,
+    pub(super) max_frame: u64,
+    pub(super) loopback: bool,
+    pub(super) beat: Option<(u32, u32, u64, bool)>,
+    pub(super) rx: Gmii,
+    pub(super) received: Option<(u32, u32, u64, bool, u64)>,
+    pub(super) ready: bool,
+    pub(super) tx: Gmii,
+    pub(super) events: u32,
+    pub(super) busy: bool,
+}
+
+pub(super) struct Bench {
+    dut: Native<Mac>,
+    clocks: Rising<3>,
+    pub(super) reset: bool,
+    pub(super) max_frame: u64,
+    pub(super) loopback: bool,
+    pub(super) to_send: VecDeque<(u32, u32, u64, bool)>,
+    pub(super) on_wire: VecDeque<Gmii>,
+    pub(super) sent: Vec<Gmii>,
+    frame: Vec<u8>,
+    pub(super) received: Vec<Received>,
+    pub(super) events: u32,
+    /// Everything that happened, when it is kept.
+    pub(super) trace: Option<Vec<Instant>>,
+}
+
+impl Bench {
+    /// As it powers up; periods and phases of core, receive and transmit clock.
+    pub(super) fn untouched(period: [u64; 3], phase: [u64; 3]) -> Self {
+        Self {
+            dut: Native::default(),
+            clocks: Rising::new(period, phase),
+            reset: false,
+            max_frame: 1518,
+            loopback: false,
+            to_send: VecDeque::new(),
+            on_wire: VecDeque::new(),
+            sent: Vec::new(),
+            frame: Vec::new(),
+            received: Vec::new(),
+            events: 0,
+            trace: None,
+        }
+    }
+
+    /// After a reset.
+    pub(super) fn new(period: [u64; 3], phase: [u64; 3]) -> Self {
+        let mut bench = Self::untouched(period, phase);
+        bench.reset_for(1);
+        bench.settle_down();
+        bench
+    }
+
+    /// Reset for some clocks of the core, as a flip-flop of its domain does it.
+    pub(super) fn reset_for(&mut self, clocks: usize) {
+        self.reset = true;
+        for _ in 0..clocks {
+            while !self.clocks.peek()[0] {
+                self.step();
+            }
+            self.step();
+        }
+        self.reset = false;
+    }
+
+    pub(super) fn send(&mut self, frame: &[u8]) {
+        self.to_send.extend(beats(frame));
+    }
+
+    pub(super) fn wire(&mut self, symbols: impl IntoIterator<Item = Gmii>) {
+        self.on_wire.extend(symbols);
+    }
+
+    pub(super) fn step(&mut self) -> bool {
+        let rises = self.clocks.step();
+        let rx = self.on_wire.front().copied().unwrap_or_default();
+        let beat = self.to_send.front().copied();
+        let u = &mut self.dut.u;
+        u.clock.next = false.into();
+        u.gmii_rx_clk.next = false.into();
+        u.gmii_tx_clk.next = false.into();
+        u.reset.next = self.reset;
+        u.max_frame.next = self.max_frame.into();
+        u.loopback.next = self.loopback;
+        u.gmii_rxd.next = u64::from(rx.data).into();
+        u.gmii_rx_dv.next = rx.valid;
+        u.gmii_rx_er.next = rx.error;
+        let (d0, d1, keep, last) = beat.unwrap_or_default();
+        u.tx.d0.next = u64::from(d0).into();
+        u.tx.d1.next = u64::from(d1).into();
+        u.tx.keep.next = keep.into();
+        u.tx.last.next = last;
+        u.tx.valid.next = beat.is_some();
+        self.dut.settle();
+        let u = &self.dut.u;
+        let tx = Gmii {
+            data: u.gmii_txd.val().to_u64() as u8,
+            valid: u.gmii_tx_en.val(),
+            error: u.gmii_tx_er.val(),
+        };
+        let m = &u.rx;
+        let received = m.valid.val().then(|| {
+            (
+                m.d0.val().to_u32(),
+                m.d1.val().to_u32(),
+                m.keep.val().to_u64(),
+                m.last.val(),
+                m.bad.val().to_u64(),
+            )
+        });
+        let (ready, events, busy) = (u.tx.ready.val(), u.events.val().to_u32(), u.busy.val());
+        if let Some(trace) = &mut self.trace {
+            trace.push(Instant {
+                rises,
+                reset: self.reset,
+                max_frame: self.max_frame,
+                loopback: self.loopback,
+                beat,
+                rx,
+                received,
+                ready,
+                tx,
+                events,
+                busy,
+            });
+        }
+        if rises[0] {
+            if ready {
+                self.to_send.pop_front();
+            }
+            self.events += u32::from(events == 1 << TX_UNDERRUN);
+            if let Some((d0, d1, keep, last, bad)) = received {
+                let x = u64::from(d1) << 32 | u64::from(d0);
+                self.frame
+                    .extend_from_slice(&x.to_le_bytes()[..keep.count_ones() as usize]);
+                if last {
+                    self.received.push((std::mem::take(&mut self.frame), bad));
+                }
+            }
+        }
+        if rises[1] {
+            self.on_wire.pop_front();
+        }
+        if rises[2] {
+            self.sent.push(tx);
+        }
+        self.dut.u.clock.next = rises[0].into();
+        self.dut.u.gmii_rx_clk.next = rises[1].into();
+        self.dut.u.gmii_tx_clk.next = rises[2].into();
+        self.dut.settle();
+        busy
+    }
+
+    /// Until everything is through.
+    pub(super) fn settle_down(&mut self) {
+        for _ in 0..200_000 {
+            if !self.step() && self.to_send.is_empty() && self.on_wire.is_empty() {
+                return;
+            }
+        }
+        panic!("busy for ever");
+    }
+}
+
+/// Periods of core, receive and transmit clock: 62.5 to 250 MHz against 125 MHz, and odd ones.
+pub(super) fn periods() -> impl Strategy<Value = [u64; 3]> {
+    prop_oneof![
+        Just([8, 8, 8]),
+        Just([16, 8, 8]),
+        Just([4, 8, 8]),
+        Just([3, 4, 4]),
+        Just([4, 3, 3]),
+        Just([10, 4, 4]),
+        Just([4, 10, 10]),
+        Just([1000, 1001, 999]),
+        (50u64..=200, Just(100u64), 97u64..=103).prop_map(|(c, r, t)| [c, r, t]),
+    ]
+}
+
+fn frames(lens: &[usize], seed: u32) -> Vec<Vec<u8>> {
+    lens.iter()
+        .enumerate()
+        .map(|(i, &n)| gmii::bytes(n, seed ^ (i as u32) << 8))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(gmii::config())]
+    #[test]
+    fn both_directions_at_once_at_any_ratio(
+        period in periods(),
+        phase in [0u64..50, 0u64..50, 0u64..50],
+        out in proptest::collection::vec(prop_oneof![1usize..1515, 1usize..80], 0..5),
+        back in proptest::collection::vec((prop_oneof![60usize..1515, Just(60usize)], 0usize..=15, 8usize..20), 0..5),
+        seed in any::<u32>(),
+    ) {
+        let mut bench = Bench::new(period, phase);
+        let out = frames(&out, seed);
+        let lens: Vec<_> = back.iter().map(|b| b.0).collect();
+        let inbound = frames(&lens, !seed);
+        out.iter().for_each(|f| bench.send(f));
+        for (f, (_, preamble, after)) in inbound.iter().zip(&back) {
+            bench.wire(carrier(*preamble, &with_fcs(f)));
+            bench.wire(gap(*after));
+        }
+        bench.settle_down();
+        let expected: Vec<Received> = inbound.into_iter().map(|f| (f, 0)).collect();
+        prop_assert_eq!(&bench.received, &expected);
+        let sent = carriers(&bench.sent);
+        prop_assert_eq!(sent.len(), out.len());
+        for (i, (c, f)) in sent.iter().zip(&out).enumerate() {
+            prop_assert_eq!(c.frame(), &padded(f)[..]);
+            prop_assert!(i == 0 || c.gap == 12, "gap {}", c.gap);
+        }
+        prop_assert_eq!(bench.events, 0);
+        // Idle means that nothing changes any more.
+        for _ in 0..20 {
+            prop_assert!(!bench.step());
+        }
+    }
+
+    #[test]
+    fn loopback_brings_back_what_is_sent_and_keeps_the_wire_out(
+        period in periods(),
+        lens in proptest::collection::vec(1usize..300, 1..5),
+        seed in any::<u32>(),
+        switch_at in 0usize..400,
+    ) {
+        let mut bench = Bench::new(period, [0, 1, 2]);
+        let (wire, own) = (frames(&[200, 64, 90], seed), frames(&lens, !seed));
+        for f in &wire {
+            bench.wire(carrier(7, &with_fcs(f)));
+            bench.wire(gap(12));
+        }
+        for _ in 0..switch_at {
+            bench.step();
+        }
+        bench.loopback = true;
+        own.iter().for_each(|f| bench.send(f));
+        bench.settle_down();
+        // Frames of the wire came whole until the switch, own ones after it.
+        let from_wire = bench.received.iter().take_while(|(f, _)| wire.contains(f)).count();
+        let expected: Vec<Received> = wire[..from_wire].iter().cloned().chain(own.iter().map(|f| padded(f))).map(|f| (f, 0)).collect();
+        prop_assert_eq!(&bench.received, &expected);
+        prop_assert!(bench.sent.iter().all(|s| !s.valid));
+        bench.loopback = false;
+        bench.send(&[9; 70]);
+        bench.wire(carrier(7, &with_fcs(&[8; 70])));
+        bench.received.clear();
+        bench.settle_down();
+        let last = carriers(&bench.sent);
+        prop_assert_eq!(last.len(), 1);
+        prop_assert_eq!(last[0].frame(), [9; 70]);
+    }
+
+    #[test]
+    fn after_a_reset_anywhere_it_is_clean(
+        period in periods(),
+        phase in [0u64..50, 0u64..50, 0u64..50],
+        reset_at in 0usize..600,
+        reset_for in 1usize..6,
+        seed in any::<u32>(),
+    ) {
+        let mut bench = Bench::new(period, phase);
+        for f in frames(&[200, 60, 90], seed) {
+            bench.send(&f);
+            bench.wire(carrier(7, &with_fcs(&f)));
+            bench.wire(gap(8));
+        }
+        for _ in 0..reset_at {
+            bench.step();
+        }
+        bench.reset_for(reset_for);
+        bench.to_send.clear();
+        bench.on_wire.clear();
+        bench.frame.clear();
+        for _ in 0..3 {
+            bench.step();
+        }
+        bench.to_send.clear();
+        bench.settle_down();
+        bench.frame.clear();
+        bench.received.clear();
+        bench.sent.clear();
+        let f = gmii::udp_frame(b"after the reset");
+        bench.send(&f);
+        bench.wire(carrier(7, &with_fcs(&padded(&f))));
+        bench.settle_down();
+        prop_assert_eq!(&bench.received, &[(padded(&f), 0)]);
+        let sent = carriers(&bench.sent);
+        prop_assert_eq!(sent.len(), 1);
+        prop_assert_eq!(sent[0].frame(), &padded(&f)[..]);
+    }
+}
+
+#[test]
+fn minimum_frames_at_line_rate_arrive_without_loss() {
+    for period in [[8, 8, 8], [16, 8, 8], [10, 4, 4], [4, 8, 8]] {
+        let mut bench = Bench::new(period, [0, 3, 5]);
+        let frames: Vec<_> = (0..60).map(|i| gmii::bytes(60, i)).collect();
+        for f in &frames {
+            bench.wire(carrier(0, &with_fcs(f)));
+            bench.wire(gap(8));
+        }
+        bench.settle_down();
+        let expected: Vec<Received> = frames.into_iter().map(|f| (f, 0)).collect();
+        assert_eq!(bench.received, expected, "{period:?}");
+    }
+}
+
+#[test]
+fn a_late_beat_is_an_underrun_and_counted_once() {
+    let mut bench = Bench::new([8, 8, 8], [0, 1, 2]);
+    bench.send(&[1; 400]);
+    let rest = bench.to_send.split_off(5);
+    for _ in 0..400 {
+        bench.step();
+    }
+    assert_eq!(bench.events, 1);
+    bench.to_send = rest;
+    bench.send(&[2; 64]);
+    bench.settle_down();
+    let sent = carriers(&bench.sent);
+    assert!(sent[0].error);
+    assert_eq!(sent[1].frame(), [2; 64]);
+    assert_eq!(bench.events, 1);
+}
+
+#[test]
+fn longer_than_max_frame_is_cut_and_flagged() {
+    let mut bench = Bench::new([8, 8, 8], [0, 1, 2]);
+    bench.max_frame = 1000;
+    bench.settle_down();
+    for n in [996, 997, 1500, 996] {
+        bench.wire(carrier(7, &with_fcs(&vec![n as u8; n])));
+        bench.wire(gap(8));
+    }
+    bench.settle_down();
+    let got: Vec<_> = bench
+        .received
+        .iter()
+        .map(|(f, bad)| (f.len(), *bad))
+        .collect();
+    assert_eq!(got, [(996, 0), (996, 8), (996, 8), (996, 0)]);
+}
+
+#[test]
+fn verilog_is_clean() {
+    verilator_lint(
+        "mac",
+        &ferrule_rtl::verilog::emit::<Mac>("mac").expect("emits"),
+    );
+}
