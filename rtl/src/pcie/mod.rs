@@ -1,3 +1,15 @@
 //! Host side: TLPs, reads, registers, counters, MSI-X.
 
+pub mod cells;
+pub mod counters;
+pub mod host_side;
+pub mod internal;
+pub mod msix;
 pub mod ports;
+pub mod read_engine;
+pub mod reg_file;
+pub mod reg_map;
+pub mod tlp_rx;
+pub mod tlp_tx;
+
+pub use host_side::HostSide;

@@ -1,1 +1,2 @@
 //! Testbenches of `pcie`.
+mod lint;
