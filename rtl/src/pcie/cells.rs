@@ -37,7 +37,7 @@ impl Logic for Ticks {
     fn update(&mut self) {
         let ns =
             u64::from(self.time_hi.val().to_u32()) << 32 | u64::from(self.time_lo.val().to_u32());
-        self.ticks.next = (ns / ferrule_abi::TICK_NS & 0xFFFF_FFFF).into();
+        self.ticks.next = ((ns / ferrule_abi::TICK_NS) & 0xFFFF_FFFF).into();
     }
     fn connect(&mut self) {
         self.ticks.connect();
