@@ -220,6 +220,17 @@ fn accesses_outside_or_misaligned_never_reach_the_server() {
 }
 
 #[test]
+fn the_last_register_is_inside() {
+    let (mut device, server) = client(16, SECOND, |server| {
+        let read = server.take(Command::RegionRead);
+        assert_eq!(access(&read).0.offset, (1 << 20) - 4);
+        server.reply(&read, &read_reply(&read, 8));
+    });
+    assert_eq!(device.read32(0, (1 << 20) - 4).unwrap(), 8);
+    server.join().unwrap();
+}
+
+#[test]
 fn memory_travels_as_a_descriptor() {
     let (mut device, server) = client(16, SECOND, |server| {
         let map = server.take(Command::DmaMap);

@@ -146,6 +146,31 @@ fn descriptors_stay_with_their_message() {
 }
 
 #[test]
+fn a_message_that_is_sent_in_pieces_carries_its_descriptors_once() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let (mut ours, mut theirs) = (Connection::new(a).unwrap(), Connection::new(b).unwrap());
+    let body: Vec<u8> = (0..1usize << 20).map(|i| (i ^ i >> 8) as u8).collect();
+    let expected = body.clone();
+    let sender = std::thread::spawn(move || {
+        let (read, _) = std::io::pipe().unwrap();
+        let header = Header {
+            id: 1,
+            ..Header::default()
+        };
+        ours.send(header, &body, &[read.as_fd()], 60 * SECOND)
+            .unwrap();
+        ours.send(Header { id: 2, ..header }, b"", &[], 60 * SECOND)
+            .unwrap();
+    });
+    let first = theirs.recv(60 * SECOND).unwrap();
+    assert!(first.body == expected);
+    assert_eq!(first.fds.len(), 1);
+    let second = theirs.recv(60 * SECOND).unwrap();
+    assert_eq!((second.header.id, second.fds.len()), (2, 0));
+    sender.join().unwrap();
+}
+
+#[test]
 fn too_many_descriptors_and_too_long_messages_are_refused_before_sending() {
     let (mut ours, theirs) = pair();
     let fds = vec![theirs.as_fd(); MAX_FDS + 1];

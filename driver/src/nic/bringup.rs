@@ -297,7 +297,7 @@ impl Nic {
 impl Drop for Nic {
     fn drop(&mut self) {
         match self.shut_down() {
-            Ok(()) | Err(NicError::Gone | NicError::Device(DeviceError::Gone(_))) => {}
+            Ok(()) | Err(NicError::Gone) => {}
             Err(e) => tracing::warn!(error = %e, "the NIC was not closed in order"),
         }
     }

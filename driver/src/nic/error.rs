@@ -10,12 +10,12 @@ use std::fmt;
 /// An error of a [`Nic`](super::Nic).
 #[derive(Debug, thiserror::Error)]
 pub enum NicError {
-    /// The device is not there any more: it reads all-ones.
-    #[error("the NIC is gone: its registers read all-ones; plug it in or start its simulator again, then open it anew")]
+    /// The device is not there any more: it reads all-ones, or its simulator ended.
+    #[error("the NIC is gone; plug it in or start its simulator again, then open it anew")]
     Gone,
     /// Access to the device failed.
     #[error(transparent)]
-    Device(#[from] DeviceError),
+    Device(DeviceError),
     /// It is another device.
     #[error("this is no Ferrule NIC: MAGIC reads {0:#010x}; choose another device")]
     Magic(u32),
@@ -61,6 +61,18 @@ pub enum NicError {
     /// A frame that cannot be sent.
     #[error(transparent)]
     Tx(#[from] TxError),
+}
+
+impl From<DeviceError> for NicError {
+    fn from(e: DeviceError) -> Self {
+        match e {
+            DeviceError::Gone(why) => {
+                tracing::debug!(why, "the device is gone");
+                Self::Gone
+            }
+            e => Self::Device(e),
+        }
+    }
 }
 
 /// Why a queue stopped.

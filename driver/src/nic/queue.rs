@@ -4,7 +4,7 @@ use super::port::Port;
 use crate::barriers;
 use crate::ring::completion::CompletionRing;
 use crate::ring::{Index, RingFault};
-use ferrule_abi::regs::{self, event_ctrl, event_doorbell, event_status};
+use ferrule_abi::regs::{self, event_ctrl, event_doorbell, event_status, queue_error};
 use ferrule_abi::ring::doorbell;
 use std::fmt;
 
@@ -67,7 +67,15 @@ impl Disabled {
             port.write(self.0.page() + offset, *value)?;
         }
         port.write(self.0.page() + event_ctrl::OFFSET, event_ctrl::ENABLE.of(1))?;
-        Ok(Running(self.0))
+        // A set-up that the device refuses shows at once; the event queue could not tell of its own.
+        let status = port.read(self.0.page() + event_status::OFFSET)?;
+        match event_status::ERROR.get(status) {
+            queue_error::NONE => Ok(Running(self.0)),
+            error => Err(NicError::Stopped {
+                queue: self.0,
+                why: Stop::ByDevice(error),
+            }),
+        }
     }
 }
 

@@ -313,3 +313,34 @@ fn addresses_can_be_changed_while_running() {
     ));
     assert_eq!(fake.lock().reg(0x080), 0xAC10_0001);
 }
+
+#[test]
+fn a_queue_whose_set_up_is_refused_fails_the_opening_and_leaves_no_memory_behind() {
+    for (q, queue) in [QueueName::Events, QueueName::Transmit, QueueName::Receive]
+        .into_iter()
+        .enumerate()
+    {
+        let fake = Fake::new();
+        let status = PAGES[q] + regs::event_status::OFFSET;
+        fake.lock().refuse = Some((status, regs::queue_error::BAD_SETUP << 4));
+        match fake.open(&config()) {
+            Err(NicError::Stopped {
+                queue: stopped,
+                why: Stop::ByDevice(4),
+            }) => assert_eq!(stopped, queue),
+            other => panic!("{:?}", other.err()),
+        }
+        let state = fake.lock();
+        assert_eq!(state.mapped(), 0);
+        assert_eq!(state.ops.iter().filter(|op| **op == Op::Reset).count(), 2);
+    }
+}
+
+#[test]
+fn a_nic_and_its_packets_can_be_given_to_other_threads() {
+    fn send<T: Send>() {}
+    fn share<T: Send + Sync>() {}
+    send::<ferrule_driver::Nic>();
+    share::<ferrule_driver::nic::RxFrame>();
+    share::<ferrule_driver::DmaBuf>();
+}

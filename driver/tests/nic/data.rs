@@ -136,6 +136,35 @@ fn a_batch_costs_one_doorbell() {
 }
 
 #[test]
+fn a_full_ring_asks_for_enough_completions_to_go_on() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&small()).unwrap();
+    let data = pattern(0, 5000);
+    let part: [&[u8]; 1] = [&data];
+    for round in 0..50 {
+        // Three SQEs a frame: five fit, none of which ends the batch.
+        let taken = nic.tx_batch(&[raw(&part, 0, false); 9]).unwrap();
+        assert!(
+            taken >= if round == 0 { 5 } else { 4 },
+            "{taken} in round {round}"
+        );
+        while let Some(sent) = {
+            let s = fake.lock().transmit();
+            s
+        } {
+            assert_eq!(sent.bytes, data);
+        }
+        assert!(nic.tx_completions().unwrap().is_empty());
+        assert!(
+            nic.tx_outstanding() < 4,
+            "{} SQEs without a completion to come",
+            nic.tx_outstanding()
+        );
+    }
+    fake.assert_content();
+}
+
+#[test]
 fn what_the_hardware_says_of_a_frame_is_passed_on() {
     let fake = Fake::new();
     let mut nic = fake.open(&small()).unwrap();

@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) resetting: u32,
     /// STATUS.RUNNING of a disabled queue stays for this many reads.
     pub(crate) lingering: u32,
+    /// A queue's STATUS register that reads this once the queue is enabled.
+    pub(crate) refuse: Option<(u32, u32)>,
     pub(crate) counters: BTreeMap<u32, u64>,
     config: Vec<u8>,
     maps: BTreeMap<u64, DmaBuf>,
@@ -448,6 +450,9 @@ impl State {
             if offset == page + regs::event_status::OFFSET {
                 let lingers = self.lingering > 0;
                 self.lingering = self.lingering.saturating_sub(1);
+                if let Some((_, value)) = self.refuse.filter(|r| r.0 == offset && self.running(q)) {
+                    return value;
+                }
                 let runs = self.running(q) || lingers;
                 return self.reg(offset) | regs::event_status::RUNNING.of(runs.into());
             }
