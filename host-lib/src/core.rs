@@ -178,8 +178,9 @@ impl Core {
 
     /// What became of packets, and what the NIC tells of neighbours; completions first, as the design orders them.
     fn hear(&mut self, now: Instant) -> io::Result<bool> {
-        let completions = self.nic.tx_completions().map_err(io_error)?;
+        // Events are taken first: whatever completion belongs to one has been written then.
         let events = self.nic.events().map_err(io_error)?;
+        let completions = self.nic.tx_completions().map_err(io_error)?;
         let any = !completions.is_empty() || !events.is_empty();
         for completion in completions {
             let token = self.tokens[slot(completion.token)].take();

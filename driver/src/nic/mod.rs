@@ -207,7 +207,6 @@ impl Nic {
     }
 
     /// What became of frames since the last call: all failures, and success for those that asked for a report. In the order of sending.
-    /// Completions always come before the [`NicEvent`] about the next hop they name.
     ///
     /// # Errors
     /// [`NicError::Stopped`] if the transmit queue does not run any more; what completed before is given first.
@@ -236,8 +235,9 @@ impl Nic {
         lanes.map_or(0, |l| l.submission.max_frame())
     }
 
-    /// The events since the last call. Call [`tx_completions`](Self::tx_completions) first: a completion without a neighbour is written before
-    /// the event that resolves it.
+    /// The events since the last call. The device writes a completion without a neighbour before the event that resolves it: take events
+    /// first and [`tx_completions`](Self::tx_completions) second, but act on the completions first. Then no packet waits for an event that
+    /// has passed.
     ///
     /// # Errors
     /// [`NicError::Stopped`] if the event queue does not run any more; [`NicError::Device`], [`NicError::Gone`].
