@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use ferrule_stack::{Error, Instant, Readiness, Shutdown, TcpState};
+use ferrule_stack::{Error, Instant, Readiness, Shutdown, Stack, TcpState};
 use std::time::Duration;
 
 /// Nothing is sent beyond what the other side has ever allowed, but for the one octet of a zero-window probe.
@@ -41,13 +41,21 @@ fn check_windows(log: &[(Instant, usize, Vec<u8>)], seed: u64) {
 
 /// Sends `len` bytes each way over a wire, closes both ways, and checks everything on the way.
 fn transfer(wire: Wire, seed: u64, len: [usize; 2]) {
-    let mut net = Net::new(wire, seed);
+    let mut choices = Rng::new(seed ^ 0xabcd);
+    let mut host = |ip| {
+        let mut config = config(ip);
+        config.tcp.recv_buffer_bytes = [700, 3000, 20_000, 262_144][choices.below(4) as usize];
+        config.tcp.send_buffer_bytes = [700, 3000, 20_000, 262_144][choices.below(4) as usize];
+        Stack::new(config)
+    };
+    let mut net = Net::with(host(A), host(B), wire, seed);
     net.air.log = Some(Vec::new());
     let (client, server) = net.connect(80);
     let ids = [client, server];
     let (mut sent, mut got, mut done) = ([0usize; 2], [0usize; 2], [false; 2]);
     let mut closed = [false; 2];
-    let mut choices = Rng::new(seed ^ 0xabcd);
+    // Readers pause, so that windows close.
+    let mut pause = [Instant::ZERO; 2];
     let until = Instant::ZERO + Duration::from_secs(3600 * 10);
     while !(done[0] && done[1]) {
         for side in 0..2 {
@@ -64,7 +72,10 @@ fn transfer(wire: Wire, seed: u64, len: [usize; 2]) {
                     .expect("open");
                 closed[side] = true;
             }
-            if !done[side] {
+            if !done[side] && net.now >= pause[side] {
+                if choices.chance(10) {
+                    pause[side] = net.now + Duration::from_millis(choices.below(3000));
+                }
                 let mut buf = vec![0; 1 + choices.below(20_000) as usize];
                 match host.tcp_recv(net.now, ids[side], &mut buf) {
                     Ok(0) => {
@@ -91,12 +102,14 @@ fn transfer(wire: Wire, seed: u64, len: [usize; 2]) {
         // Let time pass only when nobody can go on at this instant.
         let busy = (0..2).any(|s| {
             let r = net.hosts[s].readiness(ids[s]).expect("open");
-            !done[s] && r.contains(Readiness::READABLE)
+            !done[s] && net.now >= pause[s] && r.contains(Readiness::READABLE)
                 || !closed[s] && r.contains(Readiness::WRITABLE)
         });
         if !busy {
+            let wake = pause.into_iter().filter(|p| *p > net.now).min();
+            let moved = net.step(wake.unwrap_or(until));
             assert!(
-                done[0] && done[1] || net.step(until),
+                moved || wake.is_some() || done[0] && done[1],
                 "seed {seed}: stuck at {:?}, got {got:?} of {len:?}",
                 net.now
             );

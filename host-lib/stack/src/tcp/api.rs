@@ -139,7 +139,7 @@ impl<B: Payload> Tcb<B> {
         );
         if tell {
             // With the ACK bit it also passes a peer's check that has just a SYN of ours.
-            cx.reply = Some(self.header(Flags::RST | Flags::ACK, self.snd_max));
+            cx.reply = Some(self.header(Flags::RST | Flags::ACK, self.bare_seq()));
         }
         self.recv.clear();
         self.enter_closed(cx);

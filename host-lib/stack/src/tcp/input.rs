@@ -126,23 +126,26 @@ impl<B: Payload> Tcb<B> {
             if h.flags.has(Flags::RST) {
                 return;
             }
+            // "If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to
+            // accept valid ACKs". So it is for what we already have: where two ends took each other's zero-window
+            // probe, each sends from one octet too early, and neither would ever hear the other's ACK.
+            let old = self.rcv_nxt.distance_from(h.seq);
+            let nearly = window == 0 && h.seq == self.rcv_nxt
+                || (1..=65_535u32 << self.rcv_shift).contains(&old);
+            let valid = h.ack.gt(self.snd_una) && h.ack.le(self.snd_max) || h.ack == self.snd_una;
+            if nearly && valid && !syn && h.flags.has(Flags::ACK) && self.state.is_synchronized() {
+                self.on_ack(cx, &h, send_window, segment_len.max(1));
+            }
+            if self.state == TcpState::Closed {
+                return;
+            }
             if segment_len > 0 && !syn {
                 self.ack_now = true;
             } else {
                 // Nothing was sent that needs it: within the rate limit, lest two such ends answer each other forever.
                 self.challenge(cx);
             }
-            // "If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to
-            // accept valid ACKs": its ACK counts, its text does not.
-            if window != 0 || h.seq != self.rcv_nxt || syn {
-                return;
-            }
-            data.truncate(0);
-            h.flags = if h.flags.has(Flags::ACK) {
-                Flags::ACK
-            } else {
-                return;
-            };
+            return;
         }
 
         // Second: RST. RFC 5961 section 3.2: only "exactly" the next expected sequence number resets; in the
@@ -203,7 +206,7 @@ impl<B: Payload> Tcb<B> {
 
         // Seventh and eighth: text and FIN, cut to the window.
         let mut seq = h.seq;
-        let mut fin = fin && h.flags.has(Flags::FIN);
+        let mut fin = fin;
         let old = self.rcv_nxt.distance_from(seq) as usize;
         if old > 0 {
             if old > data.len() {
@@ -226,9 +229,10 @@ impl<B: Payload> Tcb<B> {
     fn on_ack(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, window: u32, segment_len: u32) {
         // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated": checked for newness by WL1, WL2.
         let window_before = self.snd_wnd;
-        if h.ack.ge(self.snd_una)
-            && (self.snd_wl1.lt(h.seq) || (self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack)))
-        {
+        // What acknowledges something new is newer than all before, even if it is a retransmission with an old number;
+        // else its window, which counts from SND.UNA, would be replaced by a stale one.
+        let newer = self.snd_wl1.lt(h.seq) || (self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack));
+        if h.ack.gt(self.snd_una) || h.ack == self.snd_una && newer {
             self.snd_wnd = window;
             self.max_snd_wnd = self.max_snd_wnd.max(window);
             self.snd_wl1 = h.seq;
@@ -368,7 +372,7 @@ impl<B: Payload> Tcb<B> {
         if self.orphan && !data.is_empty() {
             // Section 3.6.1: data for a program that has closed can reach nobody; "it SHOULD send a RST to show
             // that data was lost".
-            cx.reply = Some(self.header(Flags::RST, self.snd_max));
+            cx.reply = Some(self.header(Flags::RST, self.bare_seq()));
             self.enter_closed(cx);
             return;
         }
@@ -463,7 +467,7 @@ impl<B: Payload> Tcb<B> {
         self.challenges += 1;
         cx.stats.tcp_challenge_acks += 1;
         // "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>"
-        let mut ack = self.header(Flags::ACK, self.snd_max);
+        let mut ack = self.header(Flags::ACK, self.bare_seq());
         ack.window =
             (self.rcv_adv.distance_from(self.rcv_nxt) >> self.rcv_shift).min(65_535) as u16;
         cx.reply = Some(ack);

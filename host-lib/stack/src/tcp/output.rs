@@ -196,16 +196,20 @@ impl<B: Payload> Tcb<B> {
         if !self.ack_now {
             return None;
         }
-        // While a probe is out, its octet may lie outside the peer's window; a segment there would be dropped.
-        let seq = if self.snd_wnd == 0 {
-            self.snd_nxt
-        } else {
-            self.snd_max
-        };
-        let mut header = self.header(Flags::ACK, seq);
+        let mut header = self.header(Flags::ACK, self.bare_seq());
         header.window = self.advertise();
         self.ack_sent();
         Some(header)
+    }
+
+    /// SEG.SEQ of a segment without data: SND.NXT as the peer counts it. While a probe is out, its octet may lie
+    /// outside the peer's window, where a segment would be dropped.
+    pub(crate) fn bare_seq(&self) -> Seq {
+        if self.snd_wnd == 0 {
+            self.snd_nxt
+        } else {
+            self.snd_max
+        }
     }
 
     fn ack_sent(&mut self) {
