@@ -6,6 +6,7 @@ use ferrule_abi::{counter, regs};
 use ferrule_driver::nic::{
     LocalAddress, NicConfig, NicError, NicEvent, QueueName, Stop, TxFrame, TxMode,
 };
+use ferrule_driver::DeviceError;
 use std::os::fd::{AsFd, BorrowedFd};
 
 fn config() -> NicConfig {
@@ -343,4 +344,23 @@ fn a_nic_and_its_packets_can_be_given_to_other_threads() {
     send::<ferrule_driver::Nic>();
     share::<ferrule_driver::nic::RxFrame>();
     share::<ferrule_driver::DmaBuf>();
+}
+
+#[test]
+fn memory_that_cannot_be_taken_back_is_reported() {
+    let fake = Fake::new();
+    let nic = fake.open(&config()).unwrap();
+    fake.lock().keep_memory = true;
+    assert!(matches!(
+        nic.close(),
+        Err(NicError::Device(DeviceError::NoReset))
+    ));
+    assert_eq!(
+        fake.lock()
+            .ops
+            .iter()
+            .filter(|op| **op == Op::Msix(0))
+            .count(),
+        1
+    );
 }

@@ -165,6 +165,23 @@ fn a_full_ring_asks_for_enough_completions_to_go_on() {
 }
 
 #[test]
+fn a_ring_that_looks_full_is_looked_at_again() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&small()).unwrap();
+    let data = pattern(0, 100);
+    let part: [&[u8]; 1] = [&data];
+    assert_eq!(nic.tx_batch(&[raw(&part, 0, true); 20]).unwrap(), 16);
+    assert!(!nic.send(&raw(&part, 0, true)).unwrap());
+    for _ in 0..16 {
+        fake.lock().transmit().unwrap();
+    }
+    // Nobody has asked for completions; they are kept for who does.
+    assert_eq!(nic.tx_batch(&[raw(&part, 0, true); 16]).unwrap(), 16);
+    assert_eq!(nic.tx_completions().unwrap().len(), 16);
+    fake.assert_content();
+}
+
+#[test]
 fn what_the_hardware_says_of_a_frame_is_passed_on() {
     let fake = Fake::new();
     let mut nic = fake.open(&small()).unwrap();

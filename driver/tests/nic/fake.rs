@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) resetting: u32,
     /// STATUS.RUNNING of a disabled queue stays for this many reads.
     pub(crate) lingering: u32,
+    /// DMA_UNMAP fails (with whatever error).
+    pub(crate) keep_memory: bool,
     /// A queue's STATUS register that reads this once the queue is enabled.
     pub(crate) refuse: Option<(u32, u32)>,
     pub(crate) counters: BTreeMap<u32, u64>,
@@ -519,6 +521,9 @@ impl Device for FakeDevice {
     }
     fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
         let mut state = self.0.lock();
+        if state.keep_memory {
+            return Err(DeviceError::NoReset);
+        }
         state.ops.push(Op::Unmap(iova, len));
         assert_eq!(state.maps.remove(&iova).map(|b| b.len()), Some(len));
         Ok(())
