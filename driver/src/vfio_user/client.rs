@@ -33,7 +33,6 @@ pub struct VfioUser {
     vectors: u32,
     resettable: bool,
     peer_max_fds: usize,
-    peer_max_data: usize,
 }
 
 impl VfioUser {
@@ -64,7 +63,6 @@ impl VfioUser {
             vectors: 0,
             resettable: false,
             peer_max_fds: 1,
-            peer_max_data: 0,
         };
         device.negotiate()?;
         device.learn()?;
@@ -86,7 +84,6 @@ impl VfioUser {
             )));
         }
         self.peer_max_fds = (caps.max_msg_fds as usize).min(proto::MAX_FDS);
-        self.peer_max_data = caps.max_data_xfer_size as usize;
         Ok(())
     }
 
