@@ -6,7 +6,10 @@ pub mod clock;
 pub mod config_space;
 pub mod dma;
 pub mod engine;
+#[cfg(test)]
+mod fake_device;
 pub mod phy;
 pub mod root_complex;
 pub mod tlp;
+pub mod vfio_user_server;
 pub mod wire;

@@ -295,6 +295,16 @@ impl RootComplex {
         }
     }
 
+    /// Wakes whoever has a vector, as if the device had asked for it.
+    pub fn trigger(&mut self, vector: u16) {
+        self.vectors.raise(vector);
+    }
+
+    /// How many TLPs wait for their way to the device.
+    pub fn queued(&self) -> usize {
+        self.queue.len() + usize::from(!self.beats.is_empty())
+    }
+
     /// Whether any vector belongs to somebody.
     pub fn has_vectors(&self) -> bool {
         self.vectors.any()

@@ -93,6 +93,13 @@ impl Vectors {
         self.vectors.iter().any(Option::is_some)
     }
 
+    /// Wakes whoever has the vector.
+    pub(super) fn raise(&mut self, vector: u16) {
+        if let Some(Some(interrupt)) = self.vectors.get_mut(usize::from(vector)) {
+            interrupt.raise();
+        }
+    }
+
     /// Delivers a message; false if no vector was told to send it.
     pub(super) fn message(&mut self, address: u64, data: &[u8]) -> bool {
         let vector = (address - ADDRESS) / ADDRESS_STEP;

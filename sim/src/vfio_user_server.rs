@@ -1,0 +1,404 @@
+//! A vfio-user server for the simulated NIC, driven by polling from the simulator's loop; one client after the other.
+//!
+//! Messages are handled in order. A register read holds up what follows it until the device has answered; so does a full queue of register
+//! writes, and a configuration write that must not overtake them.
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ferrule_abi::{BAR_MSIX, MSIX_VECTORS};
+use ferrule_driver::vfio_user::proto::{region, Command, Header, RegionAccess};
+use ferrule_driver::vfio_user::socket::{Connection, Message, SocketError};
+use rustix::io::Errno;
+
+use crate::config_space::ConfigSpace;
+use crate::root_complex::{ReadId, RootComplex};
+
+mod commands;
+#[cfg(test)]
+mod tests;
+
+use commands::{Answer, MAX_ACCESS};
+
+/// A client that does not take its replies for this long is gone.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Register writes that may wait for the device before the client has to.
+const MAX_QUEUED: usize = 64;
+/// Bytes of a vector's entry in the MSI-X table.
+const TABLE_ENTRY_BYTES: u64 = 16;
+
+/// The server.
+pub struct VfioUserServer {
+    listener: Option<(UnixListener, PathBuf)>,
+    client: Option<Client>,
+}
+
+struct Client {
+    connection: Connection,
+    negotiated: bool,
+    reading: Option<RegisterRead>,
+    /// A configuration write that waits for the register writes before it.
+    deferred: Option<Message>,
+}
+
+/// A read of registers that the device has not answered yet.
+struct RegisterRead {
+    header: Header,
+    access: RegionAccess,
+    data: Vec<u8>,
+    words: VecDeque<Word>,
+}
+
+/// One DW of an access: which of its bytes, and where in the data they are.
+#[derive(Clone, Copy)]
+struct Word {
+    offset: u32,
+    first_byte: usize,
+    len: usize,
+    at: usize,
+    id: Option<ReadId>,
+}
+
+impl Word {
+    fn byte_enables(&self) -> u8 {
+        (((1u8 << self.len) - 1) << self.first_byte) & 0xF
+    }
+}
+
+/// The DWs that `count` bytes at `offset` touch.
+fn words(offset: u64, count: u32) -> impl Iterator<Item = Word> {
+    let end = offset + u64::from(count);
+    (offset / 4..end.div_ceil(4)).map(move |n| {
+        let (from, to) = ((n * 4).max(offset), (n * 4 + 4).min(end));
+        Word {
+            offset: (n * 4) as u32,
+            first_byte: (from % 4) as usize,
+            len: (to - from) as usize,
+            at: (from - offset) as usize,
+            id: None,
+        }
+    })
+}
+
+/// What a message leads to.
+enum Outcome {
+    Answered(Answer),
+    Reading(RegisterRead),
+    Deferred,
+}
+
+impl VfioUserServer {
+    /// Listens at `path`. A socket that a dead server left there is removed.
+    ///
+    /// # Errors
+    /// What bind(2) reports; `AddrInUse` if a server lives there.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        let listener = match UnixListener::bind(path) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+                match UnixStream::connect(path) {
+                    Err(dead) if dead.kind() == io::ErrorKind::ConnectionRefused => {
+                        std::fs::remove_file(path)?
+                    }
+                    _ => return Err(e),
+                }
+                UnixListener::bind(path)?
+            }
+            result => result?,
+        };
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            listener: Some((listener, path.into())),
+            client: None,
+        })
+    }
+
+    /// Serves one client that is connected already, and no other.
+    ///
+    /// # Errors
+    /// What fcntl(2) reports.
+    pub fn serve(socket: UnixStream, host: &mut RootComplex) -> io::Result<Self> {
+        let mut server = Self {
+            listener: None,
+            client: None,
+        };
+        server.welcome(socket, host)?;
+        Ok(server)
+    }
+
+    /// Readable when [`VfioUserServer::poll`] has something to do; none once the only client is gone.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match (&self.client, &self.listener) {
+            (Some(client), _) => Some(client.connection.as_fd()),
+            (None, Some((listener, _))) => Some(listener.as_fd()),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether a client is there.
+    pub fn has_client(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Whether the client waits for the device.
+    pub fn is_waiting(&self) -> bool {
+        self.client
+            .as_ref()
+            .is_some_and(|c| c.reading.is_some() || c.deferred.is_some())
+    }
+
+    fn welcome(&mut self, socket: UnixStream, host: &mut RootComplex) -> io::Result<()> {
+        self.client = Some(Client {
+            connection: Connection::new(socket)?,
+            negotiated: false,
+            reading: None,
+            deferred: None,
+        });
+        host.config = ConfigSpace::new();
+        // As a host's kernel does when the device is opened.
+        host.config.enable_memory();
+        Ok(())
+    }
+
+    /// Handles everything that came and can be handled now, without blocking; says whether there was anything.
+    pub fn poll(&mut self, host: &mut RootComplex) -> bool {
+        let mut any = false;
+        loop {
+            let Some(client) = &mut self.client else {
+                let Some((listener, path)) = &self.listener else {
+                    return any;
+                };
+                match listener.accept() {
+                    Ok((socket, _)) => match self.welcome(socket, host) {
+                        Ok(()) => any = true,
+                        Err(e) => tracing::warn!("a vfio-user client: {e}"),
+                    },
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return any,
+                    Err(e) => {
+                        tracing::warn!("accepting at {}: {e}", path.display());
+                        return any;
+                    }
+                }
+                continue;
+            };
+            match client.step(host) {
+                Ok(true) => any = true,
+                Ok(false) => return any,
+                Err(e) => {
+                    match e {
+                        SocketError::Closed => tracing::info!("the vfio-user client has left"),
+                        e => tracing::warn!("the vfio-user client is dropped: {e}"),
+                    }
+                    self.client = None;
+                    host.release();
+                    host.config = ConfigSpace::new();
+                    host.reset_device();
+                    any = true;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for VfioUserServer {
+    fn drop(&mut self) {
+        if let Some((_, path)) = &self.listener {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Client {
+    /// Does one thing; false if nothing can be done now.
+    fn step(&mut self, host: &mut RootComplex) -> Result<bool, SocketError> {
+        if let Some(mut reading) = self.reading.take() {
+            if !reading.collect(host) {
+                self.reading = Some(reading);
+                return Ok(false);
+            }
+            let mut body = vec![];
+            reading.access.encode(&mut body);
+            body.extend(reading.data);
+            self.reply(reading.header, Ok(body))?;
+            return Ok(true);
+        }
+        if host.queued() >= MAX_QUEUED {
+            return Ok(false);
+        }
+        let message = match self.deferred.take() {
+            Some(message) if host.queued() > 0 => {
+                self.deferred = Some(message);
+                return Ok(false);
+            }
+            Some(message) => message,
+            None => match self.connection.try_recv()? {
+                Some(message) => message,
+                None => return Ok(false),
+            },
+        };
+        // We send no commands, so a reply answers nothing.
+        if message.header.is_reply() {
+            return Ok(true);
+        }
+        let header = message.header;
+        match self.handle(message, host) {
+            Outcome::Answered(answer) => self.reply(header, answer)?,
+            Outcome::Reading(reading) => self.reading = Some(reading),
+            Outcome::Deferred => {}
+        }
+        Ok(true)
+    }
+
+    fn reply(&mut self, command: Header, answer: Answer) -> Result<(), SocketError> {
+        if !command.wants_reply() {
+            return Ok(());
+        }
+        match answer {
+            Ok(body) => self
+                .connection
+                .send(command.reply(), &body, &[], REPLY_TIMEOUT),
+            Err(e) => {
+                tracing::debug!("vfio-user command {} refused: {e}", command.command);
+                let header = command.error_reply(e.raw_os_error().unsigned_abs());
+                self.connection.send(header, &[], &[], REPLY_TIMEOUT)
+            }
+        }
+    }
+
+    fn handle(&mut self, message: Message, host: &mut RootComplex) -> Outcome {
+        let Some(command) = Command::from_number(message.header.command) else {
+            return Outcome::Answered(Err(Errno::NOTSUP));
+        };
+        // VERSION comes first, and once.
+        if (command == Command::Version) == self.negotiated {
+            return Outcome::Answered(Err(Errno::INVAL));
+        }
+        let body = &message.body[..];
+        Outcome::Answered(match command {
+            Command::Version => {
+                let answer = commands::version(body);
+                self.negotiated = answer.is_ok();
+                answer
+            }
+            Command::DeviceGetInfo => commands::device_info(body),
+            Command::DeviceGetRegionInfo => commands::region_info(body),
+            Command::DeviceGetIrqInfo => commands::irq_info(body),
+            Command::DeviceSetIrqs => commands::set_irqs(host, body, message.fds),
+            Command::DmaMap => commands::dma_map(host, body, message.fds),
+            Command::DmaUnmap => commands::dma_unmap(host, body),
+            Command::DeviceReset => {
+                host.reset_device();
+                Ok(vec![])
+            }
+            Command::RegionRead => match access(body) {
+                Ok((access, _)) => return start_read(message.header, access, host),
+                Err(e) => Err(e),
+            },
+            Command::RegionWrite => match access(body) {
+                Ok((access, _)) if access.region == region::CONFIG && host.queued() > 0 => {
+                    self.deferred = Some(message);
+                    return Outcome::Deferred;
+                }
+                Ok((access, data)) => write(&access, data, host),
+                Err(e) => Err(e),
+            },
+            Command::DeviceGetRegionIoFds
+            | Command::DmaRead
+            | Command::DmaWrite
+            | Command::DirtyPages
+            | Command::RegionWriteMulti
+            | Command::DeviceFeature
+            | Command::MigDataRead
+            | Command::MigDataWrite => Err(Errno::NOTSUP),
+        })
+    }
+}
+
+/// An access that lies within its region, and the data behind it.
+fn access(body: &[u8]) -> Result<(RegionAccess, &[u8]), Errno> {
+    let (access, data) = RegionAccess::decode(body).map_err(|_| Errno::INVAL)?;
+    let size = commands::region_size(access.region);
+    let end = access.offset.checked_add(access.count.into());
+    if access.count > MAX_ACCESS || end.is_none_or(|end| end > size) {
+        return Err(Errno::INVAL);
+    }
+    Ok((access, data))
+}
+
+/// The MSI-X table belongs to the root complex: as with the kernel's VFIO, the client reads all-ones there and writes nothing.
+fn in_msix_table(access: &RegionAccess, word: &Word) -> bool {
+    access.region == region::BAR0 + u32::from(BAR_MSIX)
+        && u64::from(word.offset) < u64::from(MSIX_VECTORS) * TABLE_ENTRY_BYTES
+}
+
+fn start_read(header: Header, access: RegionAccess, host: &mut RootComplex) -> Outcome {
+    let mut data = vec![0xFF; access.count as usize];
+    let words = match access.region {
+        region::CONFIG => {
+            host.config.read(access.offset as usize, &mut data);
+            VecDeque::new()
+        }
+        bar => words(access.offset, access.count)
+            .map(|word| Word {
+                id: match in_msix_table(&access, &word) {
+                    true => None,
+                    false => host.read_register(bar as u8, word.offset, word.byte_enables()),
+                },
+                ..word
+            })
+            .collect(),
+    };
+    Outcome::Reading(RegisterRead {
+        header,
+        access,
+        data,
+        words,
+    })
+}
+
+impl RegisterRead {
+    /// Takes the answers that are there; true once all are.
+    fn collect(&mut self, host: &mut RootComplex) -> bool {
+        while let Some(word) = self.words.front() {
+            if let Some(id) = word.id {
+                let Some(value) = host.take_read(id) else {
+                    return false;
+                };
+                let bytes = &value.to_le_bytes()[word.first_byte..word.first_byte + word.len];
+                self.data[word.at..word.at + word.len].copy_from_slice(bytes);
+            }
+            self.words.pop_front();
+        }
+        true
+    }
+}
+
+fn write(access: &RegionAccess, data: &[u8], host: &mut RootComplex) -> Answer {
+    if data.len() != access.count as usize {
+        return Err(Errno::INVAL);
+    }
+    if access.region == region::CONFIG {
+        if host.config.write(access.offset as usize, data) {
+            host.reset_device();
+        }
+    } else {
+        for word in words(access.offset, access.count) {
+            if !in_msix_table(access, &word) {
+                let mut bytes = [0; 4];
+                bytes[word.first_byte..word.first_byte + word.len]
+                    .copy_from_slice(&data[word.at..word.at + word.len]);
+                host.write_register(
+                    access.region as u8,
+                    word.offset,
+                    word.byte_enables(),
+                    u32::from_le_bytes(bytes),
+                );
+            }
+        }
+    }
+    let mut out = vec![];
+    access.encode(&mut out);
+    Ok(out)
+}

@@ -1,0 +1,212 @@
+//! The vfio-user commands that are answered at once: each from its body to the body of its reply, or an errno.
+use std::os::fd::OwnedFd;
+
+use ferrule_abi::{BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
+use ferrule_driver::vfio_user::proto::{
+    decode_version, device_flags, dma_flags, encode_version, irq, irq_info_flags, irq_set_flags,
+    region, region_flags, unmap_flags, Capabilities, DeviceInfo, DmaMap, DmaUnmap, IrqInfo, IrqSet,
+    ProtoError, RegionInfo, Version, CAPABILITIES, VERSION_MAJOR, VERSION_MINOR,
+};
+use rustix::io::Errno;
+
+use crate::config_space;
+use crate::dma::{MapError, Rights};
+use crate::root_complex::{Interrupt, RootComplex};
+
+/// Most bytes of one region access: a register file is no memory, and each of its words takes cycles.
+pub(super) const MAX_ACCESS: u32 = 4096;
+
+pub(super) type Answer = Result<Vec<u8>, Errno>;
+
+fn invalid(_: ProtoError) -> Errno {
+    Errno::INVAL
+}
+
+/// Size of a region; 0 for one that is not there.
+pub(super) fn region_size(index: u32) -> u64 {
+    match index {
+        i if i == region::BAR0 + u32::from(BAR_REGS) => BAR_REGS_SIZE.into(),
+        i if i == region::BAR0 + u32::from(BAR_MSIX) => BAR_MSIX_SIZE.into(),
+        region::CONFIG => config_space::SIZE as u64,
+        _ => 0,
+    }
+}
+
+pub(super) fn version(body: &[u8]) -> Answer {
+    let (theirs, _) = decode_version(body).map_err(invalid)?;
+    if theirs.major != VERSION_MAJOR {
+        return Err(Errno::INVAL);
+    }
+    let ours = Version {
+        major: VERSION_MAJOR,
+        minor: theirs.minor.min(VERSION_MINOR),
+    };
+    let capabilities = Capabilities {
+        max_data_xfer_size: MAX_ACCESS,
+        ..CAPABILITIES
+    };
+    Ok(encode_version(ours, capabilities))
+}
+
+pub(super) fn device_info(body: &[u8]) -> Answer {
+    let (asked, _) = DeviceInfo::decode(body).map_err(invalid)?;
+    let info = DeviceInfo {
+        argsz: DeviceInfo::SIZE as u32,
+        flags: device_flags::PCI | device_flags::RESET,
+        num_regions: region::COUNT,
+        num_irqs: irq::COUNT,
+    };
+    reply(asked.argsz, |out| info.encode(out))
+}
+
+pub(super) fn region_info(body: &[u8]) -> Answer {
+    let (asked, _) = RegionInfo::decode(body).map_err(invalid)?;
+    if asked.index >= region::COUNT {
+        return Err(Errno::INVAL);
+    }
+    let size = region_size(asked.index);
+    let info = RegionInfo {
+        argsz: RegionInfo::SIZE as u32,
+        flags: if size > 0 {
+            region_flags::READ | region_flags::WRITE
+        } else {
+            0
+        },
+        index: asked.index,
+        size,
+        ..RegionInfo::default()
+    };
+    reply(asked.argsz, |out| info.encode(out))
+}
+
+pub(super) fn irq_info(body: &[u8]) -> Answer {
+    let (asked, _) = IrqInfo::decode(body).map_err(invalid)?;
+    let (flags, count) = match asked.index {
+        irq::MSIX => (
+            irq_info_flags::EVENTFD | irq_info_flags::NORESIZE,
+            u32::from(MSIX_VECTORS),
+        ),
+        i if i < irq::COUNT => (0, 0),
+        _ => return Err(Errno::INVAL),
+    };
+    let info = IrqInfo {
+        argsz: IrqInfo::SIZE as u32,
+        flags,
+        index: asked.index,
+        count,
+    };
+    reply(asked.argsz, |out| info.encode(out))
+}
+
+/// `argsz` is what the client has room for: a structure that does not fit is refused, as the kernel does.
+fn reply(argsz: u32, encode: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    let mut out = vec![];
+    encode(&mut out);
+    if (argsz as usize) < out.len() {
+        return Err(Errno::INVAL);
+    }
+    Ok(out)
+}
+
+pub(super) fn dma_map(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
+    let (map, _) = DmaMap::decode(body).map_err(invalid)?;
+    let mut fds = fds.into_iter();
+    let (fd, none) = (fds.next(), fds.next());
+    if map.flags & !(dma_flags::READ | dma_flags::WRITE) != 0 || none.is_some() {
+        return Err(Errno::INVAL);
+    }
+    let rights = Rights {
+        read: map.flags & dma_flags::READ != 0,
+        write: map.flags & dma_flags::WRITE != 0,
+    };
+    let backing = fd.map(|fd| (fd, map.offset));
+    match host.dma.map(map.address, map.size, rights, backing) {
+        Ok(()) => Ok(vec![]),
+        Err(e) => {
+            tracing::warn!("DMA_MAP: {e}");
+            Err(errno(&e))
+        }
+    }
+}
+
+pub(super) fn dma_unmap(host: &mut RootComplex, body: &[u8]) -> Answer {
+    let (unmap, _) = DmaUnmap::decode(body).map_err(invalid)?;
+    let done = match unmap.flags {
+        unmap_flags::ALL if unmap.address == 0 && unmap.size == 0 => {
+            host.dma.clear();
+            0
+        }
+        0 => host.dma.unmap(unmap.address, unmap.size).map_err(|e| {
+            tracing::warn!("DMA_UNMAP: {e}");
+            errno(&e)
+        })?,
+        _ => return Err(Errno::INVAL),
+    };
+    let mut out = vec![];
+    DmaUnmap {
+        argsz: DmaUnmap::SIZE as u32,
+        size: done,
+        ..unmap
+    }
+    .encode(&mut out);
+    Ok(out)
+}
+
+fn errno(error: &MapError) -> Errno {
+    match error {
+        MapError::BadRange { .. } | MapError::BeyondFile { .. } | MapError::Bisects { .. } => {
+            Errno::INVAL
+        }
+        MapError::Overlap { .. } => Errno::EXIST,
+        MapError::Io(e) => e.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error),
+    }
+}
+
+pub(super) fn set_irqs(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
+    use irq_set_flags::{ACTION_TRIGGER, DATA_BOOL, DATA_EVENTFD, DATA_NONE};
+    const TRIGGER_NONE: u32 = ACTION_TRIGGER | DATA_NONE;
+    const TRIGGER_BOOL: u32 = ACTION_TRIGGER | DATA_BOOL;
+    const TRIGGER_EVENTFD: u32 = ACTION_TRIGGER | DATA_EVENTFD;
+    let (set, data) = IrqSet::decode(body).map_err(invalid)?;
+    let available = if set.index == irq::MSIX {
+        u32::from(MSIX_VECTORS)
+    } else {
+        0
+    };
+    let end = set
+        .start
+        .checked_add(set.count)
+        .filter(|end| *end <= available);
+    let (Some(end), true) = (end, set.index < irq::COUNT) else {
+        return Err(Errno::INVAL);
+    };
+    // Fits: `end` is at most MSIX_VECTORS.
+    let vectors = set.start as u16..end as u16;
+    match set.flags {
+        TRIGGER_NONE if set.count == 0 => {
+            if set.index == irq::MSIX {
+                (0..MSIX_VECTORS).for_each(|v| host.set_vector(v, None));
+                host.config.set_msix(false);
+            }
+        }
+        TRIGGER_NONE => vectors.for_each(|v| host.trigger(v)),
+        TRIGGER_BOOL if data.len() == set.count as usize => {
+            vectors
+                .zip(data)
+                .filter(|(_, fire)| **fire != 0)
+                .for_each(|(v, _)| host.trigger(v));
+        }
+        // Without descriptors: these vectors are given back.
+        TRIGGER_EVENTFD if fds.is_empty() => vectors.for_each(|v| host.set_vector(v, None)),
+        TRIGGER_EVENTFD if fds.len() == set.count as usize => {
+            for (v, fd) in vectors.zip(fds) {
+                host.set_vector(v, Some(Interrupt::EventFd(fd)));
+            }
+            if !host.config.msix_enabled() {
+                host.config.set_msix(true);
+            }
+        }
+        _ => return Err(Errno::INVAL),
+    }
+    Ok(vec![])
+}
