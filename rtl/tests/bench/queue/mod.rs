@@ -1,6 +1,11 @@
 //! Testbenches of `queue`.
 mod cq_writer;
+mod event;
+mod fetchers;
 mod fifo;
+mod frame_writer;
 mod host;
+mod payload;
 mod queues;
+mod rx;
 mod tx;
