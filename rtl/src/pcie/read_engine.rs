@@ -374,7 +374,7 @@ impl Logic for ReadEngine {
         self.read.dwords.next = self.hold_dwords.q.val();
         self.read.tag.next = self.hold_tag.q.val();
         self.read.valid.next = self.hold_valid.q.val();
-        if self.read.ready.val() {
+        if self.read.ready.val() & self.hold_valid.q.val() {
             self.hold_valid.d.next = false;
         }
 

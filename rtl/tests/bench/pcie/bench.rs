@@ -1,4 +1,5 @@
 //! The host side under test, cycle by cycle, with a root complex and clients of its DMA around it.
+use super::lockstep::Trace;
 use super::tlp::{beats, split, word_at, Completion, Request, Rng, Tlp, SUCCESS};
 use ferrule_abi::{regs, BAR_REGS};
 use ferrule_rtl::{native::Native, pcie::HostSide, pins::TlpBeat};
@@ -52,10 +53,21 @@ pub(crate) struct Bench {
     pub(crate) inc: u64,
     pub(crate) soft_resets: u32,
     next_tag: u8,
+    /// Every cycle's ports, where a test asks for it.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Bench {
     pub(crate) fn new(seed: u64, stalls: bool) -> Self {
+        Self::with(seed, stalls, None)
+    }
+
+    /// Like `new`, with all cycles recorded.
+    pub(crate) fn traced(seed: u64, stalls: bool) -> Self {
+        Self::with(seed, stalls, Some(Trace::default()))
+    }
+
+    fn with(seed: u64, stalls: bool, trace: Option<Trace>) -> Self {
         let mut b = Self {
             n: Native::default(),
             rng: Rng(seed),
@@ -81,6 +93,7 @@ impl Bench {
             inc: 0,
             soft_resets: 0,
             next_tag: 0,
+            trace,
         };
         let u = &mut b.n.u;
         u.completer_id.next = u64::from(DEVICE).into();
@@ -119,6 +132,9 @@ impl Bench {
         self.answer_reads();
         self.drive();
         self.n.settle();
+        if let Some(trace) = &mut self.trace {
+            trace.record(&*self.n.u);
+        }
         self.observe();
         self.n.u.clock.next = true.into();
         self.n.settle();
