@@ -10,6 +10,10 @@ pub mod engine;
 mod fake_device;
 pub mod phy;
 pub mod root_complex;
+pub mod simulator;
 pub mod tlp;
 pub mod vfio_user_server;
 pub mod wire;
+
+pub use clock::SimClock;
+pub use simulator::Simulator;
