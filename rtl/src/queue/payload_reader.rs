@@ -94,8 +94,10 @@ impl Logic for PayloadReader {
         self.req.dwords.next = self.dwords.q.val();
         self.req.valid.next = false;
         self.idle.next = (self.state.q.val() == WalkState::Entry) & !self.midframe.q.val();
-        self.busy.next = (self.state.q.val() != WalkState::Entry)
-            | self.valid.val()
+        self.busy.next = (self.state.q.val() == WalkState::Split)
+            | ((self.state.q.val() == WalkState::Ask) & !self.full.val() & self.req.ready.val())
+            | ((self.state.q.val() == WalkState::Finish) & !self.full.val())
+            | ((self.state.q.val() == WalkState::Entry) & self.valid.val())
             | (self.midframe.q.val() & !self.run.val());
 
         // The SQE against the rules. Flag bit n is bit 16 + n.

@@ -103,10 +103,12 @@ impl Logic for Realigner {
         self.idle.next = (self.state.q.val() == AlignState::Item)
             & !self.began.q.val()
             & !self.out_valid.q.val();
-        self.busy.next = self.out_valid.q.val()
-            | (self.state.q.val() == AlignState::Merge)
-            | (self.state.q.val() == AlignState::Close)
-            | ((self.state.q.val() == AlignState::Item) & self.item_valid.val())
+        self.busy.next = (self.out_valid.q.val() & self.m.ready.val())
+            | ((self.state.q.val() == AlignState::Merge) & (self.free.val() | self.failed.q.val()))
+            | ((self.state.q.val() == AlignState::Close) & self.free.val() & !self.done_full.val())
+            | ((self.state.q.val() == AlignState::Item)
+                & self.item_valid.val()
+                & (self.item.val().get_bit(31) | self.began.q.val() | !self.out_valid.q.val()))
             | ((self.state.q.val() == AlignState::Beat) & self.data.valid.val());
         self.avail.next = 8.into();
         if self.skip.q.val().any() {

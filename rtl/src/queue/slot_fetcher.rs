@@ -189,7 +189,7 @@ impl Logic for SlotFetcher {
         }
         self.idle.next = !self.asking.q.val() & !self.flying.q.val() & !self.landed.q.val();
         self.busy.next = self.compute.val()
-            | self.asking.q.val()
+            | (self.asking.q.val() & self.req.ready.val())
             | self.landed.q.val()
             | self.load.val()
             | self.data.valid.val();

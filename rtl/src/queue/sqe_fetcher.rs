@@ -134,7 +134,7 @@ impl Logic for SqeFetcher {
         self.answered.next = self.data.valid.val() & self.data.last.val();
         self.error.next = self.answered.val() & self.data.err.val();
         self.idle.next = !self.asking.q.val() & !self.flying.q.val().any();
-        self.busy.next = self.asking.q.val()
+        self.busy.next = (self.asking.q.val() & self.req.ready.val())
             | self.compute.val()
             | self.data.valid.val()
             | (self.state.q.val() != SqeState::Wait)

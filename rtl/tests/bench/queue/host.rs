@@ -118,8 +118,9 @@ impl Reader {
             valid: false,
         }
     }
+    /// Reads asked for or under way.
     pub(super) fn outstanding(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + usize::from(self.held.is_some())
     }
     /// Decides what to drive in this cycle.
     pub(super) fn before(&mut self, now: u64, rng: &mut Rng, memory: &Memory) -> Beat {

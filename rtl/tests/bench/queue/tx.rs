@@ -285,7 +285,10 @@ impl Bench {
         let mut quiet = 0;
         for _ in 0..200_000 {
             self.cycle();
-            let world = self.sq.outstanding() + self.pay.outstanding() + self.verdicts.len();
+            let world = self.sq.outstanding()
+                + self.pay.outstanding()
+                + self.verdicts.len()
+                + usize::from(self.dut.u.packet.valid.val());
             quiet = if self.dut.u.busy.val() || world > 0 {
                 0
             } else {
