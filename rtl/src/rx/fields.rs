@@ -3,7 +3,8 @@
 //! Half-word h of a frame is lane h mod 4 of beat h / 4: EtherType is 6, the IPv4 header 7 to 6 + 2 IHL, L4 begins at 7 + 2 IHL.
 use rust_hdl::prelude::*;
 
-/// Collects the fields while the frame goes by; each is steady from the cycle after its beat until the next frame's beat 0.
+/// Collects the fields while the frame goes by; each is steady from the cycle after its beat until the next frame. Beat 0
+/// may be left out.
 ///
 /// The fields of a frame that is not IPv4, or too short for them, hold anything.
 #[derive(LogicBlock)]
@@ -178,6 +179,7 @@ impl Logic for Ipv4Fields {
                 self.r_end_beat.d.next = self.never.val();
             }
             if self.beat.val() == 1 {
+                self.r_end_beat.d.next = self.never.val();
                 self.r_type.d.next = (bit_cast::<16, 8>(self.d1.val().get_bits::<8>(0)) << 8)
                     | bit_cast::<16, 8>(self.d1.val().get_bits::<8>(8));
                 self.new_ihl.next = self.d1.val().get_bits::<4>(16);

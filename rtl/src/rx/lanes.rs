@@ -37,7 +37,7 @@ pub struct Ipv4Lanes {
     pub header_mask: Signal<Out, Bits<4>>,
     /// Half-words of the L4 sum.
     pub l4_mask: Signal<Out, Bits<4>>,
-    /// First beat of a frame.
+    /// The sums start anew with this beat.
     pub first: Signal<Out, Bit>,
     /// The beat is there.
     pub q_valid: Signal<Out, Bit>,
@@ -79,7 +79,8 @@ impl Logic for Ipv4Lanes {
         self.m0.next = 0.into();
         self.m1.next = 0.into();
         if self.valid.val() {
-            self.r_first.d.next = self.beat.val() == 0;
+            // Beat 0 is in neither sum, and transmit leaves it out.
+            self.r_first.d.next = self.beat.val() < 2;
             // Half-words of the header: from lane 3 of beat 1 to the one before L4.
             if self.beat.val() == 1 {
                 self.header.next = 8.into();

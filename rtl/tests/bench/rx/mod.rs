@@ -3,7 +3,7 @@ mod arp;
 mod buffer;
 mod filter;
 pub(crate) mod frames;
-mod harness;
+pub(crate) mod harness;
 mod ipv4;
 mod oracle;
 mod path;

@@ -1,0 +1,125 @@
+//! `TxMux`: whole frames in turn, and their lengths.
+use crate::rx::frames::Rng;
+use crate::rx::harness::beats;
+use crate::rx::replay::Replay;
+use ferrule_abi::counter;
+use ferrule_rtl::{native::Native, tx::mux::TxMux};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+/// Runs both queues of frames through; gives the frames in order and the lengths that were counted.
+fn run(
+    seed: u64,
+    ready: usize,
+    sources: [&[Vec<u8>]; 2],
+    trace: &mut Replay,
+) -> (Vec<Vec<u8>>, Vec<u16>) {
+    let mut r = Rng(seed);
+    let mut dut = Native::<TxMux>::default();
+    let mut queues = sources.map(|frames| {
+        let all = frames.iter().flat_map(|f| beats(f));
+        all.collect::<VecDeque<_>>()
+    });
+    // A source may pause between its frames and not in them.
+    let mut open = [false; 2];
+    let (mut out, mut lengths, mut partial) = (vec![], vec![], vec![]);
+    for cycle in 0..20_000 {
+        let mut offered = [None; 2];
+        for i in 0..2 {
+            open[i] |= r.percent(20);
+            offered[i] = queues[i].front().copied().filter(|_| open[i]);
+        }
+        let ready = r.percent(ready);
+        let u = &mut dut.u;
+        u.clock.next = false.into();
+        u.reset.next = cycle == 0;
+        u.enable.next = true;
+        u.frame.ready.next = ready;
+        let (d0, d1, keep, last) = offered[0].unwrap_or_default();
+        u.data.d0.next = u64::from(d0).into();
+        u.data.d1.next = u64::from(d1).into();
+        u.data.keep.next = u64::from(keep).into();
+        u.data.last.next = last;
+        u.data.valid.next = offered[0].is_some();
+        let (d0, d1, keep, last) = offered[1].unwrap_or_default();
+        u.arp.d0.next = u64::from(d0).into();
+        u.arp.d1.next = u64::from(d1).into();
+        u.arp.keep.next = u64::from(keep).into();
+        u.arp.last.next = last;
+        u.arp.valid.next = offered[1].is_some();
+        dut.settle();
+        trace.record(&*dut.u);
+        let u = &dut.u;
+        for (i, taken) in [u.data.ready.val(), u.arp.ready.val()]
+            .into_iter()
+            .enumerate()
+        {
+            if let (true, Some(beat)) = (taken, offered[i]) {
+                queues[i].pop_front();
+                open[i] = !beat.3;
+            }
+        }
+        if u.events.val().to_u32() == 1 << counter::TX_FRAMES {
+            lengths.push(u.tx_bytes.val().to_u16());
+        } else {
+            assert_eq!(u.events.val().to_u32(), 0);
+        }
+        if u.frame.valid.val() && ready {
+            let bytes = [
+                u.frame.d0.val().to_u32().to_le_bytes(),
+                u.frame.d1.val().to_u32().to_le_bytes(),
+            ];
+            let n = u.frame.keep.val().to_u8().count_ones() as usize;
+            partial.extend(&bytes.concat()[..n]);
+            if u.frame.last.val() {
+                out.push(std::mem::take(&mut partial));
+            }
+        }
+        let busy = u.busy.val();
+        dut.u.clock.next = true.into();
+        dut.settle();
+        if !busy && cycle > 0 && queues.iter().all(VecDeque::is_empty) {
+            return (out, lengths);
+        }
+    }
+    panic!("not done");
+}
+
+/// Frames that name their source in the first byte.
+fn frames(r: &mut Rng, source: u8, count: usize) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|_| {
+            let n = r.below(70);
+            [&[source][..], &r.bytes(n)].concat()
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_frame_is_split_and_each_length_is_counted(seed: u64, ready in prop::sample::select(vec![100_usize, 50, 20])) {
+        let mut r = Rng(seed);
+        let (data, arp) = (frames(&mut r, 1, 20), frames(&mut r, 2, 20));
+        let (out, lengths) = run(seed, ready, [&data, &arp], &mut Replay::default());
+        let (got_data, got_arp): (Vec<_>, Vec<_>) = out.iter().cloned().partition(|f| f[0] == 1);
+        assert_eq!((got_data, got_arp), (data, arp));
+        let want: Vec<_> = out.iter().map(|f| f.len() as u16).collect();
+        assert_eq!(lengths, want);
+    }
+}
+
+#[test]
+fn the_verilog_does_the_same() {
+    let mut r = Rng(1);
+    let (data, arp) = (frames(&mut r, 1, 12), frames(&mut r, 2, 12));
+    let mut trace = Replay::default();
+    run(1, 60, [&data, &arp], &mut trace);
+    trace.check::<TxMux>("tx_mux");
+}
+
+#[test]
+fn verilator_accepts_the_verilog() {
+    let text = ferrule_rtl::verilog::emit::<TxMux>("tx_mux").expect("emits");
+    crate::common::verilator_lint("tx_mux", &text);
+}
