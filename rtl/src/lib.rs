@@ -16,6 +16,7 @@
 pub mod mac;
 pub mod native;
 pub mod neigh;
+pub mod nic;
 pub mod pcie;
 pub mod pins;
 pub mod queue;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 pub mod binding;
 pub mod native;
+mod nic;
 pub mod verilated;
 pub mod verilator;
 

@@ -275,6 +275,13 @@ impl Simulator {
             .clone()
     }
 
+    /// Whether its thread still runs; it ends by itself only by a fault.
+    pub fn is_running(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Plugs the cable in or out, as the PHY reports it to the NIC.
     pub fn set_link(&self, up: bool) {
         self.command(Command::Link(up));

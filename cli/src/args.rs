@@ -1,0 +1,174 @@
+//! The command line.
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::size::Size;
+use crate::wire::WireSpec;
+
+/// `ferrule`: an Ethernet NIC in Rust, from the FPGA to the socket, and its simulator.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ferrule",
+    version,
+    about = "An FPGA NIC with its driver, TCP/IP stack and sockets, in Rust - and a simulator to run it all without a board.",
+    after_help = "Example: ferrule demo        a TCP conversation through simulated hardware\n\
+                  More:    ferrule help demo"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring up a simulated NIC and hold a conversation through it: ARP, ping, UDP, HTTP and TCP, every byte compared.
+    #[command(
+        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n\n\
+        Files: ferrule-demo.pcapng (open it in Wireshark) and, with --vcd, ferrule-demo.vcd (GTKWave).\n\
+        Exit status: 0 if everything was right, 1 if not, 2 for a command line that makes no sense."
+    )]
+    Demo(Demo),
+    /// Run the simulated NIC as a vfio-user device on a unix socket, for a driver in another process.
+    #[command(
+        after_help = "Example:\n  ferrule serve --socket /tmp/nic.sock &\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
+    )]
+    Serve(Serve),
+    /// Ping a host through a NIC: one that is there already, or a simulated one made for it.
+    #[command(
+        after_help = "Examples:\n  ferrule ping 192.0.2.2\n  ferrule ping --wire tap:tap0 --address 10.0.0.2/24 10.0.0.1\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
+    )]
+    Ping(Ping),
+    /// Write the NIC as Verilog.
+    #[command(
+        after_help = "Example:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v"
+    )]
+    Verilog(Verilog),
+}
+
+/// How to simulate.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SimArgs {
+    /// What simulates the hardware: native (rust-hdl, nothing to install), verilated (Verilator and g++), auto (verilated if it can be had).
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub(crate) engine: ferrule_sim::engine::Kind,
+    /// What the NIC is plugged into: lan (simulated hosts and a router), loopback, or tap:NAME (the Linux kernel; needs CAP_NET_ADMIN).
+    #[arg(long, value_name = "WIRE", default_value = "lan")]
+    pub(crate) wire: WireSpec,
+    /// Seed of the MAC address and of all that looks random.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// The address of the NIC's host.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AddressArgs {
+    /// Our IPv4 address and prefix length.
+    #[arg(long, value_name = "ADDR/LEN", default_value = "192.0.2.10/24")]
+    pub(crate) address: Cidr,
+    /// Our default gateway.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) gateway: Option<Ipv4Addr>,
+}
+
+/// `ferrule demo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Demo {
+    /// How to simulate.
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
+    /// How much to echo over TCP; without it 4KiB on the native engine and 1MiB on the others.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) bytes: Option<Size>,
+    /// Write a waveform too (slower; the file grows by about a megabyte a simulated microsecond at the worst).
+    #[arg(long)]
+    pub(crate) vcd: bool,
+    /// Print one JSON object instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ferrule serve`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    /// Where to listen; the socket is made anew.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    /// How to simulate.
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
+    /// Capture every frame to this pcapng file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+/// `ferrule ping`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Ping {
+    /// The host to ping.
+    pub(crate) host: Ipv4Addr,
+    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0. Without it a simulated one is made.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+    /// How to simulate, without --device.
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
+    /// Who we are.
+    #[command(flatten)]
+    pub(crate) address: AddressArgs,
+    /// How many requests.
+    #[arg(short = 'c', long, value_name = "N", default_value_t = 4)]
+    pub(crate) count: u16,
+    /// Bytes of payload in each.
+    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 56, value_parser = clap::value_parser!(u16).range(0..=1472))]
+    pub(crate) size: u16,
+    /// Seconds to wait for each answer.
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ferrule verilog`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Verilog {
+    /// Folder to write to; made where it is missing.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+/// An address with its prefix length, as `192.0.2.10/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cidr {
+    /// The address.
+    pub(crate) addr: Ipv4Addr,
+    /// Prefix length, 1 to 32.
+    pub(crate) prefix: u8,
+}
+
+impl std::str::FromStr for Cidr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad =
+            || format!("{text:?} is not an address with a prefix length, such as 192.0.2.10/24");
+        let (addr, prefix) = text.split_once('/').ok_or_else(bad)?;
+        let addr = addr.parse().map_err(|_| bad())?;
+        let prefix: u8 = prefix.parse().map_err(|_| bad())?;
+        if (1..=32).contains(&prefix) {
+            Ok(Self { addr, prefix })
+        } else {
+            Err(bad())
+        }
+    }
+}
+
+impl std::fmt::Display for Cidr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix)
+    }
+}

@@ -1,0 +1,271 @@
+//! What the demo says through the NIC, and the comparison of every byte that comes back.
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4};
+use std::time::Duration;
+
+use ferrule::Host;
+use ferrule_sim::wire::host::{page, ECHO_PORT, HTTP_PORT};
+
+use crate::error::Error;
+
+/// How long any one answer may take, in the host's time.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Sizes of the UDP messages: none, the smallest, an odd one, the largest that fits one frame.
+const MESSAGES: [usize; 4] = [0, 1, 333, 1_472];
+/// Pings per host.
+const PINGS: u16 = 3;
+/// How far sending may run ahead of what came back, in bytes.
+const AHEAD: usize = 64 * 1024;
+/// Bytes handed to one `write`.
+const CHUNK: usize = 16 * 1024;
+
+/// What a step found, for the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// One line.
+    pub(crate) text: String,
+    /// Median round trip, where the step measured one.
+    pub(crate) round_trip: Option<Duration>,
+}
+
+impl Finding {
+    fn text(text: String) -> Self {
+        Self {
+            text,
+            round_trip: None,
+        }
+    }
+}
+
+/// A pattern that repeats late and differs by seed, so that a lost, doubled or moved byte shows.
+pub(crate) struct Pattern(u64);
+
+impl Pattern {
+    /// The pattern of `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Byte number `i` (SplitMix64's output function over the byte's number).
+    fn byte(&self, i: usize) -> u8 {
+        let mut z = self
+            .0
+            .wrapping_add((i as u64 / 8).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)).to_le_bytes()[i % 8]
+    }
+
+    /// Bytes `from` to `from + len`.
+    fn bytes(&self, from: usize, len: usize) -> Vec<u8> {
+        (from..from + len).map(|i| self.byte(i)).collect()
+    }
+
+    /// The number of the first byte of `got`, taken as bytes from `from` on, that is not the pattern's.
+    fn mismatch(&self, from: usize, got: &[u8]) -> Option<usize> {
+        (0..got.len())
+            .find(|&i| got[i] != self.byte(from + i))
+            .map(|i| from + i)
+    }
+}
+
+/// Sends the first packet to `peer`, for which the hardware must ask who has its address.
+///
+/// # Errors
+/// When nobody answers, or the hardware did not ask.
+pub(crate) fn resolve(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
+    let doing = || format!("resolving {peer}");
+    let before = stats(host)?;
+    let ping = host.ping().map_err(Error::doing(doing()))?;
+    ping.echo(peer, 0, b"first packet", PATIENCE)
+        .map_err(Error::doing(doing()))?;
+    let after = stats(host)?;
+    let requests = after.get(ferrule_abi::counter::ARP_REQUESTS)
+        - before.get(ferrule_abi::counter::ARP_REQUESTS);
+    let misses =
+        after.get(ferrule_abi::counter::ARP_MISSES) - before.get(ferrule_abi::counter::ARP_MISSES);
+    if requests == 0 || misses == 0 {
+        return Err(Error::Wrong(format!(
+            "{peer} answered, but the hardware counted {requests} ARP requests and {misses} misses"
+        )));
+    }
+    Ok(Finding::text(format!("{peer} resolved by the hardware: {requests} ARP request(s), {misses} packet(s) parked meanwhile")))
+}
+
+/// Pings `peer` a few times.
+///
+/// # Errors
+/// When an answer is missing or not what was sent.
+pub(crate) fn ping(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
+    let doing = || format!("pinging {peer}");
+    let socket = host.ping().map_err(Error::doing(doing()))?;
+    let mut times = Vec::new();
+    let mut ttl = 0;
+    for sequence in 1..=PINGS {
+        let payload = Pattern::new(u64::from(sequence)).bytes(0, 56);
+        let reply = socket
+            .echo(peer, sequence, &payload, PATIENCE)
+            .map_err(Error::doing(doing()))?;
+        if reply.payload != payload {
+            return Err(Error::Wrong(format!(
+                "the ping reply {sequence} from {peer} holds other bytes than were sent"
+            )));
+        }
+        ttl = reply.ttl;
+        times.push(reply.round_trip);
+    }
+    times.sort();
+    let median = times[times.len() / 2];
+    Ok(Finding {
+        text: format!("{PINGS} of {PINGS} answered by {peer}, ttl {ttl}, round trip {median:.1?}"),
+        round_trip: Some(median),
+    })
+}
+
+/// Echoes messages over UDP, the empty one included.
+///
+/// # Errors
+/// When a message is missing, cut or changed.
+pub(crate) fn udp(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
+    let doing = || format!("echoing UDP to {peer}");
+    let to = SocketAddrV4::new(peer, ECHO_PORT);
+    let socket = host.bind_udp("0.0.0.0:0").map_err(Error::doing(doing()))?;
+    socket
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(Error::doing(doing()))?;
+    socket.connect(to).map_err(Error::doing(doing()))?;
+    let mut buffer = vec![0; 2_048];
+    for size in MESSAGES {
+        let message = Pattern::new(size as u64).bytes(0, size);
+        socket.send(&message).map_err(Error::doing(doing()))?;
+        let n = socket.recv(&mut buffer).map_err(Error::doing(doing()))?;
+        if buffer[..n] != message[..] {
+            return Err(Error::Wrong(format!(
+                "a UDP message of {size} bytes came back as {n} bytes, or changed"
+            )));
+        }
+    }
+    Ok(Finding::text(format!(
+        "{} messages of {MESSAGES:?} bytes came back whole",
+        MESSAGES.len()
+    )))
+}
+
+/// Fetches a page over HTTP and compares it with what the host serves.
+///
+/// # Errors
+/// When the response is not the page.
+pub(crate) fn http(host: &Host, peer: Ipv4Addr, name: &str) -> Result<Finding, Error> {
+    let doing = || format!("fetching http://{peer}/");
+    let mut stream = host
+        .connect(SocketAddrV4::new(peer, HTTP_PORT))
+        .map_err(Error::doing(doing()))?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(Error::doing(doing()))?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {peer}\r\nConnection: close\r\n\r\n");
+    stream
+        .write_all(request.as_bytes())
+        .map_err(Error::doing(doing()))?;
+    let mut response = String::new();
+    stream
+        .read_to_string(&mut response)
+        .map_err(Error::doing(doing()))?;
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
+    if !head.starts_with("HTTP/1.1 200 ") || body != page(name) {
+        return Err(Error::Wrong(format!(
+            "http://{peer}/ is not the page that {name} serves: {head}"
+        )));
+    }
+    Ok(Finding::text(format!(
+        "GET http://{peer}/: 200, {} bytes of page as served",
+        body.len()
+    )))
+}
+
+/// Echoes `total` bytes over one TCP connection; `progress` is told how many have come back.
+///
+/// # Errors
+/// When a byte is lost, doubled, moved or changed, or the connection does not end in order.
+pub(crate) fn tcp(
+    host: &Host,
+    peer: Ipv4Addr,
+    total: usize,
+    seed: u64,
+    mut progress: impl FnMut(usize),
+) -> Result<(), Error> {
+    let doing = || format!("echoing TCP to {peer}");
+    let pattern = Pattern::new(seed);
+    let mut stream = host
+        .connect(SocketAddrV4::new(peer, ECHO_PORT))
+        .map_err(Error::doing(doing()))?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(Error::doing(doing()))?;
+    let (mut sent, mut back, mut ended) = (0, 0, false);
+    let mut buffer = vec![0; CHUNK];
+    while back < total {
+        while sent < total && sent - back < AHEAD {
+            let chunk = pattern.bytes(sent, CHUNK.min(total - sent));
+            stream.write_all(&chunk).map_err(Error::doing(doing()))?;
+            sent += chunk.len();
+        }
+        if sent == total && !ended {
+            // The end of our stream goes out with the last bytes, as a program would do it.
+            stream
+                .shutdown(Shutdown::Write)
+                .map_err(Error::doing(doing()))?;
+            ended = true;
+        }
+        let n = stream.read(&mut buffer).map_err(Error::doing(doing()))?;
+        if n == 0 {
+            return Err(Error::Wrong(format!(
+                "the echo ended after {back} of {total} bytes"
+            )));
+        }
+        if let Some(at) = pattern.mismatch(back, &buffer[..n]) {
+            return Err(Error::Wrong(format!(
+                "byte {at} of the TCP echo is not what was sent"
+            )));
+        }
+        back += n;
+        progress(back);
+    }
+    let n = stream.read(&mut buffer).map_err(Error::doing(doing()))?;
+    if n > 0 {
+        return Err(Error::Wrong(format!(
+            "{n} bytes too many came back after {total}"
+        )));
+    }
+    Ok(())
+}
+
+fn stats(host: &Host) -> Result<ferrule_driver::nic::Stats, Error> {
+    host.with_nic(ferrule_driver::Nic::stats)
+        .and_then(|s| s.map_err(std::io::Error::other))
+        .map_err(Error::doing("reading the NIC's counters"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_moved_lost_or_changed_byte_shows() {
+        let pattern = Pattern::new(7);
+        let good = pattern.bytes(1_000, 500);
+        assert_eq!(pattern.mismatch(1_000, &good), None);
+        let mut changed = good.clone();
+        changed[77] ^= 1;
+        assert_eq!(pattern.mismatch(1_000, &changed), Some(1_077));
+        let mut lost = good.clone();
+        lost.remove(10);
+        assert!(pattern.mismatch(1_000, &lost).is_some());
+        assert!(pattern.mismatch(1_001, &good).is_some(), "moved by one");
+        assert!(
+            pattern.mismatch(1_000 + 65_536, &good).is_some(),
+            "moved by a power of two"
+        );
+        assert_ne!(Pattern::new(8).bytes(1_000, 500), good);
+    }
+}

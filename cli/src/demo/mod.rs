@@ -1,0 +1,169 @@
+//! `ferrule demo`: a conversation through the whole path, measured.
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use ferrule::Host;
+use ferrule_sim::wire::lan;
+
+use crate::args::Demo;
+use crate::error::Error;
+use crate::session::{Session, SessionConfig};
+use crate::wire::WireSpec;
+
+mod conversation;
+mod progress;
+mod report;
+
+use conversation::Finding;
+use progress::Progress;
+use report::{Report, Run, Step};
+
+const PCAP: &str = "ferrule-demo.pcapng";
+const VCD: &str = "ferrule-demo.vcd";
+/// Echoed over TCP on the native engine, which simulates a few thousand cycles a second.
+const NATIVE_BYTES: u64 = 4 * 1024;
+/// Echoed over TCP on a compiled engine.
+const FAST_BYTES: u64 = 1024 * 1024;
+
+/// Runs the demo and prints what it found.
+///
+/// # Errors
+/// When the simulator cannot be started, or not all of it was right.
+pub(crate) fn run(args: &Demo) -> Result<(), Error> {
+    if args.sim.wire != WireSpec::Lan {
+        return Err(Error::Usage(format!(
+            "the demo talks to the hosts of the wire `lan`; on {} nobody answers. Use `ferrule ping` or `ferrule serve` with it",
+            args.sim.wire
+        )));
+    }
+    let started = Instant::now();
+    let mut files = vec![PathBuf::from(PCAP)];
+    let vcd = args.vcd.then(|| PathBuf::from(VCD));
+    files.extend(vcd.clone());
+    let progress = Progress::new(!args.json);
+    let line = progress.start("simulator", None);
+    let session = Session::start(&SessionConfig {
+        sim: args.sim.clone(),
+        address: ferrule::Cidr::new(lan::NIC, lan::PREFIX)
+            .ok_or_else(|| Error::Wrong("the LAN's prefix".to_owned()))?,
+        gateway: Some(lan::GATEWAY),
+        pcap: Some(PathBuf::from(PCAP)),
+        vcd,
+    })?;
+    let engine = session.engine();
+    line.end(
+        true,
+        &format!(
+            "{engine} engine, NIC {} on a vfio-user socket, wire {}",
+            session.mac()?,
+            args.sim.wire
+        ),
+    );
+    let default = if engine == "native" {
+        NATIVE_BYTES
+    } else {
+        FAST_BYTES
+    };
+    let bytes = args.bytes.map_or(default, |s| s.0);
+
+    let mut conversation = Conversation {
+        host: session.host(),
+        progress,
+        steps: Vec::new(),
+        ping: None,
+    };
+    let reached = conversation.step("ARP", |h| conversation::resolve(h, lan::PEER))
+        && conversation.step("ping", |h| conversation::ping(h, lan::PEER))
+        && conversation.step("UDP", |h| conversation::udp(h, lan::PEER))
+        && conversation.step("HTTP", |h| conversation::http(h, lan::PEER, "peer"))
+        && conversation.step("second subnet", |h| conversation::ping(h, lan::FAR_HOST));
+    let tcp_time = if reached {
+        conversation.echo(bytes, args.sim.seed)?
+    } else {
+        None
+    };
+    let Conversation {
+        steps, ping, host, ..
+    } = conversation;
+    drop(host);
+    let ended = session.end()?;
+    let report = Report::new(
+        &engine,
+        &args.sim.wire.to_string(),
+        args.sim.seed,
+        Run {
+            steps,
+            tcp_bytes: if tcp_time.is_some() { bytes } else { 0 },
+            tcp_time,
+            ping,
+            counters: ended.counters,
+            sim: ended.simulator,
+            wall: started.elapsed(),
+            files,
+        },
+    );
+    if args.json {
+        let text =
+            serde_json::to_string_pretty(&report).map_err(|e| Error::Wrong(e.to_string()))?;
+        println!("{text}");
+    } else {
+        print!("{}", report.text());
+    }
+    if report.ok {
+        Ok(())
+    } else {
+        Err(Error::Wrong(
+            "not all of the conversation was right; see above".to_owned(),
+        ))
+    }
+}
+
+/// The conversation as it goes.
+struct Conversation {
+    host: Host,
+    progress: Progress,
+    steps: Vec<Step>,
+    ping: Option<Duration>,
+}
+
+impl Conversation {
+    /// Does one step; whether it was right.
+    fn step(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&Host) -> Result<Finding, Error>,
+    ) -> bool {
+        let line = self.progress.start(name, None);
+        let (ok, detail) = match call(&self.host) {
+            Ok(finding) => {
+                self.ping = self.ping.or(finding.round_trip);
+                (true, finding.text)
+            }
+            Err(e) => (false, e.to_string()),
+        };
+        line.end(ok, &detail);
+        self.steps.push(Step { name, ok, detail });
+        ok
+    }
+
+    /// Echoes the stream; how long it took on the host's clock, if it was right.
+    fn echo(&mut self, bytes: u64, seed: u64) -> Result<Option<Duration>, Error> {
+        let total = usize::try_from(bytes)
+            .map_err(|_| Error::Usage(format!("{bytes} bytes are too many for this machine")))?;
+        let line = self.progress.start("TCP echo", Some(bytes));
+        let start = self.host.now_ns();
+        let result = conversation::tcp(&self.host, lan::PEER, total, seed, |n| line.at(n as u64));
+        let took = Duration::from_nanos(self.host.now_ns() - start);
+        let (ok, detail) = match result {
+            Ok(()) => (true, format!("{bytes} bytes there and back, every one compared, in {took:.1?} of simulated time")),
+            Err(e) => (false, e.to_string()),
+        };
+        line.end(ok, &detail);
+        self.steps.push(Step {
+            name: "TCP echo",
+            ok,
+            detail,
+        });
+        Ok(ok.then_some(took))
+    }
+}

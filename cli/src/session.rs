@@ -1,0 +1,182 @@
+//! A simulated NIC with a host on it, in this process, joined by vfio-user on a socket of their own.
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrule::{Cidr, Host};
+use ferrule_driver::nic::Stats;
+use ferrule_rtl::nic::Nic;
+use ferrule_sim::clock::Attached;
+use ferrule_sim::engine;
+use ferrule_sim::simulator::{self, Builder, Simulator};
+
+use crate::args::{Serve, SimArgs};
+use crate::error::Error;
+
+/// RFC 6298's first time-out is a second; on wall time an engine may need longer for a round trip.
+const SLOW_RTO: Duration = Duration::from_secs(10);
+
+/// What a session is made of.
+pub(crate) struct SessionConfig {
+    /// How to simulate.
+    pub(crate) sim: SimArgs,
+    /// The host's address.
+    pub(crate) address: Cidr,
+    /// Its default gateway.
+    pub(crate) gateway: Option<Ipv4Addr>,
+    /// Where to capture to.
+    pub(crate) pcap: Option<PathBuf>,
+    /// Where to write a waveform to.
+    pub(crate) vcd: Option<PathBuf>,
+}
+
+/// A running session. The thread that made it is the one that uses the host: simulated time waits for it.
+pub(crate) struct Session {
+    host: Host,
+    /// Time does not jump while this thread works; none on wall time.
+    attached: Option<Attached>,
+    simulator: Simulator,
+    /// Holds the socket.
+    _dir: tempfile::TempDir,
+}
+
+/// What is left of a session.
+pub(crate) struct Ended {
+    /// The NIC's counters, if it could still be asked.
+    pub(crate) counters: Option<Stats>,
+    /// The simulator's figures.
+    pub(crate) simulator: simulator::Stats,
+}
+
+fn builder(sim: &SimArgs, pcap: Option<&PathBuf>) -> Result<Builder, Error> {
+    let builder = Simulator::builder(sim.wire.open(sim.seed)?).seed(sim.seed);
+    Ok(match pcap {
+        Some(path) => builder.capture(path),
+        None => builder,
+    })
+}
+
+fn start(sim: &SimArgs, builder: Builder, vcd: Option<&PathBuf>) -> Result<Simulator, Error> {
+    let options = engine::Options {
+        tracing: vcd.is_some(),
+        ..engine::Options::default()
+    };
+    let engine = engine::open::<Nic>(sim.engine, &options)?;
+    let builder = match vcd {
+        Some(path) => builder.vcd(path),
+        None => builder,
+    };
+    Ok(builder.start(engine)?)
+}
+
+/// The simulator alone, on wall time, for a driver in another process.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn server(args: &Serve) -> Result<Simulator, Error> {
+    let builder = builder(&args.sim, args.pcap.as_ref())?
+        .listen(&args.socket)
+        .wall_time();
+    start(&args.sim, builder, None)
+}
+
+/// A host on a NIC that is there already.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) fn attach(
+    device: &str,
+    address: Cidr,
+    gateway: Option<Ipv4Addr>,
+) -> Result<Host, Error> {
+    let builder = Host::builder()
+        .device_spec(device)
+        .address(address)
+        .initial_rto(SLOW_RTO);
+    Ok(match gateway {
+        Some(gateway) => builder.gateway(gateway),
+        None => builder,
+    }
+    .open()?)
+}
+
+impl Session {
+    /// Starts simulator and host.
+    ///
+    /// # Errors
+    /// When either cannot be started.
+    pub(crate) fn start(config: &SessionConfig) -> Result<Self, Error> {
+        let dir = tempfile::tempdir().map_err(Error::doing("making a temporary folder"))?;
+        let socket = dir.path().join("nic.sock");
+        let builder = builder(&config.sim, config.pcap.as_ref())?.listen(&socket);
+        let simulator = start(&config.sim, builder, config.vcd.as_ref())?;
+        let mut seed = [0; 16];
+        seed[..8].copy_from_slice(&config.sim.seed.to_le_bytes());
+        let mut host = Host::builder()
+            .device_spec(&format!("vfio-user:{}", socket.display()))
+            .address(config.address)
+            .seed(seed);
+        if let Some(gateway) = config.gateway {
+            host = host.gateway(gateway);
+        }
+        let clock = simulator.clock();
+        let attached = clock.as_ref().map(|c| c.attach());
+        host = match clock {
+            // This thread alone drives the host, so that simulated time waits for it.
+            Some(clock) => host.clock(Arc::new(clock)).background(false),
+            None => host.initial_rto(SLOW_RTO),
+        };
+        Ok(Self {
+            host: host.open()?,
+            attached,
+            simulator,
+            _dir: dir,
+        })
+    }
+
+    /// A handle to the host.
+    pub(crate) fn host(&self) -> Host {
+        self.host.clone()
+    }
+
+    /// Name of the engine that runs.
+    pub(crate) fn engine(&self) -> String {
+        self.simulator.stats().engine.to_owned()
+    }
+
+    /// Whether time is the simulator's.
+    pub(crate) fn is_simulated_time(&self) -> bool {
+        self.attached.is_some()
+    }
+
+    /// The NIC's MAC address, as people write it.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub(crate) fn mac(&self) -> Result<String, Error> {
+        let mac = self
+            .host
+            .with_nic(|nic| nic.mac())
+            .map_err(Error::doing("asking for the MAC address"))?;
+        Ok(mac.map(|byte| format!("{byte:02x}")).join(":"))
+    }
+
+    /// Closes the host, stops the simulator and gives what they counted.
+    ///
+    /// # Errors
+    /// When a file could not be written, or the simulator had failed.
+    pub(crate) fn end(self) -> Result<Ended, Error> {
+        let counters = self
+            .host
+            .with_nic(ferrule_driver::Nic::stats)
+            .ok()
+            .and_then(Result::ok);
+        drop(self.host);
+        drop(self.attached);
+        Ok(Ended {
+            counters,
+            simulator: self.simulator.stop()?,
+        })
+    }
+}

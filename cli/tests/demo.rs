@@ -1,0 +1,125 @@
+//! The demo, as a new user runs it, and what tshark, which nobody here wrote, sees in its capture.
+mod common;
+use common::{ferrule, have, said};
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the demo in `dir`; gives its JSON.
+fn demo(dir: &Path, args: &[&str]) -> serde_json::Value {
+    let output = ferrule(dir)
+        .arg("demo")
+        .args(args)
+        .arg("--json")
+        .output()
+        .expect("runs");
+    assert!(output.status.success(), "{args:?}: {}", said(&output));
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+/// Rows that tshark prints for `filter`, with every checksum validated.
+fn tshark(dir: &Path, filter: &str, fields: &[&str]) -> Vec<String> {
+    let mut command = Command::new("tshark");
+    command.current_dir(dir).args(["-r", "ferrule-demo.pcapng"]);
+    for check in [
+        "ip.check_checksum",
+        "tcp.check_checksum",
+        "udp.check_checksum",
+    ] {
+        command.args(["-o", &format!("{check}:TRUE")]);
+    }
+    command.args(["-Y", filter, "-T", "fields", "-e", "frame.number"]);
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let output = command.output().expect("tshark runs");
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn check_capture(dir: &Path) {
+    if !have(&["tshark"]) {
+        return;
+    }
+    let bad = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || icmp.checksum.status == 0";
+    assert_eq!(tshark(dir, bad, &["_ws.col.Info"]), Vec::<String>::new());
+    for (what, filter) in [
+        (
+            "an ARP request from the NIC",
+            "arp.opcode == 1 && arp.src.proto_ipv4 == 192.0.2.10",
+        ),
+        (
+            "an ARP reply to it",
+            "arp.opcode == 2 && arp.dst.proto_ipv4 == 192.0.2.10",
+        ),
+        ("a ping and its answer", "icmp.type == 0 && icmp.resp_to"),
+        ("UDP", "udp.port == 7"),
+        ("an HTTP request", "http.request.method == GET"),
+        ("its response", "http.response.code == 200"),
+        ("a SYN from us", "tcp.flags == 0x02 && tcp.dstport == 7"),
+        (
+            "its SYN-ACK",
+            "tcp.flags.syn == 1 && tcp.flags.ack == 1 && tcp.srcport == 7",
+        ),
+        ("a FIN from us", "tcp.flags.fin == 1 && tcp.dstport == 7"),
+        (
+            "a FIN from the peer",
+            "tcp.flags.fin == 1 && tcp.srcport == 7",
+        ),
+        (
+            "packets to the far host by the gateway's MAC address",
+            "ip.dst == 198.51.100.2 && eth.dst == 02:00:00:00:00:01",
+        ),
+    ] {
+        assert!(
+            !tshark(dir, filter, &[]).is_empty(),
+            "the capture lacks {what}"
+        );
+    }
+    let stray = "ip.dst == 198.51.100.2 && eth.dst != 02:00:00:00:00:01";
+    assert_eq!(tshark(dir, stray, &[]), Vec::<String>::new());
+    let lost = "tcp.analysis.retransmission || tcp.analysis.lost_segment";
+    assert_eq!(
+        tshark(dir, lost, &["_ws.col.Info"]),
+        Vec::<String>::new(),
+        "simulated time never runs ahead"
+    );
+}
+
+#[test]
+fn the_native_demo_is_right_and_its_capture_clean() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let report = demo(dir.path(), &["--engine", "native", "--seed", "3"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert_eq!(report["engine"], "native");
+    assert_eq!(report["tcp_bytes"], 4096);
+    assert_eq!(report["counters"]["rx_drop_fcs"], 0);
+    check_capture(dir.path());
+}
+
+#[test]
+fn the_verilated_demo_echoes_a_mebibyte() {
+    if !have(&["verilator", "g++"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let report = demo(dir.path(), &["--engine", "verilated", "--bytes", "1MiB"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert_eq!(report["tcp_bytes"], 1 << 20);
+    check_capture(dir.path());
+}
+
+#[test]
+fn a_waveform_is_written_on_request() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let report = demo(dir.path(), &["--engine", "native", "--bytes", "1", "--vcd"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+    let vcd = std::fs::read_to_string(dir.path().join("ferrule-demo.vcd")).expect("a waveform");
+    assert!(
+        vcd.contains("$enddefinitions") && vcd.contains("gmii_txd"),
+        "{}",
+        &vcd[..500]
+    );
+}

@@ -1,0 +1,72 @@
+//! A command line that makes no sense gets one clear sentence and exit status 2; every command explains itself.
+mod common;
+use common::{ferrule, said};
+
+#[test]
+fn nonsense_is_refused_with_a_sentence_and_status_2() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let cases: [(&[&str], &str); 8] = [
+        (&["frobnicate"], "frobnicate"),
+        (&["demo", "--bytes", "many"], "not an amount of data"),
+        (&["demo", "--engine", "steam"], "steam"),
+        (&["demo", "--wire", "string"], "there is no wire"),
+        (&["demo", "--wire", "tap:"], "interface's name"),
+        (&["ping"], "HOST"),
+        (
+            &["ping", "--address", "192.0.2.10", "192.0.2.2"],
+            "prefix length",
+        ),
+        (&["serve"], "--socket"),
+    ];
+    for (args, hint) in cases {
+        let output = ferrule(dir.path()).args(args).output().expect("runs");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            error.contains(hint),
+            "{args:?} does not mention {hint:?}: {error}"
+        );
+        assert!(output.stdout.is_empty(), "{args:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    for command in ["demo", "serve", "ping", "verilog"] {
+        let output = ferrule(dir.path())
+            .args([command, "--help"])
+            .output()
+            .expect("runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{command}: {}", said(&output));
+        assert!(
+            text.contains("Example") && text.contains(&format!("ferrule {command}")),
+            "{command}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let output = ferrule(dir.path())
+        .args(["ping", "--device", "vfio-user:./nobody.sock", "192.0.2.2"])
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("nobody.sock") && error.contains("ferrule serve"),
+        "{error}"
+    );
+    let output = ferrule(dir.path())
+        .args(["ping", "--device", "eth0", "192.0.2.2"])
+        .output()
+        .expect("runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("pci:") && error.contains("vfio-user:"),
+        "{error}"
+    );
+}

@@ -1,0 +1,205 @@
+//! The whole NIC core: MAC on one side, TLPs on the other.
+use crate::mac::top::Mac;
+use crate::neigh::engine::Neigh;
+use crate::neigh::ports::*;
+use crate::pcie::host_side::HostSide;
+use crate::pcie::ports::*;
+use crate::queue::queues::Queues;
+use crate::rx::ports::*;
+use crate::rx::RxPath;
+use crate::stream::*;
+use crate::tx::ports::*;
+use crate::tx::TxPath;
+use rust_hdl::prelude::*;
+
+/// One port of the NIC, without clock buffers, PHY pins and the PCIe block: those are a board's business.
+///
+/// All ports belong to `clock` but the GMII ones. `pins` has the same ports as plain values.
+#[derive(LogicBlock, Default)]
+pub struct Nic {
+    /// The core's clock, 125 MHz at a gigabit.
+    pub clock: Signal<In, Clock>,
+    /// GMII RX_CLK.
+    pub gmii_rx_clk: Signal<In, Clock>,
+    /// GMII GTX_CLK.
+    pub gmii_tx_clk: Signal<In, Clock>,
+    /// Synchronous reset of the core's clock domain.
+    pub reset: Signal<In, Bit>,
+    /// The time in nanoseconds, bits 31:0.
+    pub time_lo: Signal<In, Bits<32>>,
+    /// The time in nanoseconds, bits 63:32.
+    pub time_hi: Signal<In, Bits<32>>,
+    /// The MAC address to start with, bytes 0 to 3.
+    pub mac_lo: Signal<In, Bits<32>>,
+    /// The MAC address to start with, bytes 4 and 5.
+    pub mac_hi: Signal<In, Bits<16>>,
+    /// The PHY reports a link.
+    pub link_up: Signal<In, Bit>,
+    /// 0: 10, 1: 100, 2: 1000 Mbit/s.
+    pub link_speed: Signal<In, Bits<2>>,
+    /// Bus, device, function of this endpoint.
+    pub completer_id: Signal<In, Bits<16>>,
+    /// Command register: bus master enable.
+    pub bus_master: Signal<In, Bit>,
+    /// Device control: maximum payload size code.
+    pub max_payload: Signal<In, Bits<3>>,
+    /// Device control: maximum read request size code.
+    pub max_read: Signal<In, Bits<3>>,
+    /// MSI-X enable.
+    pub msix_enable: Signal<In, Bit>,
+    /// MSI-X function mask.
+    pub msix_mask: Signal<In, Bit>,
+    /// TLPs from the host.
+    pub tlp_rx: TlpSink,
+    /// TLPs to the host.
+    pub tlp_tx: TlpSource,
+    /// GMII RXD.
+    pub gmii_rxd: Signal<In, Bits<8>>,
+    /// GMII RX_DV.
+    pub gmii_rx_dv: Signal<In, Bit>,
+    /// GMII RX_ER.
+    pub gmii_rx_er: Signal<In, Bit>,
+    /// GMII TXD.
+    pub gmii_txd: Signal<Out, Bits<8>>,
+    /// GMII TX_EN.
+    pub gmii_tx_en: Signal<Out, Bit>,
+    /// GMII TX_ER.
+    pub gmii_tx_er: Signal<Out, Bit>,
+    /// Something moves or waits inside; without it nothing changes before `deadline` while all inputs are idle.
+    pub busy: Signal<Out, Bit>,
+    /// The earliest timer, in ticks of 2^20 ns.
+    pub deadline: Signal<Out, Bits<32>>,
+    /// A timer runs.
+    pub deadline_valid: Signal<Out, Bit>,
+    host: HostSide,
+    queues: Queues,
+    mac: Mac,
+    rx: RxPath,
+    tx: TxPath,
+    neigh: Neigh,
+    /// Reset of everything but the host side.
+    core_reset: DFF<Bit>,
+    /// The neighbours' deadline less the reads': negative if it comes first.
+    difference: Signal<Local, Bits<32>>,
+}
+
+impl Logic for Nic {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, core_reset);
+        clock!(self, clock, host, queues, mac, rx, tx, neigh);
+        self.mac.gmii_rx_clk.next = self.gmii_rx_clk.val();
+        self.mac.gmii_tx_clk.next = self.gmii_tx_clk.val();
+
+        self.core_reset.d.next = self.reset.val() | self.host.soft_reset.val();
+        self.host.reset.next = self.reset.val();
+        self.queues.reset.next = self.core_reset.q.val();
+        self.mac.reset.next = self.core_reset.q.val();
+        self.rx.reset.next = self.core_reset.q.val();
+        self.tx.reset.next = self.core_reset.q.val();
+        self.neigh.reset.next = self.core_reset.q.val();
+
+        self.host.time_lo.next = self.time_lo.val();
+        self.host.time_hi.next = self.time_hi.val();
+        self.host.board_mac_lo.next = self.mac_lo.val();
+        self.host.board_mac_hi.next = self.mac_hi.val();
+        self.host.link_up.next = self.link_up.val();
+        self.host.link_speed.next = self.link_speed.val();
+        self.host.completer_id.next = self.completer_id.val();
+        self.host.bus_master.next = self.bus_master.val();
+        self.host.msix_enable.next = self.msix_enable.val();
+        self.host.msix_mask.next = self.msix_mask.val();
+        TlpSink::link(&mut self.tlp_rx, &mut self.host.tlp_rx);
+        TlpSource::link(&mut self.tlp_tx, &mut self.host.tlp_tx);
+
+        ReadReqSource::join(&mut self.queues.sq_req, &mut self.host.read_req[0]);
+        ReadReqSource::join(&mut self.queues.rq_req, &mut self.host.read_req[1]);
+        ReadReqSource::join(&mut self.queues.pay_req, &mut self.host.read_req[2]);
+        ReadDataSource::join(&mut self.host.read_data[0], &mut self.queues.sq_data);
+        ReadDataSource::join(&mut self.host.read_data[1], &mut self.queues.rq_data);
+        ReadDataSource::join(&mut self.host.read_data[2], &mut self.queues.pay_data);
+        WriteSource::join(&mut self.queues.rx_payload, &mut self.host.writes[0]);
+        WriteSource::join(&mut self.queues.rx_cq, &mut self.host.writes[1]);
+        WriteSource::join(&mut self.queues.tx_cq, &mut self.host.writes[2]);
+        WriteSource::join(&mut self.queues.event_cq, &mut self.host.writes[3]);
+        QueueCtlSource::join(&mut self.host.events_page, &mut self.queues.event_ctl);
+        QueueCtlSource::join(&mut self.host.tx_page, &mut self.queues.tx_ctl);
+        QueueCtlSource::join(&mut self.host.rx_page, &mut self.queues.rx_ctl);
+        self.queues.time_lo.next = self.time_lo.val();
+        self.queues.max_payload.next = self.max_payload.val();
+        self.queues.max_read.next = self.max_read.val();
+        self.queues.link_up.next = self.link_up.val();
+        // The pulse of the counter RX_DROP_OVERFLOW.
+        self.queues.rx_overflow.next = self.rx.events.val().get_bit(11);
+        self.host.irq.next = self.queues.irq.val();
+
+        self.mac.gmii_rxd.next = self.gmii_rxd.val();
+        self.mac.gmii_rx_dv.next = self.gmii_rx_dv.val();
+        self.mac.gmii_rx_er.next = self.gmii_rx_er.val();
+        self.gmii_txd.next = self.mac.gmii_txd.val();
+        self.gmii_tx_en.next = self.mac.gmii_tx_en.val();
+        self.gmii_tx_er.next = self.mac.gmii_tx_er.val();
+        // RXCTL.MAX_FRAME
+        self.mac.max_frame.next = self.host.rxctl.val().get_bits::<14>(16);
+        self.mac.loopback.next = self.host.loopback.val();
+
+        self.rx.enable.next = self.host.rx_enable.val();
+        self.rx.mac_lo.next = self.host.mac_lo.val();
+        self.rx.mac_hi.next = self.host.mac_hi.val();
+        self.rx.rxctl.next = self.host.rxctl.val();
+        self.rx.time_lo.next = self.time_lo.val();
+        RxBeatSource::join(&mut self.mac.rx, &mut self.rx.rx);
+        RxPacketSource::join(&mut self.rx.packet, &mut self.queues.rx_packet);
+        ArpPacketSource::join(&mut self.rx.arp, &mut self.neigh.arp);
+
+        self.tx.enable.next = self.host.tx_enable.val();
+        self.tx.mac_lo.next = self.host.mac_lo.val();
+        self.tx.mac_hi.next = self.host.mac_hi.val();
+        TxPacketSource::join(&mut self.queues.tx_packet, &mut self.tx.packet);
+        TxVerdictSource::join(&mut self.tx.verdict, &mut self.queues.tx_verdict);
+        LookupSource::join(&mut self.tx.lookup, &mut self.neigh.lookup);
+        FrameSource::join(&mut self.neigh.frame, &mut self.tx.arp);
+        FrameSource::join(&mut self.tx.frame, &mut self.mac.tx);
+
+        self.neigh.enable.next = self.host.tx_enable.val();
+        self.neigh.mac_lo.next = self.host.mac_lo.val();
+        self.neigh.mac_hi.next = self.host.mac_hi.val();
+        self.neigh.arpctl.next = self.host.arpctl.val();
+        self.neigh.arptime.next = self.host.arptime.val();
+        for i in 0..8 {
+            self.neigh.local_addr[i].next = self.host.local_addr[i].val();
+            self.neigh.local_mask[i].next = self.host.local_mask[i].val();
+        }
+        for i in 0..7 {
+            self.neigh.gateway[i].next = self.host.gateway[i].val();
+        }
+        self.neigh.now.next = self.host.ticks.val();
+        // A miss must be with the transmit queue before an event about its next hop may follow it.
+        self.neigh.event_hold.next = self.tx.verdict.valid.val();
+        NeighEventSource::join(&mut self.neigh.notice, &mut self.queues.neigh);
+
+        self.host.inc.next = self.queues.events.val()
+            | self.mac.events.val()
+            | self.rx.events.val()
+            | self.tx.events.val()
+            | self.neigh.events.val();
+        self.host.rx_bytes.next = self.rx.rx_bytes.val();
+        self.host.tx_bytes.next = self.tx.tx_bytes.val();
+
+        self.busy.next = self.host.busy.val()
+            | self.queues.busy.val()
+            | self.mac.busy.val()
+            | self.rx.busy.val()
+            | self.tx.busy.val()
+            | self.neigh.busy.val()
+            | self.core_reset.q.val();
+        self.difference.next = self.neigh.deadline.val() - self.host.deadline.val();
+        self.deadline.next = self.host.deadline.val();
+        if self.neigh.deadline_valid.val()
+            & (!self.host.deadline_valid.val() | self.difference.val().get_bit(31))
+        {
+            self.deadline.next = self.neigh.deadline.val();
+        }
+        self.deadline_valid.next = self.neigh.deadline_valid.val() | self.host.deadline_valid.val();
+    }
+}
