@@ -202,6 +202,7 @@ pub(crate) fn tcp(
     stream
         .set_read_timeout(Some(PATIENCE))
         .map_err(Error::doing(doing()))?;
+    stream.set_nodelay(true).map_err(Error::doing(doing()))?;
     let (mut sent, mut back, mut ended) = (0, 0, false);
     let mut buffer = vec![0; CHUNK];
     while back < total {

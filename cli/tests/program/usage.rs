@@ -1,6 +1,5 @@
 //! A command line that makes no sense gets one clear sentence and exit status 2; every command explains itself.
-mod common;
-use common::{ferrule, said};
+use crate::common::{ferrule, said};
 
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {

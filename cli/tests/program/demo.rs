@@ -1,6 +1,5 @@
 //! The demo, as a new user runs it, and what tshark, which nobody here wrote, sees in its capture.
-mod common;
-use common::{ferrule, have, said};
+use crate::common::{ferrule, have, said};
 use std::path::Path;
 use std::process::Command;
 

@@ -1,6 +1,5 @@
 //! The exported Verilog is accepted by the tools that people have: Verilator's lint, Icarus, Yosys for 7-series.
-mod common;
-use common::{ferrule, have, said};
+use crate::common::{ferrule, have, said};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -3,14 +3,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// The program under test, run in `dir`.
-pub fn ferrule(dir: &Path) -> Command {
+pub(crate) fn ferrule(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ferrule"));
     command.current_dir(dir);
     command
 }
 
 /// Whether all `tools` can be run. Where one cannot: says so, and fails under FERRULE_REQUIRE_TOOLS=1.
-pub fn have(tools: &[&str]) -> bool {
+pub(crate) fn have(tools: &[&str]) -> bool {
     for tool in tools {
         if Command::new(tool).arg("--version").output().is_err() {
             assert!(
@@ -25,7 +25,7 @@ pub fn have(tools: &[&str]) -> bool {
 }
 
 /// What a program wrote, for messages.
-pub fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!(
         "{}\n{}{}",
         output.status,

@@ -1,6 +1,5 @@
 //! The Linux kernel as the peer: a TAP device in a network namespace that the test makes itself. Needs root.
-mod common;
-use common::{have, said};
+use crate::common::{have, said};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,6 @@
+//! The program as its users run it.
+mod common;
+mod demo;
+mod kernel_peer;
+mod usage;
+mod verilog;
