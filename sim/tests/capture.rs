@@ -1,15 +1,11 @@
 //! A capture holds every frame with its simulated time and direction, as another reader of pcapng sees it.
 use ferrule_sim::capture::{Capture, Direction};
+use ferrule_test_tools::have;
 use std::process::Command;
 
 #[test]
 fn tshark_reads_times_in_nanoseconds_and_directions() {
-    if Command::new("tshark").arg("--version").output().is_err() {
-        assert!(
-            std::env::var_os("FERRULE_REQUIRE_TOOLS").is_none(),
-            "tshark is required"
-        );
-        eprintln!("skipped: tshark is not installed");
+    if !have(&["tshark"]) {
         return;
     }
     let dir = tempfile::tempdir().expect("temporary folder");

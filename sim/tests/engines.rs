@@ -2,9 +2,10 @@
 #![allow(missing_docs, reason = "the derives make items without docs")]
 mod common;
 
-use common::{have, Mini};
+use common::Mini;
 use ferrule_rtl::pins::{Clocks, Gmii, Inputs, Outputs, TlpBeat};
 use ferrule_sim::engine::{self, Engine, EngineError, Kind, Options};
+use ferrule_test_tools::have;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -53,7 +54,7 @@ fn random_step(rng: &mut StdRng, time_ns: u64) -> (Clocks, Inputs) {
 
 #[test]
 fn native_and_verilated_agree_cycle_by_cycle() {
-    if !have("verilator") || !have("g++") {
+    if !have(&["verilator", "g++"]) {
         return;
     }
     let options = options(false);
@@ -116,7 +117,7 @@ fn one_beat_passes(engine: &mut dyn Engine) {
 #[test]
 fn outputs_are_sampled_before_the_edge() {
     one_beat_passes(&mut *engine::open::<Mini>(Kind::Native, &Options::default()).unwrap());
-    if have("verilator") && have("g++") {
+    if have(&["verilator", "g++"]) {
         let options = options(false);
         one_beat_passes(&mut *engine::open::<Mini>(Kind::Auto, &options).unwrap());
     }
@@ -146,7 +147,7 @@ fn waveforms_of_both_engines_have_names_and_times() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(true);
     let mut kinds = vec![Kind::Native];
-    if have("verilator") && have("g++") {
+    if have(&["verilator", "g++"]) {
         kinds.push(Kind::Verilated);
     }
     for kind in kinds {
@@ -191,7 +192,7 @@ fn a_full_disk_is_an_error_at_the_end_of_a_native_waveform() {
 
 #[test]
 fn a_model_is_built_once_and_nothing_is_left_of_the_building() {
-    if !have("verilator") || !have("g++") {
+    if !have(&["verilator", "g++"]) {
         return;
     }
     let cache = tempfile::tempdir().unwrap();
@@ -217,7 +218,7 @@ fn a_model_is_built_once_and_nothing_is_left_of_the_building() {
 
 #[test]
 fn a_model_without_the_nics_ports_is_refused() {
-    if !have("verilator") || !have("g++") {
+    if !have(&["verilator", "g++"]) {
         return;
     }
     let options = options(false);

@@ -1,5 +1,6 @@
 //! The demo, as a new user runs it, and what tshark, which nobody here wrote, sees in its capture.
-use crate::common::{ferrule, have, said};
+use crate::common::{ferrule, said};
+use ferrule_test_tools::have;
 use std::path::Path;
 use std::process::Command;
 

@@ -1,5 +1,6 @@
 //! The exported Verilog is accepted by the tools that people have: Verilator's lint, Icarus, Yosys for 7-series.
-use crate::common::{ferrule, have, said};
+use crate::common::{ferrule, said};
+use ferrule_test_tools::have;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -6,20 +6,6 @@
 )]
 use ferrule_rtl::pcie::ports::{TlpSink, TlpSource};
 use rust_hdl::prelude::*;
-use std::process::Command;
-
-/// Whether `tool` can be run. Where it cannot: says so, and fails under FERRULE_REQUIRE_TOOLS=1.
-pub(crate) fn have(tool: &str) -> bool {
-    if Command::new(tool).arg("--version").output().is_ok() {
-        return true;
-    }
-    assert!(
-        std::env::var_os("FERRULE_REQUIRE_TOOLS").is_none(),
-        "{tool} is required and not installed"
-    );
-    eprintln!("skipped: {tool} is not installed");
-    false
-}
 
 /// Holds one beat from `tlp_rx` to `tlp_tx` and adds mac_lo to its second DW; counts GMII bytes in their own clock domains.
 #[derive(LogicBlock, Default)]

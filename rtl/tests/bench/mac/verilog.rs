@@ -1,8 +1,8 @@
 //! The exported Verilog of the whole MAC does in iverilog, instant by instant, what the native simulation does.
 use super::gmii::{self, carrier, gap, with_fcs};
 use super::top::{Bench, Instant};
-use crate::common::have;
 use ferrule_rtl::mac::Mac;
+use ferrule_test_tools::have;
 use std::fmt::Write;
 use std::process::Command;
 
@@ -127,7 +127,7 @@ fn stimulus(period: [u64; 3], phase: [u64; 3]) -> Vec<Instant> {
 
 #[test]
 fn iverilog_agrees_with_the_native_simulation() {
-    if !have("iverilog") {
+    if !have(&["iverilog"]) {
         return;
     }
     let text = ferrule_rtl::verilog::emit::<Mac>("mac").expect("emits");

@@ -1,7 +1,7 @@
 //! The exported Verilog of the neighbour block, run by Icarus Verilog, does in each cycle what the native simulation does.
 use super::harness::{word, Bench, Dice};
-use crate::common;
 use ferrule_rtl::neigh::engine::Neigh;
+use ferrule_test_tools::have;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -159,7 +159,7 @@ fn icarus(text: &str, tb: &str, rows: &[String]) -> String {
 
 #[test]
 fn icarus_agrees_cycle_by_cycle() {
-    if !common::have("iverilog") {
+    if !have(&["iverilog"]) {
         return;
     }
     let text = ferrule_rtl::verilog::emit::<Neigh>("neigh").expect("emits");

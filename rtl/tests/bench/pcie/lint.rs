@@ -1,9 +1,10 @@
 //! The exported Verilog passes Verilator's lint and does what the native simulation does.
 use super::bench::{Bench, Job};
 use super::tlp::{word_at, Completion, Rng};
-use crate::common::{have, verilator_lint};
+use crate::common::verilator_lint;
 use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, TICK_NS};
 use ferrule_rtl::{pcie::HostSide, verilog::emit};
+use ferrule_test_tools::have;
 
 #[test]
 fn host_side_is_clean() {
@@ -14,7 +15,7 @@ fn host_side_is_clean() {
 /// Registers, DMA, wrong completions, interrupts, timeouts and resets, all mixed, replayed in the Verilog.
 #[test]
 fn verilog_does_what_the_native_simulation_does() {
-    if !have("iverilog") {
+    if !have(&["iverilog"]) {
         return;
     }
     let mut rng = Rng(4711);

@@ -1,5 +1,5 @@
 //! Replays what the native simulation saw at a design's ports in its exported Verilog, under Icarus Verilog, cycle by cycle.
-use crate::common::have;
+use ferrule_test_tools::have;
 use rust_hdl::prelude::*;
 use std::process::Command;
 
@@ -78,7 +78,7 @@ impl Trace {
 
     /// The Verilog `text` of module `top` does the same.
     pub(crate) fn replay(&self, top: &str, text: &str) {
-        if !have("iverilog") {
+        if !have(&["iverilog"]) {
             return;
         }
         let dir = tempfile::tempdir().expect("temporary folder");

@@ -1,6 +1,6 @@
 //! Plays what a native simulation saw back to the exported Verilog in Icarus Verilog: every output must be the same in every cycle.
-use crate::common::have;
 use ferrule_rtl::verilog::emit;
+use ferrule_test_tools::have;
 use rust_hdl::prelude::*;
 use std::fmt::Write;
 use std::process::Command;
@@ -88,7 +88,7 @@ impl Replay {
     /// # Panics
     /// If an output differs.
     pub(crate) fn check<B: Block + Default>(&self, top: &str) {
-        if !have("iverilog") {
+        if !have(&["iverilog"]) {
             return;
         }
         let dir = tempfile::tempdir().expect("temporary folder");
