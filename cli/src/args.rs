@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::error::Error;
 use crate::size::Size;
 use crate::wire::WireSpec;
 
@@ -27,7 +28,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring up a simulated NIC and hold a conversation through it: ARP, ping, UDP, HTTP and TCP, every byte compared.
     #[command(
-        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n\n\
+        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --wire loopback\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
         Files: ferrule-demo.pcapng (open it in Wireshark) and, with --vcd, ferrule-demo.vcd (GTKWave).\n\
         Exit status: 0 if everything was right, 1 if not, 2 for a command line that makes no sense."
     )]
@@ -74,16 +75,34 @@ pub(crate) struct AddressArgs {
     pub(crate) gateway: Option<Ipv4Addr>,
 }
 
+impl AddressArgs {
+    /// Our address as the socket library takes it.
+    ///
+    /// # Errors
+    /// Never for an address that was parsed.
+    pub(crate) fn cidr(&self) -> Result<ferrule::Cidr, Error> {
+        let Cidr { addr, prefix } = self.address;
+        ferrule::Cidr::new(addr, prefix)
+            .ok_or_else(|| Error::Usage(format!("{} has no such prefix", self.address)))
+    }
+}
+
 /// `ferrule demo`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Demo {
     /// How to simulate.
     #[command(flatten)]
     pub(crate) sim: SimArgs,
+    /// Who we are, on a tap wire.
+    #[command(flatten)]
+    pub(crate) address: AddressArgs,
+    /// Whom to talk to on a tap wire.
+    #[arg(long, value_name = "ADDR", default_value_t = ferrule_sim::wire::lan::PEER)]
+    pub(crate) peer: Ipv4Addr,
     /// How much to echo over TCP; without it 4KiB on the native engine and 1MiB on the others.
     #[arg(long, value_name = "SIZE")]
     pub(crate) bytes: Option<Size>,
-    /// Write a waveform too (slower; the file grows by about a megabyte a simulated microsecond at the worst).
+    /// Write a waveform too: slower, and some hundred megabytes.
     #[arg(long)]
     pub(crate) vcd: bool,
     /// Print one JSON object instead of the table.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::args::{Cidr, Ping};
+use crate::args::Ping;
 use crate::error::Error;
 use crate::session::{self, Session, SessionConfig};
 use ferrule::Host;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Ping) -> Result<(), Error> {
         (Some(session), _) => session.host(),
         (None, device) => session::attach(
             device.as_deref().unwrap_or_default(),
-            cidr(args.address.address)?,
+            args.address.cidr()?,
             args.address.gateway,
         )?,
     };
@@ -145,7 +145,7 @@ fn report(args: &Ping, answers: Vec<Answer>) -> Result<(), Error> {
 fn simulated(args: &Ping) -> Result<Session, Error> {
     Session::start(&SessionConfig {
         sim: args.sim.clone(),
-        address: cidr(args.address.address)?,
+        address: args.address.cidr()?,
         gateway: args
             .address
             .gateway
@@ -153,9 +153,4 @@ fn simulated(args: &Ping) -> Result<Session, Error> {
         pcap: None,
         vcd: None,
     })
-}
-
-fn cidr(address: Cidr) -> Result<ferrule::Cidr, Error> {
-    ferrule::Cidr::new(address.addr, address.prefix)
-        .ok_or_else(|| Error::Usage(format!("{address} has no such prefix")))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ferrule::{Cidr, Host};
 use ferrule_driver::nic::Stats;
+use ferrule_driver::{Clock, WallClock};
 use ferrule_rtl::nic::Nic;
 use ferrule_sim::clock::Attached;
 use ferrule_sim::engine;
@@ -34,6 +35,7 @@ pub(crate) struct SessionConfig {
 /// A running session. The thread that made it is the one that uses the host: simulated time waits for it.
 pub(crate) struct Session {
     host: Host,
+    clock: Arc<dyn Clock>,
     /// Time does not jump while this thread works; none on wall time.
     attached: Option<Attached>,
     simulator: Simulator,
@@ -122,13 +124,20 @@ impl Session {
         }
         let clock = simulator.clock();
         let attached = clock.as_ref().map(|c| c.attach());
-        host = match clock {
+        let clock: Arc<dyn Clock> = match clock {
             // This thread alone drives the host, so that simulated time waits for it.
-            Some(clock) => host.clock(Arc::new(clock)).background(false),
-            None => host.initial_rto(SLOW_RTO),
+            Some(clock) => {
+                host = host.background(false);
+                Arc::new(clock)
+            }
+            None => {
+                host = host.initial_rto(SLOW_RTO);
+                Arc::new(WallClock)
+            }
         };
         Ok(Self {
-            host: host.open()?,
+            host: host.clock(Arc::clone(&clock)).open()?,
+            clock,
             attached,
             simulator,
             _dir: dir,
@@ -138,6 +147,11 @@ impl Session {
     /// A handle to the host.
     pub(crate) fn host(&self) -> Host {
         self.host.clone()
+    }
+
+    /// The clock that the host lives by.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Name of the engine that runs.

@@ -1,9 +1,11 @@
 //! What the demo says through the NIC, and the comparison of every byte that comes back.
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4};
 use std::time::Duration;
 
 use ferrule::Host;
+use ferrule_driver::nic::{TxFrame, TxMode};
+use ferrule_driver::{Clock, Nic};
 use ferrule_sim::wire::host::{page, ECHO_PORT, HTTP_PORT};
 
 use crate::error::Error;
@@ -12,6 +14,10 @@ use crate::error::Error;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Sizes of the UDP messages: none, the smallest, an odd one, the largest that fits one frame.
 const MESSAGES: [usize; 4] = [0, 1, 333, 1_472];
+/// Sizes of the looped frames: the shortest and longest of Ethernet, less the FCS, and some between.
+const FRAMES: [usize; 6] = [60, 61, 64, 333, 1_000, 1_514];
+/// EtherType for local experiments (IEEE 802, 88B5).
+const EXPERIMENTAL: [u8; 2] = [0x88, 0xB5];
 /// Pings per host.
 const PINGS: u16 = 3;
 /// How far sending may run ahead of what came back, in bytes.
@@ -35,6 +41,56 @@ impl Finding {
             round_trip: None,
         }
     }
+}
+
+/// Sends whole Ethernet frames to ourselves over a wire that loops, and compares each as it comes back.
+///
+/// # Errors
+/// When a frame is lost or changed.
+pub(crate) fn frames(host: &Host, clock: &dyn Clock) -> Result<Finding, Error> {
+    let doing = |size| format!("looping a frame of {size} bytes");
+    for size in FRAMES {
+        let back = host
+            .with_nic(|nic| loop_frame(nic, clock, size))
+            .and_then(|result| result)
+            .map_err(Error::doing(doing(size)))?;
+        if !back {
+            return Err(Error::Wrong(format!(
+                "the frame of {size} bytes came back changed"
+            )));
+        }
+    }
+    Ok(Finding::text(format!(
+        "frames of {FRAMES:?} bytes came back as they were sent"
+    )))
+}
+
+/// Sends one frame and waits for it; whether it is the same.
+fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize) -> io::Result<bool> {
+    let mac = nic.mac();
+    let mut frame = [mac, mac].concat();
+    frame.extend(EXPERIMENTAL);
+    frame.extend(Pattern::new(size as u64).bytes(0, size - frame.len()));
+    nic.send(&TxFrame {
+        parts: &[&frame],
+        mode: TxMode::Raw,
+        token: 0,
+        report: false,
+    })
+    .map_err(io::Error::other)?;
+    let deadline = clock.now() + PATIENCE.as_nanos() as u64;
+    let mut received = Vec::new();
+    while nic.rx_batch(1, &mut received).map_err(io::Error::other)? == 0 {
+        if clock.now() >= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        nic.arm().map_err(io::Error::other)?;
+        if !nic.has_work() {
+            clock.wait(&nic.irq_fds(), Some(deadline))?;
+            nic.drain_irqs().map_err(io::Error::other)?;
+        }
+    }
+    Ok(received[0].to_vec() == frame)
 }
 
 /// A pattern that repeats late and differs by seed, so that a lost, doubled or moved byte shows.

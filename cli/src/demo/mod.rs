@@ -30,12 +30,6 @@ const FAST_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// When the simulator cannot be started, or not all of it was right.
 pub(crate) fn run(args: &Demo) -> Result<(), Error> {
-    if args.sim.wire != WireSpec::Lan {
-        return Err(Error::Usage(format!(
-            "the demo talks to the hosts of the wire `lan`; on {} nobody answers. Use `ferrule ping` or `ferrule serve` with it",
-            args.sim.wire
-        )));
-    }
     let started = Instant::now();
     let mut files = vec![PathBuf::from(PCAP)];
     let vcd = args.vcd.then(|| PathBuf::from(VCD));
@@ -44,9 +38,8 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     let line = progress.start("simulator", None);
     let session = Session::start(&SessionConfig {
         sim: args.sim.clone(),
-        address: ferrule::Cidr::new(lan::NIC, lan::PREFIX)
-            .ok_or_else(|| Error::Wrong("the LAN's prefix".to_owned()))?,
-        gateway: Some(lan::GATEWAY),
+        address: args.address.cidr()?,
+        gateway: Some(args.address.gateway.unwrap_or(lan::GATEWAY)),
         pcap: Some(PathBuf::from(PCAP)),
         vcd,
     })?;
@@ -72,15 +65,21 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
         steps: Vec::new(),
         ping: None,
     };
-    let reached = conversation.step("ARP", |h| conversation::resolve(h, lan::PEER))
-        && conversation.step("ping", |h| conversation::ping(h, lan::PEER))
-        && conversation.step("UDP", |h| conversation::udp(h, lan::PEER))
-        && conversation.step("HTTP", |h| conversation::http(h, lan::PEER, "peer"))
-        && conversation.step("second subnet", |h| conversation::ping(h, lan::FAR_HOST));
-    let tcp_time = if reached {
-        conversation.echo(bytes, args.sim.seed)?
-    } else {
-        None
+    let tcp_time = match args.sim.wire {
+        WireSpec::Lan if conversation.small_talk() => conversation.echo(bytes, args.sim.seed)?,
+        WireSpec::Lan => None,
+        WireSpec::Loopback => {
+            let clock = session.clock();
+            conversation.step("frames", |h| conversation::frames(h, &*clock));
+            None
+        }
+        WireSpec::Tap(_) => {
+            let peer = args.peer;
+            if conversation.step("ARP", |h| conversation::resolve(h, peer)) {
+                conversation.step("ping", |h| conversation::ping(h, peer));
+            }
+            None
+        }
     };
     let Conversation {
         steps, ping, host, ..
@@ -127,6 +126,15 @@ struct Conversation {
 }
 
 impl Conversation {
+    /// All that comes before the bulk; whether it was right.
+    fn small_talk(&mut self) -> bool {
+        self.step("ARP", |h| conversation::resolve(h, lan::PEER))
+            && self.step("ping", |h| conversation::ping(h, lan::PEER))
+            && self.step("UDP", |h| conversation::udp(h, lan::PEER))
+            && self.step("HTTP", |h| conversation::http(h, lan::PEER, "peer"))
+            && self.step("second subnet", |h| conversation::ping(h, lan::FAR_HOST))
+    }
+
     /// Does one step; whether it was right.
     fn step(
         &mut self,

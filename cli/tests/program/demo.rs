@@ -112,6 +112,15 @@ fn the_verilated_demo_echoes_a_mebibyte() {
 }
 
 #[test]
+fn on_a_looped_wire_every_frame_comes_back() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let report = demo(dir.path(), &["--engine", "native", "--wire", "loopback"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert_eq!(report["counters"]["tx_frames"], 6);
+    assert_eq!(report["counters"]["rx_frames"], 6);
+}
+
+#[test]
 fn a_waveform_is_written_on_request() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let report = demo(dir.path(), &["--engine", "native", "--bytes", "1", "--vcd"]);

@@ -141,6 +141,23 @@ fn we_and_the_kernel_ping_each_other() {
 }
 
 #[test]
+fn the_demo_resolves_and_pings_the_kernel() {
+    if !possible() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let ns = Namespace::new("demo");
+    let output = ns
+        .command(env!("CARGO_BIN_EXE_ferrule"))
+        .current_dir(dir.path())
+        .args(["demo", "--wire", "tap:tap0", "--peer", KERNEL, "--address"])
+        .arg(format!("{OURS}/{PREFIX}"))
+        .output()
+        .expect("runs");
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
 fn curl_fetches_from_our_listener() {
     if !possible() {
         return;
