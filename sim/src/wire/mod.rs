@@ -20,7 +20,8 @@ pub trait Wire: Send {
     /// When [`Wire::poll`] may next have something, `now_ns` if at once; `None` if only a frame from the NIC can change that.
     fn next_deadline(&mut self, now_ns: u64) -> Option<u64>;
 
-    /// A wire to the world outside the simulation: readable when [`Wire::poll`] has something. It makes the simulator run on wall time.
+    /// A wire to the world outside the simulation: readable when something has come that [`Wire::next_deadline`] has not found yet. It
+    /// makes the simulator run on wall time.
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

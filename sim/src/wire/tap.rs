@@ -36,6 +36,8 @@ pub enum TapError {
 pub struct Tap {
     device: SyncDevice,
     buffer: Vec<u8>,
+    /// A frame that was looked for and found.
+    next: Option<Vec<u8>>,
 }
 
 impl Tap {
@@ -65,7 +67,23 @@ impl Tap {
         Ok(Self {
             device,
             buffer: vec![0; MAX_FRAME],
+            next: None,
         })
+    }
+}
+
+impl Tap {
+    /// The kernel's next frame.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        match self.device.recv(&mut self.buffer) {
+            Ok(n) => Some(self.buffer[..n].to_vec()),
+            Err(e) => {
+                if e.kind() != ErrorKind::WouldBlock {
+                    tracing::warn!("TAP: {e}");
+                }
+                None
+            }
+        }
     }
 }
 
@@ -78,19 +96,14 @@ impl Wire for Tap {
     }
 
     fn poll(&mut self, _: u64) -> Option<Vec<u8>> {
-        match self.device.recv(&mut self.buffer) {
-            Ok(n) => Some(self.buffer[..n].to_vec()),
-            Err(e) => {
-                if e.kind() != ErrorKind::WouldBlock {
-                    tracing::warn!("TAP: {e}");
-                }
-                None
-            }
-        }
+        self.next.take().or_else(|| self.take())
     }
 
-    fn next_deadline(&mut self, _: u64) -> Option<u64> {
-        None
+    fn next_deadline(&mut self, now_ns: u64) -> Option<u64> {
+        if self.next.is_none() {
+            self.next = self.take();
+        }
+        self.next.is_some().then_some(now_ns)
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
