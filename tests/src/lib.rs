@@ -1,1 +1,7 @@
-//! Tests that cross crates live in `tests/`.
+//! What tests that cross crates and the benchmarks share; the tests themselves are in `tests/tests/`.
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod engines;
+pub mod frames;
+pub mod line_rate;

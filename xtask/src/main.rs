@@ -1,6 +1,8 @@
 //! `cargo xtask`: what is done to the project rather than with it.
 use clap::{Parser, Subcommand};
 
+mod bench;
+
 #[derive(Parser)]
 #[command(
     about = "Tasks of the Ferrule project",
@@ -15,13 +17,19 @@ struct Args {
 enum Task {
     /// Print the generated documents anew: docs/registers.md.
     Docs,
+    /// Measure: ours and its peer in one run.
+    Bench(bench::BenchArgs),
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     match Args::parse().task {
         Task::Docs => {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/registers.md");
-            std::fs::write(path, ferrule_abi::reference::Reference.to_string())
+            Ok(std::fs::write(
+                path,
+                ferrule_abi::reference::Reference.to_string(),
+            )?)
         }
+        Task::Bench(args) => bench::run(&args),
     }
 }

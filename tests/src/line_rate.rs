@@ -1,0 +1,80 @@
+//! 64-byte frames both ways as fast as the wire takes them, with a host that rings each doorbell once in 16 packets: what the benchmarks
+//! count.
+use ferrule_abi::ring::sqe_flags::{CPL_REQ, EOP, RAW, SOP};
+
+use crate::bench::{Bench, Layout};
+use crate::frames;
+
+/// Packets per doorbell, and per transmit completion.
+pub const BATCH: u64 = 16;
+/// Bytes of a frame without FCS.
+const FRAME: usize = 60;
+/// Cycles between two looks of the host at its rings: a small part of a batch.
+const POLL_CYCLES: u64 = 32;
+/// Byte times of the frame with preamble, FCS and gap: the wire takes no more.
+pub const FRAME_CYCLES: u64 = 84;
+const RING_LOG2: u32 = 7;
+const HEADERS: usize = 14 + 20 + 8;
+
+/// Rings of 128 entries; a root complex that answers after 1 us and does not split what it need not.
+pub fn layout() -> Layout {
+    Layout {
+        tx_log2: (RING_LOG2, RING_LOG2),
+        rx_log2: (RING_LOG2, RING_LOG2),
+        slots: 1 << RING_LOG2,
+        ..Layout::default()
+    }
+}
+
+/// Sends and receives `count` frames each way, a multiple of [`BATCH`], and settles. The queues run and are idle.
+///
+/// # Panics
+/// If not all of them arrive.
+pub fn run(b: &mut Bench, count: u64) {
+    let frame = frames::udp(&[0x5A; FRAME - HEADERS]);
+    assert_eq!(frame.len(), FRAME);
+    let (mut to_send, mut retired) = (count, 0);
+    let (mut to_come, mut came, mut kept) = (count, 0, vec![]);
+    let (sent_before, posted_before) = (b.sent.len(), b.sq.producer);
+    let mut waited = 0;
+    while retired < count || came < count {
+        // Half the ring is in the NIC while the other half is refilled.
+        while to_send > 0 && b.sq.producer - posted_before - retired + BATCH <= b.sq.size() {
+            for n in 1..=BATCH {
+                let last = if n == BATCH { CPL_REQ } else { 0 };
+                b.post_tx(&frame, SOP | EOP | RAW | last);
+            }
+            to_send -= BATCH;
+            b.ring_tx(false);
+        }
+        if to_come > 0 && b.phy.receive_idle() {
+            b.phy.receive(&frame);
+            to_come -= 1;
+        }
+        if b.engine.cycles().is_multiple_of(POLL_CYCLES) {
+            retired += BATCH * b.tx_completions().len() as u64;
+            let new = b.received();
+            came += new.len() as u64;
+            for r in new {
+                assert_eq!(r.bytes, frame);
+                kept.push(r.cqe.index);
+            }
+            if kept.len() as u64 >= BATCH {
+                for slot in kept.drain(..BATCH as usize) {
+                    b.post_slot(slot);
+                }
+                b.ring_rx(false);
+            }
+        }
+        b.step();
+        waited += 1;
+        assert!(
+            waited < (count + 1_000) * FRAME_CYCLES * 4,
+            "{came} of {count} frames received, {retired} sent"
+        );
+    }
+    b.settle();
+    assert_eq!((b.sent.len() - sent_before) as u64, count);
+    b.sent.clear();
+    b.check_link();
+}

@@ -1,0 +1,9 @@
+//! The whole NIC on a bench: registers and DMA through TLPs, frames through GMII, every promise on both engines in lockstep where
+//! Verilator is installed.
+mod agree;
+mod arp;
+mod bad_frames;
+mod dma;
+mod idle;
+mod registers;
+mod wrap;
