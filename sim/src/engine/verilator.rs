@@ -29,6 +29,14 @@ pub fn cache_dir() -> PathBuf {
         .unwrap_or_else(|| std::env::temp_dir().join("ferrule"))
 }
 
+/// What the installed Verilator calls itself.
+///
+/// # Errors
+/// [`EngineError::ToolMissing`], [`EngineError::ToolFailed`].
+pub fn version() -> Result<String, EngineError> {
+    run("verilator", Command::new("verilator").arg("--version"))
+}
+
 /// The shared object of module `top` of `verilog`, with waveforms or without; built if it is not in `cache` yet.
 ///
 /// A build happens in a folder of its own and is renamed into place, so that processes that build the same at once do not disturb each other.
@@ -41,7 +49,7 @@ pub fn build(
     tracing: bool,
     cache: &Path,
 ) -> Result<PathBuf, EngineError> {
-    let version = run("verilator", Command::new("verilator").arg("--version"))?;
+    let version = version()?;
     let done = cache.join(format!(
         "{top}-{}",
         key(&(verilog, top, tracing, RECIPE, version))
