@@ -6,9 +6,9 @@ use rust_hdl::prelude::*;
 #[derive(LogicInterface, Default)]
 #[join = "TlpSink"]
 pub struct TlpSource {
-    /// First DW of the beat (tdata[31:0]).
+    /// First DW of the beat (`tdata[31:0]`).
     pub d0: Signal<Out, Bits<32>>,
-    /// Second DW (tdata[63:32]).
+    /// Second DW (`tdata[63:32]`).
     pub d1: Signal<Out, Bits<32>>,
     /// With `last`: the beat holds `d0` only (tkeep 0x0F).
     pub half: Signal<Out, Bit>,
@@ -26,9 +26,9 @@ pub struct TlpSource {
 #[derive(LogicInterface, Default)]
 #[join = "TlpSource"]
 pub struct TlpSink {
-    /// First DW of the beat (tdata[31:0]).
+    /// First DW of the beat (`tdata[31:0]`).
     pub d0: Signal<In, Bits<32>>,
-    /// Second DW (tdata[63:32]).
+    /// Second DW (`tdata[63:32]`).
     pub d1: Signal<In, Bits<32>>,
     /// With `last`: the beat holds `d0` only (tkeep 0x0F).
     pub half: Signal<In, Bit>,
