@@ -5,5 +5,6 @@ mod arp;
 mod bad_frames;
 mod dma;
 mod idle;
+mod overload;
 mod registers;
 mod wrap;
