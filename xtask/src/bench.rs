@@ -1,4 +1,6 @@
 //! `cargo xtask bench`: what is measured, each by name, ours and its peer in one run.
+use std::io::Write;
+
 use clap::{Args, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table};
 use serde::Serialize;
@@ -111,6 +113,7 @@ fn table(rows: &[Row]) -> Table {
 
 /// Measures and prints.
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
     let rows = match args.name {
         Some(name) if !args.list => match name {
             Name::Engines => engines::measure()?,
@@ -120,7 +123,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn std::error::Error>> {
             for name in Name::value_variants() {
                 if let Some(value) = name.to_possible_value() {
                     let help = value.get_help().map(ToString::to_string);
-                    println!("{:8} {}", value.get_name(), help.unwrap_or_default());
+                    writeln!(out, "{:8} {}", value.get_name(), help.unwrap_or_default())?;
                 }
             }
             return Ok(());
@@ -128,10 +131,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn std::error::Error>> {
     };
     if args.json {
         for row in &rows {
-            println!("{}", serde_json::to_string(row)?);
+            writeln!(out, "{}", serde_json::to_string(row)?)?;
         }
     } else {
-        println!("{}", table(&rows));
+        writeln!(out, "{}", table(&rows))?;
     }
     Ok(())
 }
