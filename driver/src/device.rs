@@ -55,6 +55,11 @@ pub trait Device: Send {
     /// # Errors
     /// [`DeviceError::NoReset`] if this device has none; see [`DeviceError`].
     fn reset(&mut self) -> Result<(), DeviceError>;
+    /// A descriptor that becomes readable when the device goes away (or says something unasked): it raises no interrupt then, so who
+    /// sleeps on the interrupts sleeps on this too, and looks with a register read.
+    fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// Opens the device that `spec` names: `pci:0000:01:00.0` through the kernel's VFIO, `vfio-user:PATH` over a unix socket.

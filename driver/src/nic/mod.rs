@@ -314,6 +314,12 @@ impl Nic {
         self.irqs.each_ref().map(|irq| irq.as_fd())
     }
 
+    /// The descriptor that becomes readable when the device goes away, if its kind of access has one; then
+    /// [`check_present`](Self::check_present) tells.
+    pub fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.port.device.gone_fd()
+    }
+
     /// Takes the interrupts' signals away, after waking up.
     ///
     /// # Errors

@@ -397,4 +397,9 @@ impl Device for VfioUser {
         self.command(Command::DeviceReset, "DEVICE_RESET", &[], &[])?;
         Ok(())
     }
+
+    fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
+        // Between two calls all replies have come: what is readable is the end of the connection, or a command of the server's.
+        Some(self.connection.as_fd())
+    }
 }
