@@ -18,6 +18,8 @@ const HEAD: usize = 128;
 const ETHERNET: usize = 14;
 /// EtherType of IPv4, at bytes 12 and 13 of a frame.
 const IPV4: [u8; 2] = [0x08, 0x00];
+/// Rounds of one pump at most, so that a flood of packets keeps no call waiting.
+const ROUNDS: usize = 8;
 /// Tokens of the frames that the NIC may still report on; more than any transmit ring has entries.
 const TOKENS: usize = 1 << 15;
 
@@ -93,25 +95,30 @@ impl Core {
         }
     }
 
-    /// Takes in all that has arrived and hands down all that can be sent; whether there was anything.
+    /// Takes in what has arrived, [`ROUNDS`] batches at most, and hands down what can be sent; whether there was anything.
     ///
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
         let mut moved = false;
-        loop {
+        for _ in 0..ROUNDS {
             let received = self.receive(now)?;
             let told = self.hear(now)?;
             let sent = self.transmit(now)?;
             if !(received || told || sent) {
-                return Ok(moved);
+                break;
             }
             moved = true;
         }
+        Ok(moved)
     }
 
     /// When [`Core::pump`] must be called even if nothing arrives, in nanoseconds.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
+        // While the transmit ring is full only a completion helps, whatever the stack has to send.
+        if self.held.is_some() || !self.released.is_empty() {
+            return None;
+        }
         self.stack.next_deadline().map(Instant::as_nanos)
     }
 
@@ -122,6 +129,14 @@ impl Core {
     pub(crate) fn arm(&mut self) -> io::Result<bool> {
         self.nic.arm().map_err(io_error)?;
         Ok(self.nic.has_work())
+    }
+
+    /// Asks the NIC whether it is still there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn check_present(&mut self) -> io::Result<()> {
+        self.nic.check_present().map_err(io_error)
     }
 
     /// Takes the interrupts' signals away.
@@ -136,6 +151,7 @@ impl Core {
     pub(crate) fn is_drained(&self) -> bool {
         self.held.is_none()
             && self.released.is_empty()
+            && self.parked.is_empty()
             && self.nic.tx_outstanding() == 0
             && self.stack.is_drained()
     }

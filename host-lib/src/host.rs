@@ -261,8 +261,12 @@ impl HostBuilder {
             .into_iter()
             .map(|fd| fd.try_clone_to_owned())
             .collect::<io::Result<_>>()?;
+        let gone = nic
+            .gone_fd()
+            .map(|fd| fd.try_clone_to_owned())
+            .transpose()?;
         let core = Core::new(nic, Stack::new(config));
-        let shared = Arc::new(Shared::new(core, self.clock, irqs)?);
+        let shared = Arc::new(Shared::new(core, self.clock, irqs, gone)?);
         let service = if self.background {
             Some(serve(Arc::clone(&shared))?)
         } else {
@@ -298,9 +302,7 @@ impl Drop for Inner {
         if let Err(e) = drained {
             tracing::debug!("draining the sockets: {e}");
         }
-        if let Err(e) = self.shared.close() {
-            tracing::debug!("stopping the service thread: {e}");
-        }
+        self.shared.close();
         let service = self
             .service
             .get_mut()

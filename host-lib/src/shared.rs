@@ -1,17 +1,18 @@
 //! Who drives the NIC: whichever thread waits on a socket, one at a time.
 //!
 //! A thread whose call cannot finish takes the driver's token and sleeps on the NIC's interrupts, the earliest deadline and a
-//! wake-up; all others sleep on a condition variable until it comes back. A service thread, where there is one, is simply a
-//! thread that always waits, so that retransmissions and answers go on while the program computes.
-use std::collections::BTreeMap;
+//! wake-up; all others sleep on a wake-up of their own until something has changed. All of them sleep on the host's clock, so
+//! that simulated time knows who waits. A service thread, where there is one, is simply a thread that always waits, so that
+//! retransmissions and answers go on while the program computes.
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ferrule_driver::Clock;
 use ferrule_stack::Instant;
 use nix::errno::Errno;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::core::Core;
@@ -23,9 +24,10 @@ pub(crate) struct State {
     driving: bool,
     /// The deadline it sleeps until, in nanoseconds.
     driving_until: Option<u64>,
-    /// Deadlines of the threads that sleep on the condition variable, by a number of their own.
-    waiting: BTreeMap<u64, Option<u64>>,
-    next_waiter: u64,
+    /// Wake-ups of the other threads that sleep; each is signalled once and then not kept here.
+    sleepers: Vec<Arc<EventFd>>,
+    /// Wake-ups of past sleeps, to be used again.
+    spare: Vec<Arc<EventFd>>,
     /// The host is being dropped: the service thread ends.
     pub(crate) closing: bool,
 }
@@ -33,28 +35,34 @@ pub(crate) struct State {
 /// What all sockets of a host share.
 pub(crate) struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
     clock: Arc<dyn Clock>,
     /// Wakes the driving thread.
     kick: EventFd,
     irqs: Vec<OwnedFd>,
+    /// Readable when the NIC has gone, where it can say so.
+    gone: Option<OwnedFd>,
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core, clock: Arc<dyn Clock>, irqs: Vec<OwnedFd>) -> io::Result<Self> {
+    pub(crate) fn new(
+        core: Core,
+        clock: Arc<dyn Clock>,
+        irqs: Vec<OwnedFd>,
+        gone: Option<OwnedFd>,
+    ) -> io::Result<Self> {
         Ok(Self {
             state: Mutex::new(State {
                 core,
                 driving: false,
                 driving_until: None,
-                waiting: BTreeMap::new(),
-                next_waiter: 0,
+                sleepers: Vec::new(),
+                spare: Vec::new(),
                 closing: false,
             }),
-            changed: Condvar::new(),
             clock,
-            kick: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+            kick: wake_up()?,
             irqs,
+            gone,
         })
     }
 
@@ -70,35 +78,36 @@ impl Shared {
     /// Runs `call` once, with all that has arrived taken in before and all that is to be sent handed down after.
     pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Core, Instant) -> T) -> io::Result<T> {
         let mut state = self.lock();
-        state.core.pump(self.now())?;
-        let result = call(&mut state.core, self.now());
-        state.core.pump(self.now())?;
-        self.tell(&state)?;
+        let result = self.call(&mut state.core, call);
+        self.tell(&mut state);
+        result
+    }
+
+    fn call<T>(
+        &self,
+        core: &mut Core,
+        call: impl FnOnce(&mut Core, Instant) -> T,
+    ) -> io::Result<T> {
+        core.pump(self.now())?;
+        let result = call(core, self.now());
+        core.pump(self.now())?;
         Ok(result)
     }
 
     /// Ends every wait that asks [`State::closing`].
-    pub(crate) fn close(&self) -> io::Result<()> {
+    pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closing = true;
-        self.tell(&state)
+        self.tell(&mut state);
     }
 
     /// Something may have changed: whoever waits looks again.
-    fn tell(&self, state: &State) -> io::Result<()> {
-        self.changed.notify_all();
-        if state.driving {
-            self.kick()?;
+    fn tell(&self, state: &mut State) {
+        for sleeper in state.sleepers.drain(..) {
+            signal(&sleeper);
         }
-        Ok(())
-    }
-
-    /// Wakes the thread that sleeps on the NIC.
-    fn kick(&self) -> io::Result<()> {
-        match self.kick.write(1) {
-            // Full: it has not woken from the last time yet.
-            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
-            Err(e) => Err(e.into()),
+        if state.driving {
+            signal(&self.kick);
         }
     }
 
@@ -107,6 +116,17 @@ impl Shared {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when `timeout` passes first; what the NIC or the clock reports.
     pub(crate) fn block_on<T>(
+        &self,
+        timeout: Option<Duration>,
+        call: impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
+    ) -> io::Result<T> {
+        let result = self.repeat(timeout, call);
+        // Whatever the result, somebody else must take the token now; a NIC that failed fails each of them in turn.
+        self.tell(&mut self.lock());
+        result
+    }
+
+    fn repeat<T>(
         &self,
         timeout: Option<Duration>,
         mut call: impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
@@ -118,44 +138,47 @@ impl Shared {
             let result = call(&mut state, self.now());
             let sent = state.core.pump(self.now())?;
             if let Some(result) = result {
-                self.tell(&state)?;
                 return result;
             }
-            if (moved || sent) && !state.waiting.is_empty() {
-                self.changed.notify_all();
+            if moved || sent {
+                self.tell(&mut state);
             }
             if deadline.is_some_and(|d| d <= self.clock.now()) {
-                self.tell(&state)?;
                 return Err(io::ErrorKind::TimedOut.into());
             }
             state = if state.driving {
-                self.wait_for_driver(state, deadline)?
+                self.sleep(state, deadline)?
             } else {
                 self.drive(state, deadline)?
             };
         }
     }
 
-    /// Sleeps until the driving thread has looked at the NIC.
-    fn wait_for_driver<'a>(
+    /// Sleeps until something has changed or the deadline is reached.
+    fn sleep<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         deadline: Option<u64>,
     ) -> io::Result<MutexGuard<'a, State>> {
-        let me = state.next_waiter;
-        state.next_waiter += 1;
-        state.waiting.insert(me, deadline);
-        // The driving thread sleeps past this deadline, or past a timer that this thread's call has set: let it think again.
-        let wanted = earliest([deadline, state.core.next_deadline()]);
-        if wanted.is_some_and(|w| state.driving_until.is_none_or(|until| w < until)) {
-            self.kick()?;
+        let wake = match state.spare.pop() {
+            Some(wake) => wake,
+            None => Arc::new(wake_up()?),
+        };
+        state.sleepers.push(Arc::clone(&wake));
+        // The driving thread sleeps past a timer that this thread's call has set: let it think again.
+        let timer = state.core.next_deadline();
+        if timer.is_some_and(|t| state.driving_until.is_none_or(|until| t < until)) {
+            signal(&self.kick);
         }
-        let mut state = self
-            .changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.waiting.remove(&me);
-        Ok(state)
+        drop(state);
+        let waited = self.clock.wait(&[wake.as_fd()], deadline);
+        let mut state = self.lock();
+        state
+            .sleepers
+            .retain(|sleeper| !Arc::ptr_eq(sleeper, &wake));
+        clear(&wake);
+        state.spare.push(wake);
+        waited.map(|()| state)
     }
 
     /// Takes the token, sleeps on the NIC, and lets all others look.
@@ -168,27 +191,65 @@ impl Shared {
         if state.core.arm()? {
             return Ok(state);
         }
-        let others = state.waiting.values().copied().flatten().min();
-        let until = earliest([deadline, others, state.core.next_deadline()]);
+        let until = earliest([deadline, state.core.next_deadline()]);
         state.driving = true;
         state.driving_until = until;
         drop(state);
         let fds: Vec<BorrowedFd<'_>> = self
             .irqs
             .iter()
-            .map(|irq| irq.as_fd())
+            .chain(&self.gone)
+            .map(AsFd::as_fd)
             .chain([self.kick.as_fd()])
             .collect();
         let waited = self.clock.wait(&fds, until);
         let mut state = self.lock();
         state.driving = false;
-        self.changed.notify_all();
+        self.tell(&mut state);
+        clear(&self.kick);
         waited?;
         state.core.drain_irqs()?;
-        match self.kick.read() {
-            Ok(_) | Err(Errno::EAGAIN) => Ok(state),
+        if self.may_be_gone()? {
+            state.core.check_present()?;
+        }
+        Ok(state)
+    }
+
+    /// Whether the NIC's access says so.
+    fn may_be_gone(&self) -> io::Result<bool> {
+        let Some(gone) = &self.gone else {
+            return Ok(false);
+        };
+        let mut fds = [PollFd::new(gone.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::EINTR) => Ok(false),
             Err(e) => Err(e.into()),
         }
+    }
+}
+
+fn wake_up() -> io::Result<EventFd> {
+    Ok(EventFd::from_flags(
+        EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
+    )?)
+}
+
+/// Makes a wake-up readable.
+fn signal(wake: &EventFd) {
+    match wake.write(1) {
+        // Full: it is readable as it should be.
+        Ok(_) | Err(Errno::EAGAIN) => {}
+        Err(e) => tracing::error!("waking a thread: {e}"),
+    }
+}
+
+/// Makes a wake-up not readable.
+fn clear(wake: &EventFd) {
+    match wake.read() {
+        // Empty: it was not signalled.
+        Ok(_) | Err(Errno::EAGAIN) => {}
+        Err(e) => tracing::error!("clearing a wake-up: {e}"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ferrule_stack::{Error, Instant, SocketId};
+use nix::errno::Errno;
 
 use crate::address::v4;
 use crate::core::Core;
@@ -54,7 +55,11 @@ pub(crate) struct Socket {
 
 /// An error of the stack as std's.
 pub(crate) fn io_error(error: Error) -> io::Error {
-    io::Error::new(error.kind(), error)
+    match error {
+        // std has no kind for it: a program can only ask for the number.
+        Error::MessageTooLong => Errno::EMSGSIZE.into(),
+        error => io::Error::new(error.kind(), error),
+    }
 }
 
 impl Socket {

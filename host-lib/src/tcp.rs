@@ -50,6 +50,12 @@ impl TcpStream {
         addr: impl ToSocketAddrs,
         timeout: Option<Duration>,
     ) -> io::Result<Self> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a time-out of zero; nothing connects in no time",
+            ));
+        }
         each_v4(addr, |addr| {
             let socket = Socket::new(host, |core, now| core.stack.tcp_connect(now, None, addr))?;
             socket.block(timeout, |core, _, id| {

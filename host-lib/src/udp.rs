@@ -47,7 +47,7 @@ impl UdpSocket {
     /// Sends a message to `addr`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] if it is longer than 65,507 bytes; others as sendto(2).
+    /// EMSGSIZE ([`io::Error::raw_os_error`]; std has no kind for it) if it is longer than 65,507 bytes; others as sendto(2).
     pub fn send_to(&self, bytes: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
         each_v4(addr, |addr| {
             self.socket
