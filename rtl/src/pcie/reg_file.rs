@@ -76,11 +76,12 @@ const fn outputs() -> [usize; 48] {
     w
 }
 
+/// A table of something about each register; zero where there is none, which the Verilog would otherwise leave unknown.
 fn rom<const N: usize>(of: impl Fn(&Entry) -> u64) -> SyncROM<Bits<N>, 9> {
-    let words: BTreeMap<_, _> = entries()
-        .iter()
-        .map(|e| ((e.word as u64).into(), of(e).into()))
-        .collect();
+    let mut words: BTreeMap<_, _> = (0..512_u64).map(|w| (w.into(), 0.into())).collect();
+    for e in entries() {
+        words.insert((e.word as u64).into(), of(&e).into());
+    }
     SyncROM::new(words)
 }
 
@@ -475,22 +476,19 @@ impl Logic for RegFile {
                             self.status.next = self.status.val() | 1;
                         }
                         self.access.rdata.next = self.status.val();
-                    }
-                    if self.index.q.val() == self.queue_status_word[0].val() {
+                    } else if self.index.q.val() == self.queue_status_word[0].val() {
                         self.status.next = bit_cast::<32, 4>(self.events_page.error.val()) << 4;
                         if self.events_page.running.val() {
                             self.status.next = self.status.val() | 1;
                         }
                         self.access.rdata.next = self.status.val();
-                    }
-                    if self.index.q.val() == self.queue_status_word[1].val() {
+                    } else if self.index.q.val() == self.queue_status_word[1].val() {
                         self.status.next = bit_cast::<32, 4>(self.tx_page.error.val()) << 4;
                         if self.tx_page.running.val() {
                             self.status.next = self.status.val() | 1;
                         }
                         self.access.rdata.next = self.status.val();
-                    }
-                    if self.index.q.val() == self.queue_status_word[2].val() {
+                    } else if self.index.q.val() == self.queue_status_word[2].val() {
                         self.status.next = bit_cast::<32, 4>(self.rx_page.error.val()) << 4;
                         if self.rx_page.running.val() {
                             self.status.next = self.status.val() | 1;

@@ -81,6 +81,7 @@ pub struct CqWriter {
     unread: Signal<Local, Bits<15>>,
     step: Signal<Local, Bits<15>>,
     one: Signal<Local, Bits<15>>,
+    taken: Signal<Local, Bit>,
     room: Signal<Local, Bit>,
     line_full: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
@@ -107,7 +108,7 @@ impl Logic for CqWriter {
         self.odd.write_data.next = self.w1.val();
         self.read_at.next = self.next_beat.q.val();
 
-        self.ready.next = false;
+        self.taken.next = false;
         self.head.next = self.head_q.q.val();
         self.tail.next = self.tail_q.q.val();
         self.m.addr_lo.next = self.addr_lo.q.val();
@@ -154,7 +155,7 @@ impl Logic for CqWriter {
                 {
                     self.state.d.next = CqState::Address;
                 } else if self.valid.val() & self.discard.val() {
-                    self.ready.next = true;
+                    self.taken.next = true;
                 }
             }
             CqState::Second => {
@@ -169,7 +170,7 @@ impl Logic for CqWriter {
                 self.head_q.d.next = self.head_q.q.val() + 1;
                 self.beats.d.next = self.beats.q.val() + 2;
                 self.dwords.d.next = self.dwords.q.val() + 4;
-                self.ready.next = true;
+                self.taken.next = true;
                 self.state.d.next = CqState::Collect;
             }
             CqState::Address => {
@@ -209,6 +210,9 @@ impl Logic for CqWriter {
                 self.armed.d.next = self.arm.val();
             }
         }
+        // Written once: the queues write twice what they give to this block, and if it did the same to what they wait for, an
+        // event-driven simulator of the Verilog would wake both for ever.
+        self.ready.next = self.taken.val();
         if self.start.val() {
             self.size.d.next = self.one.val() << bit_cast::<15, 4>(self.log2.val());
             self.fill.d.next = 0.into();

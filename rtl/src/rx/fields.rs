@@ -70,6 +70,8 @@ pub struct Ipv4Fields {
     at_l4: Signal<Local, Bit>,
     take_udp: Signal<Local, Bit>,
     l4_end: Signal<Local, Bits<17>>,
+    udp_number: Signal<Local, Bits<16>>,
+    udp_end: Signal<Local, Bits<17>>,
     fragment_bits: Constant<Bits<32>>,
     protocol_tcp: Constant<Bits<8>>,
     protocol_udp: Constant<Bits<8>>,
@@ -120,6 +122,8 @@ impl Default for Ipv4Fields {
             at_l4: Default::default(),
             take_udp: Default::default(),
             l4_end: Default::default(),
+            udp_number: Default::default(),
+            udp_end: Default::default(),
             fragment_bits: Constant::new(0x0000_FF3F.into()),
             protocol_tcp: Constant::new(6.into()),
             protocol_udp: Constant::new(17.into()),
@@ -169,6 +173,8 @@ impl Logic for Ipv4Fields {
         self.number.next = 0.into();
         self.low.next = 0.into();
         self.l4_end.next = 0.into();
+        self.udp_number.next = 0.into();
+        self.udp_end.next = 0.into();
         // Beats 0 and 1 still see the frame before, and L4 of a good header begins in beat 4 at the earliest.
         self.at_l4.next =
             (self.beat.val() > 3) & (self.beat.val() == bit_cast::<11, 4>(self.r_l4_beat.q.val()));
@@ -219,14 +225,14 @@ impl Logic for Ipv4Fields {
                 self.r_udp_zero.d.next = self.d1.val().get_bits::<16>(0) == 0;
             }
             if self.take_udp.val() {
-                self.number.next = (bit_cast::<16, 8>(self.low.val().get_bits::<8>(0)) << 8)
+                self.udp_number.next = (bit_cast::<16, 8>(self.low.val().get_bits::<8>(0)) << 8)
                     | bit_cast::<16, 8>(self.low.val().get_bits::<8>(8));
-                self.r_udp_len.d.next = self.number.val();
+                self.r_udp_len.d.next = self.udp_number.val();
                 if self.r_udp.q.val() & !self.r_fragment.q.val() {
-                    self.l4_end.next =
-                        self.l4_start.q.val() + bit_cast::<17, 16>(self.number.val());
-                    self.r_end_beat.d.next = self.l4_end.val().get_bits::<14>(3);
-                    self.r_end_rest.d.next = self.l4_end.val().get_bits::<3>(0);
+                    self.udp_end.next =
+                        self.l4_start.q.val() + bit_cast::<17, 16>(self.udp_number.val());
+                    self.r_end_beat.d.next = self.udp_end.val().get_bits::<14>(3);
+                    self.r_end_rest.d.next = self.udp_end.val().get_bits::<3>(0);
                 }
             }
         }

@@ -12,9 +12,13 @@ pub enum MuxState {
     Data,
     /// An ARP frame.
     Arp,
+    /// An ARP frame that is not sent.
+    Drop,
 }
 
 /// Frame by frame; where both wait, they take turns.
+///
+/// Without `enable`, data frames wait. ARP frames are dropped: their news would be old, and the neighbour block asks again.
 #[derive(LogicBlock)]
 pub struct TxMux {
     /// The core's clock.
@@ -88,7 +92,8 @@ impl Logic for TxMux {
         self.tx_bytes.next = self.total.q.val();
         self.busy.next = (self.state.q.val() != MuxState::Idle)
             | self.sent.q.val()
-            | (self.enable.val() & (self.data.valid.val() | self.arp.valid.val()));
+            | self.arp.valid.val()
+            | (self.enable.val() & self.data.valid.val());
         self.frame.d0.next = self.data.d0.val();
         self.frame.d1.next = self.data.d1.val();
         self.keep.next = self.data.keep.val();
@@ -109,6 +114,8 @@ impl Logic for TxMux {
                         self.state.d.next = MuxState::Arp;
                         self.arp_was.d.next = true;
                     }
+                } else if self.arp.valid.val() {
+                    self.state.d.next = MuxState::Drop;
                 }
             }
             MuxState::Data => {
@@ -122,6 +129,12 @@ impl Logic for TxMux {
                 self.last.next = self.arp.last.val();
                 self.valid.next = self.arp.valid.val();
                 self.arp.ready.next = self.frame.ready.val();
+            }
+            MuxState::Drop => {
+                self.arp.ready.next = true;
+                if self.arp.valid.val() & self.arp.last.val() {
+                    self.state.d.next = MuxState::Idle;
+                }
             }
             _ => {
                 self.state.d.next = MuxState::Idle;

@@ -1,5 +1,6 @@
 //! What the testbenches share.
 use ferrule_test_tools::have;
+use rust_hdl::prelude::*;
 use std::process::Command;
 
 /// Verilator's lint of an exported module with all warnings; latches, undriven signals, bad ranges and implicit nets are errors.
@@ -25,4 +26,20 @@ pub(crate) fn verilator_lint(top: &str, text: &str) {
         .expect("verilator runs");
     let log = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "verilator refuses {top}:\n{log}");
+}
+
+/// All registers of a design, to see whether any changes.
+pub(crate) fn registers<B: Block>(design: &B) -> Vec<String> {
+    #[derive(Default)]
+    struct All(Vec<String>);
+    impl Probe for All {
+        fn visit_atom(&mut self, name: &str, signal: &dyn Atom) {
+            if name == "q" {
+                self.0.push(format!("{:x}", signal.verilog()));
+            }
+        }
+    }
+    let mut all = All::default();
+    design.accept("top", &mut all);
+    all.0
 }

@@ -1,5 +1,6 @@
 //! Lint of the hardware's sources: kernels that would mean something else in Verilog than in the native simulation.
 mod keywords;
+mod order;
 mod rules;
 
 use rules::{check, Class};
@@ -143,10 +144,45 @@ const EXAMPLES: &[(Class, &str, &str)] = &[
         "println!(\"x\");",
         "clock!(self, clock, fifo); dff_setup!(self, clock, a, b);",
     ),
+    (
+        Class::EarlyRead,
+        "self.l.next = false; self.a.next = self.l.val(); if self.b.val() { self.l.next = true; }",
+        "self.l.next = false; if self.b.val() { self.l.next = true; } self.a.next = self.l.val();",
+    ),
+    (
+        Class::EarlyRead,
+        "if self.o.val() { self.a.next = true; } self.o.next = self.b.val();",
+        "self.o.next = self.b.val(); if self.o.val() { self.a.next = true; }",
+    ),
+    (
+        Class::EarlyRead,
+        "self.l.next = self.l.val() & self.b.val();",
+        "self.l.next = true; self.l.next = self.l.val() & self.b.val(); self.a.next = self.l.val();",
+    ),
+    (
+        Class::EarlyRead,
+        "self.l.next = true; match self.s.q.val() { S::A => { self.a.next = self.l.val(); } _ => {} } match self.s.q.val() { S::B => { self.l.next = false; } _ => {} }",
+        "self.l.next = true; match self.s.q.val() { S::A => { self.a.next = self.l.val(); } S::B => { self.l.next = false; } _ => {} }",
+    ),
+    (
+        Class::EarlyRead,
+        "self.a.next = self.m[3].val(); for i in 0..4 { self.m[i].next = self.b[i].val(); }",
+        "self.m[0].next = self.b.val(); for i in 0..3 { self.m[i + 1].next = self.m[i].val() ^ self.b[i].val(); } self.a.next = self.m[3].val();",
+    ),
+    (
+        Class::EarlyRead,
+        "for i in 0..4 { self.a.next = self.m[i].val(); self.m[i].next = self.b[i].val(); }",
+        "self.l.next = true; for i in 0..4 { self.m[i].next = self.l.val(); self.l.next = self.l.val() & self.b[i].val(); }",
+    ),
+    (
+        Class::EarlyRead,
+        "self.m[1].next = false; self.a.next = self.m[1].val(); self.m[1].next = true;",
+        "self.m[1].next = false; self.a.next = self.m[1].val(); self.m[2].next = true;",
+    ),
 ];
 
 fn kernel(line: &str) -> String {
-    format!("impl Logic for T {{ #[hdl_gen] fn update(&mut self) {{ XSource::join(&mut self.p.m, &mut self.q.s); {line} }} }}")
+    format!("struct T {{ l: Signal<Local, Bit>, m: [Signal<Local, Bit>; 4], o: Signal<Out, Bit> }} impl Logic for T {{ #[hdl_gen] fn update(&mut self) {{ XSource::join(&mut self.p.m, &mut self.q.s); {line} }} }}")
 }
 
 #[test]

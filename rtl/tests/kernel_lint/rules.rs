@@ -1,5 +1,6 @@
 //! The rules: what rust-hdl 0.46 compiles and simulates, but writes as Verilog that means something else or nothing at all.
 use quote::ToTokens;
+use std::collections::HashMap;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{BinOp, Expr, Pat, RangeLimits, UnOp};
@@ -45,6 +46,8 @@ pub(crate) enum Class {
     Macro,
     /// A field with the name of a (System)Verilog keyword.
     Keyword,
+    /// A signal is read before its last write.
+    EarlyRead,
 }
 
 /// A mistake and where it is.
@@ -61,7 +64,10 @@ pub(crate) struct Finding {
 /// The file is no Rust.
 pub(crate) fn check(source: &str) -> syn::Result<Vec<Finding>> {
     let file = syn::parse_file(source)?;
-    let mut lint = Lint::default();
+    let mut lint = Lint {
+        signals: crate::order::signals(&file),
+        ..Lint::default()
+    };
     lint.visit_file(&file);
     Ok(lint.kernel.findings)
 }
@@ -70,13 +76,28 @@ pub(crate) fn check(source: &str) -> syn::Result<Vec<Finding>> {
 #[derive(Default)]
 struct Lint {
     kernel: Kernel,
+    /// Of each block, the signals whose order of reads and writes counts.
+    signals: HashMap<String, Vec<String>>,
+    /// The block whose `impl` is being walked.
+    block: String,
 }
 
 impl<'a> Visit<'a> for Lint {
     fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
         if item.attrs.iter().any(|a| a.path().is_ident("hdl_gen")) {
             self.kernel.visit_block(&item.block);
+            if let Some(signals) = self.signals.get(&self.block) {
+                for at in crate::order::early_reads(&item.block, signals) {
+                    self.kernel.report(&at, Class::EarlyRead);
+                }
+            }
         }
+    }
+
+    fn visit_item_impl(&mut self, item: &'a syn::ItemImpl) {
+        let name = text(&item.self_ty);
+        self.block = name.split('<').next().unwrap_or_default().to_owned();
+        visit::visit_item_impl(self, item);
     }
 
     fn visit_item_struct(&mut self, item: &'a syn::ItemStruct) {
@@ -101,7 +122,8 @@ struct Kernel {
     loop_variables: Vec<String>,
 }
 
-fn text(t: &impl ToTokens) -> String {
+/// The tokens without blanks.
+pub(crate) fn text(t: &impl ToTokens) -> String {
     t.to_token_stream().to_string().replace(' ', "")
 }
 

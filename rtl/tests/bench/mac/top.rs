@@ -2,29 +2,13 @@
 use super::gmii::{self, carrier, carriers, gap, padded, with_fcs, Received, Rising};
 use super::width::beats;
 use crate::common::verilator_lint;
+use crate::lockstep::Trace;
 use ferrule_abi::counter::TX_UNDERRUN;
 use ferrule_rtl::mac::Mac;
 use ferrule_rtl::native::Native;
 use ferrule_rtl::pins::Gmii;
 use proptest::prelude::*;
 use std::collections::VecDeque;
-
-/// One instant at which clocks rise: what goes in, and what was seen before.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Instant {
-    /// Core, receive, transmit.
-    pub(super) rises: [bool; 3],
-    pub(super) reset: bool,
-    pub(super) max_frame: u64,
-    pub(super) loopback: bool,
-    pub(super) beat: Option<(u32, u32, u64, bool)>,
-    pub(super) rx: Gmii,
-    pub(super) received: Option<(u32, u32, u64, bool, u64)>,
-    pub(super) ready: bool,
-    pub(super) tx: Gmii,
-    pub(super) events: u32,
-    pub(super) busy: bool,
-}
 
 pub(super) struct Bench {
     dut: Native<Mac>,
@@ -38,8 +22,8 @@ pub(super) struct Bench {
     frame: Vec<u8>,
     pub(super) received: Vec<Received>,
     pub(super) events: u32,
-    /// Everything that happened, when it is kept.
-    pub(super) trace: Option<Vec<Instant>>,
+    /// Every instant's ports, where a test asks for it.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Bench {
@@ -128,19 +112,16 @@ impl Bench {
         });
         let (ready, events, busy) = (u.tx.ready.val(), u.events.val().to_u32(), u.busy.val());
         if let Some(trace) = &mut self.trace {
-            trace.push(Instant {
-                rises,
-                reset: self.reset,
-                max_frame: self.max_frame,
-                loopback: self.loopback,
-                beat,
-                rx,
-                received,
-                ready,
-                tx,
-                events,
-                busy,
-            });
+            trace.record_where(
+                &**u,
+                |clock| match clock {
+                    "gmii_rx_clk" => rises[1],
+                    "gmii_tx_clk" => rises[2],
+                    _ => rises[0],
+                },
+                // The beat itself, where there is none.
+                |port| m.valid.val() || port == "rx$valid" || !port.starts_with("rx$"),
+            );
         }
         if rises[0] {
             if ready {

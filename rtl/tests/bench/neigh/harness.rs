@@ -1,4 +1,5 @@
 //! A host around `Neigh`: drives it cycle by cycle and collects what it sends.
+use crate::lockstep::Trace;
 use ferrule_abi::regs;
 use ferrule_rtl::native::Native;
 use ferrule_rtl::neigh::engine::Neigh;
@@ -84,15 +85,33 @@ pub(super) struct Bench {
     held: Option<(u64, u64, u64, bool)>,
     pub(super) answer: Option<Answer>,
     asking: bool,
-    /// Called in each cycle when inputs and outputs are settled, before the clock rises.
-    pub(super) watch: Option<Watch>,
+    /// Every cycle's ports, where a test asks for it.
+    pub(super) trace: Option<Trace>,
 }
 
-pub(super) type Watch = Box<dyn FnMut(&Neigh)>;
+/// Whether an output means anything in this cycle.
+fn counts(u: &Neigh, port: &str) -> bool {
+    let (answer, hit) = (u.lookup.done.val(), u.lookup.hit.val());
+    match port {
+        "lookup$hit" => answer,
+        "lookup$mac_lo" | "lookup$mac_hi" => answer && hit,
+        "lookup$address" => answer && !hit,
+        "notice$failed" | "notice$address" => u.notice.valid.val(),
+        "deadline" => u.deadline_valid.val(),
+        _ => true,
+    }
+}
 
 impl Bench {
     /// 10.0.0.1/24 is local, gateway 1 is 10.0.0.254, registers as after reset.
     pub(super) fn new() -> Self {
+        let mut b = Self::untouched();
+        b.reset();
+        b
+    }
+
+    /// The same before its first reset.
+    pub(super) fn untouched() -> Self {
         let mut b = Self {
             dut: Native::default(),
             now: 1000,
@@ -107,7 +126,7 @@ impl Bench {
             held: None,
             answer: None,
             asking: false,
-            watch: None,
+            trace: None,
         };
         let u = &mut b.dut.u;
         u.enable.next = true;
@@ -117,7 +136,6 @@ impl Bench {
         u.arptime.next = word(0x03BA_DF60);
         b.local(0, "10.0.0.1", 24);
         b.gateway(1, "10.0.0.254");
-        b.reset();
         b
     }
 
@@ -153,8 +171,8 @@ impl Bench {
         u.notice.ready.next = take_notice;
         self.dut.settle();
         let u = &self.dut.u;
-        if let Some(watch) = &mut self.watch {
-            watch(u);
+        if let Some(trace) = &mut self.trace {
+            trace.record_where(&**u, |_| true, |port| counts(u, port));
         }
         if u.frame.valid.val() {
             let beat = (

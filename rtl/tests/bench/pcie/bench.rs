@@ -1,6 +1,6 @@
 //! The host side under test, cycle by cycle, with a root complex and clients of its DMA around it.
-use super::lockstep::Trace;
 use super::tlp::{beats, split, word_at, Completion, Request, Rng, Tlp, SUCCESS};
+use crate::lockstep::Trace;
 use ferrule_abi::{regs, BAR_REGS};
 use ferrule_rtl::{native::Native, pcie::HostSide, pins::TlpBeat};
 use std::collections::{BTreeMap, VecDeque};

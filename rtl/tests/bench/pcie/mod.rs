@@ -5,7 +5,6 @@ mod counters;
 mod dma;
 mod interrupts;
 mod lint;
-mod lockstep;
 mod read_engine;
 mod reg_file;
 mod registers;

@@ -1,6 +1,7 @@
 //! The queue engines together: what is ordered between rings, and a loop from TX to RX.
 use super::host::{drive_reader, sample_reader, sample_writer, Memory, Reader, Rng, Writer};
 use crate::common::verilator_lint;
+use crate::lockstep::Trace;
 use ferrule_abi::regs::queue_error;
 use ferrule_abi::ring::{cqe_status as cs, event_code, sqe_flags as sf, Cqe, Event, Sqe};
 use ferrule_rtl::{native::Native, queue::queues::Queues};
@@ -38,10 +39,16 @@ struct Bench {
     events: Vec<Event>,
     irqs: [u32; 4],
     busy: bool,
+    /// Every cycle's ports, where a test asks for it.
+    trace: Option<Trace>,
 }
 
 impl Bench {
     fn new(seed: u64) -> Self {
+        Self::with(seed, None)
+    }
+
+    fn with(seed: u64, trace: Option<Trace>) -> Self {
         let mut rng = Rng(seed);
         let latency = rng.below(100);
         let readers =
@@ -73,6 +80,7 @@ impl Bench {
             events: vec![],
             irqs: [0; 4],
             busy: true,
+            trace,
         };
         let u = &mut b.dut.u;
         u.max_read.next = 2.into();
@@ -172,6 +180,9 @@ impl Bench {
         }
         self.dut.settle();
         let u = &self.dut.u;
+        if let Some(trace) = &mut self.trace {
+            trace.record(&**u);
+        }
         sample_reader!(
             u.sq_req,
             u.sq_data,
@@ -281,6 +292,64 @@ impl Bench {
             );
         }
     }
+    /// Sends `total` packets round the loop, doorbells at random times; gives what was sent.
+    fn carry(&mut self, total: u32) -> Vec<Vec<u8>> {
+        let mut sent: Vec<Vec<u8>> = vec![];
+        let (mut given, mut patience) = (0u32, 0);
+        while self.tx.len() < total as usize || self.rx.len() + self.events.len() < total as usize {
+            patience += 1;
+            assert!(
+                patience < 60_000,
+                "stuck: {} sent, {} and {} back",
+                sent.len(),
+                self.tx.len(),
+                self.rx.len()
+            );
+            match self.rng.below(60) {
+                0 => {
+                    while (sent.len() as u32) < total && sent.len() < self.tx.len() + 16 {
+                        let i = sent.len() as u64;
+                        let at = DATA + 0x800 * (i % 16) + self.rng.below(8);
+                        let bytes: Vec<u8> = (0..1 + self.rng.below(200))
+                            .map(|_| self.rng.next() as u8)
+                            .collect();
+                        for (k, &v) in bytes.iter().enumerate() {
+                            self.memory.set(at + k as u64, v);
+                        }
+                        let flags = sf::SOP | sf::EOP | sf::CPL_REQ;
+                        let sqe = Sqe {
+                            iova: at,
+                            len: bytes.len() as u16,
+                            flags,
+                            ..Sqe::default()
+                        };
+                        self.memory.set_entry(SQ + 16 * (i % 16), sqe.to_words());
+                        sent.push(bytes);
+                        if self.rng.percent(20) {
+                            break;
+                        }
+                    }
+                    let (p, c) = (sent.len() as u32, self.tx.len() as u32);
+                    self.ring(1, p, c, true);
+                }
+                1 => {
+                    while given < self.rx.len() as u32 + 16 {
+                        self.memory
+                            .set(RQ + 2 * u64::from(given % 16), (given % 16) as u8);
+                        given += 1;
+                    }
+                    let c = self.rx.len() as u32;
+                    self.ring(2, given, c, true);
+                }
+                2 => {
+                    let c = self.events.len() as u32;
+                    self.ring(0, 0, c, true);
+                }
+                _ => self.cycle(),
+            }
+        }
+        sent
+    }
     fn settle(&mut self) {
         let mut quiet = 0;
         for _ in 0..100_000 {
@@ -301,47 +370,7 @@ proptest! {
     #[test]
     fn a_loop_carries_every_frame_and_misses_come_before_their_events(seed: u64) {
         let mut b = Bench::new(seed);
-        let total = 80u32;
-        let mut sent: Vec<Vec<u8>> = vec![];
-        let (mut given, mut patience) = (0u32, 0);
-        while b.tx.len() < total as usize || b.rx.len() + b.events.len() < total as usize {
-            patience += 1;
-            prop_assert!(patience < 60_000, "stuck: {} sent, {} and {} back", sent.len(), b.tx.len(), b.rx.len());
-            match b.rng.below(60) {
-                0 => {
-                    while (sent.len() as u32) < total && sent.len() < b.tx.len() + 16 {
-                        let i = sent.len() as u64;
-                        let at = DATA + 0x800 * (i % 16) + b.rng.below(8);
-                        let bytes: Vec<u8> = (0..1 + b.rng.below(200)).map(|_| b.rng.next() as u8).collect();
-                        for (k, &v) in bytes.iter().enumerate() {
-                            b.memory.set(at + k as u64, v);
-                        }
-                        let flags = sf::SOP | sf::EOP | sf::CPL_REQ;
-                        let sqe = Sqe { iova: at, len: bytes.len() as u16, flags, ..Sqe::default() };
-                        b.memory.set_entry(SQ + 16 * (i % 16), sqe.to_words());
-                        sent.push(bytes);
-                        if b.rng.percent(20) {
-                            break;
-                        }
-                    }
-                    let (p, c) = (sent.len() as u32, b.tx.len() as u32);
-                    b.ring(1, p, c, true);
-                }
-                1 => {
-                    while given < b.rx.len() as u32 + 16 {
-                        b.memory.set(RQ + 2 * u64::from(given % 16), (given % 16) as u8);
-                        given += 1;
-                    }
-                    let c = b.rx.len() as u32;
-                    b.ring(2, given, c, true);
-                }
-                2 => {
-                    let c = b.events.len() as u32;
-                    b.ring(0, 0, c, true);
-                }
-                _ => b.cycle(),
-            }
-        }
+        let sent = b.carry(80);
         b.settle();
         prop_assert_eq!(b.tx.len(), sent.len());
         let through: Vec<_> = sent.iter().filter(|s| !s[0].is_multiple_of(5)).collect();
@@ -361,7 +390,11 @@ proptest! {
 
 #[test]
 fn a_queue_that_stops_is_reported_and_the_others_go_on() {
-    let mut b = Bench::new(5);
+    stop_all(&mut Bench::new(5));
+}
+
+/// Makes one queue after the other fail; each is reported.
+fn stop_all(b: &mut Bench) {
     b.miss = false;
     b.ring(1, 17, 0, false);
     b.settle();
@@ -397,4 +430,33 @@ fn a_queue_that_stops_is_reported_and_the_others_go_on() {
 fn exports_to_clean_verilog() {
     let text = ferrule_rtl::verilog::emit::<Queues>("queues").expect("emits");
     verilator_lint("queues", &text);
+}
+
+#[test]
+fn the_verilog_does_the_same() {
+    let mut b = Bench::with(77, Some(Trace::default()));
+    b.carry(40);
+    // Disabled with frames under way, reset, and from the start again.
+    b.ring(1, 45, 40, true);
+    (0..60).for_each(|_| b.cycle());
+    for enable in [false, true] {
+        b.dut.u.tx_ctl.enable.next = enable;
+        b.dut.u.rx_ctl.enable.next = enable;
+        b.dut.u.event_ctl.enable.next = enable;
+        b.settle();
+        b.dut.u.reset.next = !enable;
+        b.cycle();
+        b.dut.u.reset.next = false;
+    }
+    b.ring(2, 16, 0, true);
+    b.ring(1, 9, 0, true);
+    b.settle();
+    assert!(b.events.len() > 2 && b.packets > 45 && b.irqs[1] > 0);
+    let trace = b.trace.take().expect("recorded");
+    trace.check::<Queues>("queues");
+
+    let mut b = Bench::with(5, Some(Trace::default()));
+    stop_all(&mut b);
+    let trace = b.trace.take().expect("recorded");
+    trace.check::<Queues>("queues");
 }

@@ -1,6 +1,6 @@
 //! `RxBuffer` against a queue of frames.
 use super::frames::Rng;
-use super::replay::Replay;
+use crate::lockstep::Trace;
 use ferrule_rtl::{native::Native, rx::buffer::RxBuffer};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ struct Bench {
     model: VecDeque<Frame>,
     read: Vec<(u32, u32)>,
     got: usize,
-    trace: Replay,
+    trace: Trace,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -40,7 +40,7 @@ impl Bench {
             model: VecDeque::new(),
             read: vec![],
             got: 0,
-            trace: Replay::default(),
+            trace: Trace::default(),
         };
         bench.dut.u.reset.next = true;
         bench.cycle(Input::default());

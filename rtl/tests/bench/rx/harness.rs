@@ -1,7 +1,7 @@
 //! `RxPath` with a MAC before it and a receive queue behind it.
 use super::frames::{mac_words, Rng, OWN};
 use super::oracle::Arp;
-use super::replay::Replay;
+use crate::lockstep::Trace;
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, rx::RxPath};
 
@@ -49,7 +49,7 @@ pub(crate) struct Bench {
     pub(crate) counts: [u64; 32],
     pub(crate) bytes: u64,
     pub(crate) now: u32,
-    pub(crate) trace: Option<Replay>,
+    pub(crate) trace: Option<Trace>,
     partial: Vec<u8>,
     held: Option<Vec<u64>>,
 }

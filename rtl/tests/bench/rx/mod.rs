@@ -7,6 +7,5 @@ pub(crate) mod harness;
 mod ipv4;
 mod oracle;
 mod path;
-pub(crate) mod replay;
 mod sum;
 mod verdict;

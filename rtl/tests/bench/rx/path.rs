@@ -2,7 +2,8 @@
 use super::frames::{self, Rng, OWN};
 use super::harness::{Bench, Packet};
 use super::oracle::{bad, judge, rxctl, Fate};
-use super::replay::{registers, Replay};
+use crate::common::registers;
+use crate::lockstep::Trace;
 use ferrule_abi::counter;
 use ferrule_rtl::rx::RxPath;
 use proptest::prelude::*;
@@ -293,7 +294,7 @@ fn an_idle_path_does_not_change() {
 #[test]
 fn the_verilog_does_the_same() {
     let mut bench = Bench::new(15);
-    bench.trace = Some(Replay::default());
+    bench.trace = Some(Trace::default());
     bench.reset();
     bench.gap_percent = 10;
     bench.ready_percent = 70;

@@ -1,14 +1,14 @@
 //! `TxAlign`: the layout of the frame, for every length and with every stall.
+use crate::lockstep::Trace;
 use crate::rx::frames::{mac_words, Rng, OWN};
 use crate::rx::harness::beats;
-use crate::rx::replay::Replay;
 use ferrule_rtl::{native::Native, tx::align::TxAlign};
 use proptest::prelude::*;
 
 struct Bench {
     dut: Native<TxAlign>,
     rng: Rng,
-    trace: Replay,
+    trace: Trace,
 }
 
 /// What came of a packet.
@@ -27,7 +27,7 @@ impl Bench {
         let mut bench = Self {
             dut: Native::default(),
             rng: Rng(seed),
-            trace: Replay::default(),
+            trace: Trace::default(),
         };
         let (lo, hi) = mac_words(OWN);
         bench.dut.u.mac_lo.next = u64::from(lo).into();

@@ -1,7 +1,7 @@
 //! `TxBuffer` against a queue of frames.
+use crate::lockstep::Trace;
 use crate::rx::frames::Rng;
 use crate::rx::harness::beats;
-use crate::rx::replay::Replay;
 use ferrule_rtl::{native::Native, tx::buffer::TxBuffer};
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ struct Bench {
     partial: Vec<u8>,
     /// The beat written last in the frame, which `room` looks at.
     at: usize,
-    trace: Replay,
+    trace: Trace,
 }
 
 impl Bench {
@@ -33,7 +33,7 @@ impl Bench {
             frames: vec![],
             partial: vec![],
             at: 0,
-            trace: Replay::default(),
+            trace: Trace::default(),
         };
         bench.dut.u.reset.next = true;
         bench.cycle(Step::Nothing);

@@ -1,7 +1,7 @@
 //! `TxPath` with a transmit queue before it, and a neighbour block and a MAC around it.
+use crate::lockstep::Trace;
 use crate::rx::frames::{mac_words, Rng, OWN};
 use crate::rx::harness::{beats, Beat};
-use crate::rx::replay::Replay;
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, tx::TxPath};
 use std::collections::VecDeque;
@@ -47,7 +47,7 @@ pub(crate) struct Bench {
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) counts: [u64; 32],
     pub(crate) bytes: u64,
-    pub(crate) trace: Option<Replay>,
+    pub(crate) trace: Option<Trace>,
     input: VecDeque<(Beat, Packet)>,
     arp: VecDeque<Beat>,
     offered: bool,

@@ -1,7 +1,7 @@
 //! `TxMux`: whole frames in turn, and their lengths.
+use crate::lockstep::Trace;
 use crate::rx::frames::Rng;
 use crate::rx::harness::beats;
-use crate::rx::replay::Replay;
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, tx::mux::TxMux};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ fn run(
     seed: u64,
     ready: usize,
     sources: [&[Vec<u8>]; 2],
-    trace: &mut Replay,
+    trace: &mut Trace,
 ) -> (Vec<Vec<u8>>, Vec<u16>) {
     let mut r = Rng(seed);
     let mut dut = Native::<TxMux>::default();
@@ -101,7 +101,7 @@ proptest! {
     fn no_frame_is_split_and_each_length_is_counted(seed: u64, ready in prop::sample::select(vec![100_usize, 50, 20])) {
         let mut r = Rng(seed);
         let (data, arp) = (frames(&mut r, 1, 20), frames(&mut r, 2, 20));
-        let (out, lengths) = run(seed, ready, [&data, &arp], &mut Replay::default());
+        let (out, lengths) = run(seed, ready, [&data, &arp], &mut Trace::default());
         let (got_data, got_arp): (Vec<_>, Vec<_>) = out.iter().cloned().partition(|f| f[0] == 1);
         assert_eq!((got_data, got_arp), (data, arp));
         let want: Vec<_> = out.iter().map(|f| f.len() as u16).collect();
@@ -113,7 +113,7 @@ proptest! {
 fn the_verilog_does_the_same() {
     let mut r = Rng(1);
     let (data, arp) = (frames(&mut r, 1, 12), frames(&mut r, 2, 12));
-    let mut trace = Replay::default();
+    let mut trace = Trace::default();
     run(1, 60, [&data, &arp], &mut trace);
     trace.check::<TxMux>("tx_mux");
 }

@@ -1,7 +1,8 @@
 //! `TxPath` as a whole: what reaches the wire, judged by smoltcp.
 use super::harness::{neighbour, Bench, Packet, Verdict};
+use crate::common::registers;
+use crate::lockstep::Trace;
 use crate::rx::frames::{self, Rng, OWN};
-use crate::rx::replay::{registers, Replay};
 use ferrule_abi::counter;
 use ferrule_rtl::tx::TxPath;
 use proptest::prelude::*;
@@ -351,21 +352,51 @@ fn without_enable_frames_wait_and_the_path_is_not_busy() {
     assert_eq!(bench.frames, vec![p.bytes]);
 }
 
+/// A frame that waited would keep the neighbour block busy for as long as transmission is off.
+#[test]
+fn without_enable_arp_frames_are_dropped_whole() {
+    let mut r = Rng(9);
+    let mut bench = Bench::new(9);
+    bench.enable = false;
+    for n in 0..3 {
+        let frame = arp_frame(&mut r, n);
+        bench.send_arp(&frame);
+    }
+    bench.drain();
+    assert!(bench.frames.is_empty());
+    assert_eq!(bench.counts[counter::TX_FRAMES as usize], 0);
+    // Enabled again while the first of two frames is on its way.
+    for cycles in 0..10 {
+        let [first, second] = [0, 1].map(|n| arp_frame(&mut r, n));
+        bench.enable = false;
+        bench.send_arp(&first);
+        bench.send_arp(&second);
+        bench.idle(cycles);
+        bench.enable = true;
+        bench.drain();
+        let sent = std::mem::take(&mut bench.frames);
+        assert!([first, second].ends_with(&sent), "{cycles}: {sent:?}");
+        assert!(cycles > 0 || sent.len() == 2);
+    }
+}
+
 #[test]
 fn arp_and_data_take_turns() {
     let mut r = Rng(7);
     let mut bench = Bench::new(7);
-    for n in 0..10 {
+    for _ in 0..10 {
         bench.send(&Packet {
             bytes: r.bytes(60),
             raw: true,
             ..Packet::default()
         });
-        let arp = arp_frame(&mut r, n);
-        bench.send_arp(&arp);
     }
     bench.enable = false;
     bench.idle(400);
+    for n in 0..10 {
+        let arp = arp_frame(&mut r, n);
+        bench.send_arp(&arp);
+    }
     bench.enable = true;
     bench.drain();
     let arp: Vec<_> = bench.frames.iter().map(|f| f[..6] == [0xEE; 6]).collect();
@@ -421,7 +452,7 @@ fn an_idle_path_does_not_change() {
 fn the_verilog_does_the_same() {
     let mut r = Rng(10);
     let mut bench = Bench::new(10);
-    bench.trace = Some(Replay::default());
+    bench.trace = Some(Trace::default());
     bench.reset();
     bench.ready_percent = 60;
     bench.gap_percent = 20;
