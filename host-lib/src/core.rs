@@ -4,6 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
+use ferrule_abi::counter;
 use ferrule_driver::nic::{Checksum, NicEvent, RxBuf, RxFrame, TxFrame, TxMode, TxOutcome};
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
@@ -69,6 +70,8 @@ pub(crate) struct Core {
     /// The stack's tokens by the NIC's, modulo its size.
     tokens: Vec<Option<Token>>,
     next_token: u64,
+    /// Packets that the NIC did not send, among those it was handed.
+    unsent: u64,
     frames: Vec<RxFrame>,
 }
 
@@ -91,6 +94,7 @@ impl Core {
             held: None,
             tokens: vec![None; TOKENS],
             next_token: 0,
+            unsent: 0,
             frames: Vec::new(),
         }
     }
@@ -156,6 +160,18 @@ impl Core {
             && self.stack.is_drained()
     }
 
+    /// Whether all packets that the NIC was handed have left its buffers: it completes them when it has stored them, and closing it
+    /// empties the buffers. Reads registers.
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    pub(crate) fn has_left(&mut self) -> io::Result<bool> {
+        let stats = self.nic.stats().map_err(io_error)?;
+        let arp = stats.get(counter::ARP_REQUESTS) + stats.get(counter::ARP_REPLIES);
+        let packets = stats.get(counter::TX_FRAMES).saturating_sub(arp);
+        Ok(packets >= self.next_token - self.unsent)
+    }
+
     fn receive(&mut self, now: Instant) -> io::Result<bool> {
         let mut frames = std::mem::take(&mut self.frames);
         let taken = self.nic.rx_batch(BATCH, &mut frames).map_err(io_error);
@@ -206,6 +222,7 @@ impl Core {
                     packet,
                     mode,
                 } => {
+                    self.unsent += 1;
                     if let Some(token) = token {
                         self.park(
                             now,
@@ -220,6 +237,7 @@ impl Core {
                 }
                 TxOutcome::Sent { .. } => {}
                 TxOutcome::DmaError | TxOutcome::BadDescriptor => {
+                    self.unsent += 1;
                     tracing::error!("the NIC could not send a packet: {:?}", completion.outcome);
                 }
             }

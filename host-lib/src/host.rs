@@ -311,5 +311,8 @@ impl Drop for Inner {
         if service.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the service thread panicked");
         }
+        if let Err(e) = self.shared.flush(DRAIN) {
+            tracing::debug!("waiting for the NIC to send: {e}");
+        }
     }
 }

@@ -17,6 +17,9 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::core::Core;
 
+/// Between the first two looks at what the NIC has sent: some frames' time on the wire.
+const FIRST_PAUSE: Duration = Duration::from_micros(20);
+
 /// State behind the mutex: the NIC, the stack, and who waits.
 pub(crate) struct State {
     pub(crate) core: Core,
@@ -99,6 +102,24 @@ impl Shared {
         let mut state = self.lock();
         state.closing = true;
         self.tell(&mut state);
+    }
+
+    /// Waits until the NIC has sent what it was handed, `limit` at most. For the end of a host, when no thread drives it any more.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] after `limit`; what the NIC or the clock reports.
+    pub(crate) fn flush(&self, limit: Duration) -> io::Result<()> {
+        let deadline = self.now() + limit;
+        let mut pause = FIRST_PAUSE;
+        while !self.with(|core, _| core.has_left())?? {
+            let now = self.now();
+            if now >= deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.clock.wait(&[], Some((now + pause).as_nanos()))?;
+            pause *= 2;
+        }
+        Ok(())
     }
 
     /// Something may have changed: whoever waits looks again.

@@ -77,6 +77,18 @@ impl Record {
         frames.into_iter().map(|passed| passed.at_ns).collect()
     }
 
+    /// The payloads of the UDP messages that the NIC sent.
+    pub(crate) fn messages(&self) -> Vec<Vec<u8>> {
+        let payload = |passed: &Passed| {
+            let sliced = SlicedPacket::from_ethernet(&passed.frame).unwrap();
+            match sliced.transport {
+                Some(TransportSlice::Udp(udp)) if passed.from_nic => Some(udp.payload().to_vec()),
+                _ => None,
+            }
+        };
+        self.frames().iter().filter_map(payload).collect()
+    }
+
     /// The TCP segments between the NIC and `peer`'s `port`: whether the NIC sent it, header, payload.
     pub(crate) fn tcp(&self, peer: SocketAddrV4) -> Vec<(bool, etherparse::TcpHeader, Vec<u8>)> {
         let mut segments = Vec::new();

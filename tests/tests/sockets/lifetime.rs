@@ -1,8 +1,8 @@
 //! Handles: what the last one's end means for the connection, and the last host's for what is under way.
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::time::Duration;
 
-use etherparse::{SlicedPacket, TransportSlice};
 use ferrule_sim::wire::host::HTTP_PORT;
 
 use crate::lan::{assert_same_error, world, ECHO, NIC, PEER};
@@ -116,19 +116,22 @@ fn a_message_that_waits_for_its_neighbour_is_sent_though_socket_and_host_are_dro
     socket.send_to(b"last words", (PEER, 9)).unwrap();
     drop(socket);
     let record = world.end();
-    let messages: Vec<Vec<u8>> = record
-        .frames()
-        .iter()
-        .filter(|passed| passed.from_nic)
-        .filter_map(|passed| {
-            match SlicedPacket::from_ethernet(&passed.frame)
-                .unwrap()
-                .transport
-            {
-                Some(TransportSlice::Udp(udp)) => Some(udp.payload().to_vec()),
-                _ => None,
-            }
-        })
-        .collect();
-    assert_eq!(messages, [b"last words"]);
+    assert_eq!(record.messages(), [b"last words"]);
+}
+
+#[test]
+fn messages_that_the_hardware_still_holds_are_sent_though_socket_and_host_are_dropped_at_once() {
+    const MESSAGES: u8 = 120;
+    let world = world();
+    let ping = world.host.ping().unwrap();
+    ping.echo(PEER, 1, b"", Duration::from_secs(1)).unwrap();
+    drop(ping);
+    let socket = world.host.bind_udp("0.0.0.0:0").unwrap();
+    for n in 0..MESSAGES {
+        socket.send_to(&[n], (PEER, 9)).unwrap();
+    }
+    drop(socket);
+    let record = world.end();
+    let sent: Vec<_> = (0..MESSAGES).map(|n| vec![n]).collect();
+    assert_eq!(record.messages(), sent);
 }
