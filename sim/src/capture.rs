@@ -1,7 +1,7 @@
 //! pcapng capture of what crosses the NIC's Ethernet port, its timestamps in simulated time.
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +29,14 @@ pub enum Direction {
     Sent,
 }
 
+/// What the operating system said; the crate's own words for it are "Error reading bytes".
+fn io_error(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(e) => e,
+        other => io::Error::other(other),
+    }
+}
+
 /// An open capture file.
 pub struct Capture {
     writer: PcapNgWriter<BufWriter<File>>,
@@ -39,21 +47,22 @@ impl Capture {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn create(path: &Path) -> Result<Self, PcapError> {
-        let mut writer = PcapNgWriter::new(BufWriter::new(
-            File::create(path).map_err(PcapError::IoError)?,
-        ))?;
-        writer.write_pcapng_block(InterfaceDescriptionBlock {
-            linktype: DataLink::ETHERNET,
-            snaplen: SNAP_LEN,
-            options: vec![
-                InterfaceDescriptionOption::IfName(Cow::Borrowed("ferrule0")),
-                InterfaceDescriptionOption::IfDescription(Cow::Borrowed(
-                    "Ethernet port of the simulated NIC; times are simulated",
-                )),
-                InterfaceDescriptionOption::IfTsResol(TS_RESOLUTION_NS),
-            ],
-        })?;
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let mut writer =
+            PcapNgWriter::new(BufWriter::new(File::create(path)?)).map_err(io_error)?;
+        writer
+            .write_pcapng_block(InterfaceDescriptionBlock {
+                linktype: DataLink::ETHERNET,
+                snaplen: SNAP_LEN,
+                options: vec![
+                    InterfaceDescriptionOption::IfName(Cow::Borrowed("ferrule0")),
+                    InterfaceDescriptionOption::IfDescription(Cow::Borrowed(
+                        "Ethernet port of the simulated NIC; times are simulated",
+                    )),
+                    InterfaceDescriptionOption::IfTsResol(TS_RESOLUTION_NS),
+                ],
+            })
+            .map_err(io_error)?;
         Ok(Self { writer })
     }
 
@@ -61,31 +70,28 @@ impl Capture {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn frame(
-        &mut self,
-        time_ns: u64,
-        direction: Direction,
-        frame: &[u8],
-    ) -> Result<(), PcapError> {
+    pub fn frame(&mut self, time_ns: u64, direction: Direction, frame: &[u8]) -> io::Result<()> {
         let flags = match direction {
             Direction::Received => INBOUND,
             Direction::Sent => OUTBOUND,
         };
-        self.writer.write_pcapng_block(EnhancedPacketBlock {
-            interface_id: 0,
-            timestamp: Duration::from_nanos(time_ns),
-            original_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
-            data: Cow::Borrowed(frame),
-            options: vec![EnhancedPacketOption::Flags(flags)],
-        })?;
-        Ok(())
+        self.writer
+            .write_pcapng_block(EnhancedPacketBlock {
+                interface_id: 0,
+                timestamp: Duration::from_nanos(time_ns),
+                original_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+                data: Cow::Borrowed(frame),
+                options: vec![EnhancedPacketOption::Flags(flags)],
+            })
+            .map(drop)
+            .map_err(io_error)
     }
 
     /// Writes out what is still in memory.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn flush(&mut self) -> std::io::Result<()> {
-        std::io::Write::flush(self.writer.get_mut())
+    pub fn flush(&mut self) -> io::Result<()> {
+        io::Write::flush(self.writer.get_mut())
     }
 }

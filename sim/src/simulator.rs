@@ -45,7 +45,7 @@ pub enum SimulatorError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: pcap_file::PcapError,
+        source: io::Error,
     },
     /// The vfio-user socket.
     #[error("listening at {}: {source}", path.display())]
@@ -331,7 +331,7 @@ impl Drop for Simulator {
 /// A capture and where it goes.
 type OpenCapture = (Capture, PathBuf);
 
-fn capture_error(path: &Path, source: pcap_file::PcapError) -> SimulatorError {
+fn capture_error(path: &Path, source: io::Error) -> SimulatorError {
     SimulatorError::Capture {
         path: path.into(),
         source,

@@ -261,7 +261,7 @@ pub(crate) fn tcp(
     stream.set_nodelay(true).map_err(Error::doing(doing()))?;
     let (mut sent, mut back, mut ended) = (0, 0, false);
     let mut buffer = vec![0; CHUNK];
-    while back < total {
+    loop {
         while sent < total && sent - back < AHEAD {
             let chunk = pattern.bytes(sent, CHUNK.min(total - sent));
             stream.write_all(&chunk).map_err(Error::doing(doing()))?;
@@ -276,9 +276,7 @@ pub(crate) fn tcp(
         }
         let n = stream.read(&mut buffer).map_err(Error::doing(doing()))?;
         if n == 0 {
-            return Err(Error::Wrong(format!(
-                "the echo ended after {back} of {total} bytes"
-            )));
+            break;
         }
         if let Some(at) = pattern.mismatch(back, &buffer[..n]) {
             return Err(Error::Wrong(format!(
@@ -288,10 +286,9 @@ pub(crate) fn tcp(
         back += n;
         progress(back);
     }
-    let n = stream.read(&mut buffer).map_err(Error::doing(doing()))?;
-    if n > 0 {
+    if back != total {
         return Err(Error::Wrong(format!(
-            "{n} bytes too many came back after {total}"
+            "the echo ended after {back} bytes, {total} were sent"
         )));
     }
     Ok(())

@@ -121,6 +121,13 @@ fn on_a_looped_wire_every_frame_comes_back() {
 }
 
 #[test]
+fn nothing_to_echo_is_echoed_too() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let report = demo(dir.path(), &["--engine", "native", "--bytes", "0"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+}
+
+#[test]
 fn a_waveform_is_written_on_request() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let report = demo(dir.path(), &["--engine", "native", "--bytes", "1", "--vcd"]);

@@ -47,6 +47,22 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn a_capture_that_cannot_be_written_is_named_with_the_reason() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    std::fs::create_dir(dir.path().join("ferrule-demo.pcapng")).expect("a folder in the way");
+    let output = ferrule(dir.path())
+        .args(["demo", "--engine", "native"])
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("ferrule-demo.pcapng") && error.contains("directory"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_device_that_is_not_there_is_named_with_what_to_do() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let output = ferrule(dir.path())

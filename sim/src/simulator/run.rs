@@ -113,7 +113,7 @@ impl World {
         self.update_stats();
         if let Some((capture, path)) = &mut self.capture {
             if let Err(e) = capture.flush() {
-                let error = super::capture_error(path, pcap_file::PcapError::IoError(e));
+                let error = super::capture_error(path, e);
                 self.progress.error.get_or_insert(error);
             }
         }
