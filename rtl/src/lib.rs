@@ -21,6 +21,7 @@ pub mod pcie;
 pub mod pins;
 pub mod queue;
 pub mod rx;
+pub mod store;
 pub mod stream;
 pub mod tx;
 pub mod verilog;

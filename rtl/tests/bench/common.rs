@@ -1,5 +1,6 @@
 //! What the testbenches share.
 use ferrule_test_tools::have;
+use proptest::prelude::ProptestConfig;
 use rust_hdl::prelude::*;
 use std::process::Command;
 
@@ -26,6 +27,19 @@ pub(crate) fn verilator_lint(top: &str, text: &str) {
         .expect("verilator runs");
     let log = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "verilator refuses {top}:\n{log}");
+}
+
+/// So many cases of a property, or what PROPTEST_CASES says; a failure's inputs are in its message.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let usual = ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..ProptestConfig::default()
+    };
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => usual,
+        None => ProptestConfig { cases, ..usual },
+    }
 }
 
 /// All registers of a design, to see whether any changes.

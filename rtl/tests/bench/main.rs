@@ -6,4 +6,5 @@ mod neigh;
 mod pcie;
 mod queue;
 mod rx;
+mod store;
 mod tx;

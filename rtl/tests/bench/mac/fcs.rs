@@ -45,7 +45,7 @@ fn a_frame_with_its_fcs_is_good_and_any_flipped_bit_is_not() {
 }
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn same_as_crc32fast(bytes in proptest::collection::vec(any::<u8>(), 0..200), stalls in any::<u64>()) {
         let mut dut = Native::default();

@@ -1,5 +1,5 @@
 //! Asynchronous FIFO: nothing lost, doubled or reordered at any ratio; full at sixteen; idle when it says so.
-use super::gmii::{self, Rising};
+use super::gmii::Rising;
 use crate::common::verilator_lint;
 use ferrule_rtl::mac::fifo::AsyncFifo;
 use ferrule_rtl::native::Native;
@@ -65,7 +65,7 @@ fn word(i: usize) -> Word {
 }
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn every_word_once_and_in_order(
         (write_period, read_period) in prop_oneof![Just((3, 4)), Just((4, 3)), Just((4, 10)), Just((10, 4)), Just((8, 8)), (2u64..30, 2u64..30)],

@@ -1,15 +1,5 @@
 //! GMII symbols, frames, and clocks for the testbenches of the MAC; FCS by crc32fast.
 use ferrule_rtl::pins::Gmii;
-use proptest::prelude::*;
-
-/// The settings of the property tests here: a case is thousands of clocks.
-pub(super) fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 24,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
 
 /// `len` bytes that differ from `seed` to `seed`.
 pub(super) fn bytes(len: usize, seed: u32) -> Vec<u8> {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::VecDeque;
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn frames_come_back_padded_and_no_faster_than_a_wire(
         lens in proptest::collection::vec(prop_oneof![1usize..70, 1usize..400], 1..6),

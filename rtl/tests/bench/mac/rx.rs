@@ -181,7 +181,7 @@ fn comparable(frames: &[Received], expected: &[Received]) -> Vec<Received> {
 }
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn frames_come_as_sent_and_faults_by_their_bit(items in items(), max in prop_oneof![3 => Just(1518usize), 1 => 64usize..1700]) {
         let mut bench = Bench { max_frame: max as u64, ..Bench::default() };

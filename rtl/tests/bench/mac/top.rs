@@ -184,7 +184,7 @@ fn frames(lens: &[usize], seed: u32) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn both_directions_at_once_at_any_ratio(
         period in periods(),

@@ -63,7 +63,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn waiting_frames_go_out_whole_and_twelve_byte_times_apart(
         lens in proptest::collection::vec(prop_oneof![1usize..1600, 50usize..66], 1..8),

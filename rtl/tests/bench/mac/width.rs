@@ -28,7 +28,7 @@ pub(super) fn beats(frame: &[u8]) -> VecDeque<(u32, u32, u64, bool)> {
 }
 
 proptest! {
-    #![proptest_config(gmii::config())]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn narrow_then_widen_is_the_identity(
         lens in proptest::collection::vec(1usize..40, 1..12),

@@ -106,7 +106,7 @@ fn order() -> impl Strategy<Value = Order> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::common::cases(100))]
     #[test]
     fn frames_are_what_smoltcp_and_etherparse_say(
         orders in prop::collection::vec(order(), 1..4),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const DEPTH: usize = 7;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::common::cases(60))]
     #[test]
     fn keeps_requests_and_replies_in_order(seed: u64, arrive in 1_u64..100, take in 1_u64..100) {
         let mut dut = Native::<Inbox>::default();

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const DEPTH: usize = 15;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::common::cases(60))]
     #[test]
     fn keeps_events_in_order_and_holds_them_back(
         seed: u64, push in 1_u64..100, ready in 0_u64..=100, hold in 0_u64..=100,

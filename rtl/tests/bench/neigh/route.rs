@@ -74,7 +74,7 @@ fn near() -> impl Strategy<Value = Ipv4Addr> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::common::cases(400))]
     #[test]
     fn agrees_with_smoltcp(
         locals in prop::array::uniform8(prop::option::of((

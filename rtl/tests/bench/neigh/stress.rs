@@ -201,7 +201,7 @@ fn bench(seed: u64, frame_ready: u64, notice_ready: u64) -> Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(50))]
+    #![proptest_config(crate::common::cases(50))]
     #[test]
     fn does_what_the_model_does(
         ops in prop::collection::vec(op(), 1..60),

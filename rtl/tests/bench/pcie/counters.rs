@@ -51,7 +51,7 @@ fn pulse(n: &mut Native<Counters>, inc: u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(16))]
 
     /// No pulse is lost or counted twice, with each counter pulsing in up to every third cycle, snapshots included.
     #[test]

@@ -53,7 +53,7 @@ fn check(answer: &Answer, addr: u64, dwords: u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(10))]
 
     /// Everything at once: reads of three clients, writes of four, register accesses, interrupts; random splits, orders and stalls.
     #[test]

@@ -96,7 +96,7 @@ fn holes_read_all_ones_are_counted_and_hold_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(12))]
 
     /// Any size, any byte enables, any BAR: answered with Unsupported Request (or the right data), never a hang, and only whole aligned
     /// writes of one DW have an effect.

@@ -61,7 +61,7 @@ fn completion(rng: &mut Rng, n: u64) -> Completion {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(24))]
 
     /// Payload of the announced length comes out whole, with or without a digest; a longer or shorter one is cut to it and called bad.
     #[test]

@@ -129,7 +129,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(16))]
 
     /// Whoever wants to send gets its turn within one round of all who want to.
     #[test]

@@ -190,7 +190,7 @@ fn random_run(seed: u64, log2: u32, entries: u32, accept: u64, base: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 4, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(10))]
     #[test]
     fn entries_arrive_once_in_order_and_never_overrun_the_ring(seed: u64, log2 in 4u32..7, accept in 20u64..101, page in 0u64..64) {
         // Bases are 64-byte aligned only, and may straddle the 4 GiB border.

@@ -145,7 +145,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 4, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(12))]
     #[test]
     fn every_neighbour_event_is_written_once_in_order(seed: u64) {
         let mut b = Bench::new(seed);

@@ -155,7 +155,7 @@ fn check_slot(n: u32, _: u32, words: [u32; 3]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 4, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(10))]
     #[test]
     fn sqes_come_out_once_in_order(seed: u64, log2 in 4u32..8) {
         let reader = run!(SqeFetcher, seed, log2, 600, false, write_sqe, take_sqe, check_sqe);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::VecDeque;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 4, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(8))]
     #[test]
     fn keeps_words_in_order_and_counts_them(seed: u64, fill in 10u64..90) {
         let mut rng = Rng(seed);

@@ -5,7 +5,7 @@ use ferrule_rtl::{native::Native, queue::frame_writer::FrameWriter};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 4, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(12))]
     #[test]
     fn frames_land_in_their_slots(seed: u64, stride_log2 in 11u32..13, payload in 0u64..5) {
         let mut rng = Rng(seed);

@@ -8,4 +8,6 @@ mod host;
 mod payload;
 mod queues;
 mod rx;
+mod rx_bench;
 mod tx;
+mod tx_bench;

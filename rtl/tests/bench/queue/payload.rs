@@ -17,7 +17,7 @@ fn end_word(index: u32, bad: bool, report: bool, forget: bool) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 4, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(10))]
     #[test]
     fn good_sqes_become_reads_and_ends(seed: u64, max_read in 0u64..3) {
         let mut rng = Rng(seed);

@@ -366,7 +366,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 2, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(6))]
     #[test]
     fn a_loop_carries_every_frame_and_misses_come_before_their_events(seed: u64) {
         let mut b = Bench::new(seed);

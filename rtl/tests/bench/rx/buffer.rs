@@ -141,7 +141,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 30, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn committed_frames_come_out_whole_and_others_never(
         seed: u64, ready in prop::sample::select(vec![100_usize, 50, 10, 0]), longest in prop::sample::select(vec![80_usize, 3000, 17_000]),

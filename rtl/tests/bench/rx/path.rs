@@ -91,7 +91,7 @@ fn mix(r: &mut Rng, count: usize, max_payload: usize) -> Vec<(Vec<u8>, u8)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(40))]
     #[test]
     fn every_frame_meets_the_fate_that_smoltcp_sees_for_it(
         seed: u64, mode in 0_u32..128, enable in prop::bool::weighted(0.95),

@@ -115,7 +115,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn the_frame_has_the_layout_of_ethernet(seed: u64) {
         let mut bench = Bench::new(seed);

@@ -125,7 +125,7 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(16))]
     #[test]
     fn committed_frames_come_out_whole_and_others_never(
         seed: u64, ready in prop::sample::select(vec![100_usize, 50, 10]), longest in prop::sample::select(vec![60_usize, 2000, 9000]),

@@ -96,7 +96,7 @@ fn frames(r: &mut Rng, source: u8, count: usize) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(24))]
     #[test]
     fn no_frame_is_split_and_each_length_is_counted(seed: u64, ready in prop::sample::select(vec![100_usize, 50, 20])) {
         let mut r = Rng(seed);

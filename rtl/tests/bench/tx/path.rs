@@ -168,7 +168,7 @@ fn packet(r: &mut Rng, max_payload: usize) -> Packet {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::common::cases(40))]
     #[test]
     fn every_packet_leaves_as_smoltcp_would_finish_it(
         seed: u64,
