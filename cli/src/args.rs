@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::error::Error;
 use crate::size::Size;
 use crate::wire::WireSpec;
 
@@ -68,22 +67,18 @@ pub(crate) struct SimArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AddressArgs {
     /// Our IPv4 address and prefix length.
-    #[arg(long, value_name = "ADDR/LEN", default_value = "192.0.2.10/24")]
-    pub(crate) address: Cidr,
+    #[arg(long, value_parser = parse_address, value_name = "ADDR/LEN", default_value = "192.0.2.10/24")]
+    pub(crate) address: ferrule::Cidr,
     /// Our default gateway.
     #[arg(long, value_name = "ADDR")]
     pub(crate) gateway: Option<Ipv4Addr>,
 }
 
 impl AddressArgs {
-    /// Our address as the socket library takes it.
-    ///
-    /// # Errors
-    /// Never for an address that was parsed.
-    pub(crate) fn cidr(&self) -> Result<ferrule::Cidr, Error> {
-        let Cidr { addr, prefix } = self.address;
-        ferrule::Cidr::new(addr, prefix)
-            .ok_or_else(|| Error::Usage(format!("{} has no such prefix", self.address)))
+    /// The gateway that was named; without one, that of the simulated LAN where this is the wire.
+    pub(crate) fn gateway_on(&self, wire: &WireSpec) -> Option<Ipv4Addr> {
+        let lan = (*wire == WireSpec::Lan).then_some(ferrule_sim::wire::lan::GATEWAY);
+        self.gateway.or(lan)
     }
 }
 
@@ -161,33 +156,12 @@ pub(crate) struct Verilog {
 }
 
 /// An address with its prefix length, as `192.0.2.10/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cidr {
-    /// The address.
-    pub(crate) addr: Ipv4Addr,
-    /// Prefix length, 1 to 32.
-    pub(crate) prefix: u8,
-}
-
-impl std::str::FromStr for Cidr {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bad =
-            || format!("{text:?} is not an address with a prefix length, such as 192.0.2.10/24");
-        let (addr, prefix) = text.split_once('/').ok_or_else(bad)?;
-        let addr = addr.parse().map_err(|_| bad())?;
-        let prefix: u8 = prefix.parse().map_err(|_| bad())?;
-        if (1..=32).contains(&prefix) {
-            Ok(Self { addr, prefix })
-        } else {
-            Err(bad())
-        }
-    }
-}
-
-impl std::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.addr, self.prefix)
-    }
+fn parse_address(text: &str) -> Result<ferrule::Cidr, String> {
+    let bad = || format!("{text:?} is not an address with a prefix length, such as 192.0.2.10/24");
+    let (addr, prefix) = text.split_once('/').ok_or_else(bad)?;
+    let addr = addr.parse().map_err(|_| bad())?;
+    let prefix = prefix.parse().map_err(|_| bad())?;
+    ferrule::Cidr::new(addr, prefix)
+        .filter(|_| prefix > 0)
+        .ok_or_else(bad)
 }

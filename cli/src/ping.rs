@@ -7,7 +7,6 @@ use crate::args::Ping;
 use crate::error::Error;
 use crate::session::{self, Session, SessionConfig};
 use ferrule::Host;
-use ferrule_sim::wire::lan;
 
 /// One request as it ended.
 #[derive(Serialize)]
@@ -42,7 +41,7 @@ pub(crate) fn run(args: &Ping) -> Result<(), Error> {
         (Some(session), _) => session.host(),
         (None, device) => session::attach(
             device.as_deref().unwrap_or_default(),
-            args.address.cidr()?,
+            args.address.address,
             args.address.gateway,
         )?,
     };
@@ -145,11 +144,8 @@ fn report(args: &Ping, answers: Vec<Answer>) -> Result<(), Error> {
 fn simulated(args: &Ping) -> Result<Session, Error> {
     Session::start(&SessionConfig {
         sim: args.sim.clone(),
-        address: args.address.cidr()?,
-        gateway: args
-            .address
-            .gateway
-            .or((args.sim.wire == crate::wire::WireSpec::Lan).then_some(lan::GATEWAY)),
+        address: args.address.address,
+        gateway: args.address.gateway_on(&args.sim.wire),
         pcap: None,
         vcd: None,
     })

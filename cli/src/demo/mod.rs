@@ -38,8 +38,8 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     let line = progress.start("simulator", None);
     let session = Session::start(&SessionConfig {
         sim: args.sim.clone(),
-        address: args.address.cidr()?,
-        gateway: Some(args.address.gateway.unwrap_or(lan::GATEWAY)),
+        address: args.address.address,
+        gateway: args.address.gateway_on(&args.sim.wire),
         pcap: Some(PathBuf::from(PCAP)),
         vcd,
     })?;
