@@ -153,8 +153,6 @@ pub fn open<T: Top + Block + Default + Send + 'static>(
     options: &Options,
 ) -> Result<Box<dyn Engine>, EngineError> {
     let verilated = || -> Result<Box<dyn Engine>, EngineError> {
-        // Exporting takes seconds: not for nothing.
-        verilator::version()?;
         let text = ferrule_rtl::verilog::emit::<T>(TOP).map_err(EngineError::Export)?;
         Ok(Box::new(verilated::Verilated::build(&text, TOP, options)?))
     };

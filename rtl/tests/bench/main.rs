@@ -8,3 +8,4 @@ mod queue;
 mod rx;
 mod store;
 mod tx;
+mod verilog;

@@ -1,4 +1,12 @@
 //! Verilog export of a design under a chosen module name.
+//!
+//! The text is what rust-hdl's `ModuleDefines` writes, byte for byte. That one searches all links of a module for each port of each
+//! child, which takes seconds for the whole NIC; here links are looked up ([`links`]), so that an engine can export when it starts.
+mod indices;
+mod links;
+mod modules;
+mod writer;
+
 use rust_hdl::prelude::*;
 
 /// The Verilog of a fresh `B`, its top module called `top`.
@@ -11,7 +19,5 @@ pub fn emit<B: Block + Default>(top: &str) -> Result<String, String> {
     let mut design = Box::<B>::default();
     design.connect_all();
     check_all(&*design).map_err(|e| format!("{e:?}"))?;
-    let mut modules = ModuleDefines::default();
-    design.accept(top, &mut modules);
-    Ok(modules.defines())
+    Ok(writer::verilog(&modules::collect(top, &*design)))
 }
