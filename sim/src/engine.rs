@@ -8,6 +8,7 @@ use rust_hdl::prelude::Block;
 use thiserror::Error;
 
 pub mod binding;
+pub mod compiled;
 pub mod native;
 mod nic;
 pub mod verilated;
@@ -49,7 +50,7 @@ pub enum EngineError {
     #[error("exporting the design as Verilog: {0}")]
     Export(String),
     /// A program that is needed is not there.
-    #[error("the verilated engine needs `{tool}`, which cannot be run ({source}); install verilator and g++, or use the engine `native`")]
+    #[error("the verilated engine needs `{tool}`, which cannot be run ({source}); install verilator and g++, or use the engine `compiled`")]
     ToolMissing {
         /// The program.
         tool: &'static str,
@@ -71,6 +72,19 @@ pub enum EngineError {
         path: PathBuf,
         /// What the operating system says.
         source: std::io::Error,
+    },
+    /// The exported design is outside what the compiled engine takes.
+    #[error("compiling the exported design: {0}")]
+    Verilog(#[from] ferrule_verilog::VerilogError),
+    /// The design is no NIC.
+    #[error("the design has {} where the NIC has a port `{name}` of {bits} bit(s)", found.map_or("none".into(), |bits| format!("one of {bits}")))]
+    Port {
+        /// The port.
+        name: String,
+        /// Its width in the NIC.
+        bits: u32,
+        /// Its width here, if there is one.
+        found: Option<u32>,
     },
     /// A built model cannot be loaded.
     #[error("loading the built model {}: {reason}; remove that folder and try again", path.display())]
@@ -98,22 +112,25 @@ pub enum EngineError {
 pub enum Kind {
     /// rust-hdl's own evaluation; always there.
     Native,
+    /// The exported Verilog, compiled to machine code at start-up; always there.
+    Compiled,
     /// The exported Verilog, compiled by Verilator and g++.
     Verilated,
-    /// `Verilated` where it can be built, else `Native`.
+    /// The fastest that is always there: `Compiled`.
     #[default]
     Auto,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Verilated, Self::Auto];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Compiled, Self::Verilated, Self::Auto];
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Native => "native",
+            Self::Compiled => "compiled",
             Self::Verilated => "verilated",
             Self::Auto => "auto",
         })
@@ -122,7 +139,7 @@ impl fmt::Display for Kind {
 
 /// A name that is no engine's.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("no engine is called `{0}`; there are native, verilated and auto")]
+#[error("no engine is called `{0}`; there are native, compiled, verilated and auto")]
 pub struct UnknownKind(String);
 
 impl FromStr for Kind {
@@ -147,26 +164,21 @@ pub struct Options {
 /// Opens an engine for the core `T`.
 ///
 /// # Errors
-/// See [`EngineError`]; `Auto` and `Native` have none.
+/// See [`EngineError`]; `Native` has none.
 pub fn open<T: Top + Block + Default + Send + 'static>(
     kind: Kind,
     options: &Options,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    let verilated = || -> Result<Box<dyn Engine>, EngineError> {
-        let text = ferrule_rtl::verilog::emit::<T>(TOP).map_err(EngineError::Export)?;
-        Ok(Box::new(verilated::Verilated::build(&text, TOP, options)?))
-    };
-    match kind {
-        Kind::Native => Ok(Box::new(native::NativeEngine::<T>::default())),
-        Kind::Verilated => verilated(),
-        Kind::Auto => verilated().or_else(|e| {
-            match e {
-                EngineError::ToolMissing { .. } => tracing::info!("engine native: {e}"),
-                _ => tracing::warn!("engine native, as the verilated one cannot be had: {e}"),
-            }
-            open::<T>(Kind::Native, options)
-        }),
-    }
+    Ok(match kind {
+        Kind::Native => Box::new(native::NativeEngine::<T>::default()),
+        Kind::Compiled | Kind::Auto => Box::new(compiled::Compiled::open::<T>(options)?),
+        Kind::Verilated => {
+            // No export where it is of no use.
+            verilator::version()?;
+            let text = ferrule_rtl::verilog::emit::<T>(TOP).map_err(EngineError::Export)?;
+            Box::new(verilated::Verilated::build(&text, TOP, options)?)
+        }
+    })
 }
 
 /// The times of a waveform: one per phase, never twice the same.

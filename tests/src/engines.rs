@@ -1,4 +1,4 @@
-//! Engines for tests: the native one always, and with it the verilated one where Verilator is installed.
+//! Engines for tests: the native and the compiled one always, and with them the verilated one where Verilator is installed.
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -35,52 +35,63 @@ pub fn verilated() -> Option<Box<dyn Engine>> {
     }
 }
 
-/// Both engines in lockstep where both can be had; else the native one.
+/// The compiled engine on the whole NIC.
 ///
 /// # Panics
-/// As [`native`] and [`verilated`].
-pub fn both() -> Box<dyn Engine> {
-    match verilated() {
-        Some(verilated) => Box::new(Lockstep {
-            one: native(),
-            other: verilated,
-        }),
-        None => native(),
+/// If the design cannot be compiled.
+pub fn compiled() -> Box<dyn Engine> {
+    match open::<Nic>(Kind::Compiled, &Options::default()) {
+        Ok(engine) => engine,
+        Err(e) => panic!("the compiled engine: {e}"),
     }
 }
 
-/// Two engines with the same inputs, whose outputs must be the same in every cycle.
+/// All engines that can be had, in lockstep.
+///
+/// # Panics
+/// As [`native`], [`compiled`] and [`verilated`].
+pub fn all() -> Box<dyn Engine> {
+    let others = [Some(compiled()), verilated()];
+    Box::new(Lockstep {
+        first: native(),
+        others: others.into_iter().flatten().collect(),
+    })
+}
+
+/// Engines with the same inputs, whose outputs must be the same in every cycle.
 pub struct Lockstep {
-    one: Box<dyn Engine>,
-    other: Box<dyn Engine>,
+    first: Box<dyn Engine>,
+    others: Vec<Box<dyn Engine>>,
 }
 
 impl Engine for Lockstep {
     /// # Panics
     /// If the engines differ.
     fn step(&mut self, clocks: Clocks, inputs: &Inputs) -> Outputs {
-        let one = self.one.step(clocks, inputs);
-        let other = self.other.step(clocks, inputs);
-        if one != other {
-            panic!(
-                "cycle {}:\n{:10} {one:?}\n{:10} {other:?}\nwith       {inputs:?}",
-                self.one.cycles(),
-                self.one.name(),
-                self.other.name(),
-            );
+        let expected = self.first.step(clocks, inputs);
+        for engine in &mut self.others {
+            let got = engine.step(clocks, inputs);
+            if got != expected {
+                panic!(
+                    "cycle {}:\n{:10} {expected:?}\n{:10} {got:?}\nwith       {inputs:?}",
+                    self.first.cycles(),
+                    self.first.name(),
+                    engine.name(),
+                );
+            }
         }
-        one
+        expected
     }
     fn name(&self) -> &'static str {
-        "native and verilated"
+        "all"
     }
     fn cycles(&self) -> u64 {
-        self.one.cycles()
+        self.first.cycles()
     }
     fn trace_start(&mut self, path: &Path) -> Result<(), EngineError> {
-        self.one.trace_start(path)
+        self.first.trace_start(path)
     }
     fn trace_stop(&mut self) -> Result<(), EngineError> {
-        self.one.trace_stop()
+        self.first.trace_stop()
     }
 }

@@ -1,4 +1,4 @@
-//! How the plain values of [`ferrule_rtl::pins`] meet the ports of a core: natively by field, in a Verilated model by name.
+//! How the plain values of [`ferrule_rtl::pins`] meet the ports of a core: natively by field, in a model of the Verilog by name.
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 
 /// A core whose ports are those of [`ferrule_rtl::pins`]; implemented with [`bind_top!`](crate::bind_top).
@@ -89,7 +89,7 @@ macro_rules! bind_top {
     };
 }
 
-/// Where a Verilated model's ports are: made once by name, `P` is whatever reaches a port.
+/// Where the ports of a model of the Verilog are: made once by name, `P` is whatever reaches a port.
 pub(super) struct Ports<P> {
     clock: P,
     gmii_rx_clk: P,
@@ -132,13 +132,13 @@ pub(super) struct Ports<P> {
     deadline_valid: P,
 }
 
-/// A port of a model, at most 32 bits wide.
-pub(super) trait Port {
-    fn set(&self, value: u32);
-    fn get(&self) -> u32;
+/// A model's values at its ports, each at most 32 bits wide.
+pub(super) trait Access<P> {
+    fn set(&mut self, port: &P, value: u32);
+    fn get(&self, port: &P) -> u32;
 }
 
-impl<P: Port> Ports<P> {
+impl<P> Ports<P> {
     /// Finds each port by name and width in bits.
     pub(super) fn find<E>(mut port: impl FnMut(&str, u32) -> Result<P, E>) -> Result<Self, E> {
         Ok(Self {
@@ -185,61 +185,61 @@ impl<P: Port> Ports<P> {
     }
 
     /// As [`Top::drive`].
-    pub(super) fn drive(&self, inputs: &Inputs) {
+    pub(super) fn drive(&self, to: &mut impl Access<P>, inputs: &Inputs) {
         let (time_hi, time_lo) = halves(inputs.time_ns);
         let (mac_hi, mac_lo) = mac_halves(inputs.mac);
         let beat = inputs.tlp_rx.unwrap_or_default();
-        self.reset.set(inputs.reset.into());
-        self.time_lo.set(time_lo);
-        self.time_hi.set(time_hi);
-        self.mac_lo.set(mac_lo);
-        self.mac_hi.set(mac_hi.into());
-        self.link_up.set(inputs.link_up.into());
-        self.link_speed.set((inputs.link_speed & 3).into());
-        self.completer_id.set(inputs.completer_id.into());
-        self.bus_master.set(inputs.bus_master.into());
-        self.max_payload.set((inputs.max_payload & 7).into());
-        self.max_read.set((inputs.max_read & 7).into());
-        self.msix_enable.set(inputs.msix_enable.into());
-        self.msix_mask.set(inputs.msix_mask.into());
-        self.rx_d0.set(beat.d0);
-        self.rx_d1.set(beat.d1);
-        self.rx_half.set(beat.half.into());
-        self.rx_last.set(beat.last.into());
-        self.rx_bar.set((beat.bar & 7).into());
-        self.rx_valid.set(inputs.tlp_rx.is_some().into());
-        self.tx_ready.set(inputs.tlp_tx_ready.into());
-        self.gmii_rxd.set(inputs.gmii_rx.data.into());
-        self.gmii_rx_dv.set(inputs.gmii_rx.valid.into());
-        self.gmii_rx_er.set(inputs.gmii_rx.error.into());
+        to.set(&self.reset, inputs.reset.into());
+        to.set(&self.time_lo, time_lo);
+        to.set(&self.time_hi, time_hi);
+        to.set(&self.mac_lo, mac_lo);
+        to.set(&self.mac_hi, mac_hi.into());
+        to.set(&self.link_up, inputs.link_up.into());
+        to.set(&self.link_speed, (inputs.link_speed & 3).into());
+        to.set(&self.completer_id, inputs.completer_id.into());
+        to.set(&self.bus_master, inputs.bus_master.into());
+        to.set(&self.max_payload, (inputs.max_payload & 7).into());
+        to.set(&self.max_read, (inputs.max_read & 7).into());
+        to.set(&self.msix_enable, inputs.msix_enable.into());
+        to.set(&self.msix_mask, inputs.msix_mask.into());
+        to.set(&self.rx_d0, beat.d0);
+        to.set(&self.rx_d1, beat.d1);
+        to.set(&self.rx_half, beat.half.into());
+        to.set(&self.rx_last, beat.last.into());
+        to.set(&self.rx_bar, (beat.bar & 7).into());
+        to.set(&self.rx_valid, inputs.tlp_rx.is_some().into());
+        to.set(&self.tx_ready, inputs.tlp_tx_ready.into());
+        to.set(&self.gmii_rxd, inputs.gmii_rx.data.into());
+        to.set(&self.gmii_rx_dv, inputs.gmii_rx.valid.into());
+        to.set(&self.gmii_rx_er, inputs.gmii_rx.error.into());
     }
 
     /// As [`Top::sample`].
-    pub(super) fn sample(&self) -> Outputs {
-        let bit = |p: &P| p.get() != 0;
+    pub(super) fn sample(&self, of: &impl Access<P>) -> Outputs {
+        let bit = |p: &P| of.get(p) != 0;
         Outputs {
             tlp_rx_ready: bit(&self.rx_ready),
             tlp_tx: bit(&self.tx_valid).then(|| ferrule_rtl::pins::TlpBeat {
-                d0: self.tx_d0.get(),
-                d1: self.tx_d1.get(),
+                d0: of.get(&self.tx_d0),
+                d1: of.get(&self.tx_d1),
                 half: bit(&self.tx_half),
                 last: bit(&self.tx_last),
-                bar: self.tx_bar.get() as u8,
+                bar: of.get(&self.tx_bar) as u8,
             }),
             gmii_tx: ferrule_rtl::pins::Gmii {
-                data: self.gmii_txd.get() as u8,
+                data: of.get(&self.gmii_txd) as u8,
                 valid: bit(&self.gmii_tx_en),
                 error: bit(&self.gmii_tx_er),
             },
             busy: bit(&self.busy),
-            deadline: bit(&self.deadline_valid).then(|| self.deadline.get()),
+            deadline: bit(&self.deadline_valid).then(|| of.get(&self.deadline)),
         }
     }
 
     /// As [`Top::clocks`].
-    pub(super) fn clocks(&self, high: Clocks) {
-        self.clock.set(high.core.into());
-        self.gmii_rx_clk.set(high.rx.into());
-        self.gmii_tx_clk.set(high.tx.into());
+    pub(super) fn clocks(&self, to: &mut impl Access<P>, high: Clocks) {
+        to.set(&self.clock, high.core.into());
+        to.set(&self.gmii_rx_clk, high.rx.into());
+        to.set(&self.gmii_tx_clk, high.tx.into());
     }
 }

@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use libloading::Library;
 
-use super::binding::{Port, Ports};
+use super::binding::{Access, Ports};
 use super::{verilator, Engine, EngineError, Options, TraceTime};
 
 type New = unsafe extern "C" fn() -> *mut c_void;
@@ -36,28 +36,28 @@ enum ModelPort {
     Word(NonNull<u32>),
 }
 
-impl Port for ModelPort {
+impl Access<ModelPort> for Model {
     #[inline]
-    fn set(&self, value: u32) {
-        match *self {
+    fn set(&mut self, port: &ModelPort, value: u32) {
+        match *port {
             // SAFETY: the pointer was given by the model for a port of this size, and the model lives as long as its `Ports`; nothing
             // else accesses it while the engine is borrowed for a step.
-            Self::Byte(p) => unsafe { p.write(value as u8) },
+            ModelPort::Byte(p) => unsafe { p.write(value as u8) },
             // SAFETY: as above.
-            Self::Half(p) => unsafe { p.write(value as u16) },
+            ModelPort::Half(p) => unsafe { p.write(value as u16) },
             // SAFETY: as above.
-            Self::Word(p) => unsafe { p.write(value) },
+            ModelPort::Word(p) => unsafe { p.write(value) },
         }
     }
     #[inline]
-    fn get(&self) -> u32 {
-        match *self {
+    fn get(&self, port: &ModelPort) -> u32 {
+        match *port {
             // SAFETY: as in `set`.
-            Self::Byte(p) => unsafe { p.read() }.into(),
+            ModelPort::Byte(p) => unsafe { p.read() }.into(),
             // SAFETY: as above.
-            Self::Half(p) => unsafe { p.read() }.into(),
+            ModelPort::Half(p) => unsafe { p.read() }.into(),
             // SAFETY: as above.
-            Self::Word(p) => unsafe { p.read() },
+            ModelPort::Word(p) => unsafe { p.read() },
         }
     }
 }
@@ -198,19 +198,20 @@ impl Verilated {
 
 impl Engine for Verilated {
     fn step(&mut self, clocks: Clocks, inputs: &Inputs) -> Outputs {
-        self.ports.clocks(Clocks {
+        let low = Clocks {
             core: false,
             rx: false,
             tx: false,
-        });
-        self.ports.drive(inputs);
+        };
+        self.ports.clocks(&mut self.model, low);
+        self.ports.drive(&mut self.model, inputs);
         self.model.eval();
-        let outputs = self.ports.sample();
+        let outputs = self.ports.sample(&self.model);
         if let Some(time) = &mut self.trace {
             let at = time.low(inputs.time_ns);
             self.model.trace_dump(at);
         }
-        self.ports.clocks(clocks);
+        self.ports.clocks(&mut self.model, clocks);
         self.model.eval();
         if let Some(time) = &mut self.trace {
             let at = time.high();

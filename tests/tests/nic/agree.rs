@@ -153,7 +153,7 @@ fn traffic(seed: u64) {
         settings,
         ..Layout::default()
     };
-    let mut b = Bench::new(engines::both(), &layout);
+    let mut b = Bench::new(engines::all(), &layout);
     b.stalls().random = StdRng::seed_from_u64(!seed);
     (b.stalls().take, b.stalls().give) =
         (random.random_range(0.0..0.6), random.random_range(0.0..0.6));

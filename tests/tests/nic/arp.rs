@@ -68,7 +68,7 @@ fn miss_then_send(b: &mut Bench, packet: &[u8], flags: u16, hop: ([u8; 6], [u8; 
 
 #[test]
 fn a_packet_to_an_unknown_neighbour_comes_back_and_goes_out_once_it_is_known() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let packet = udp_packet(PEER, b"is anybody there?");
     let spoilt = without_checksums(packet.clone());
     let frame = miss_then_send(&mut b, &spoilt, PACKET, (PEER_MAC, PEER));
@@ -87,7 +87,7 @@ fn a_packet_to_an_unknown_neighbour_comes_back_and_goes_out_once_it_is_known() {
 
 #[test]
 fn other_subnets_go_to_the_gateway_and_broadcasts_to_everybody() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let second = ([0x02, 0x6A, 0x7E, 0, 0, 2], [192, 0, 2, 253]);
     b.write(regs::gateway::OFFSET + 4, u32::from_be_bytes(second.1));
     let far = udp_packet([198, 51, 100, 9], b"far away");
@@ -114,7 +114,7 @@ fn other_subnets_go_to_the_gateway_and_broadcasts_to_everybody() {
 
 #[test]
 fn three_unanswered_requests_are_a_failure() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let packet = udp_packet(PEER, b"?");
     for round in 1..=2 {
         let sent_at = b.now_ns / ferrule_abi::TICK_NS;
@@ -146,7 +146,7 @@ fn three_unanswered_requests_are_a_failure() {
 
 #[test]
 fn requests_for_the_address_are_answered_and_teach_who_asks() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     b.phy
         .receive(&arp_request((PEER_MAC, PEER), [192, 0, 2, 77]));
     b.settle();

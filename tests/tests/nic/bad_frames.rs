@@ -143,7 +143,7 @@ fn padded(mut frame: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn each_is_dropped_and_counted_and_the_next_one_arrives() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let next = udp(b"the next one");
     for bad in bad_frames() {
         let (before, memory) = (b.counter(bad.reason), b.memory.snapshot());
@@ -183,7 +183,7 @@ fn good_ones_between_bad_ones_without_a_pause_arrive_whole_and_in_order() {
         slots: 32,
         ..Layout::default()
     };
-    let mut b = Bench::new(engines::both(), &layout);
+    let mut b = Bench::new(engines::all(), &layout);
     let mut want = vec![];
     for (bad, good) in bad_frames()
         .into_iter()

@@ -37,7 +37,7 @@ fn works(b: &mut Bench) {
 
 #[test]
 fn payload_that_cannot_be_read_is_a_completion_with_dma_err() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let good = [frames::udp(&[1; 100]), frames::udp(&[2; 700])];
     let unmapped = |flags| Sqe {
         iova: UNMAPPED + 0x123,
@@ -70,7 +70,7 @@ fn payload_that_cannot_be_read_is_a_completion_with_dma_err() {
 
 #[test]
 fn a_ring_that_cannot_be_read_stops_its_queue_and_no_other() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let (tx, rx) = (regs::tx_page(0), regs::rx_page(0));
     stop(&mut b, tx);
     let sq = std::mem::replace(&mut b.sq.iova, UNMAPPED);
@@ -112,7 +112,7 @@ fn a_ring_that_cannot_be_read_stops_its_queue_and_no_other() {
 
 #[test]
 fn slots_that_are_not_mapped_swallow_their_frames_and_nothing_else_is_written() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let rx = regs::rx_page(0);
     stop(&mut b, rx);
     let slots = std::mem::replace(&mut b.slots, UNMAPPED);
@@ -142,7 +142,7 @@ fn slots_that_are_not_mapped_swallow_their_frames_and_nothing_else_is_written() 
 
 #[test]
 fn an_index_that_cannot_be_and_a_slot_that_is_not_there_stop_their_queue() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     let (tx, rx) = (regs::tx_page(0), regs::rx_page(0));
     b.sq.producer = 17;
     b.ring_tx(false);

@@ -20,7 +20,7 @@ fn waiting(engine: Box<dyn ferrule_sim::engine::Engine>) -> Bench {
 
 #[test]
 fn nothing_changes_before_the_deadline() {
-    let mut b = waiting(engines::both());
+    let mut b = waiting(engines::all());
     let still = b.outputs;
     assert!(!still.busy && still.tlp_tx.is_none());
     let deadline = u64::from(still.deadline.expect("a retry is due")) * TICK_NS;

@@ -57,7 +57,7 @@ fn full_line_rate_both_ways_loses_nothing() {
 
 #[test]
 fn loopback_gives_back_what_is_sent_and_the_wire_sees_nothing() {
-    let mut b = Bench::new(ferrule_tests::engines::both(), &Layout::default());
+    let mut b = Bench::new(ferrule_tests::engines::all(), &Layout::default());
     let ctrl = regs::ctrl::RX_EN.of(1) | regs::ctrl::TX_EN.of(1) | regs::ctrl::LOOPBACK.of(1);
     b.write(regs::ctrl::OFFSET, ctrl);
     b.settle();

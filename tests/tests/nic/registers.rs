@@ -35,7 +35,7 @@ fn write(addr: u64, dwords: usize, (first_be, last_be): (u8, u8), poisoned: bool
 
 #[test]
 fn what_is_no_register_access_is_refused_counted_and_survived() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     b.write(regs::scratch::OFFSET, 0x600D_F00D);
     let reads = [
         ("one byte", SCRATCH, 1, (0b0001, 0)),
@@ -133,7 +133,7 @@ fn what_is_no_register_access_is_refused_counted_and_survived() {
 
 #[test]
 fn a_reset_by_register_in_the_middle_of_everything_leaves_a_nic_that_works() {
-    let mut b = Bench::new(engines::both(), &Layout::default());
+    let mut b = Bench::new(engines::all(), &Layout::default());
     for n in 0..4 {
         b.phy.receive(&frames::udp(&[n; 300]));
         b.post_tx(&frames::udp(&[n; 300]), RAW_FRAME);

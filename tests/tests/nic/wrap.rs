@@ -247,5 +247,5 @@ fn thousands_of_frames_both_ways() {
 
 #[test]
 fn some_frames_both_ways_on_both_engines() {
-    run(engines::both(), 2, 40);
+    run(engines::all(), 2, 40);
 }
