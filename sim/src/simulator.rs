@@ -11,27 +11,26 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use ferrule_rtl::pins::{Gmii, Inputs};
+use ferrule_rtl::pins::Gmii;
 use rustix::event::{eventfd, EventfdFlags};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::capture::Capture;
+use crate::capture::{Recorded, SharedCapture};
 use crate::clock::SimClock;
 use crate::engine::{Engine, EngineError};
-use crate::phy::{Phy, PhyStats};
-use crate::root_complex::{RootComplex, Settings, TlpStats};
+use crate::phy::PhyStats;
+use crate::root_complex::{Settings, TlpStats};
+use crate::station::{self, Surroundings};
 use crate::vfio_user_server::VfioUserServer;
 use crate::wire::Wire;
+use crate::world::World;
 
 mod run;
 #[cfg(test)]
 mod tests;
 
-use run::{Progress, World};
-
-/// 1000 Mbit/s, as the NIC's pins have it.
-const LINK_SPEED_1000: u8 = 2;
+use run::{Progress, Runner};
 
 /// Why a simulator did not start, or ended with something missing.
 #[derive(Debug, Error)]
@@ -173,43 +172,44 @@ impl Builder {
         }
         let capture = match self.capture {
             None => None,
-            Some(path) => match Capture::create(&path) {
-                Ok(capture) => Some((capture, path)),
+            Some(path) => match SharedCapture::create(&path, 1) {
+                Ok(capture) => Some(capture),
                 Err(source) => return Err(SimulatorError::Capture { path, source }),
             },
         };
-        let mut host = RootComplex::new(self.settings);
+        let wall_time = self.wall_time || self.wire.fd().is_some();
+        let name = engine.name();
+        let station = station::place(
+            engine,
+            Surroundings {
+                mac: self.mac,
+                settings: self.settings,
+                wire: self.wire,
+                capture: capture.as_ref().map(|c| c.port(0, Recorded::All)),
+            },
+        );
+        let mut world = World::new(vec![station]);
         let server = match (self.listen, self.client) {
             (Some(path), _) => Some(
                 VfioUserServer::bind(&path)
                     .map_err(|source| SimulatorError::Listen { path, source })?,
             ),
-            (None, Some(socket)) => Some(VfioUserServer::serve(socket, &mut host)?),
+            (None, Some(socket)) => Some(VfioUserServer::serve(socket, world.look(0))?),
             (None, None) => None,
         };
         let wake = Arc::new(
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?,
         );
-        let wall_time = self.wall_time || self.wire.fd().is_some();
         let clock = (!wall_time).then(SimClock::new);
         let stats = Arc::new(Mutex::new(Stats {
-            engine: engine.name(),
+            engine: name,
             ..Stats::default()
         }));
         let (commands, inbox) = channel();
-        let world = World {
-            engine,
-            host,
-            phy: Phy::new(),
-            wire: self.wire,
+        let runner = Runner {
+            world,
             server,
             capture,
-            inputs: Inputs {
-                mac: self.mac,
-                link_up: true,
-                link_speed: LINK_SPEED_1000,
-                ..Inputs::default()
-            },
             clock: clock.clone(),
             inbox,
             wake: Arc::clone(&wake),
@@ -218,7 +218,7 @@ impl Builder {
         };
         let thread = std::thread::Builder::new()
             .name("ferrule-sim".into())
-            .spawn(move || world.run())?;
+            .spawn(move || runner.run())?;
         Ok(Simulator {
             clock,
             commands,
@@ -327,9 +327,6 @@ impl Drop for Simulator {
         }
     }
 }
-
-/// A capture and where it goes.
-type OpenCapture = (Capture, PathBuf);
 
 fn capture_error(path: &Path, source: io::Error) -> SimulatorError {
     SimulatorError::Capture {
