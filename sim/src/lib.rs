@@ -9,6 +9,7 @@ pub mod engine;
 #[cfg(test)]
 mod fake_device;
 pub mod host_side;
+pub mod local;
 pub mod phy;
 pub mod root_complex;
 pub mod simulator;

@@ -54,6 +54,9 @@ pub enum SimulatorError {
         /// What the operating system says; `AddrInUse`: another simulator lives there.
         source: io::Error,
     },
+    /// A wire that cannot be on simulated time.
+    #[error("a wire to the outside runs on the machine's time, a simulator in process on simulated time; use a simulator with a thread")]
+    OutsideWire,
     /// A descriptor or a thread could not be had.
     #[error("starting the simulator: {0}")]
     Io(#[from] io::Error),

@@ -63,6 +63,11 @@ impl World {
         }
     }
 
+    /// How many stations there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// A station as it is.
     pub(crate) fn station(&self, station: usize) -> &dyn Station {
         &*self.places[station].station

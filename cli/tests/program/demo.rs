@@ -139,3 +139,19 @@ fn a_waveform_is_written_on_request() {
         &vcd[..500]
     );
 }
+
+#[test]
+fn in_process_the_same_seed_gives_the_same_capture_byte_for_byte() {
+    let run = |seed: &str| {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let args = ["--device", "sim:", "--engine", "native", "--bytes", "3000"];
+        let report = demo(dir.path(), &[&args[..], &["--seed", seed]].concat());
+        assert_eq!(report["ok"], true, "{report:#}");
+        check_capture(dir.path());
+        std::fs::read(dir.path().join("ferrule-demo.pcapng")).expect("a capture")
+    };
+    let first = run("7");
+    assert!(first.len() > 6_000);
+    assert!(first == run("7"), "the captures of two runs differ");
+    assert!(first != run("8"), "the seed changes nothing");
+}

@@ -3,6 +3,7 @@ use std::os::fd::BorrowedFd;
 
 pub mod host;
 pub mod lan;
+pub mod link;
 pub mod loopback;
 pub mod router;
 pub mod tap;
