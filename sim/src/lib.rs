@@ -10,6 +10,7 @@ pub mod engine;
 mod fake_device;
 pub mod host_side;
 pub mod local;
+pub mod model;
 pub mod phy;
 pub mod root_complex;
 pub mod simulator;
