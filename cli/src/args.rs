@@ -52,7 +52,7 @@ pub(crate) enum Command {
 /// How to simulate.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SimArgs {
-    /// What simulates the hardware: native (rust-hdl, nothing to install), verilated (Verilator and g++), auto (verilated if it can be had).
+    /// What simulates the hardware: native (rust-hdl, nothing to install), verilated (Verilator and g++), model (plain Rust, fastest), auto (verilated if it can be had).
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub(crate) engine: ferrule_sim::engine::Kind,
     /// What the NIC is plugged into: lan (simulated hosts and a router), loopback, or tap:NAME (the Linux kernel; needs CAP_NET_ADMIN).

@@ -7,11 +7,11 @@ use std::time::Duration;
 use ferrule::{Cidr, Host, HostBuilder};
 use ferrule_driver::nic::Stats;
 use ferrule_driver::{Clock, WallClock};
-use ferrule_rtl::nic::Nic;
 use ferrule_sim::clock::Attached;
-use ferrule_sim::engine::{self, Engine};
+use ferrule_sim::engine;
 use ferrule_sim::local::{self, LocalSimulator, NicSetup};
 use ferrule_sim::simulator::{self, Builder, Simulator};
+use ferrule_sim::station::Core;
 use rustix::time::{clock_gettime, ClockId};
 
 use crate::args::{Access, Serve, SimArgs};
@@ -80,21 +80,21 @@ fn builder(sim: &SimArgs, pcap: Option<&PathBuf>) -> Result<Builder, Error> {
     })
 }
 
-fn open_engine(sim: &SimArgs, vcd: Option<&PathBuf>) -> Result<Box<dyn Engine>, Error> {
+fn open_core(sim: &SimArgs, vcd: Option<&PathBuf>) -> Result<Core, Error> {
     let options = engine::Options {
         tracing: vcd.is_some(),
         ..engine::Options::default()
     };
-    Ok(engine::open::<Nic>(sim.engine, &options)?)
+    Ok(Core::open(sim.engine, &options)?)
 }
 
 fn start(sim: &SimArgs, builder: Builder, vcd: Option<&PathBuf>) -> Result<Simulator, Error> {
-    let engine = open_engine(sim, vcd)?;
+    let core = open_core(sim, vcd)?;
     let builder = match vcd {
         Some(path) => builder.vcd(path),
         None => builder,
     };
-    Ok(builder.start(engine)?)
+    Ok(builder.start(core)?)
 }
 
 /// The simulator alone, on wall time, for a driver in another process.
@@ -178,9 +178,9 @@ impl Session {
             )));
         }
         let cpu_seconds = cpu_seconds();
-        let engine = open_engine(&config.sim, config.vcd.as_ref())?;
+        let core = open_core(&config.sim, config.vcd.as_ref())?;
         let seed = config.sim.seed;
-        let nic = NicSetup::new(engine, config.sim.wire.open(seed)?).seed(seed);
+        let nic = NicSetup::new(core, config.sim.wire.open(seed)?).seed(seed);
         let mut builder = LocalSimulator::builder().nic(nic);
         if let Some(path) = &config.pcap {
             builder = builder.capture(path);

@@ -91,6 +91,9 @@ pub enum EngineError {
     /// The engine was made without [`Options::tracing`].
     #[error("this engine was built without waveforms; ask for them when it is opened")]
     NoTracing,
+    /// The model was asked for what only the hardware description has.
+    #[error("the model has no clock and no signals; choose another engine, native for one")]
+    NoCycles,
 }
 
 /// Which engine.
@@ -100,6 +103,8 @@ pub enum Kind {
     Native,
     /// The exported Verilog, compiled by Verilator and g++.
     Verilated,
+    /// The NIC as plain Rust behind the same registers, rings and wire: see [`crate::model`].
+    Model,
     /// `Verilated` where it can be built, else `Native`.
     #[default]
     Auto,
@@ -107,7 +112,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Verilated, Self::Auto];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Verilated, Self::Model, Self::Auto];
 }
 
 impl fmt::Display for Kind {
@@ -115,6 +120,7 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::Native => "native",
             Self::Verilated => "verilated",
+            Self::Model => "model",
             Self::Auto => "auto",
         })
     }
@@ -122,7 +128,7 @@ impl fmt::Display for Kind {
 
 /// A name that is no engine's.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("no engine is called `{0}`; there are native, verilated and auto")]
+#[error("no engine is called `{0}`; there are native, verilated, model and auto")]
 pub struct UnknownKind(String);
 
 impl FromStr for Kind {
@@ -147,7 +153,7 @@ pub struct Options {
 /// Opens an engine for the core `T`.
 ///
 /// # Errors
-/// See [`EngineError`]; `Auto` and `Native` have none.
+/// See [`EngineError`]; `Auto` and `Native` have none. The model is no engine of this kind: [`crate::station::Core::open`] has it.
 pub fn open<T: Top + Block + Default + Send + 'static>(
     kind: Kind,
     options: &Options,
@@ -159,6 +165,7 @@ pub fn open<T: Top + Block + Default + Send + 'static>(
     match kind {
         Kind::Native => Ok(Box::new(native::NativeEngine::<T>::default())),
         Kind::Verilated => verilated(),
+        Kind::Model => Err(EngineError::NoCycles),
         Kind::Auto => verilated().or_else(|e| {
             match e {
                 EngineError::ToolMissing { .. } => tracing::info!("engine native: {e}"),

@@ -14,10 +14,9 @@ use ferrule_rtl::pins::Gmii;
 use rustix::event::{eventfd, EventfdFlags};
 
 use crate::capture::{Recorded, SharedCapture};
-use crate::engine::Engine;
 use crate::root_complex::Settings;
 use crate::simulator::{mac_of_seed, SimulatorError};
-use crate::station::{self, Next, StationStats, Surroundings};
+use crate::station::{Core, Next, Station, StationStats, Surroundings};
 use crate::wire::Wire;
 use crate::world::World;
 
@@ -35,9 +34,9 @@ pub use device::LocalDevice;
 use schedule::Schedule;
 use services::Services;
 
-/// A NIC to be: what evaluates it, and where it is plugged in.
+/// A NIC to be: what simulates it, and where it is plugged in.
 pub struct NicSetup {
-    engine: Box<dyn Engine>,
+    core: Core,
     wire: Box<dyn Wire>,
     mac: [u8; 6],
     settings: Settings,
@@ -46,9 +45,9 @@ pub struct NicSetup {
 
 impl NicSetup {
     /// A NIC with the MAC address of seed 0, all of whose frames are captured.
-    pub fn new(engine: Box<dyn Engine>, wire: Box<dyn Wire>) -> Self {
+    pub fn new(core: impl Into<Core>, wire: Box<dyn Wire>) -> Self {
         Self {
-            engine,
+            core: core.into(),
             wire,
             mac: mac_of_seed(0),
             settings: Settings::default(),
@@ -125,7 +124,7 @@ impl Builder {
             return Err(SimulatorError::OutsideWire);
         }
         if let (Some(path), Some(nic)) = (&self.vcd, self.nics.first_mut()) {
-            nic.engine.trace_start(path)?;
+            nic.core.trace_start(path)?;
         }
         let capture = match self.capture {
             None => None,
@@ -141,7 +140,7 @@ impl Builder {
                 wire: nic.wire,
                 capture: capture.as_ref().map(|c| c.port(n, nic.recorded)),
             };
-            station::place(nic.engine, around)
+            nic.core.place(around)
         });
         let world = World::new(stations.collect());
         let shared = Shared {
@@ -329,7 +328,7 @@ impl LocalSimulator {
         self.with_station(nic, |station| station.inject(line));
     }
 
-    fn with_station(&self, nic: usize, call: impl FnOnce(&mut dyn station::Station)) {
+    fn with_station(&self, nic: usize, call: impl FnOnce(&mut dyn Station)) {
         let mut state = self.shared.contend();
         if nic < state.world.len() {
             call(state.world.station_mut(nic));

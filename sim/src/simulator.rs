@@ -18,10 +18,10 @@ use thiserror::Error;
 
 use crate::capture::{Recorded, SharedCapture};
 use crate::clock::SimClock;
-use crate::engine::{Engine, EngineError};
+use crate::engine::EngineError;
 use crate::phy::PhyStats;
 use crate::root_complex::{Settings, TlpStats};
-use crate::station::{self, Surroundings};
+use crate::station::{Core, Surroundings};
 use crate::vfio_user_server::VfioUserServer;
 use crate::wire::Wire;
 use crate::world::World;
@@ -165,13 +165,14 @@ impl Builder {
         self
     }
 
-    /// Starts the simulator around `engine` in a thread of its own.
+    /// Starts the simulator around an engine, or the model, in a thread of its own.
     ///
     /// # Errors
     /// See [`SimulatorError`].
-    pub fn start(self, mut engine: Box<dyn Engine>) -> Result<Simulator, SimulatorError> {
+    pub fn start(self, core: impl Into<Core>) -> Result<Simulator, SimulatorError> {
+        let mut core = core.into();
         if let Some(path) = &self.vcd {
-            engine.trace_start(path)?;
+            core.trace_start(path)?;
         }
         let capture = match self.capture {
             None => None,
@@ -181,16 +182,13 @@ impl Builder {
             },
         };
         let wall_time = self.wall_time || self.wire.fd().is_some();
-        let name = engine.name();
-        let station = station::place(
-            engine,
-            Surroundings {
-                mac: self.mac,
-                settings: self.settings,
-                wire: self.wire,
-                capture: capture.as_ref().map(|c| c.port(0, Recorded::All)),
-            },
-        );
+        let name = core.name();
+        let station = core.place(Surroundings {
+            mac: self.mac,
+            settings: self.settings,
+            wire: self.wire,
+            capture: capture.as_ref().map(|c| c.port(0, Recorded::All)),
+        });
         let mut world = World::new(vec![station]);
         let server = match (self.listen, self.client) {
             (Some(path), _) => Some(

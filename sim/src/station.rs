@@ -1,19 +1,26 @@
 //! A station: one simulated NIC with its host's side of the bus and its end of a cable.
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
+use ferrule_rtl::nic::Nic;
 use ferrule_rtl::pins::Gmii;
 use serde::Serialize;
 
 use crate::capture::CapturePort;
-use crate::engine::Engine;
+use crate::engine::{self, Engine, EngineError, Kind, Options};
 use crate::host_side::HostSide;
 use crate::phy::PhyStats;
 use crate::root_complex::{Settings, TlpStats};
 use crate::wire::Wire;
 
+mod model;
 mod rtl;
 
+pub use model::ModelStation;
 pub use rtl::RtlStation;
+
+/// 1000 Mbit/s, as the NIC has it from its PHY.
+const LINK_SPEED_1000: u8 = 2;
 
 /// What happens next at a station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +97,7 @@ pub trait Station: Send {
     ///
     /// # Errors
     /// When not all of it could be written.
-    fn trace_stop(&mut self) -> Result<(), crate::engine::EngineError>;
+    fn trace_stop(&mut self) -> Result<(), EngineError>;
 }
 
 /// What is around a NIC at its station.
@@ -105,9 +112,59 @@ pub struct Surroundings {
     pub capture: Option<CapturePort>,
 }
 
-/// Puts an engine's NIC in its place.
-pub(crate) fn place(engine: Box<dyn Engine>, around: Surroundings) -> Box<dyn Station> {
-    Box::new(RtlStation::new(engine, around))
+/// What simulates a NIC.
+pub enum Core {
+    /// The hardware description, clock by clock.
+    Rtl(Box<dyn Engine>),
+    /// The model: see [`crate::model`].
+    Model,
+}
+
+impl From<Box<dyn Engine>> for Core {
+    fn from(engine: Box<dyn Engine>) -> Self {
+        Self::Rtl(engine)
+    }
+}
+
+impl Core {
+    /// What `kind` names, on the whole NIC.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn open(kind: Kind, options: &Options) -> Result<Self, EngineError> {
+        match kind {
+            Kind::Model if options.tracing => Err(EngineError::NoCycles),
+            Kind::Model => Ok(Self::Model),
+            kind => Ok(Self::Rtl(engine::open::<Nic>(kind, options)?)),
+        }
+    }
+
+    /// The engine's name, as on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rtl(engine) => engine.name(),
+            Self::Model => model::NAME,
+        }
+    }
+
+    /// Starts a waveform at `path`.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the model has none.
+    pub(crate) fn trace_start(&mut self, path: &Path) -> Result<(), EngineError> {
+        match self {
+            Self::Rtl(engine) => engine.trace_start(path),
+            Self::Model => Err(EngineError::NoCycles),
+        }
+    }
+
+    /// Puts the NIC in its place.
+    pub(crate) fn place(self, around: Surroundings) -> Box<dyn Station> {
+        match self {
+            Self::Rtl(engine) => Box::new(RtlStation::new(engine, around)),
+            Self::Model => Box::new(ModelStation::new(around)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The in-process simulator around a small device: who runs when, and that nobody is left asleep.
 use super::*;
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError};
 use crate::fake_device::{FakeDevice, COPY, ID, ID_VALUE, SCRATCH, SILENT, TIMER, WRITES};
 use crate::wire::link::Link;
 use crate::wire::loopback::Loopback;
@@ -18,8 +18,12 @@ use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
 
+fn fake() -> Core {
+    Core::Rtl(Box::new(FakeDevice::new()))
+}
+
 fn nic() -> NicSetup {
-    NicSetup::new(Box::new(FakeDevice::new()), Box::new(Loopback::new(100)))
+    NicSetup::new(fake(), Box::new(Loopback::new(100)))
 }
 
 fn one() -> (LocalSimulator, LocalDevice, LocalClock) {
@@ -147,8 +151,7 @@ fn frames_cross_a_link_once_each_and_the_capture_has_them_once() {
     let path = dir.path().join("c.pcapng");
     let (near, far) = Link::pair(700);
     // The fake device sends back what it receives: a frame put in at one end bounces between the two for ever.
-    let end =
-        |wire| NicSetup::new(Box::new(FakeDevice::new()), Box::new(wire)).recorded(Recorded::Sent);
+    let end = |wire| NicSetup::new(fake(), Box::new(wire)).recorded(Recorded::Sent);
     let sim = LocalSimulator::builder()
         .nic(end(near))
         .nic(end(far))
@@ -394,7 +397,7 @@ impl Engine for Faulty {
 #[test]
 fn a_fault_is_reported_to_all_and_hangs_nobody() {
     within_reason(|| {
-        let nic = NicSetup::new(Box::new(Faulty(0)), Box::new(Loopback::new(0)));
+        let nic = NicSetup::new(Core::Rtl(Box::new(Faulty(0))), Box::new(Loopback::new(0)));
         let sim = LocalSimulator::builder().nic(nic).start().unwrap();
         let clock = sim.clock();
         let _attached = clock.attach();

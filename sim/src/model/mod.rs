@@ -311,6 +311,12 @@ impl Model {
         wire.into_iter().chain(neigh).min()
     }
 
+    /// Whether a frame is on its way out, or about to be.
+    pub fn is_sending(&self) -> bool {
+        let enabled = self.registers.ctrl(regs::ctrl::TX_EN);
+        self.wire.deadline_ns(enabled).is_some()
+    }
+
     /// The earliest timer in ticks of [`TICK_NS`], as the hardware exports it.
     pub fn deadline_ticks(&self) -> Option<u32> {
         self.neigh.deadline()

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use ferrule_abi::TICK_NS;
 use ferrule_rtl::pins::{Clocks, Gmii, Inputs, Outputs};
 
-use super::{Next, Station, StationStats, Step, Surroundings};
+use super::{Next, Station, StationStats, Step, Surroundings, LINK_SPEED_1000};
 use crate::capture::{CapturePort, Direction};
 use crate::engine::{Engine, EngineError};
 use crate::host_side::HostSide;
@@ -16,8 +16,6 @@ use crate::wire::Wire;
 pub(crate) const CYCLE_NS: u64 = 8;
 /// Cycles to run after the last sign of life, so that what has just come in shows in `busy` across all clock domains.
 const GRACE_CYCLES: u32 = 16;
-/// 1000 Mbit/s, as the NIC's pins have it.
-const LINK_SPEED_1000: u8 = 2;
 
 /// Engine, root complex, PHY and wire.
 pub struct RtlStation {

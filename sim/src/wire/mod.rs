@@ -6,6 +6,7 @@ pub mod lan;
 pub mod link;
 pub mod loopback;
 pub mod router;
+pub mod switch;
 pub mod tap;
 
 /// The far end of the NIC's cable. Frames start at the destination address and have no FCS.
