@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring up a simulated NIC and hold a conversation through it: ARP, ping, UDP, HTTP and TCP, every byte compared.
     #[command(
-        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --wire loopback\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
+        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --device sim: --seed 7\n  ferrule demo --wire loopback\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
         Files: ferrule-demo.pcapng (open it in Wireshark) and, with --vcd, ferrule-demo.vcd (GTKWave).\n\
         Exit status: 0 if everything was right, 1 if not, 2 for a command line that makes no sense."
     )]
@@ -52,7 +52,7 @@ pub(crate) enum Command {
 /// How to simulate.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SimArgs {
-    /// What simulates the hardware: native (rust-hdl, nothing to install), verilated (Verilator and g++), auto (verilated if it can be had).
+    /// What simulates the hardware: compiled (the Verilog as machine code, nothing to install), native (rust-hdl, slow), verilated (Verilator and g++), model (plain Rust, fastest), auto (compiled).
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub(crate) engine: ferrule_sim::engine::Kind,
     /// What the NIC is plugged into: lan (simulated hosts and a router), loopback, or tap:NAME (the Linux kernel; needs CAP_NET_ADMIN).
@@ -94,6 +94,10 @@ pub(crate) struct Demo {
     /// Whom to talk to on a tap wire.
     #[arg(long, value_name = "ADDR", default_value_t = ferrule_sim::wire::lan::PEER)]
     pub(crate) peer: Ipv4Addr,
+    /// How the driver reaches the simulated NIC: vfio-user, a simulator thread behind a socket; sim:, in process, where the same seed gives
+    /// the same capture byte for byte.
+    #[arg(long, value_name = "DEVICE", default_value = "vfio-user", value_parser = parse_access)]
+    pub(crate) device: Access,
     /// How much to echo over TCP; without it 4KiB on the native engine and 1MiB on the others.
     #[arg(long, value_name = "SIZE")]
     pub(crate) bytes: Option<Size>,
@@ -153,6 +157,25 @@ pub(crate) struct Verilog {
     /// Folder to write to; made where it is missing.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+}
+
+/// How a simulated NIC of our own is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// By a vfio-user socket; the simulator has a thread.
+    VfioUser,
+    /// In process.
+    Sim,
+}
+
+fn parse_access(text: &str) -> Result<Access, String> {
+    match text {
+        "vfio-user" => Ok(Access::VfioUser),
+        "sim:" | "sim" => Ok(Access::Sim),
+        _ => Err(format!(
+            "{text:?} is no way to reach a NIC that the demo makes itself: choose vfio-user or sim:"
+        )),
+    }
 }
 
 /// An address with its prefix length, as `192.0.2.10/24`.

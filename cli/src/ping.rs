@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::args::Ping;
+use crate::args::{Access, Ping};
 use crate::error::Error;
 use crate::session::{self, Session, SessionConfig};
 use ferrule::Host;
@@ -144,6 +144,7 @@ fn report(args: &Ping, answers: Vec<Answer>) -> Result<(), Error> {
 fn simulated(args: &Ping) -> Result<Session, Error> {
     Session::start(&SessionConfig {
         sim: args.sim.clone(),
+        access: Access::VfioUser,
         address: args.address.address,
         gateway: args.address.gateway_on(&args.sim.wire),
         pcap: None,

@@ -1,19 +1,22 @@
-//! A simulated NIC with a host on it, in this process, joined by vfio-user on a socket of their own.
+//! A simulated NIC with a host on it, in this process: joined by vfio-user on a socket of their own, or directly.
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule::{Cidr, Host};
+use ferrule::{Cidr, Host, HostBuilder};
 use ferrule_driver::nic::Stats;
 use ferrule_driver::{Clock, WallClock};
-use ferrule_rtl::nic::Nic;
 use ferrule_sim::clock::Attached;
 use ferrule_sim::engine;
+use ferrule_sim::local::{self, LocalSimulator, NicSetup};
 use ferrule_sim::simulator::{self, Builder, Simulator};
+use ferrule_sim::station::Core;
+use rustix::time::{clock_gettime, ClockId};
 
-use crate::args::{Serve, SimArgs};
+use crate::args::{Access, Serve, SimArgs};
 use crate::error::Error;
+use crate::wire::WireSpec;
 
 /// RFC 6298's first time-out is a second; on wall time an engine may need longer for a round trip.
 const SLOW_RTO: Duration = Duration::from_secs(10);
@@ -22,6 +25,8 @@ const SLOW_RTO: Duration = Duration::from_secs(10);
 pub(crate) struct SessionConfig {
     /// How to simulate.
     pub(crate) sim: SimArgs,
+    /// How the driver reaches the NIC.
+    pub(crate) access: Access,
     /// The host's address.
     pub(crate) address: Cidr,
     /// Its default gateway.
@@ -36,11 +41,27 @@ pub(crate) struct SessionConfig {
 pub(crate) struct Session {
     host: Host,
     clock: Arc<dyn Clock>,
-    /// Time does not jump while this thread works; none on wall time.
-    attached: Option<Attached>,
-    simulator: Simulator,
-    /// Holds the socket.
-    _dir: tempfile::TempDir,
+    world: World,
+}
+
+/// The simulator of a session.
+enum World {
+    /// In a thread of its own.
+    Threaded {
+        /// Time does not jump while this thread works; none on wall time.
+        attached: Option<Attached>,
+        simulator: Simulator,
+        /// Holds the socket.
+        _dir: tempfile::TempDir,
+    },
+    /// Driven by this thread.
+    Local {
+        attached: local::Attached,
+        simulator: LocalSimulator,
+        clock: local::LocalClock,
+        /// This process's CPU time when it started.
+        cpu_seconds: f64,
+    },
 }
 
 /// What is left of a session.
@@ -59,17 +80,21 @@ fn builder(sim: &SimArgs, pcap: Option<&PathBuf>) -> Result<Builder, Error> {
     })
 }
 
-fn start(sim: &SimArgs, builder: Builder, vcd: Option<&PathBuf>) -> Result<Simulator, Error> {
+fn open_core(sim: &SimArgs, vcd: Option<&PathBuf>) -> Result<Core, Error> {
     let options = engine::Options {
         tracing: vcd.is_some(),
         ..engine::Options::default()
     };
-    let engine = engine::open::<Nic>(sim.engine, &options)?;
+    Ok(Core::open(sim.engine, &options)?)
+}
+
+fn start(sim: &SimArgs, builder: Builder, vcd: Option<&PathBuf>) -> Result<Simulator, Error> {
+    let core = open_core(sim, vcd)?;
     let builder = match vcd {
         Some(path) => builder.vcd(path),
         None => builder,
     };
-    Ok(builder.start(engine)?)
+    Ok(builder.start(core)?)
 }
 
 /// The simulator alone, on wall time, for a driver in another process.
@@ -109,19 +134,18 @@ impl Session {
     /// # Errors
     /// When either cannot be started.
     pub(crate) fn start(config: &SessionConfig) -> Result<Self, Error> {
+        match config.access {
+            Access::VfioUser => Self::start_threaded(config),
+            Access::Sim => Self::start_local(config),
+        }
+    }
+
+    fn start_threaded(config: &SessionConfig) -> Result<Self, Error> {
         let dir = tempfile::tempdir().map_err(Error::doing("making a temporary folder"))?;
         let socket = dir.path().join("nic.sock");
         let builder = builder(&config.sim, config.pcap.as_ref())?.listen(&socket);
         let simulator = start(&config.sim, builder, config.vcd.as_ref())?;
-        let mut seed = [0; 16];
-        seed[..8].copy_from_slice(&config.sim.seed.to_le_bytes());
-        let mut host = Host::builder()
-            .device_spec(&format!("vfio-user:{}", socket.display()))
-            .address(config.address)
-            .seed(seed);
-        if let Some(gateway) = config.gateway {
-            host = host.gateway(gateway);
-        }
+        let mut host = host_builder(config).device_spec(&format!("vfio-user:{}", socket.display()));
         let clock = simulator.clock();
         let attached = clock.as_ref().map(|c| c.attach());
         let clock: Arc<dyn Clock> = match clock {
@@ -138,9 +162,49 @@ impl Session {
         Ok(Self {
             host: host.clock(Arc::clone(&clock)).open()?,
             clock,
-            attached,
-            simulator,
-            _dir: dir,
+            world: World::Threaded {
+                attached,
+                simulator,
+                _dir: dir,
+            },
+        })
+    }
+
+    fn start_local(config: &SessionConfig) -> Result<Self, Error> {
+        if let WireSpec::Tap(_) = config.sim.wire {
+            return Err(Error::Usage(format!(
+                "the wire {} runs on the machine's time, the device sim: on simulated time; leave --device away",
+                config.sim.wire
+            )));
+        }
+        let cpu_seconds = cpu_seconds();
+        let core = open_core(&config.sim, config.vcd.as_ref())?;
+        let seed = config.sim.seed;
+        let nic = NicSetup::new(core, config.sim.wire.open(seed)?).seed(seed);
+        let mut builder = LocalSimulator::builder().nic(nic);
+        if let Some(path) = &config.pcap {
+            builder = builder.capture(path);
+        }
+        if let Some(path) = &config.vcd {
+            builder = builder.vcd(path);
+        }
+        let simulator = builder.start()?;
+        let clock = simulator.clock();
+        let attached = clock.attach();
+        let device = simulator.device(0).map_err(ferrule::OpenError::from)?;
+        let host = host_builder(config)
+            .device(Box::new(device))
+            .clock(Arc::new(clock.clone()))
+            .open()?;
+        Ok(Self {
+            host,
+            clock: Arc::new(clock.clone()),
+            world: World::Local {
+                attached,
+                simulator,
+                clock,
+                cpu_seconds,
+            },
         })
     }
 
@@ -156,12 +220,20 @@ impl Session {
 
     /// Name of the engine that runs.
     pub(crate) fn engine(&self) -> String {
-        self.simulator.stats().engine.to_owned()
+        match &self.world {
+            World::Threaded { simulator, .. } => simulator.stats().engine.to_owned(),
+            World::Local { simulator, .. } => {
+                simulator.stats(0).unwrap_or_default().engine.to_owned()
+            }
+        }
     }
 
     /// Whether time is the simulator's.
     pub(crate) fn is_simulated_time(&self) -> bool {
-        self.attached.is_some()
+        match &self.world {
+            World::Threaded { attached, .. } => attached.is_some(),
+            World::Local { .. } => true,
+        }
     }
 
     /// The NIC's MAC address, as people write it.
@@ -187,10 +259,57 @@ impl Session {
             .ok()
             .and_then(Result::ok);
         drop(self.host);
-        drop(self.attached);
+        let simulator = match self.world {
+            World::Threaded {
+                attached,
+                simulator,
+                ..
+            } => {
+                drop(attached);
+                simulator.stop()?
+            }
+            World::Local {
+                attached,
+                simulator,
+                clock,
+                cpu_seconds: before,
+            } => {
+                let nic = simulator.stats(0).unwrap_or_default();
+                let stats = simulator::Stats {
+                    engine: nic.engine,
+                    simulated_ns: clock.now(),
+                    jumped_ns: simulator.jumped_ns(),
+                    cycles: nic.cycles,
+                    cpu_seconds: cpu_seconds() - before,
+                    tlps: nic.tlps,
+                    phy: nic.phy,
+                    violation: nic.violation,
+                };
+                drop(attached);
+                simulator.stop()?;
+                stats
+            }
+        };
         Ok(Ended {
             counters,
-            simulator: self.simulator.stop()?,
+            simulator,
         })
     }
+}
+
+/// The host of a session, but for its device and clock.
+fn host_builder(config: &SessionConfig) -> HostBuilder {
+    let mut seed = [0; 16];
+    seed[..8].copy_from_slice(&config.sim.seed.to_le_bytes());
+    let host = Host::builder().address(config.address).seed(seed);
+    match config.gateway {
+        Some(gateway) => host.gateway(gateway),
+        None => host,
+    }
+}
+
+/// CPU time of this process.
+fn cpu_seconds() -> f64 {
+    let t = clock_gettime(ClockId::ProcessCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }

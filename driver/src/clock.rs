@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use rustix::time::{clock_gettime, ClockId};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Weak;
 
 /// Nanoseconds of one second.
 const SECOND: u64 = 1_000_000_000;
@@ -18,6 +19,32 @@ pub trait Clock: Send + Sync {
     /// # Errors
     /// What poll(2) reports, except EINTR.
     fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()>;
+    /// Hands over work that is to be done whenever it is due, by whichever thread waits on this clock, for as long as the service lives.
+    /// False if this clock does nothing by itself: then a thread is needed.
+    fn serve(&self, _service: Weak<dyn Service>) -> bool {
+        false
+    }
+    /// Tells the clock to ask its services whether they are [due](Service::is_due).
+    fn poke(&self) {}
+}
+
+/// Work that a [`Clock`] does itself: what a thread of its own would do that always waits.
+pub trait Service: Send + Sync {
+    /// The descriptors that call for it when they are readable; always the same ones.
+    fn fds(&self) -> Vec<BorrowedFd<'_>>;
+    /// Whether it has asked to be run.
+    fn is_due(&self) -> bool;
+    /// Does what there is to do.
+    fn run(&self) -> Served;
+}
+
+/// What a run of a [`Service`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Done; to be run again at this time, if one is given, even if nothing calls for it.
+    Until(Option<u64>),
+    /// It cannot do anything now: its descriptors call for nothing until it is due.
+    NotNow,
 }
 
 /// The machine's own clock: CLOCK_MONOTONIC and poll(2).

@@ -212,7 +212,8 @@ impl HostBuilder {
         self
     }
 
-    /// Whether a service thread answers and retransmits while no thread is in a socket call; true without it.
+    /// Whether somebody answers and retransmits while no thread is in a socket call; true without it. Where the clock does not do it itself,
+    /// as that of a simulator in this process does, it is a service thread.
     ///
     /// False is for programs that drive a simulator on simulated time from one thread: time then only passes while that thread waits.
     #[must_use]
@@ -267,7 +268,7 @@ impl HostBuilder {
             .transpose()?;
         let core = Core::new(nic, Stack::new(config));
         let shared = Arc::new(Shared::new(core, self.clock, irqs, gone)?);
-        let service = if self.background {
+        let service = if self.background && !shared.leave_to_clock() {
             Some(serve(Arc::clone(&shared))?)
         } else {
             None

@@ -3,12 +3,16 @@
 //! A thread whose call cannot finish takes the driver's token and sleeps on the NIC's interrupts, the earliest deadline and a
 //! wake-up; all others sleep on a wake-up of their own until something has changed. All of them sleep on the host's clock, so
 //! that simulated time knows who waits. A service thread, where there is one, is simply a thread that always waits, so that
-//! retransmissions and answers go on while the program computes.
+//! retransmissions and answers go on while the program computes. A clock that does such work itself ([`Service`]) takes the service
+//! thread's place, and has the token for good.
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use ferrule_driver::clock::{Served, Service};
 use ferrule_driver::Clock;
 use ferrule_stack::Instant;
 use nix::errno::Errno;
@@ -23,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_micros(20);
 /// State behind the mutex: the NIC, the stack, and who waits.
 pub(crate) struct State {
     pub(crate) core: Core,
-    /// A thread sleeps on the NIC's interrupts.
+    /// A thread sleeps on the NIC's interrupts, or the clock looks after them.
     driving: bool,
     /// The deadline it sleeps until, in nanoseconds.
     driving_until: Option<u64>,
@@ -44,6 +48,41 @@ pub(crate) struct Shared {
     irqs: Vec<OwnedFd>,
     /// Readable when the NIC has gone, where it can say so.
     gone: Option<OwnedFd>,
+    /// The clock drives the NIC.
+    by_clock: AtomicBool,
+    /// The clock is asked to drive it now.
+    due: AtomicBool,
+    /// The clock found the state locked.
+    missed: AtomicBool,
+}
+
+/// The state, locked. A clock that could not have it meanwhile is told when it is free.
+pub(crate) struct Locked<'a> {
+    /// None only while it is being dropped.
+    guard: Option<MutexGuard<'a, State>>,
+    shared: &'a Shared,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+    fn deref(&self) -> &State {
+        self.guard.as_deref().expect("held until dropped")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.guard.as_deref_mut().expect("held until dropped")
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.guard = None;
+        if self.shared.missed.swap(false, Ordering::SeqCst) {
+            self.shared.kick();
+        }
+    }
 }
 
 impl Shared {
@@ -66,16 +105,46 @@ impl Shared {
             kick: wake_up()?,
             irqs,
             gone,
+            by_clock: AtomicBool::new(false),
+            due: AtomicBool::new(false),
+            missed: AtomicBool::new(false),
         })
+    }
+
+    /// Leaves the driving to the clock, if it does such work; whether it does.
+    pub(crate) fn leave_to_clock(self: &Arc<Self>) -> bool {
+        self.by_clock.store(true, Ordering::SeqCst);
+        self.lock().driving = true;
+        let service = Arc::downgrade(self);
+        let taken = self.clock.serve(service);
+        if !taken {
+            self.by_clock.store(false, Ordering::SeqCst);
+            self.lock().driving = false;
+        }
+        taken
+    }
+
+    /// Lets whoever drives the NIC look again.
+    fn kick(&self) {
+        if self.by_clock.load(Ordering::SeqCst) {
+            self.due.store(true, Ordering::SeqCst);
+            self.clock.poke();
+        } else {
+            signal(&self.kick);
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {
         Instant::from_nanos(self.clock.now())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> Locked<'_> {
         // A thread that panicked in a socket call leaves the stack as consistent as any error would.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked {
+            guard: Some(guard),
+            shared: self,
+        }
     }
 
     /// Runs `call` once, with all that has arrived taken in before and all that is to be sent handed down after.
@@ -124,11 +193,9 @@ impl Shared {
 
     /// Something may have changed: whoever waits looks again.
     fn tell(&self, state: &mut State) {
-        for sleeper in state.sleepers.drain(..) {
-            signal(&sleeper);
-        }
+        state.wake_sleepers();
         if state.driving {
-            signal(&self.kick);
+            self.kick();
         }
     }
 
@@ -176,11 +243,7 @@ impl Shared {
     }
 
     /// Sleeps until something has changed or the deadline is reached.
-    fn sleep<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        deadline: Option<u64>,
-    ) -> io::Result<MutexGuard<'a, State>> {
+    fn sleep<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> io::Result<Locked<'a>> {
         let wake = match state.spare.pop() {
             Some(wake) => wake,
             None => Arc::new(wake_up()?),
@@ -189,7 +252,7 @@ impl Shared {
         // The driving thread sleeps past a timer that this thread's call has set: let it think again.
         let timer = state.core.next_deadline();
         if timer.is_some_and(|t| state.driving_until.is_none_or(|until| t < until)) {
-            signal(&self.kick);
+            self.kick();
         }
         drop(state);
         let waited = self.clock.wait(&[wake.as_fd()], deadline);
@@ -203,11 +266,7 @@ impl Shared {
     }
 
     /// Takes the token, sleeps on the NIC, and lets all others look.
-    fn drive<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        deadline: Option<u64>,
-    ) -> io::Result<MutexGuard<'a, State>> {
+    fn drive<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> io::Result<Locked<'a>> {
         // Armed before the last look at the rings: what comes after it raises the interrupt.
         if state.core.arm()? {
             return Ok(state);
@@ -246,6 +305,73 @@ impl Shared {
             Ok(ready) => Ok(ready > 0),
             Err(Errno::EINTR) => Ok(false),
             Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl State {
+    fn wake_sleepers(&mut self) {
+        for sleeper in self.sleepers.drain(..) {
+            signal(&sleeper);
+        }
+    }
+}
+
+impl Shared {
+    /// What a thread that drives does when it is woken, and before it sleeps again: until when.
+    fn drive_once(&self, state: &mut State) -> io::Result<Option<u64>> {
+        state.core.drain_irqs()?;
+        if self.may_be_gone()? {
+            state.core.check_present()?;
+        }
+        loop {
+            if state.core.pump(self.now())? {
+                state.wake_sleepers();
+            }
+            // Armed before the last look at the rings: what comes after it raises the interrupt.
+            if !state.core.arm()? {
+                return Ok(state.core.next_deadline());
+            }
+        }
+    }
+}
+
+impl Service for Shared {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        self.irqs
+            .iter()
+            .chain(&self.gone)
+            .map(AsFd::as_fd)
+            .collect()
+    }
+
+    fn is_due(&self) -> bool {
+        self.due.swap(false, Ordering::SeqCst)
+    }
+
+    fn run(&self) -> Served {
+        // Said before the lock is tried: whoever has it sees it when it lets go.
+        self.missed.store(true, Ordering::SeqCst);
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Served::NotNow,
+        };
+        self.missed.store(false, Ordering::SeqCst);
+        if state.closing {
+            return Served::NotNow;
+        }
+        match self.drive_once(&mut state) {
+            Ok(until) => {
+                state.driving_until = until;
+                Served::Until(until)
+            }
+            Err(e) => {
+                // Each thread that waits finds out by its own call.
+                tracing::debug!("the NIC failed: {e}");
+                state.wake_sleepers();
+                Served::NotNow
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
@@ -43,41 +44,65 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts the file at `path` anew.
+    /// Starts the file at `path` anew, for one NIC.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::of_nics(path, 1)
+    }
+
+    /// Starts the file at `path` anew, with an interface for each of `nics` NICs: `ferrule0`, `ferrule1`, ...
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn of_nics(path: &Path, nics: usize) -> io::Result<Self> {
         let mut writer =
             PcapNgWriter::new(BufWriter::new(File::create(path)?)).map_err(io_error)?;
-        writer
-            .write_pcapng_block(InterfaceDescriptionBlock {
-                linktype: DataLink::ETHERNET,
-                snaplen: SNAP_LEN,
-                options: vec![
-                    InterfaceDescriptionOption::IfName(Cow::Borrowed("ferrule0")),
-                    InterfaceDescriptionOption::IfDescription(Cow::Borrowed(
-                        "Ethernet port of the simulated NIC; times are simulated",
-                    )),
-                    InterfaceDescriptionOption::IfTsResol(TS_RESOLUTION_NS),
-                ],
-            })
-            .map_err(io_error)?;
+        for nic in 0..nics {
+            writer
+                .write_pcapng_block(InterfaceDescriptionBlock {
+                    linktype: DataLink::ETHERNET,
+                    snaplen: SNAP_LEN,
+                    options: vec![
+                        InterfaceDescriptionOption::IfName(Cow::Owned(format!("ferrule{nic}"))),
+                        InterfaceDescriptionOption::IfDescription(Cow::Borrowed(
+                            "Ethernet port of the simulated NIC; times are simulated",
+                        )),
+                        InterfaceDescriptionOption::IfTsResol(TS_RESOLUTION_NS),
+                    ],
+                })
+                .map_err(io_error)?;
+        }
         Ok(Self { writer })
     }
 
-    /// Adds a frame, without FCS, that passed at `time_ns`.
+    /// Adds a frame, without FCS, that passed the first NIC's port at `time_ns`.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn frame(&mut self, time_ns: u64, direction: Direction, frame: &[u8]) -> io::Result<()> {
+        self.frame_at(0, time_ns, direction, frame)
+    }
+
+    /// Adds a frame, without FCS, that passed the port of this NIC at `time_ns`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn frame_at(
+        &mut self,
+        nic: u32,
+        time_ns: u64,
+        direction: Direction,
+        frame: &[u8],
+    ) -> io::Result<()> {
         let flags = match direction {
             Direction::Received => INBOUND,
             Direction::Sent => OUTBOUND,
         };
         self.writer
             .write_pcapng_block(EnhancedPacketBlock {
-                interface_id: 0,
+                interface_id: nic,
                 timestamp: Duration::from_nanos(time_ns),
                 original_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
                 data: Cow::Borrowed(frame),
@@ -93,5 +118,98 @@ impl Capture {
     /// When the file cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         io::Write::flush(self.writer.get_mut())
+    }
+}
+
+/// A capture that several stations write to. The first error ends it and is kept.
+#[derive(Clone)]
+pub struct SharedCapture {
+    file: Arc<Mutex<CaptureFile>>,
+}
+
+struct CaptureFile {
+    path: PathBuf,
+    capture: Option<Capture>,
+    error: Option<io::Error>,
+}
+
+/// Which frames of a station are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// All that pass its port.
+    All,
+    /// Those that its NIC sends: where the other end of the cable is recorded too, each frame is there once.
+    Sent,
+}
+
+/// Where one station records its frames.
+#[derive(Clone)]
+pub struct CapturePort {
+    shared: SharedCapture,
+    nic: u32,
+    recorded: Recorded,
+}
+
+impl SharedCapture {
+    /// Starts the file at `path` anew, with an interface for each of `nics` NICs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create(path: &Path, nics: usize) -> io::Result<Self> {
+        let file = CaptureFile {
+            path: path.to_owned(),
+            capture: Some(Capture::of_nics(path, nics)?),
+            error: None,
+        };
+        Ok(Self {
+            file: Arc::new(Mutex::new(file)),
+        })
+    }
+
+    /// The port of a NIC, counted from 0.
+    pub fn port(&self, nic: u32, recorded: Recorded) -> CapturePort {
+        CapturePort {
+            shared: self.clone(),
+            nic,
+            recorded,
+        }
+    }
+
+    fn file(&self) -> MutexGuard<'_, CaptureFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes out what is still in memory.
+    ///
+    /// # Errors
+    /// The file and the first error there was.
+    pub fn finish(&self) -> Result<(), (PathBuf, io::Error)> {
+        let mut file = self.file();
+        let flushed = match &mut file.capture {
+            Some(capture) => capture.flush(),
+            None => Ok(()),
+        };
+        match file.error.take().map_or(flushed, Err) {
+            Ok(()) => Ok(()),
+            Err(e) => Err((file.path.clone(), e)),
+        }
+    }
+}
+
+impl CapturePort {
+    /// Adds a frame, without FCS, that passed at `time_ns`.
+    pub fn frame(&self, time_ns: u64, direction: Direction, frame: &[u8]) {
+        if (self.recorded, direction) == (Recorded::Sent, Direction::Received) {
+            return;
+        }
+        let mut file = self.shared.file();
+        let Some(capture) = &mut file.capture else {
+            return;
+        };
+        if let Err(e) = capture.frame_at(self.nic, time_ns, direction, frame) {
+            tracing::error!("the capture ends here: {e}");
+            file.error = Some(e);
+            file.capture = None;
+        }
     }
 }

@@ -105,6 +105,9 @@ pub enum EngineError {
     /// The engine was made without [`Options::tracing`].
     #[error("this engine was built without waveforms; ask for them when it is opened")]
     NoTracing,
+    /// The model was asked for what only the hardware description has.
+    #[error("the model has no clock and no signals; choose another engine, native for one")]
+    NoCycles,
 }
 
 /// Which engine.
@@ -116,6 +119,8 @@ pub enum Kind {
     Compiled,
     /// The exported Verilog, compiled by Verilator and g++.
     Verilated,
+    /// The NIC as plain Rust behind the same registers, rings and wire: see [`crate::model`].
+    Model,
     /// The fastest that is always there: `Compiled`.
     #[default]
     Auto,
@@ -123,7 +128,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Native, Self::Compiled, Self::Verilated, Self::Auto];
+    pub const ALL: [Self; 5] = [
+        Self::Native,
+        Self::Compiled,
+        Self::Verilated,
+        Self::Model,
+        Self::Auto,
+    ];
 }
 
 impl fmt::Display for Kind {
@@ -132,6 +143,7 @@ impl fmt::Display for Kind {
             Self::Native => "native",
             Self::Compiled => "compiled",
             Self::Verilated => "verilated",
+            Self::Model => "model",
             Self::Auto => "auto",
         })
     }
@@ -139,7 +151,7 @@ impl fmt::Display for Kind {
 
 /// A name that is no engine's.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("no engine is called `{0}`; there are native, compiled, verilated and auto")]
+#[error("no engine is called `{0}`; there are native, compiled, verilated, model and auto")]
 pub struct UnknownKind(String);
 
 impl FromStr for Kind {
@@ -164,7 +176,7 @@ pub struct Options {
 /// Opens an engine for the core `T`.
 ///
 /// # Errors
-/// See [`EngineError`]; `Native` has none.
+/// See [`EngineError`]; `Native` has none. The model is no engine of this kind: [`crate::station::Core::open`] has it.
 pub fn open<T: Top + Block + Default + Send + 'static>(
     kind: Kind,
     options: &Options,
@@ -178,6 +190,7 @@ pub fn open<T: Top + Block + Default + Send + 'static>(
             let text = ferrule_rtl::verilog::emit::<T>(TOP).map_err(EngineError::Export)?;
             Box::new(verilated::Verilated::build(&text, TOP, options)?)
         }
+        Kind::Model => return Err(EngineError::NoCycles),
     })
 }
 

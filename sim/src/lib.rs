@@ -8,12 +8,17 @@ pub mod dma;
 pub mod engine;
 #[cfg(test)]
 mod fake_device;
+pub mod host_side;
+pub mod local;
+pub mod model;
 pub mod phy;
 pub mod root_complex;
 pub mod simulator;
+pub mod station;
 pub mod tlp;
 pub mod vfio_user_server;
 pub mod wire;
+mod world;
 
 pub use clock::SimClock;
 pub use simulator::Simulator;

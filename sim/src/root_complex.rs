@@ -17,11 +17,13 @@ use crate::dma::DmaTable;
 use crate::tlp::{enabled_ranges, to_beats, Assembler, Status, Tlp, TlpError};
 
 mod interrupts;
+mod pinless;
 mod stats;
 #[cfg(test)]
 mod tests;
 
 pub use interrupts::Interrupt;
+pub use pinless::Access;
 pub use stats::{Flow, TlpStats, FRAMING_BYTES};
 
 use interrupts::{TableWrite, Vectors};

@@ -11,27 +11,26 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use ferrule_rtl::pins::{Gmii, Inputs};
+use ferrule_rtl::pins::Gmii;
 use rustix::event::{eventfd, EventfdFlags};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::capture::Capture;
+use crate::capture::{Recorded, SharedCapture};
 use crate::clock::SimClock;
-use crate::engine::{Engine, EngineError};
-use crate::phy::{Phy, PhyStats};
-use crate::root_complex::{RootComplex, Settings, TlpStats};
+use crate::engine::EngineError;
+use crate::phy::PhyStats;
+use crate::root_complex::{Settings, TlpStats};
+use crate::station::{Core, Surroundings};
 use crate::vfio_user_server::VfioUserServer;
 use crate::wire::Wire;
+use crate::world::World;
 
 mod run;
 #[cfg(test)]
 mod tests;
 
-use run::{Progress, World};
-
-/// 1000 Mbit/s, as the NIC's pins have it.
-const LINK_SPEED_1000: u8 = 2;
+use run::{Progress, Runner};
 
 /// Why a simulator did not start, or ended with something missing.
 #[derive(Debug, Error)]
@@ -55,6 +54,9 @@ pub enum SimulatorError {
         /// What the operating system says; `AddrInUse`: another simulator lives there.
         source: io::Error,
     },
+    /// A wire that cannot be on simulated time.
+    #[error("a wire to the outside runs on the machine's time, a simulator in process on simulated time; use a simulator with a thread")]
+    OutsideWire,
     /// A descriptor or a thread could not be had.
     #[error("starting the simulator: {0}")]
     Io(#[from] io::Error),
@@ -163,53 +165,52 @@ impl Builder {
         self
     }
 
-    /// Starts the simulator around `engine` in a thread of its own.
+    /// Starts the simulator around an engine, or the model, in a thread of its own.
     ///
     /// # Errors
     /// See [`SimulatorError`].
-    pub fn start(self, mut engine: Box<dyn Engine>) -> Result<Simulator, SimulatorError> {
+    pub fn start(self, core: impl Into<Core>) -> Result<Simulator, SimulatorError> {
+        let mut core = core.into();
         if let Some(path) = &self.vcd {
-            engine.trace_start(path)?;
+            core.trace_start(path)?;
         }
         let capture = match self.capture {
             None => None,
-            Some(path) => match Capture::create(&path) {
-                Ok(capture) => Some((capture, path)),
+            Some(path) => match SharedCapture::create(&path, 1) {
+                Ok(capture) => Some(capture),
                 Err(source) => return Err(SimulatorError::Capture { path, source }),
             },
         };
-        let mut host = RootComplex::new(self.settings);
+        let wall_time = self.wall_time || self.wire.fd().is_some();
+        let name = core.name();
+        let station = core.place(Surroundings {
+            mac: self.mac,
+            settings: self.settings,
+            wire: self.wire,
+            capture: capture.as_ref().map(|c| c.port(0, Recorded::All)),
+        });
+        let mut world = World::new(vec![station]);
         let server = match (self.listen, self.client) {
             (Some(path), _) => Some(
                 VfioUserServer::bind(&path)
                     .map_err(|source| SimulatorError::Listen { path, source })?,
             ),
-            (None, Some(socket)) => Some(VfioUserServer::serve(socket, &mut host)?),
+            (None, Some(socket)) => Some(VfioUserServer::serve(socket, world.look(0))?),
             (None, None) => None,
         };
         let wake = Arc::new(
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?,
         );
-        let wall_time = self.wall_time || self.wire.fd().is_some();
         let clock = (!wall_time).then(SimClock::new);
         let stats = Arc::new(Mutex::new(Stats {
-            engine: engine.name(),
+            engine: name,
             ..Stats::default()
         }));
         let (commands, inbox) = channel();
-        let world = World {
-            engine,
-            host,
-            phy: Phy::new(),
-            wire: self.wire,
+        let runner = Runner {
+            world,
             server,
             capture,
-            inputs: Inputs {
-                mac: self.mac,
-                link_up: true,
-                link_speed: LINK_SPEED_1000,
-                ..Inputs::default()
-            },
             clock: clock.clone(),
             inbox,
             wake: Arc::clone(&wake),
@@ -218,7 +219,7 @@ impl Builder {
         };
         let thread = std::thread::Builder::new()
             .name("ferrule-sim".into())
-            .spawn(move || world.run())?;
+            .spawn(move || runner.run())?;
         Ok(Simulator {
             clock,
             commands,
@@ -327,9 +328,6 @@ impl Drop for Simulator {
         }
     }
 }
-
-/// A capture and where it goes.
-type OpenCapture = (Capture, PathBuf);
 
 fn capture_error(path: &Path, source: io::Error) -> SimulatorError {
     SimulatorError::Capture {

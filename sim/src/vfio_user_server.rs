@@ -14,8 +14,8 @@ use ferrule_driver::vfio_user::proto::{region, Command, Header, RegionAccess};
 use ferrule_driver::vfio_user::socket::{Connection, Message, SocketError};
 use rustix::io::Errno;
 
-use crate::config_space::ConfigSpace;
-use crate::root_complex::{ReadId, RootComplex};
+use crate::host_side::{self, HostSide};
+use crate::root_complex::ReadId;
 
 mod commands;
 #[cfg(test)]
@@ -119,7 +119,7 @@ impl VfioUserServer {
     ///
     /// # Errors
     /// What fcntl(2) reports.
-    pub fn serve(socket: UnixStream, host: &mut RootComplex) -> io::Result<Self> {
+    pub fn serve(socket: UnixStream, host: &mut dyn HostSide) -> io::Result<Self> {
         let mut server = Self {
             listener: None,
             client: None,
@@ -149,21 +149,19 @@ impl VfioUserServer {
             .is_some_and(|c| c.reading.is_some() || c.deferred.is_some())
     }
 
-    fn welcome(&mut self, socket: UnixStream, host: &mut RootComplex) -> io::Result<()> {
+    fn welcome(&mut self, socket: UnixStream, host: &mut dyn HostSide) -> io::Result<()> {
         self.client = Some(Client {
             connection: Connection::new(socket)?,
             negotiated: false,
             reading: None,
             deferred: None,
         });
-        host.config = ConfigSpace::new();
-        // As a host's kernel does when the device is opened.
-        host.config.enable_memory();
+        host_side::open(host);
         Ok(())
     }
 
     /// Handles everything that came and can be handled now, without blocking; says whether there was anything.
-    pub fn poll(&mut self, host: &mut RootComplex) -> bool {
+    pub fn poll(&mut self, host: &mut dyn HostSide) -> bool {
         let mut any = false;
         loop {
             let Some(client) = &mut self.client else {
@@ -192,9 +190,7 @@ impl VfioUserServer {
                         e => tracing::warn!("the vfio-user client is dropped: {e}"),
                     }
                     self.client = None;
-                    host.release();
-                    host.config = ConfigSpace::new();
-                    host.reset_device();
+                    host_side::give_back(host);
                     any = true;
                 }
             }
@@ -212,7 +208,7 @@ impl Drop for VfioUserServer {
 
 impl Client {
     /// Does one thing; false if nothing can be done now.
-    fn step(&mut self, host: &mut RootComplex) -> Result<bool, SocketError> {
+    fn step(&mut self, host: &mut dyn HostSide) -> Result<bool, SocketError> {
         if let Some(mut reading) = self.reading.take() {
             if !reading.collect(host) {
                 self.reading = Some(reading);
@@ -267,7 +263,7 @@ impl Client {
         }
     }
 
-    fn handle(&mut self, message: Message, host: &mut RootComplex) -> Outcome {
+    fn handle(&mut self, message: Message, host: &mut dyn HostSide) -> Outcome {
         let Some(command) = Command::from_number(message.header.command) else {
             return Outcome::Answered(Err(Errno::NOTSUP));
         };
@@ -333,11 +329,11 @@ fn in_msix_table(access: &RegionAccess, word: &Word) -> bool {
         && u64::from(word.offset) < u64::from(MSIX_VECTORS) * TABLE_ENTRY_BYTES
 }
 
-fn start_read(header: Header, access: RegionAccess, host: &mut RootComplex) -> Outcome {
+fn start_read(header: Header, access: RegionAccess, host: &mut dyn HostSide) -> Outcome {
     let mut data = vec![0xFF; access.count as usize];
     let words = match access.region {
         region::CONFIG => {
-            host.config.read(access.offset as usize, &mut data);
+            host.config().read(access.offset as usize, &mut data);
             VecDeque::new()
         }
         bar => words(access.offset, access.count)
@@ -360,7 +356,7 @@ fn start_read(header: Header, access: RegionAccess, host: &mut RootComplex) -> O
 
 impl RegisterRead {
     /// Takes the answers that are there; true once all are.
-    fn collect(&mut self, host: &mut RootComplex) -> bool {
+    fn collect(&mut self, host: &mut dyn HostSide) -> bool {
         while let Some(word) = self.words.front() {
             if let Some(id) = word.id {
                 let Some(value) = host.take_read(id) else {
@@ -375,12 +371,12 @@ impl RegisterRead {
     }
 }
 
-fn write(access: &RegionAccess, data: &[u8], host: &mut RootComplex) -> Answer {
+fn write(access: &RegionAccess, data: &[u8], host: &mut dyn HostSide) -> Answer {
     if data.len() != access.count as usize {
         return Err(Errno::INVAL);
     }
     if access.region == region::CONFIG {
-        if host.config.write(access.offset as usize, data) {
+        if host.config().write(access.offset as usize, data) {
             host.reset_device();
         }
     } else {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ferrule::Host;
 use ferrule_sim::wire::lan;
 
-use crate::args::Demo;
+use crate::args::{Access, Demo};
 use crate::error::Error;
 use crate::session::{Session, SessionConfig};
 use crate::wire::WireSpec;
@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     let line = progress.start("simulator", None);
     let session = Session::start(&SessionConfig {
         sim: args.sim.clone(),
+        access: args.device,
         address: args.address.address,
         gateway: args.address.gateway_on(&args.sim.wire),
         pcap: Some(PathBuf::from(PCAP)),
@@ -47,8 +48,12 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     line.end(
         true,
         &format!(
-            "{engine} engine, NIC {} on a vfio-user socket, wire {}",
+            "{engine} engine, NIC {} {}, wire {}",
             session.mac()?,
+            match args.device {
+                Access::VfioUser => "on a vfio-user socket",
+                Access::Sim => "in process",
+            },
             args.sim.wire
         ),
     );

@@ -206,19 +206,20 @@ impl Report {
                 self.tlps.interrupts
             ),
         );
-        row(
-            "simulated",
-            format!("{:.3} ms", self.simulated_ns as f64 / 1e6),
-            format!("{} clock cycles; idle time is skipped", self.cycles),
-        );
-        row(
-            "clock rate",
-            format!("{:.0} cycles/s", self.cycles_per_cpu_s),
-            format!(
-                "per CPU second of the {} engine; {:.1} s of CPU, {:.1} s in all",
-                self.engine, self.cpu_s, self.wall_s
-            ),
-        );
+        let simulated = format!("{:.3} ms", self.simulated_ns as f64 / 1e6);
+        let times = format!("{:.1} s of CPU, {:.1} s in all", self.cpu_s, self.wall_s);
+        if self.cycles == 0 {
+            let note = format!("the {} has no clock cycles; {times}", self.engine);
+            row("simulated", simulated, note);
+        } else {
+            let note = format!("{} clock cycles; idle time is skipped", self.cycles);
+            row("simulated", simulated, note);
+            row(
+                "clock rate",
+                format!("{:.0} cycles/s", self.cycles_per_cpu_s),
+                format!("per CPU second of the {} engine; {times}", self.engine),
+            );
+        }
         let mut text = format!("{steps}\n{figures}\n");
         for file in &self.files {
             // Writing to a String cannot fail.

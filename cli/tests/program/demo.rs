@@ -139,3 +139,41 @@ fn a_waveform_is_written_on_request() {
         &vcd[..500]
     );
 }
+
+/// Runs the demo in process; gives its capture.
+fn in_process(engine: &str, seed: &str, bytes: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let args = ["--device", "sim:", "--engine", engine, "--seed", seed];
+    let report = demo(dir.path(), &[&args[..], &["--bytes", bytes]].concat());
+    assert_eq!(report["ok"], true, "{report:#}");
+    check_capture(dir.path());
+    std::fs::read(dir.path().join("ferrule-demo.pcapng")).expect("a capture")
+}
+
+#[test]
+fn in_process_the_same_seed_gives_the_same_capture_byte_for_byte() {
+    let first = in_process("model", "7", "1MiB");
+    assert!(first.len() > 2 << 20, "{} bytes", first.len());
+    assert!(first == in_process("model", "7", "1MiB"), "two runs differ");
+    assert!(
+        first != in_process("model", "8", "1MiB"),
+        "the seed changes nothing"
+    );
+}
+
+#[test]
+fn in_process_the_hardware_description_runs_the_same_twice() {
+    let first = in_process("native", "7", "500");
+    assert!(first == in_process("native", "7", "500"), "two runs differ");
+}
+
+#[test]
+fn the_model_holds_the_conversation_behind_a_vfio_user_socket_too() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let report = demo(dir.path(), &["--engine", "model"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert_eq!(report["engine"], "model");
+    check_capture(dir.path());
+    let report = demo(dir.path(), &["--engine", "model", "--wire", "loopback"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+}

@@ -4,12 +4,17 @@ use crate::common::{ferrule, said};
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["frobnicate"], "frobnicate"),
         (&["demo", "--bytes", "many"], "not an amount of data"),
         (&["demo", "--engine", "steam"], "steam"),
         (&["demo", "--wire", "string"], "there is no wire"),
         (&["demo", "--wire", "tap:"], "interface's name"),
+        (&["demo", "--device", "pci:0000:01:00.0"], "sim:"),
+        (
+            &["demo", "--device", "sim:", "--wire", "tap:none"],
+            "the machine's time",
+        ),
         (&["ping"], "HOST"),
         (
             &["ping", "--address", "192.0.2.10", "192.0.2.2"],

@@ -6,6 +6,17 @@ use crate::tlp::Tlp;
 /// Bytes around each TLP on a Gen1 or Gen2 link: STP, sequence number, LCRC and END.
 pub const FRAMING_BYTES: u64 = 8;
 
+const COMPLETION_HEADER_BYTES: u64 = 12;
+
+/// Section 2.2.4.1: addresses from 4 GiB on take a 4-DW header.
+fn request_header_bytes(address: u64) -> u64 {
+    if address >> 32 == 0 {
+        12
+    } else {
+        16
+    }
+}
+
 /// TLPs of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Flow {
@@ -33,6 +44,29 @@ impl Flow {
         }
         self.payload_bytes += tlp.payload_len() as u64;
         self.link_bytes += 4 * dwords as u64 + FRAMING_BYTES;
+    }
+
+    /// Counts memory read requests to `address`.
+    pub(super) fn add_reads(&mut self, count: u64, address: u64) {
+        self.reads += count;
+        self.link_bytes += count * (request_header_bytes(address) + FRAMING_BYTES);
+    }
+
+    /// Counts memory write requests to `address`, with so many DWs of payload in all.
+    pub(super) fn add_writes(&mut self, count: u64, address: u64, dwords: u64) {
+        self.writes += count;
+        self.payload_bytes += 4 * dwords;
+        self.link_bytes += count * (request_header_bytes(address) + FRAMING_BYTES) + 4 * dwords;
+    }
+
+    /// Counts completions, with so many DWs of payload in all; without any they are refusals.
+    pub(super) fn add_completions(&mut self, count: u64, dwords: u64) {
+        match dwords {
+            0 => self.completions += count,
+            _ => self.data_completions += count,
+        }
+        self.payload_bytes += 4 * dwords;
+        self.link_bytes += count * (COMPLETION_HEADER_BYTES + FRAMING_BYTES) + 4 * dwords;
     }
 
     /// All TLPs.

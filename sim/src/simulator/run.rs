@@ -1,46 +1,36 @@
-//! The simulator's loop: a cycle, or a jump, or sleep.
+//! The simulator's loop: a step of the world, or a jump, or sleep.
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ferrule_abi::TICK_NS;
-use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{clock_gettime, ClockId};
 
-use super::{Command, Inbox, OpenCapture, SimulatorError, Stats};
-use crate::capture::Direction;
+use super::{Command, Inbox, SimulatorError, Stats};
+use crate::capture::SharedCapture;
 use crate::clock::SimClock;
-use crate::engine::Engine;
-use crate::phy::{Phy, Sent};
-use crate::root_complex::RootComplex;
+use crate::station::Next;
 use crate::vfio_user_server::VfioUserServer;
-use crate::wire::Wire;
+use crate::world::World;
 
-/// Length of a cycle: 125 MHz.
-const CYCLE_NS: u64 = 8;
-/// Cycles to run after the last sign of life, so that what has just come in shows in `busy` across all clock domains.
-const GRACE_CYCLES: u32 = 16;
+/// The station that the simulator has.
+const NIC: usize = 0;
 /// How often the sockets are looked at while cycles run, in wall time.
 const LOOK_AROUND_NS: u128 = 20_000;
-/// On wall time, the most by which time moves in one cycle while the device works. The slowest engine falls behind the wall by far; were
-/// the device shown all of that at once, its 50 ms limit for a read would pass within a few hundred cycles. Idle, it catches up.
+/// On wall time, the most by which time moves beyond what a step asks for while the device works. The slowest engine falls behind the wall
+/// by far; were the device shown all of that at once, its 50 ms limit for a read would pass within a few hundred cycles. Idle, it catches up.
 const WALL_STEP_NS: u64 = 8_000;
 /// Cycles between two updates of the figures.
 const STATS_CYCLES: u64 = 4096;
-/// Cycles between two looks at the machine's clock.
-const CLOCK_CYCLES: u32 = 8;
+/// Steps between two looks at the machine's clock.
+const CLOCK_STEPS: u32 = 8;
 
 /// Everything the thread owns.
-pub(super) struct World {
-    pub(super) engine: Box<dyn Engine>,
-    pub(super) host: RootComplex,
-    pub(super) phy: Phy,
-    pub(super) wire: Box<dyn Wire>,
+pub(super) struct Runner {
+    pub(super) world: World,
     pub(super) server: Option<VfioUserServer>,
-    pub(super) capture: Option<OpenCapture>,
-    pub(super) inputs: Inputs,
+    pub(super) capture: Option<SharedCapture>,
     /// The host's clock on simulated time, none on wall time.
     pub(super) clock: Option<SimClock>,
     pub(super) inbox: Inbox,
@@ -52,16 +42,10 @@ pub(super) struct World {
 
 /// Where the run stands.
 pub(super) struct Progress {
-    now_ns: u64,
     jumped_ns: u64,
     started: Instant,
     looked: Instant,
-    /// When the wire has something next.
-    wire_due_ns: Option<u64>,
-    outputs: Outputs,
-    /// Cycles without a sign of life.
-    quiet_cycles: u32,
-    cycles_to_look: u32,
+    steps_to_look: u32,
     cycles_at_stats: u64,
     stop: bool,
     error: Option<SimulatorError>,
@@ -71,14 +55,10 @@ impl Default for Progress {
     fn default() -> Self {
         let now = Instant::now();
         Self {
-            now_ns: 0,
             jumped_ns: 0,
             started: now,
             looked: now,
-            wire_due_ns: Some(0),
-            outputs: Outputs::default(),
-            quiet_cycles: 0,
-            cycles_to_look: 0,
+            steps_to_look: 0,
             cycles_at_stats: 0,
             stop: false,
             error: None,
@@ -97,111 +77,54 @@ impl Drop for StopClock {
     }
 }
 
-impl World {
+impl Runner {
     /// Runs until told to stop.
     pub(super) fn run(mut self) -> Result<(), SimulatorError> {
         let _stop_clock = StopClock(self.clock.clone());
         self.commands();
         while !self.progress.stop {
-            if self.is_active() {
-                self.cycle();
-                self.look_around();
-            } else {
-                self.rest();
+            match self.world.next() {
+                Next::Busy(at_ns) => {
+                    self.pass_time(at_ns);
+                    self.world.step();
+                    self.look_around();
+                }
+                Next::Idle(Some(at_ns)) if at_ns <= self.world.now_ns() => {
+                    self.world.step();
+                    self.look_around();
+                }
+                Next::Idle(_) => self.rest(),
             }
         }
         self.update_stats();
-        if let Some((capture, path)) = &mut self.capture {
-            if let Err(e) = capture.flush() {
-                let error = super::capture_error(path, e);
-                self.progress.error.get_or_insert(error);
-            }
+        if let Some(Err((path, e))) = self.capture.as_ref().map(SharedCapture::finish) {
+            let error = super::capture_error(&path, e);
+            self.progress.error.get_or_insert(error);
         }
-        let traced = self.engine.trace_stop();
+        let traced = self.world.trace_stop();
         match self.progress.error.take() {
             Some(error) => Err(error),
             None => Ok(traced?),
         }
     }
 
-    /// Whether anything moves, or is due.
-    fn is_active(&self) -> bool {
-        self.progress.quiet_cycles < GRACE_CYCLES || self.has_work()
-    }
-
-    fn has_work(&self) -> bool {
-        let now_ns = self.progress.now_ns;
-        let due = |at: Option<u64>| at.is_some_and(|at| at <= now_ns);
-        self.progress.outputs.busy
-            || !self.host.is_idle()
-            || !self.phy.receive_idle()
-            || !self.phy.transmit_idle()
-            || self.server.as_ref().is_some_and(VfioUserServer::is_waiting)
-            || due(self.device_deadline_ns())
-            || due(self.progress.wire_due_ns)
-    }
-
-    /// The device's deadline on the whole clock: its 32 bits of ticks are taken as the nearest such time.
-    fn device_deadline_ns(&self) -> Option<u64> {
-        let tick = self.progress.now_ns / TICK_NS;
-        let deadline = self.progress.outputs.deadline?;
-        let ahead = deadline.wrapping_sub(tick as u32) as i32;
-        Some(
-            tick.saturating_add_signed(ahead.into())
-                .saturating_mul(TICK_NS),
-        )
-    }
-
-    /// Evaluates one cycle.
-    fn cycle(&mut self) {
-        let now_ns = self.progress.now_ns;
-        if self.phy.receive_idle() && self.progress.wire_due_ns.is_some_and(|at| at <= now_ns) {
-            if let Some(frame) = self.wire.poll(now_ns) {
-                self.record(Direction::Received, &frame);
-                self.phy.receive(&frame);
-            }
-            self.progress.wire_due_ns = self.wire.next_deadline(now_ns);
-        }
-        let before = self.inputs;
-        self.inputs.time_ns = now_ns;
-        self.host.drive(now_ns, &mut self.inputs);
-        self.inputs.gmii_rx = self.phy.next_rx();
-        let outputs = self.engine.step(Clocks::ALL, &self.inputs);
-        self.host.observe(now_ns, &self.inputs, &outputs);
-        match self.phy.tx(outputs.gmii_tx) {
-            Some(Sent::Frame(frame)) => {
-                self.record(Direction::Sent, &frame);
-                self.wire.send(now_ns, &frame);
-                self.progress.wire_due_ns = self.wire.next_deadline(now_ns);
-            }
-            // Counted by the PHY; no station takes it.
-            Some(Sent::Faulty(..)) | None => {}
-        }
-        self.progress.outputs = outputs;
-        let same_pins = Inputs {
-            time_ns: now_ns,
-            ..before
-        } == self.inputs;
-        if same_pins && !self.has_work() {
-            self.progress.quiet_cycles += 1;
-        } else {
-            self.progress.quiet_cycles = 0;
-        }
-        self.pass_time();
-    }
-
-    fn pass_time(&mut self) {
-        self.progress.now_ns += CYCLE_NS;
+    /// Lets the time come at which the world wants to be stepped; on wall time it may be cut short by somebody who speaks.
+    fn pass_time(&mut self, at_ns: u64) {
+        let now_ns = self.world.now_ns();
         match &self.clock {
-            Some(clock) => clock.advance(self.progress.now_ns),
+            Some(clock) => {
+                self.world.advance(at_ns);
+                clock.advance(self.world.now_ns());
+            }
+            None if at_ns <= now_ns => {}
             None => {
                 let wall_ns = self.wall_ns();
-                let now_ns = self.progress.now_ns;
-                self.progress.now_ns = now_ns.max(wall_ns.min(now_ns + WALL_STEP_NS - CYCLE_NS));
-                if self.progress.now_ns > wall_ns {
+                let to_ns = at_ns.max(wall_ns.min(now_ns + WALL_STEP_NS));
+                if to_ns > wall_ns {
                     // Never ahead of the wall.
-                    self.sleep(Some(self.progress.now_ns));
+                    self.sleep(Some(to_ns));
                 }
+                self.world.advance(to_ns.min(self.wall_ns()));
             }
         }
     }
@@ -210,24 +133,36 @@ impl World {
         self.progress.started.elapsed().as_nanos() as u64
     }
 
+    /// Lets the server do what it can; whether that was anything.
+    fn serve(&mut self) -> bool {
+        let Some(server) = &mut self.server else {
+            return false;
+        };
+        let any = server.poll(self.world.look(NIC));
+        if any {
+            self.world.touch(NIC);
+        }
+        any
+    }
+
     /// Looks at sockets and commands now and then while cycles run.
     fn look_around(&mut self) {
-        if let Some(server) = self.server.as_mut().filter(|s| s.is_waiting()) {
+        if self.server.as_ref().is_some_and(VfioUserServer::is_waiting) {
             // Only picks up the device's answer.
-            server.poll(&mut self.host);
+            self.serve();
         }
-        if self.progress.cycles_to_look > 0 {
-            self.progress.cycles_to_look -= 1;
+        if self.progress.steps_to_look > 0 {
+            self.progress.steps_to_look -= 1;
             return;
         }
         let now = Instant::now();
         if now.duration_since(self.progress.looked).as_nanos() < LOOK_AROUND_NS {
-            self.progress.cycles_to_look = CLOCK_CYCLES;
+            self.progress.steps_to_look = CLOCK_STEPS;
             return;
         }
         self.progress.looked = now;
         self.hear();
-        if self.engine.cycles() - self.progress.cycles_at_stats >= STATS_CYCLES {
+        if self.world.station(NIC).cycles() - self.progress.cycles_at_stats >= STATS_CYCLES {
             self.update_stats();
         }
     }
@@ -235,16 +170,9 @@ impl World {
     /// Takes in what the world outside has sent; whether there was anything.
     fn hear(&mut self) -> bool {
         let mut any = self.commands();
-        if let Some(server) = &mut self.server {
-            any |= server.poll(&mut self.host);
-        }
-        if self.wire.fd().is_some() {
-            let due = self.wire.next_deadline(self.progress.now_ns);
-            any |= due.is_some_and(|at| at <= self.progress.now_ns);
-            self.progress.wire_due_ns = due;
-        }
-        if any {
-            self.progress.quiet_cycles = 0;
+        any |= self.serve();
+        if self.world.station(NIC).wire_fd().is_some() {
+            any |= matches!(self.world.refresh(NIC), Next::Busy(_));
         }
         any
     }
@@ -256,8 +184,8 @@ impl World {
             any = true;
             match command {
                 Command::Stop => self.progress.stop = true,
-                Command::Link(up) => self.inputs.link_up = up,
-                Command::Line(line) => self.phy.receive_raw(line),
+                Command::Link(up) => self.world.station_mut(NIC).set_link(up),
+                Command::Line(line) => self.world.station_mut(NIC).inject(line),
             }
         }
         any
@@ -268,8 +196,9 @@ impl World {
         let Some(clock) = self.clock.clone() else {
             if !self.hear() {
                 self.update_stats();
-                self.sleep(self.earliest(None));
-                self.progress.now_ns = self.progress.now_ns.max(self.wall_ns());
+                self.sleep(self.world.next().at_ns());
+                let wall_ns = self.wall_ns();
+                self.world.advance(wall_ns);
                 self.hear();
             }
             return;
@@ -281,26 +210,17 @@ impl World {
             return;
         }
         if let Some(seen) = seen {
-            if let Some(to_ns) = self.earliest(seen.deadline_ns) {
+            let deadlines = [self.world.next().at_ns(), seen.deadline_ns];
+            if let Some(to_ns) = deadlines.into_iter().flatten().min() {
                 if clock.jump(seen, to_ns) {
-                    self.progress.jumped_ns += to_ns.saturating_sub(self.progress.now_ns);
-                    self.progress.now_ns = self.progress.now_ns.max(to_ns);
+                    self.progress.jumped_ns += to_ns.saturating_sub(self.world.now_ns());
+                    self.world.advance(to_ns);
                 }
                 return;
             }
         }
         self.update_stats();
         self.sleep(None);
-    }
-
-    /// The earliest deadline of device, wire and host.
-    fn earliest(&self, host_ns: Option<u64>) -> Option<u64> {
-        let deadlines = [
-            self.device_deadline_ns(),
-            self.progress.wire_due_ns,
-            host_ns,
-        ];
-        deadlines.into_iter().flatten().min()
     }
 
     /// Sleeps until a socket, the host's clock or the handle has something, or the wall reaches `until_ns`.
@@ -316,7 +236,7 @@ impl World {
             Some(self.wake.as_fd()),
             self.clock.as_ref().map(SimClock::changed),
             self.server.as_ref().and_then(VfioUserServer::fd),
-            self.wire.fd(),
+            self.world.station(NIC).wire_fd(),
         ];
         let mut polled: Vec<PollFd<'_>> = fds
             .into_iter()
@@ -332,30 +252,19 @@ impl World {
         }
     }
 
-    fn record(&mut self, direction: Direction, frame: &[u8]) {
-        if let Some((capture, path)) = &mut self.capture {
-            if let Err(source) = capture.frame(self.progress.now_ns, direction, frame) {
-                tracing::error!("the capture ends here: {source}");
-                self.progress
-                    .error
-                    .get_or_insert(super::capture_error(path, source));
-                self.capture = None;
-            }
-        }
-    }
-
     fn update_stats(&mut self) {
         let cpu = clock_gettime(ClockId::ThreadCPUTime);
-        self.progress.cycles_at_stats = self.engine.cycles();
+        let nic = self.world.station(NIC).stats();
+        self.progress.cycles_at_stats = nic.cycles;
         let stats = Stats {
-            engine: self.engine.name(),
-            simulated_ns: self.progress.now_ns,
+            engine: nic.engine,
+            simulated_ns: self.world.now_ns(),
             jumped_ns: self.progress.jumped_ns,
-            cycles: self.engine.cycles(),
+            cycles: nic.cycles,
             cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
-            tlps: self.host.stats(),
-            phy: self.phy.stats(),
-            violation: self.host.last_violation().map(Into::into),
+            tlps: nic.tlps,
+            phy: nic.phy,
+            violation: nic.violation,
         };
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }

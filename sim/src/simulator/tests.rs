@@ -1,5 +1,6 @@
 //! The loop around a small device: jumps, wires, files, faults.
 use super::*;
+use crate::engine::Engine;
 use crate::fake_device::{FakeDevice, COPY, ID, ID_VALUE, SCRATCH, TIMER, WRITES};
 use crate::phy::fcs;
 use ferrule_abi::TICK_NS;
@@ -12,6 +13,10 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
+
+fn fake() -> Core {
+    Core::Rtl(Box::new(FakeDevice::new()))
+}
 
 /// A time and a frame.
 type Timed = (u64, Vec<u8>);
@@ -39,10 +44,7 @@ impl Wire for TestWire {
 /// A simulator around a fake device, and the driver's end of its socket.
 fn start(builder: Builder) -> (Simulator, VfioUser) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let sim = builder
-        .client(ours)
-        .start(Box::new(FakeDevice::new()))
-        .unwrap();
+    let sim = builder.client(ours).start(fake()).unwrap();
     let device = VfioUser::over(theirs, Duration::from_secs(30)).unwrap();
     (sim, device)
 }
@@ -265,7 +267,7 @@ impl Engine for Faulty {
 #[test]
 fn a_fault_is_reported_and_hangs_nobody() {
     let sim = Simulator::builder(Box::new(TestWire::default()))
-        .start(Box::new(Faulty(0)))
+        .start(Core::Rtl(Box::new(Faulty(0))))
         .unwrap();
     let clock = sim.clock().unwrap();
     assert_eq!(
@@ -282,7 +284,7 @@ fn a_fault_is_reported_and_hangs_nobody() {
 #[test]
 fn what_cannot_be_opened_is_said_at_the_start() {
     let new = || Simulator::builder(Box::new(TestWire::default()));
-    let refused = |b: Builder| b.start(Box::new(FakeDevice::new())).err().unwrap();
+    let refused = |b: Builder| b.start(fake()).err().unwrap();
     assert!(matches!(
         refused(new().vcd("x.vcd")),
         SimulatorError::Engine(EngineError::NoTracing)
@@ -296,9 +298,7 @@ fn what_cannot_be_opened_is_said_at_the_start() {
         SimulatorError::Listen { .. }
     ));
     // A disk that fills up is said at the end, and the run goes on.
-    let sim = new()
-        .capture("/dev/full")
-        .start(Box::new(FakeDevice::new()));
+    let sim = new().capture("/dev/full").start(fake());
     if let Ok(sim) = sim {
         sim.clock().unwrap().wait(&[], Some(SECOND)).unwrap();
         assert!(matches!(sim.stop(), Err(SimulatorError::Capture { .. })));
@@ -312,7 +312,7 @@ fn on_wall_time_the_machines_clock_drives_the_timer() {
     let sim = Simulator::builder(Box::new(TestWire::default()))
         .wall_time()
         .listen(&path)
-        .start(Box::new(FakeDevice::new()))
+        .start(fake())
         .unwrap();
     assert!(sim.clock().is_none());
     let mut device = VfioUser::connect(&path).unwrap();

@@ -11,7 +11,8 @@ use rustix::io::Errno;
 
 use crate::config_space;
 use crate::dma::{MapError, Rights};
-use crate::root_complex::{Interrupt, RootComplex};
+use crate::host_side::HostSide;
+use crate::root_complex::Interrupt;
 
 /// Most bytes of one region access: a register file is no memory, and each of its words takes cycles.
 pub(super) const MAX_ACCESS: u32 = 4096;
@@ -108,7 +109,7 @@ fn reply(argsz: u32, encode: impl FnOnce(&mut Vec<u8>)) -> Answer {
     Ok(out)
 }
 
-pub(super) fn dma_map(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
+pub(super) fn dma_map(host: &mut dyn HostSide, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
     let (map, _) = DmaMap::decode(body).map_err(invalid)?;
     let mut fds = fds.into_iter();
     let (fd, none) = (fds.next(), fds.next());
@@ -120,7 +121,7 @@ pub(super) fn dma_map(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) ->
         write: map.flags & dma_flags::WRITE != 0,
     };
     let backing = fd.map(|fd| (fd, map.offset));
-    match host.dma.map(map.address, map.size, rights, backing) {
+    match host.dma().map(map.address, map.size, rights, backing) {
         Ok(()) => Ok(vec![]),
         Err(e) => {
             tracing::warn!("DMA_MAP: {e}");
@@ -129,14 +130,14 @@ pub(super) fn dma_map(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) ->
     }
 }
 
-pub(super) fn dma_unmap(host: &mut RootComplex, body: &[u8]) -> Answer {
+pub(super) fn dma_unmap(host: &mut dyn HostSide, body: &[u8]) -> Answer {
     let (unmap, _) = DmaUnmap::decode(body).map_err(invalid)?;
     let done = match unmap.flags {
         unmap_flags::ALL if unmap.address == 0 && unmap.size == 0 => {
-            host.dma.clear();
+            host.dma().clear();
             0
         }
-        0 => host.dma.unmap(unmap.address, unmap.size).map_err(|e| {
+        0 => host.dma().unmap(unmap.address, unmap.size).map_err(|e| {
             tracing::warn!("DMA_UNMAP: {e}");
             errno(&e)
         })?,
@@ -162,7 +163,7 @@ fn errno(error: &MapError) -> Errno {
     }
 }
 
-pub(super) fn set_irqs(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
+pub(super) fn set_irqs(host: &mut dyn HostSide, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
     use irq_set_flags::{ACTION_TRIGGER, DATA_BOOL, DATA_EVENTFD, DATA_NONE};
     const TRIGGER_NONE: u32 = ACTION_TRIGGER | DATA_NONE;
     const TRIGGER_BOOL: u32 = ACTION_TRIGGER | DATA_BOOL;
@@ -186,7 +187,7 @@ pub(super) fn set_irqs(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) -
         TRIGGER_NONE if set.count == 0 => {
             if set.index == irq::MSIX {
                 (0..MSIX_VECTORS).for_each(|v| host.set_vector(v, None));
-                host.config.set_msix(false);
+                host.config().set_msix(false);
             }
         }
         TRIGGER_NONE => vectors.for_each(|v| host.trigger(v)),
@@ -202,8 +203,8 @@ pub(super) fn set_irqs(host: &mut RootComplex, body: &[u8], fds: Vec<OwnedFd>) -
             for (v, fd) in vectors.zip(fds) {
                 host.set_vector(v, Some(Interrupt::EventFd(fd)));
             }
-            if !host.config.msix_enabled() {
-                host.config.set_msix(true);
+            if !host.config().msix_enabled() {
+                host.config().set_msix(true);
             }
         }
         _ => return Err(Errno::INVAL),

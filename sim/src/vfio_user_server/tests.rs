@@ -1,8 +1,9 @@
 //! The server against a raw client that writes its messages byte by byte, and against the driver's own.
 use super::*;
+use crate::config_space::ConfigSpace;
 use crate::engine::Engine;
 use crate::fake_device::{FakeDevice, COPY, ID, ID_VALUE, SCRATCH, SILENT, WRITES};
-use crate::root_complex::Settings;
+use crate::root_complex::{RootComplex, Settings};
 use ferrule_driver::vfio_user::VfioUser;
 use ferrule_driver::{Device, DmaBuf};
 use ferrule_rtl::pins::{Clocks, Inputs};

@@ -30,7 +30,7 @@ pub const PREFIX: u8 = 24;
 pub const PEER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 /// MAC address of the router's leg on the NIC's subnet.
 pub const GATEWAY_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
-const FAR_GATEWAY_MAC: [u8; 6] = [0x02, 0, 0, 0, 1, 0x01];
+pub(super) const FAR_GATEWAY_MAC: [u8; 6] = [0x02, 0, 0, 0, 1, 0x01];
 const FAR_HOST_MAC: [u8; 6] = [0x02, 0, 0, 0, 1, 0x02];
 /// How long a frame takes from one port to the next, in nanoseconds.
 pub const HOP_NS: u64 = 1_000;

@@ -3,8 +3,10 @@ use std::os::fd::BorrowedFd;
 
 pub mod host;
 pub mod lan;
+pub mod link;
 pub mod loopback;
 pub mod router;
+pub mod switch;
 pub mod tap;
 
 /// The far end of the NIC's cable. Frames start at the destination address and have no FCS.

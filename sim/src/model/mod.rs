@@ -1,0 +1,377 @@
+//! The NIC as plain Rust: the same registers, rings and wire as the hardware description, without clock cycles.
+//!
+//! Work is done when something asks for it: a register write, a frame, a deadline. Within one call everything that can happen happens, in
+//! the order in which the hardware would begin it, and host memory is accessed at once. What only cycles can tell is therefore not
+//! modelled: how completions are grouped to lines when several become due within a microsecond, what is prefetched while a queue cannot
+//! go on, how long anything takes but frames on the wire and the ARP engine's timers.
+//!
+//! | file | is |
+//! |---|---|
+//! | [`bus`] | what the model's DMA goes through |
+//! | `registers`, `counters`, `msix` | the host side |
+//! | `tx`, `packet`, `wire` | SQEs to frames |
+//! | `line`, `judge`, `rx` | byte times to slots |
+//! | `neigh`, `cache`, `route`, `arp` | next hops |
+//! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
+//! | `ipv4`, `checksum` | what both directions look at in a packet |
+use ferrule_abi::ring::doorbell;
+use ferrule_abi::{counter, regs, BAR_MSIX, BAR_REGS, BAR_REGS_SIZE, TICK_NS};
+use ferrule_rtl::pins::Gmii;
+
+pub mod bus;
+
+mod arp;
+mod cache;
+mod checksum;
+mod completion;
+mod counters;
+mod event;
+mod io;
+mod ipv4;
+mod judge;
+mod line;
+mod msix;
+mod neigh;
+mod packet;
+mod queue;
+mod registers;
+mod route;
+mod rx;
+mod tx;
+mod wire;
+
+pub use bus::{Bus, ReadOutcome};
+
+use counters::Counters;
+use event::EventQueue;
+use io::Io;
+use judge::{judge, Faults, Filter, Verdict};
+use line::LineReceiver;
+use msix::Msix;
+use neigh::Neigh;
+use registers::{Registers, REFUSED};
+use rx::RxQueue;
+use tx::{Path, TxQueue};
+use wire::{Mode, Wire, BYTE_NS_1000};
+
+/// Address bits of a register within BAR0.
+const REGISTER_BITS: u32 = BAR_REGS_SIZE - 1;
+/// Byte enables of an access that is one.
+const WHOLE: u8 = 0xF;
+/// Shortest frame without FCS.
+const LEAST_FRAME: usize = 60;
+const FCS_BYTES: usize = 4;
+
+/// The NIC.
+pub struct Model {
+    now_ns: u64,
+    board_mac: [u8; 6],
+    link_up: bool,
+    link_speed: u8,
+    registers: Registers,
+    counters: Counters,
+    msix: Msix,
+    line: LineReceiver,
+    rx: RxQueue,
+    tx: TxQueue,
+    events: EventQueue,
+    neigh: Neigh,
+    wire: Wire,
+}
+
+impl Model {
+    /// A NIC as after power-on and reset, with the MAC address that its board gives it. The link is down.
+    pub fn new(mac: [u8; 6]) -> Self {
+        Self {
+            now_ns: 0,
+            board_mac: mac,
+            link_up: false,
+            link_speed: 0,
+            registers: Registers::new(mac),
+            counters: Counters::default(),
+            msix: Msix::new(),
+            line: LineReceiver::new(),
+            rx: RxQueue::default(),
+            tx: TxQueue::default(),
+            events: EventQueue::default(),
+            neigh: Neigh::new(),
+            wire: Wire::new(BYTE_NS_1000),
+        }
+    }
+
+    /// The reset pin.
+    pub fn reset(&mut self) {
+        self.registers = Registers::new(self.board_mac);
+        self.msix.reset();
+        self.reset_core();
+    }
+
+    /// What both resets do.
+    fn reset_core(&mut self) {
+        self.counters = Counters::default();
+        self.line = LineReceiver::new();
+        self.rx = RxQueue::default();
+        self.tx = TxQueue::default();
+        self.events = EventQueue::default();
+        self.neigh = Neigh::new();
+        self.wire = Wire::new(self.wire.byte_ns());
+    }
+
+    /// What the PHY reports: a link or none, and 0: 10, 1: 100, 2: 1000 Mbit/s. An event follows with the next call.
+    pub fn set_link(&mut self, up: bool, speed: u8) {
+        if up != self.link_up {
+            self.events.link_changed();
+        }
+        (self.link_up, self.link_speed) = (up, speed);
+    }
+
+    /// How long a byte takes on the wire when sending, in nanoseconds: 8 from the start, which is 1000 Mbit/s. With 0 a frame has been
+    /// sent as soon as it is complete.
+    pub fn set_byte_ns(&mut self, byte_ns: u64) {
+        self.wire.set_byte_ns(byte_ns);
+    }
+
+    /// A register write of the host: the DW at `offset` of BAR `bar`, with the byte enables `first_be`.
+    pub fn write_register(
+        &mut self,
+        bus: &mut dyn Bus,
+        now_ns: u64,
+        bar: u8,
+        offset: u32,
+        first_be: u8,
+        value: u32,
+    ) {
+        self.now_ns = now_ns;
+        match bar {
+            _ if first_be != WHOLE => self.registers.refuse(),
+            BAR_REGS => self.write_port(bus, offset & REGISTER_BITS & !3, value),
+            BAR_MSIX if self.msix.write(offset & !3, value) => {}
+            _ => self.registers.refuse(),
+        }
+        self.settle(bus);
+    }
+
+    /// A register read of the host; none is an answer of Unsupported Request, which the host sees as all-ones.
+    pub fn read_register(
+        &mut self,
+        now_ns: u64,
+        bar: u8,
+        offset: u32,
+        first_be: u8,
+    ) -> Option<u32> {
+        self.now_ns = now_ns;
+        if first_be != WHOLE || !matches!(bar, BAR_REGS | BAR_MSIX) {
+            self.registers.refuse();
+            return None;
+        }
+        if bar == BAR_REGS {
+            return Some(self.read_port(offset & REGISTER_BITS & !3));
+        }
+        Some(self.msix.read(offset & !3).unwrap_or_else(|| {
+            self.registers.refuse();
+            REFUSED
+        }))
+    }
+
+    fn write_port(&mut self, bus: &mut dyn Bus, offset: u32, value: u32) {
+        if !self.registers.write(offset, value) {
+            return;
+        }
+        let producer = doorbell::PRODUCER.get(value) as u16;
+        let consumer = doorbell::CONSUMER.get(value) as u16;
+        let arm = doorbell::ARM.get(value) != 0;
+        let mut io = io(bus, &mut self.counters, self.now_ns);
+        const EVENT_DOORBELL: u32 = regs::event_page() + regs::event_doorbell::OFFSET;
+        const TX_DOORBELL: u32 = regs::tx_page(0) + regs::tx_doorbell::OFFSET;
+        const RX_DOORBELL: u32 = regs::rx_page(0) + regs::rx_doorbell::OFFSET;
+        match offset {
+            EVENT_DOORBELL => self.events.doorbell(consumer, arm, &mut io),
+            TX_DOORBELL => self.tx.doorbell(producer, consumer, arm, &mut io),
+            RX_DOORBELL => self.rx.doorbell(producer, consumer, arm, &mut io),
+            regs::arpctl::OFFSET if regs::arpctl::FLUSH.get(value) != 0 => self.neigh.flush(),
+            regs::snapshot::OFFSET if regs::snapshot::TAKE.get(value) != 0 => {
+                self.registers.snapshot(self.now_ns, io.counters);
+            }
+            regs::ctrl::OFFSET if regs::ctrl::RESET.get(value) != 0 => {
+                // No read is ever outstanding between two calls, so there is nothing to wait for.
+                self.registers.reset();
+                self.msix.clear();
+                self.reset_core();
+                return;
+            }
+            _ => {}
+        }
+        self.msix.step(&mut io);
+    }
+
+    fn read_port(&mut self, offset: u32) -> u32 {
+        const EVENT_STATUS: u32 = regs::event_page() + regs::event_status::OFFSET;
+        const TX_STATUS: u32 = regs::tx_page(0) + regs::tx_status::OFFSET;
+        const RX_STATUS: u32 = regs::rx_page(0) + regs::rx_status::OFFSET;
+        match offset {
+            regs::status::OFFSET => {
+                regs::status::LINK_UP.of(self.link_up.into())
+                    | regs::status::SPEED.of(self.link_speed.into())
+            }
+            EVENT_STATUS => self.events.status(),
+            TX_STATUS => self.tx.status(),
+            RX_STATUS => self.rx.status(),
+            _ => self.registers.read(offset),
+        }
+    }
+
+    /// A good frame from the wire, without FCS; a short one is padded, as whoever sent it must have done.
+    pub fn receive(&mut self, bus: &mut dyn Bus, now_ns: u64, frame: &[u8]) {
+        self.now_ns = now_ns;
+        if !self.registers.ctrl(regs::ctrl::LOOPBACK) {
+            if frame.len() < LEAST_FRAME {
+                let mut padded = [0; LEAST_FRAME];
+                padded[..frame.len()].copy_from_slice(frame);
+                self.arrived(bus, &padded, self.faults_by_length(LEAST_FRAME));
+            } else {
+                self.arrived(bus, frame, self.faults_by_length(frame.len()));
+            }
+        }
+        self.settle(bus);
+    }
+
+    /// Byte times from the wire as they are, the last of them at `now_ns`: bad FCS, runts, RX_ER, short gaps.
+    pub fn receive_line(&mut self, bus: &mut dyn Bus, now_ns: u64, line: &[Gmii]) {
+        self.now_ns = now_ns;
+        let looped = self.registers.ctrl(regs::ctrl::LOOPBACK);
+        for byte in line {
+            if let Some((frame, faults)) = self.line.push(*byte, self.max_frame()) {
+                if !looped {
+                    self.arrived(bus, &frame, faults);
+                    self.settle(bus);
+                }
+            }
+        }
+        self.settle(bus);
+    }
+
+    fn max_frame(&self) -> usize {
+        regs::rxctl::MAX_FRAME.get(self.registers.port(regs::rxctl::OFFSET)) as usize
+    }
+
+    fn faults_by_length(&self, bytes: usize) -> Faults {
+        Faults {
+            oversize: bytes + FCS_BYTES > self.max_frame(),
+            ..Faults::default()
+        }
+    }
+
+    /// A frame without FCS has come to its end.
+    fn arrived(&mut self, bus: &mut dyn Bus, frame: &[u8], faults: Faults) {
+        let filter = Filter {
+            enabled: rx::is_on(&self.registers),
+            rxctl: self.registers.port(regs::rxctl::OFFSET),
+            mac: self.registers.mac(),
+        };
+        let mut io = io(bus, &mut self.counters, self.now_ns);
+        match judge(frame, faults, &filter) {
+            Verdict::Drop(reason) => io.count(reason),
+            Verdict::Deliver(description) => self.rx.accept(frame, description, &mut io),
+            Verdict::Arp(packet, description) => {
+                io.count(counter::RX_ARP);
+                self.neigh.receive(packet);
+                if let Some(description) = description {
+                    self.rx.accept(frame, description, &mut io);
+                }
+            }
+        }
+        self.msix.step(&mut io);
+    }
+
+    /// The next frame that has left by now, padded, without FCS.
+    pub fn transmit(&mut self, bus: &mut dyn Bus, now_ns: u64) -> Option<Vec<u8>> {
+        self.poll(bus, now_ns);
+        self.wire.take_ended(now_ns, false)
+    }
+
+    /// Does everything that is due.
+    pub fn poll(&mut self, bus: &mut dyn Bus, now_ns: u64) {
+        self.now_ns = now_ns;
+        self.settle(bus);
+    }
+
+    /// When [`Model::poll`] or [`Model::transmit`] has something to do next, if nothing else comes before: a frame ends or may begin, a
+    /// request is to be repeated.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let wire = self
+            .wire
+            .deadline_ns(self.registers.ctrl(regs::ctrl::TX_EN));
+        let tick = self.now_ns / TICK_NS;
+        let neigh = self.neigh.deadline().map(|due| {
+            // Ticks wrap: the nearest such time is meant.
+            let ahead = due.wrapping_sub(tick as u32) as i32;
+            tick.saturating_add_signed(ahead.into())
+                .saturating_mul(TICK_NS)
+        });
+        wire.into_iter().chain(neigh).min()
+    }
+
+    /// Whether a frame is on its way out, or about to be.
+    pub fn is_sending(&self) -> bool {
+        let enabled = self.registers.ctrl(regs::ctrl::TX_EN);
+        self.wire.deadline_ns(enabled).is_some()
+    }
+
+    /// The earliest timer in ticks of [`TICK_NS`], as the hardware exports it.
+    pub fn deadline_ticks(&self) -> Option<u32> {
+        self.neigh.deadline()
+    }
+
+    /// Whether something is due at this time.
+    pub fn is_busy(&self, now_ns: u64) -> bool {
+        self.next_deadline().is_some_and(|at| at <= now_ns)
+    }
+
+    /// Lets every part do what it can, until none can do more.
+    fn settle(&mut self, bus: &mut dyn Bus) {
+        loop {
+            let mut io = io(bus, &mut self.counters, self.now_ns);
+            let mode = Mode {
+                enabled: self.registers.ctrl(regs::ctrl::TX_EN),
+                loopback: self.registers.ctrl(regs::ctrl::LOOPBACK),
+            };
+            let mut moved = self.neigh.step(&self.registers, &mut self.wire, &mut io);
+            let mut path = Path {
+                registers: &self.registers,
+                neigh: &mut self.neigh,
+                wire: &mut self.wire,
+            };
+            moved |= self.tx.step(&mut path, &mut io);
+            moved |= self.wire.step(mode, self.now_ns, io.counters);
+            self.rx.step(&self.registers, &mut io);
+            self.events
+                .queues_failed(self.tx.take_failed(), self.rx.take_failed());
+            moved |= self.events.step(
+                &self.registers,
+                self.link_up,
+                self.tx.is_told(),
+                &mut self.neigh,
+                &mut io,
+            );
+            self.msix.step(&mut io);
+            while let Some(frame) = self.wire.take_ended(self.now_ns, true) {
+                // Loopback does not look at the length.
+                self.arrived(bus, &frame, Faults::default());
+                moved = true;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+/// What the parts share, for one call.
+fn io<'a>(bus: &'a mut dyn Bus, counters: &'a mut Counters, now_ns: u64) -> Io<'a> {
+    Io {
+        bus,
+        counters,
+        now_ns,
+        raised: 0,
+    }
+}

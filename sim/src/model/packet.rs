@@ -1,0 +1,133 @@
+//! A packet of the host on its way to a frame: the checks, and the checksums that the hardware inserts.
+use ferrule_abi::ring::sqe_flags;
+
+use super::ipv4::{Ipv4, L2_BYTES};
+
+/// Shortest raw frame.
+const LEAST_RAW: usize = L2_BYTES;
+/// Longest frame without FCS: a 9000-byte IP packet, or as much behind an 802.1Q tag.
+const MOST: usize = 9018;
+/// Beats of eight bytes that the transmit path takes; what comes then is not stored.
+const MOST_BEATS: usize = 1128;
+const LEAST_TCP: usize = 20;
+const TYPE_IPV4: [u8; 2] = [0x08, 0x00];
+
+/// The packet, in a frame whose Ethernet header is not made yet if it is an IP packet.
+#[derive(Debug)]
+pub(super) struct Packet {
+    frame: Vec<u8>,
+    flags: u16,
+}
+
+/// What the frame needs before it can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing.
+    Nothing,
+    /// The MAC address of the next hop to this destination, through the SQE's NEXT_HOP.
+    NextHop {
+        /// The packet's destination.
+        destination: u32,
+        /// 0 automatic, n gateway n.
+        next_hop: u8,
+    },
+}
+
+/// The packet is not what its flags say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bad;
+
+impl Packet {
+    /// An empty one, with the flags of its first SQE, which brings `len` bytes.
+    pub(super) fn new(flags: u16, len: u16) -> Self {
+        // Room for the padding as well, which comes last.
+        let mut frame = Vec::with_capacity(L2_BYTES + usize::from(len).max(64));
+        if flags & sqe_flags::RAW == 0 {
+            frame.resize(L2_BYTES, 0);
+        }
+        Self { frame, flags }
+    }
+
+    fn is_raw(&self) -> bool {
+        self.flags & sqe_flags::RAW != 0
+    }
+
+    /// Room for `len` more bytes.
+    pub(super) fn extend(&mut self, len: usize) -> &mut [u8] {
+        let at = self.frame.len();
+        self.frame.resize(at + len, 0);
+        &mut self.frame[at..]
+    }
+
+    /// Free places that the transmit buffer must have more than, for the last beat to get in.
+    pub(super) fn needed_places(&self) -> usize {
+        // The buffer keeps a margin of 8 beyond the beat stored last; an IP packet's beats are numbered from 1.
+        let header = if self.is_raw() { 0 } else { L2_BYTES };
+        let beats = (self.frame.len() - header).div_ceil(8).min(MOST_BEATS + 1);
+        let last_stored = match self.is_raw() {
+            true => beats.saturating_sub(2),
+            false => beats.saturating_sub(1),
+        };
+        last_stored + 8
+    }
+
+    /// Checks the packet and inserts checksums.
+    pub(super) fn finish(&mut self) -> Result<Needs, Bad> {
+        if !(LEAST_RAW..=MOST).contains(&self.frame.len()) {
+            return Err(Bad);
+        }
+        if self.is_raw() {
+            return Ok(Needs::Nothing);
+        }
+        let packet = Ipv4::new(&self.frame).ok_or(Bad)?;
+        if !packet.version_ok() || !packet.total_ok() {
+            return Err(Bad);
+        }
+        let destination = packet.destination();
+        let l4cs = self.flags & sqe_flags::L4CS != 0 && packet.has_l4_checksum();
+        let ipcs = self.flags & sqe_flags::IPCS != 0;
+        let (l4_at, is_udp) = (packet.l4_at(), packet.is_udp());
+        if l4cs {
+            let covered = packet.l4_covered().ok_or(Bad)?;
+            if !is_udp && covered < LEAST_TCP {
+                return Err(Bad);
+            }
+            let at = l4_at + if is_udp { 6 } else { 16 };
+            // What the host left in the field does not count.
+            self.frame[at..at + 2].fill(0);
+            let mut checksum = Ipv4::new(&self.frame)
+                .map(|p| p.l4_sum(covered).checksum())
+                .unwrap_or_default();
+            if is_udp && checksum == [0, 0] {
+                // RFC 768: zero would mean that there is none.
+                checksum = [0xFF, 0xFF];
+            }
+            self.frame[at..at + 2].copy_from_slice(&checksum);
+        }
+        if ipcs {
+            let at = L2_BYTES + 10;
+            self.frame[at..at + 2].fill(0);
+            let checksum = Ipv4::new(&self.frame)
+                .map(|p| p.header_sum().checksum())
+                .unwrap_or_default();
+            self.frame[at..at + 2].copy_from_slice(&checksum);
+        }
+        let next_hop = (self.flags >> sqe_flags::NEXT_HOP_SHIFT) as u8 & 7;
+        Ok(Needs::NextHop {
+            destination,
+            next_hop,
+        })
+    }
+
+    /// Makes the Ethernet header of an IP packet.
+    pub(super) fn address(&mut self, destination: [u8; 6], source: [u8; 6]) {
+        self.frame[..6].copy_from_slice(&destination);
+        self.frame[6..12].copy_from_slice(&source);
+        self.frame[12..L2_BYTES].copy_from_slice(&TYPE_IPV4);
+    }
+
+    /// The frame.
+    pub(super) fn into_frame(self) -> Vec<u8> {
+        self.frame
+    }
+}

@@ -1,0 +1,145 @@
+//! The registers of BAR0 as the register file of the hardware has them, from the same tables.
+use std::sync::LazyLock;
+
+use ferrule_abi::{regs, Field};
+use ferrule_rtl::pcie::reg_map::{entries, page_word, port_word, PAGES, PAGE_WORDS, WORDS};
+
+use super::counters::{Counters, COUNT};
+
+/// All-ones: what a refused access reads.
+pub(super) const REFUSED: u32 = u32::MAX;
+/// Bytes of the port's own bank.
+const PORT_BYTES: u32 = 1 << 10;
+/// Bytes of a page that hold registers.
+const PAGE_BYTES: u32 = PAGE_WORDS as u32 * 4;
+
+/// A queue's page, by its place in [`PAGES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Event = 0,
+    Tx = 1,
+    Rx = 2,
+}
+
+/// What a word of the map is: nothing for a hole.
+#[derive(Clone, Copy, Default)]
+struct Word {
+    known: bool,
+    mask: u32,
+    reset: u32,
+}
+
+static MAP: LazyLock<[Word; WORDS]> = LazyLock::new(|| {
+    let mut map = [Word::default(); WORDS];
+    for e in entries() {
+        map[e.word] = Word {
+            known: true,
+            mask: e.mask,
+            reset: e.reset,
+        };
+    }
+    map
+});
+
+/// The word that a byte offset in BAR0 names.
+fn word_of(offset: u32) -> Option<usize> {
+    if offset < PORT_BYTES {
+        return Some(port_word(offset));
+    }
+    let page = PAGES
+        .iter()
+        .position(|base| (*base..base + PAGE_BYTES).contains(&offset))?;
+    Some(page_word(page, offset - PAGES[page]))
+}
+
+/// The values.
+pub(super) struct Registers {
+    words: [u32; WORDS],
+    bad_accesses: u16,
+}
+
+impl Registers {
+    /// Reset values, with `mac` as the board gives it.
+    pub(super) fn new(mac: [u8; 6]) -> Self {
+        let mut registers = Self {
+            words: MAP.map(|w| w.reset),
+            bad_accesses: 0,
+        };
+        let [a, b, c, d, e, f] = mac;
+        registers.words[port_word(regs::mac_lo::OFFSET)] = u32::from_le_bytes([a, b, c, d]);
+        registers.words[port_word(regs::mac_hi::OFFSET)] = u32::from_le_bytes([e, f, 0, 0]);
+        registers
+    }
+
+    /// What CTRL.RESET does: everything but the MAC address.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.mac());
+    }
+
+    /// A register of the port's own bank.
+    pub(super) fn port(&self, offset: u32) -> u32 {
+        self.words[port_word(offset)]
+    }
+
+    /// A register of a queue's page.
+    pub(super) fn page(&self, page: Page, offset: u32) -> u32 {
+        self.words[page_word(page as usize, offset)]
+    }
+
+    /// Two registers of a queue's page that hold an address, the lower half first.
+    pub(super) fn address(&self, page: Page, offset: u32) -> u64 {
+        u64::from(self.page(page, offset)) | u64::from(self.page(page, offset + 4)) << 32
+    }
+
+    /// A bit of CTRL.
+    pub(super) fn ctrl(&self, bit: Field) -> bool {
+        bit.get(self.port(regs::ctrl::OFFSET)) != 0
+    }
+
+    /// The MAC address in force.
+    pub(super) fn mac(&self) -> [u8; 6] {
+        let [a, b, c, d] = self.port(regs::mac_lo::OFFSET).to_le_bytes();
+        let [e, f, ..] = self.port(regs::mac_hi::OFFSET).to_le_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    /// Counts a refused access.
+    pub(super) fn refuse(&mut self) {
+        self.bad_accesses = self.bad_accesses.saturating_add(1);
+    }
+
+    /// Stores what may be written of `value`; whether there is such a register.
+    pub(super) fn write(&mut self, offset: u32, value: u32) -> bool {
+        let Some(word) = word_of(offset).filter(|w| MAP[*w].known) else {
+            self.refuse();
+            return false;
+        };
+        if MAP[word].mask != 0 {
+            self.words[word] = value & MAP[word].mask;
+        }
+        true
+    }
+
+    /// Reads what lies in the memory of the register file, and BAD_ACCESS.
+    pub(super) fn read(&mut self, offset: u32) -> u32 {
+        match word_of(offset).filter(|w| MAP[*w].known) {
+            Some(_) if offset == regs::bad_access::OFFSET => self.bad_accesses.into(),
+            Some(word) => self.words[word],
+            None => {
+                self.refuse();
+                REFUSED
+            }
+        }
+    }
+
+    /// Copies the clock and the counters to their shadow.
+    pub(super) fn snapshot(&mut self, now_ns: u64, counters: &Counters) {
+        self.words[port_word(regs::time_lo::OFFSET)] = now_ns as u32;
+        self.words[port_word(regs::time_hi::OFFSET)] = (now_ns >> 32) as u32;
+        let first = port_word(regs::counters::OFFSET);
+        let shadow = self.words[first..first + 2 * COUNT].chunks_exact_mut(2);
+        for (halves, value) in shadow.zip(counters.values()) {
+            halves.copy_from_slice(&[*value as u32, (*value >> 32) as u32]);
+        }
+    }
+}

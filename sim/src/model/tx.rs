@@ -1,0 +1,371 @@
+//! The transmit queue: SQEs to packets, packets to the buffer, their fates to the TXCQ.
+use std::collections::VecDeque;
+
+use ferrule_abi::counter;
+use ferrule_abi::regs::{self, queue_error};
+use ferrule_abi::ring::{cqe_status, sqe_flags, Sqe, ENTRY_SIZE, MAX_FRAME};
+
+use super::completion::{advance, distance, CompletionRing};
+use super::io::Io;
+use super::neigh::{Answer, Neigh};
+use super::packet::{Needs, Packet};
+use super::queue::{is_ring_size, Control};
+use super::registers::{Page, Registers};
+use super::wire::Wire;
+
+/// SQEs of a line of 128 bytes, the most that one read brings.
+const LINE: u16 = 8;
+/// Reads of the SQ that may be under way.
+const SQ_READS: usize = 2;
+/// Frames that have ended and whose fate is not told yet.
+const PENDING: usize = 16;
+/// Largest read of payload.
+const LARGEST_READ: u64 = 256;
+/// What this build cannot do.
+const UNSUPPORTED: u16 = sqe_flags::TSO | sqe_flags::VLAN_INS | sqe_flags::INLINE;
+
+/// A frame of which SQEs are taken.
+struct Walk {
+    packet: Packet,
+    bytes: u32,
+    index: u16,
+    bad: bool,
+    failed: bool,
+    report: bool,
+}
+
+/// A frame that has ended.
+#[derive(Clone, Copy)]
+struct Ended {
+    index: u16,
+    bad: bool,
+    failed: bool,
+    report: bool,
+}
+
+impl Ended {
+    /// Nothing of it goes on: there will be no verdict.
+    fn is_aborted(&self) -> bool {
+        self.bad || self.failed
+    }
+}
+
+/// What becomes of a frame that was not aborted.
+#[derive(Clone, Copy)]
+enum Fate {
+    Sent,
+    Bad,
+    /// The next hop's address.
+    Miss(u32),
+}
+
+/// The one frame that is between the queue and the buffer.
+#[derive(Default)]
+enum Finishing {
+    #[default]
+    Nothing,
+    /// It waits for room.
+    Enter(Packet, Ended),
+    /// It waits for the neighbours' answer.
+    Lookup(Packet, u32, u8),
+    /// Its fate is not taken yet.
+    Told(Fate),
+}
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct TxQueue {
+    control: Control,
+    ring: CompletionRing,
+    /// The SQ.
+    base: u64,
+    size: u16,
+    wanted: u16,
+    fetched: u16,
+    taken: u16,
+    retired: u16,
+    sqes: VecDeque<Sqe>,
+    walk: Option<Walk>,
+    finishing: Finishing,
+    pending: VecDeque<Ended>,
+    /// A completion that the ring had no room for.
+    posting: Option<[u32; 4]>,
+}
+
+/// The parts that a frame meets on its way.
+pub(super) struct Path<'a> {
+    pub(super) registers: &'a Registers,
+    pub(super) neigh: &'a mut Neigh,
+    pub(super) wire: &'a mut Wire,
+}
+
+impl TxQueue {
+    /// Does what can be done; whether anything was.
+    pub(super) fn step(&mut self, path: &mut Path<'_>, io: &mut Io<'_>) -> bool {
+        // The addresses are not copied at the start, as sizes are.
+        let address = |offset| path.registers.address(Page::Tx, offset);
+        self.ring.set_base(address(regs::tx_cq_base_lo::OFFSET));
+        self.base = address(regs::tx_sq_base_lo::OFFSET);
+        let mut moved = self.look_at_enable(path.registers);
+        while self.post(io)
+            || self.retire(io)
+            || self.finish(path, io)
+            || self.fetch(io)
+            || self.walk(io)
+        {
+            moved = true;
+        }
+        self.ring.flush(io);
+        if self.control.is_draining() && self.is_empty() {
+            self.control.stop();
+            self.look_at_enable(path.registers);
+            moved = true;
+        }
+        moved
+    }
+
+    fn is_empty(&self) -> bool {
+        self.walk.is_none()
+            && matches!(self.finishing, Finishing::Nothing)
+            && self.pending.is_empty()
+            && self.posting.is_none()
+    }
+
+    /// Whether the completions of all frames that have ended are written.
+    pub(super) fn is_told(&self) -> bool {
+        self.pending.is_empty() && self.posting.is_none() && self.ring.is_flushed()
+    }
+
+    fn look_at_enable(&mut self, registers: &Registers) -> bool {
+        use regs::{tx_cfg, tx_ctrl};
+        let enable = tx_ctrl::ENABLE.get(registers.page(Page::Tx, tx_ctrl::OFFSET)) != 0;
+        if !self.control.enable(enable) {
+            return false;
+        }
+        let cfg = registers.page(Page::Tx, tx_cfg::OFFSET);
+        let (sq_log2, cq_log2) = (tx_cfg::SQ_LOG2.get(cfg), tx_cfg::CQ_LOG2.get(cfg));
+        if self
+            .control
+            .start(is_ring_size(sq_log2) && is_ring_size(cq_log2))
+        {
+            self.ring.start(cq_log2, tx_cfg::VECTOR.get(cfg));
+            self.size = 1 << sq_log2;
+            (self.wanted, self.fetched, self.taken, self.retired) = (0, 0, 0, 0);
+            self.sqes.clear();
+        }
+        true
+    }
+
+    /// The host's doorbell.
+    pub(super) fn doorbell(&mut self, producer: u16, consumer: u16, arm: bool, io: &mut Io<'_>) {
+        if !self.control.is_active() {
+            return;
+        }
+        let asked = distance(self.retired, producer);
+        let known = distance(self.retired, self.wanted);
+        if asked > self.size || asked < known || self.ring.is_bad(consumer) {
+            self.control.fail(queue_error::BAD_INDEX);
+            return;
+        }
+        self.wanted = producer;
+        self.ring.update(consumer, arm, io);
+    }
+
+    /// Reads of the SQ, line by line; whether there were any.
+    fn fetch(&mut self, io: &mut Io<'_>) -> bool {
+        let mut any = false;
+        for _ in 0..SQ_READS {
+            let left = distance(self.fetched, self.wanted);
+            let stock = distance(self.taken, self.fetched);
+            if left == 0 || stock > LINE || !(self.control.is_active() || any) {
+                break;
+            }
+            any = true;
+            let count = left.min(LINE - self.fetched % LINE);
+            let place = u64::from(self.fetched & (self.size - 1)) * ENTRY_SIZE as u64;
+            let mut data = [0; LINE as usize * ENTRY_SIZE];
+            let bytes = usize::from(count) * ENTRY_SIZE;
+            let good = io.read(self.base.wrapping_add(place), &mut data[..bytes], 128);
+            self.fetched = advance(self.fetched, count);
+            if !good && self.control.is_active() {
+                // A second read is on its way before the first one's failure is known.
+                self.control.fail(queue_error::DMA);
+            }
+            let word = |b: &[u8], i: usize| {
+                u32::from_le_bytes([b[4 * i], b[4 * i + 1], b[4 * i + 2], b[4 * i + 3]])
+            };
+            let entries = data[..bytes].chunks_exact(ENTRY_SIZE);
+            self.sqes
+                .extend(entries.map(|b| Sqe::from_words([0, 1, 2, 3].map(|i| word(b, i)))));
+        }
+        any
+    }
+
+    /// Takes the next SQE; whether there was one to take.
+    fn walk(&mut self, io: &mut Io<'_>) -> bool {
+        if !matches!(self.finishing, Finishing::Nothing) || self.pending.len() >= PENDING {
+            return false;
+        }
+        if !self.control.is_active() {
+            // A frame of which SQEs are missing is forgotten.
+            return self.walk.take().is_some();
+        }
+        let Some(&sqe) = self.sqes.front() else {
+            return false;
+        };
+        let is_first = sqe.flags & sqe_flags::SOP != 0;
+        if let Some(mut walk) = self.walk.take_if(|_| is_first) {
+            walk.bad = true;
+            self.end(walk);
+            return true;
+        }
+        self.sqes.pop_front();
+        let index = self.taken;
+        self.taken = advance(self.taken, 1);
+        let mut walk = self.walk.take().unwrap_or_else(|| Walk {
+            packet: Packet::new(sqe.flags, sqe.len),
+            bytes: 0,
+            index,
+            bad: !is_first || sqe.flags & UNSUPPORTED != 0,
+            failed: false,
+            report: sqe.flags & sqe_flags::TS_REQ != 0,
+        });
+        let is_last = sqe.flags & sqe_flags::EOP != 0;
+        walk.index = index;
+        walk.report |= is_last && sqe.flags & sqe_flags::CPL_REQ != 0;
+        walk.bytes += u32::from(sqe.len);
+        walk.bad |= sqe.len == 0 || walk.bytes > MAX_FRAME;
+        if !walk.bad {
+            let border = io.bus.max_read().min(LARGEST_READ);
+            let room = walk.packet.extend(sqe.len.into());
+            walk.failed |= !io.read(sqe.iova, room, border);
+        }
+        if is_last {
+            self.end(walk);
+        } else {
+            self.walk = Some(walk);
+        }
+        true
+    }
+
+    fn end(&mut self, walk: Walk) {
+        let ended = Ended {
+            index: walk.index,
+            bad: walk.bad,
+            failed: walk.failed,
+            report: walk.report,
+        };
+        if ended.is_aborted() {
+            self.pending.push_back(ended);
+        } else {
+            self.finishing = Finishing::Enter(walk.packet, ended);
+        }
+    }
+
+    /// Moves the frame that is being finished on; whether it moved.
+    fn finish(&mut self, path: &mut Path<'_>, io: &mut Io<'_>) -> bool {
+        match std::mem::take(&mut self.finishing) {
+            Finishing::Enter(mut packet, ended) if packet.needed_places() < path.wire.room() => {
+                self.pending.push_back(ended);
+                self.finishing = match packet.finish() {
+                    Err(_) => Finishing::Told(Fate::Bad),
+                    Ok(Needs::Nothing) => {
+                        path.wire.store(packet.into_frame(), io.now_ns);
+                        Finishing::Told(Fate::Sent)
+                    }
+                    Ok(Needs::NextHop {
+                        destination,
+                        next_hop,
+                    }) => Finishing::Lookup(packet, destination, next_hop),
+                };
+                true
+            }
+            Finishing::Lookup(mut packet, destination, next_hop) => {
+                let answer =
+                    path.neigh
+                        .lookup(destination, next_hop, path.registers, path.wire, io);
+                let moved = answer.is_some();
+                self.finishing = match answer {
+                    None => Finishing::Lookup(packet, destination, next_hop),
+                    Some(Answer::Hit(mac)) => {
+                        packet.address(mac, path.registers.mac());
+                        path.wire.store(packet.into_frame(), io.now_ns);
+                        Finishing::Told(Fate::Sent)
+                    }
+                    Some(Answer::Miss(address)) => {
+                        io.count(counter::ARP_MISSES);
+                        Finishing::Told(Fate::Miss(address))
+                    }
+                };
+                moved
+            }
+            same => {
+                self.finishing = same;
+                false
+            }
+        }
+    }
+
+    /// Takes the fate of the oldest frame that has ended; whether there was one.
+    fn retire(&mut self, io: &mut Io<'_>) -> bool {
+        let Some(&ended) = self.pending.front().filter(|_| self.posting.is_none()) else {
+            return false;
+        };
+        let (mut status, mut hash) = (0, 0);
+        if ended.is_aborted() {
+            if ended.bad {
+                status |= cqe_status::BAD_DESC;
+            }
+            if ended.failed {
+                status |= cqe_status::DMA_ERR;
+            }
+        } else {
+            match self.finishing {
+                Finishing::Told(Fate::Sent) => {}
+                Finishing::Told(Fate::Bad) => status = cqe_status::BAD_DESC,
+                Finishing::Told(Fate::Miss(address)) => {
+                    (status, hash) = (cqe_status::ARP_MISS, address);
+                }
+                _ => return false,
+            }
+            self.finishing = Finishing::Nothing;
+        }
+        if status & cqe_status::BAD_DESC != 0 {
+            io.count(counter::TX_BAD_DESC);
+        }
+        if status & cqe_status::DMA_ERR != 0 {
+            io.count(counter::TX_DMA_ERR);
+        }
+        self.pending.pop_front();
+        self.retired = advance(ended.index, 1);
+        if status != 0 || ended.report {
+            let index = u32::from(ended.index & (self.size - 1));
+            self.posting = Some([u32::from(status) << 16, hash, 0, index << 16]);
+        }
+        true
+    }
+
+    /// Puts a completion into the ring; whether one went.
+    fn post(&mut self, io: &mut Io<'_>) -> bool {
+        let Some(words) = self.posting else {
+            return false;
+        };
+        let active = self.control.is_active();
+        let more = active && !self.pending.is_empty();
+        if !self.ring.push(words, more, io) && active {
+            return false;
+        }
+        self.posting = None;
+        true
+    }
+
+    /// STATUS.
+    pub(super) fn status(&self) -> u32 {
+        self.control.status()
+    }
+
+    /// Whether the queue failed since the last call.
+    pub(super) fn take_failed(&mut self) -> bool {
+        self.control.take_failed()
+    }
+}

@@ -1,0 +1,183 @@
+//! The sending side: the transmit buffer, data and ARP frames taking turns, and the pace of the wire.
+use std::collections::VecDeque;
+
+use ferrule_abi::counter;
+
+use super::arp::ArpFrame;
+use super::counters::Counters;
+
+/// Places of eight bytes in the buffer.
+const PLACES: usize = 2048;
+/// Shortest frame without FCS.
+const LEAST: usize = 60;
+/// Preamble with SFD, and FCS.
+const AROUND_BYTES: usize = 8 + 4;
+/// Smallest gap between frames.
+const GAP_BYTES: u64 = 12;
+/// A byte time at 1000 Mbit/s.
+pub(super) const BYTE_NS_1000: u64 = 8;
+
+/// CTRL bits that matter here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    /// Frames may start.
+    pub(super) enabled: bool,
+    /// What is sent is received.
+    pub(super) loopback: bool,
+}
+
+/// A frame that has been begun.
+struct OnTheWire {
+    bytes: Vec<u8>,
+    ends_ns: u64,
+    loopback: bool,
+}
+
+/// The sending side.
+pub(super) struct Wire {
+    /// Frames in the buffer, and when each was complete.
+    waiting: VecDeque<(Vec<u8>, u64)>,
+    /// Places they take.
+    used: usize,
+    /// The frame that the ARP engine wants to send.
+    arp: Option<(ArpFrame, u64)>,
+    /// The last frame was an ARP frame.
+    arp_was: bool,
+    begun: VecDeque<OnTheWire>,
+    /// When the next frame may begin.
+    free_ns: u64,
+    byte_ns: u64,
+}
+
+impl Wire {
+    pub(super) fn new(byte_ns: u64) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            used: 0,
+            arp: None,
+            arp_was: false,
+            begun: VecDeque::new(),
+            free_ns: 0,
+            byte_ns,
+        }
+    }
+
+    pub(super) fn byte_ns(&self) -> u64 {
+        self.byte_ns
+    }
+
+    pub(super) fn set_byte_ns(&mut self, byte_ns: u64) {
+        self.byte_ns = byte_ns;
+    }
+
+    /// Places in the buffer for the next frame.
+    pub(super) fn room(&self) -> usize {
+        // One place always stays free; of the first frame, the reader holds its description already.
+        match self.used {
+            0 => PLACES - 1,
+            used => PLACES.saturating_sub(used),
+        }
+    }
+
+    /// Takes a complete frame into the buffer.
+    pub(super) fn store(&mut self, frame: Vec<u8>, now_ns: u64) {
+        self.used += places(frame.len());
+        self.waiting.push_back((frame, now_ns));
+    }
+
+    /// Whether the ARP engine may give a frame.
+    pub(super) fn takes_arp(&self) -> bool {
+        self.arp.is_none()
+    }
+
+    /// Takes an ARP frame.
+    pub(super) fn send_arp(&mut self, frame: ArpFrame, now_ns: u64) {
+        self.arp = Some((frame, now_ns));
+    }
+
+    /// Begins the frames whose time has come; whether there were any.
+    pub(super) fn step(&mut self, mode: Mode, now_ns: u64, counters: &mut Counters) -> bool {
+        if !mode.enabled {
+            // Its news would be old by the time it could be sent.
+            return match self.arp.take() {
+                Some((frame, _)) => {
+                    count_arp(&frame, counters);
+                    true
+                }
+                None => false,
+            };
+        }
+        let mut any = false;
+        while let Some(at_ns) = self.next_start_ns().filter(|at| *at <= now_ns) {
+            let Some(bytes) = self.next(counters) else {
+                break;
+            };
+            any = true;
+            counters.add(counter::TX_FRAMES, 1);
+            counters.add(counter::TX_BYTES, bytes.len() as u64);
+            let line_bytes = (bytes.len().max(LEAST) + AROUND_BYTES) as u64;
+            let ends_ns = at_ns + line_bytes * self.byte_ns;
+            self.free_ns = ends_ns + GAP_BYTES * self.byte_ns;
+            self.begun.push_back(OnTheWire {
+                bytes,
+                ends_ns,
+                loopback: mode.loopback,
+            });
+        }
+        any
+    }
+
+    /// When the next frame begins.
+    fn next_start_ns(&self) -> Option<u64> {
+        let data = self.waiting.front().map(|(_, at)| *at);
+        let arp = self.arp.as_ref().map(|(_, at)| *at);
+        let ready = [data, arp].into_iter().flatten().min()?;
+        Some(ready.max(self.free_ns))
+    }
+
+    /// The next frame in turn.
+    fn next(&mut self, counters: &mut Counters) -> Option<Vec<u8>> {
+        if self.arp_was || self.arp.is_none() {
+            if let Some((bytes, _)) = self.waiting.pop_front() {
+                self.arp_was = false;
+                self.used -= places(bytes.len());
+                return Some(bytes);
+            }
+        }
+        let (frame, _) = self.arp.take()?;
+        self.arp_was = true;
+        count_arp(&frame, counters);
+        Some(frame.bytes())
+    }
+
+    /// The next frame that has come to its end, padded: of those that stay inside (`loopback`), or of the others.
+    pub(super) fn take_ended(&mut self, now_ns: u64, loopback: bool) -> Option<Vec<u8>> {
+        let ended = self.begun.front()?;
+        if ended.ends_ns > now_ns || ended.loopback != loopback {
+            return None;
+        }
+        let mut bytes = self.begun.pop_front()?.bytes;
+        bytes.resize(bytes.len().max(LEAST), 0);
+        Some(bytes)
+    }
+
+    /// When something happens here next.
+    pub(super) fn deadline_ns(&self, enabled: bool) -> Option<u64> {
+        let begins = self.next_start_ns().filter(|_| enabled);
+        let ends = self.begun.front().map(|f| f.ends_ns);
+        begins.into_iter().chain(ends).min()
+    }
+}
+
+/// Places of a frame: its bytes, and its length.
+fn places(bytes: usize) -> usize {
+    1 + bytes.div_ceil(8)
+}
+
+fn count_arp(frame: &ArpFrame, counters: &mut Counters) {
+    let index = match frame.reply_to {
+        Some(_) => counter::ARP_REPLIES,
+        None => counter::ARP_REQUESTS,
+    };
+    counters.add(index, 1);
+}

@@ -1,0 +1,147 @@
+//! UDP and ping.
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ferrule::UdpSocket;
+use ferrule_testnet::Net;
+
+const PORT: u16 = 53;
+const SECOND: Duration = Duration::from_secs(1);
+
+fn net(seed: u64) -> Net {
+    ferrule_testnet::new().seed(seed).start().unwrap()
+}
+
+/// A socket on each of the first two hosts, connected.
+fn pair(net: &Net) -> (UdpSocket, UdpSocket) {
+    let [a, b] = [0, 1].map(|n| net.host(n).bind_udp((net.address(n), PORT)).unwrap());
+    a.connect((net.address(1), PORT)).unwrap();
+    b.connect((net.address(0), PORT)).unwrap();
+    (a, b)
+}
+
+#[test]
+fn messages_keep_their_borders() {
+    let net = net(40);
+    let (a, b) = pair(&net);
+    let sizes = [1, 0, 700, 1_472, 2, 0];
+    for size in sizes {
+        a.send(&vec![size as u8; size]).unwrap();
+    }
+    let mut buffer = [0; 2_000];
+    for size in sizes {
+        assert_eq!(b.recv(&mut buffer).unwrap(), size);
+        assert!(buffer[..size].iter().all(|byte| *byte == size as u8));
+    }
+}
+
+#[test]
+fn a_message_larger_than_a_frame_arrives_whole() {
+    let net = net(41);
+    let (a, b) = pair(&net);
+    let sent: Vec<u8> = (0..20_000).map(|i| (i % 251) as u8).collect();
+    a.send(&sent).unwrap();
+    let mut buffer = vec![0; 30_000];
+    let n = b.recv(&mut buffer).unwrap();
+    assert!(buffer[..n] == sent);
+}
+
+#[test]
+fn a_message_larger_than_udp_is_refused() {
+    let net = net(42);
+    let (a, _b) = pair(&net);
+    assert!(a.send(&vec![0; 65_508]).is_err());
+}
+
+#[test]
+fn a_short_buffer_cuts_the_message() {
+    let net = net(43);
+    let (a, b) = pair(&net);
+    a.send(b"first message").unwrap();
+    a.send(b"second").unwrap();
+    let mut buffer = [0; 5];
+    assert_eq!(b.recv(&mut buffer).unwrap(), 5);
+    assert_eq!(&buffer, b"first");
+    assert_eq!(b.recv(&mut buffer).unwrap(), 5);
+    assert_eq!(&buffer, b"secon");
+}
+
+#[test]
+fn senders_are_told_apart() {
+    let net = ferrule_testnet::new().hosts(4).seed(44).start().unwrap();
+    let server = net.host(0).bind_udp((net.address(0), PORT)).unwrap();
+    let to = SocketAddr::from((net.address(0), PORT));
+    let senders: Vec<UdpSocket> = (1..4)
+        .map(|n| {
+            let socket = net.host(n).bind_udp((net.address(n), 0)).unwrap();
+            socket.send_to(&[n as u8], to).unwrap();
+            socket
+        })
+        .collect();
+    for _ in 1..4 {
+        let mut byte = [0];
+        let (_, from) = server.recv_from(&mut byte).unwrap();
+        assert_eq!(from.ip(), net.address(usize::from(byte[0])));
+        server.send_to(&byte, from).unwrap();
+    }
+    for (n, sender) in (1..4).zip(senders) {
+        let mut byte = [0];
+        sender.recv(&mut byte).unwrap();
+        assert_eq!(byte, [n]);
+    }
+}
+
+#[test]
+fn a_port_that_nobody_has_is_refused() {
+    let net = net(45);
+    let socket = net.host(0).bind_udp((net.address(0), 0)).unwrap();
+    socket.connect((net.address(1), 9)).unwrap();
+    socket.send(b"anybody?").unwrap();
+    socket.set_read_timeout(Some(SECOND)).unwrap();
+    let error = socket.recv(&mut [0; 10]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_receive_ends_with_its_time_out() {
+    let net = net(46);
+    let (a, _b) = pair(&net);
+    a.set_read_timeout(Some(10 * SECOND)).unwrap();
+    let start = net.now();
+    let error = a.recv(&mut [0; 10]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert!(net.now() - start >= 10 * SECOND);
+}
+
+#[test]
+fn a_neighbour_answers_pings_of_all_sizes() {
+    let net = net(47);
+    let ping = net.host(0).ping().unwrap();
+    for (sequence, size) in (1..).zip([0, 1, 56, 1_400]) {
+        let payload = vec![size as u8; size];
+        let reply = ping.echo(net.address(1), sequence, &payload, SECOND);
+        let reply = reply.unwrap();
+        assert_eq!((reply.payload, reply.ttl), (payload, 64));
+    }
+}
+
+#[test]
+fn a_host_behind_a_router_answers_pings() {
+    let net = ferrule_testnet::new()
+        .hosts(1)
+        .far_hosts(1)
+        .start()
+        .unwrap();
+    let ping = net.host(0).ping().unwrap();
+    let reply = ping.echo(net.address(1), 1, b"far", SECOND).unwrap();
+    assert_eq!((&reply.payload[..], reply.ttl), (&b"far"[..], 63));
+}
+
+#[test]
+fn a_host_that_is_not_there_answers_no_pings() {
+    let net = net(48);
+    let nobody = Ipv4Addr::new(192, 0, 2, 77);
+    let ping = net.host(0).ping().unwrap();
+    assert!(ping.echo(nobody, 1, b"?", 5 * SECOND).is_err());
+}
