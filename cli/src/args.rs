@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use ferrule_sim::engine::window::TraceWindow;
+
 use crate::size::Size;
 use crate::wire::WireSpec;
 
@@ -27,8 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring up a simulated NIC and hold a conversation through it: ARP, ping, UDP, HTTP and TCP, every byte compared.
     #[command(
-        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --device sim: --seed 7\n  ferrule demo --wire loopback\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
-        Files: ferrule-demo.pcapng (open it in Wireshark) and, with --vcd, ferrule-demo.vcd (GTKWave).\n\
+        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --device sim: --seed 7\n  ferrule demo --wire loopback\n  ferrule demo --trace-window 100us..120us\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
+        Files: ferrule-demo.pcapng (open it in Wireshark) and, with --vcd or --trace-window, ferrule-demo.vcd (GTKWave).\n\
         Exit status: 0 if everything was right, 1 if not, 2 for a command line that makes no sense."
     )]
     Demo(Demo),
@@ -104,6 +106,9 @@ pub(crate) struct Demo {
     /// Write a waveform too: slower, and some hundred megabytes.
     #[arg(long)]
     pub(crate) vcd: bool,
+    /// Write a waveform of this part of simulated time only, such as 10us..20us, 10us.. or ..20us.
+    #[arg(long, value_name = "FROM..TO")]
+    pub(crate) trace_window: Option<TraceWindow>,
     /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,

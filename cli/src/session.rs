@@ -9,6 +9,7 @@ use ferrule_driver::nic::Stats;
 use ferrule_driver::{Clock, WallClock};
 use ferrule_sim::clock::Attached;
 use ferrule_sim::engine;
+use ferrule_sim::engine::window::TraceWindow;
 use ferrule_sim::local::{self, LocalSimulator, NicSetup};
 use ferrule_sim::simulator::{self, Builder, Simulator};
 use ferrule_sim::station::Core;
@@ -34,7 +35,15 @@ pub(crate) struct SessionConfig {
     /// Where to capture to.
     pub(crate) pcap: Option<PathBuf>,
     /// Where to write a waveform to.
-    pub(crate) vcd: Option<PathBuf>,
+    pub(crate) vcd: Option<Waveform>,
+}
+
+/// A waveform to be written.
+pub(crate) struct Waveform {
+    /// Its file.
+    pub(crate) path: PathBuf,
+    /// Which part of the run it shows, if not all.
+    pub(crate) window: Option<TraceWindow>,
 }
 
 /// A running session. The thread that made it is the one that uses the host: simulated time waits for it.
@@ -80,18 +89,19 @@ fn builder(sim: &SimArgs, pcap: Option<&PathBuf>) -> Result<Builder, Error> {
     })
 }
 
-fn open_core(sim: &SimArgs, vcd: Option<&PathBuf>) -> Result<Core, Error> {
+fn open_core(sim: &SimArgs, vcd: Option<&Waveform>) -> Result<Core, Error> {
     let options = engine::Options {
         tracing: vcd.is_some(),
+        window: vcd.and_then(|vcd| vcd.window),
         ..engine::Options::default()
     };
     Ok(Core::open(sim.engine, &options)?)
 }
 
-fn start(sim: &SimArgs, builder: Builder, vcd: Option<&PathBuf>) -> Result<Simulator, Error> {
+fn start(sim: &SimArgs, builder: Builder, vcd: Option<&Waveform>) -> Result<Simulator, Error> {
     let core = open_core(sim, vcd)?;
     let builder = match vcd {
-        Some(path) => builder.vcd(path),
+        Some(vcd) => builder.vcd(&vcd.path),
         None => builder,
     };
     Ok(builder.start(core)?)
@@ -185,8 +195,8 @@ impl Session {
         if let Some(path) = &config.pcap {
             builder = builder.capture(path);
         }
-        if let Some(path) = &config.vcd {
-            builder = builder.vcd(path);
+        if let Some(vcd) = &config.vcd {
+            builder = builder.vcd(&vcd.path);
         }
         let simulator = builder.start()?;
         let clock = simulator.clock();

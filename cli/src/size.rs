@@ -2,34 +2,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ferrule_sim::units::{parse_bytes, UnitError};
+
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Size(pub(crate) u64);
 
-/// Unit names with their binary factor (IEC 80000-13), decimal ones beside them.
-const UNITS: [(&str, u64); 7] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("B", 1),
-];
-
 impl FromStr for Size {
-    type Err = String;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || {
-            format!("{text:?} is not an amount of data: write a whole number, or one with KiB, MiB, GiB, kB, MB or GB")
-        };
-        let (digits, factor) = UNITS
-            .iter()
-            .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
-            .unwrap_or((text, 1));
-        let number: u64 = digits.trim().parse().map_err(|_| bad())?;
-        number.checked_mul(factor).map(Size).ok_or_else(bad)
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        parse_bytes(text).map(Size)
     }
 }
 

@@ -11,10 +11,13 @@ pub mod binding;
 pub mod compiled;
 pub mod native;
 mod nic;
+pub mod vcd;
 pub mod verilated;
 pub mod verilator;
+pub mod window;
 
 pub use binding::Top;
+use window::{TraceWindow, Windowed};
 
 /// The Verilog module name of an exported core.
 pub const TOP: &str = "ferrule_nic";
@@ -31,7 +34,7 @@ pub trait Engine: Send {
     fn name(&self) -> &'static str;
     /// Rising edges of the core's clock so far.
     fn cycles(&self) -> u64;
-    /// Starts a waveform (VCD, times in ps) at `path`; one that runs is ended.
+    /// Starts a waveform (VCD, times in ps, see [`vcd`]) at `path` anew; one that runs is ended.
     ///
     /// # Errors
     /// [`EngineError::Trace`], [`EngineError::NoTracing`].
@@ -169,6 +172,8 @@ impl FromStr for Kind {
 pub struct Options {
     /// Waveforms: the verilated engine is built for them then, which makes it slower.
     pub tracing: bool,
+    /// The part of the run that waveforms show; all of it without one.
+    pub window: Option<TraceWindow>,
     /// Folder of built models instead of [`verilator::cache_dir`].
     pub cache: Option<PathBuf>,
 }
@@ -181,7 +186,7 @@ pub fn open<T: Top + Block + Default + Send + 'static>(
     kind: Kind,
     options: &Options,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(match kind {
+    let engine: Box<dyn Engine> = match kind {
         Kind::Native => Box::new(native::NativeEngine::<T>::default()),
         Kind::Compiled | Kind::Auto => Box::new(compiled::Compiled::open::<T>(options)?),
         Kind::Verilated => {
@@ -191,6 +196,10 @@ pub fn open<T: Top + Block + Default + Send + 'static>(
             Box::new(verilated::Verilated::build(&text, TOP, options)?)
         }
         Kind::Model => return Err(EngineError::NoCycles),
+    };
+    Ok(match options.window {
+        Some(window) => Box::new(Windowed::new(engine, window)),
+        None => engine,
     })
 }
 

@@ -16,6 +16,7 @@ pub mod root_complex;
 pub mod simulator;
 pub mod station;
 pub mod tlp;
+pub mod units;
 pub mod vfio_user_server;
 pub mod wire;
 mod world;

@@ -14,6 +14,7 @@ fn options(tracing: bool) -> Options {
     Options {
         tracing,
         cache: Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/verilated").into()),
+        ..Options::default()
     }
 }
 

@@ -7,7 +7,7 @@ use ferrule_sim::wire::lan;
 
 use crate::args::{Access, Demo};
 use crate::error::Error;
-use crate::session::{Session, SessionConfig};
+use crate::session::{Session, SessionConfig, Waveform};
 use crate::wire::WireSpec;
 
 mod conversation;
@@ -32,8 +32,11 @@ const FAST_BYTES: u64 = 1024 * 1024;
 pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     let started = Instant::now();
     let mut files = vec![PathBuf::from(PCAP)];
-    let vcd = args.vcd.then(|| PathBuf::from(VCD));
-    files.extend(vcd.clone());
+    let vcd = (args.vcd || args.trace_window.is_some()).then(|| Waveform {
+        path: PathBuf::from(VCD),
+        window: args.trace_window,
+    });
+    files.extend(vcd.as_ref().map(|vcd| vcd.path.clone()));
     let progress = Progress::new(!args.json);
     let line = progress.start("simulator", None);
     let session = Session::start(&SessionConfig {

@@ -177,3 +177,30 @@ fn the_model_holds_the_conversation_behind_a_vfio_user_socket_too() {
     let report = demo(dir.path(), &["--engine", "model", "--wire", "loopback"]);
     assert_eq!(report["ok"], true, "{report:#}");
 }
+
+#[test]
+fn a_window_of_the_waveform_holds_that_part_of_the_run_and_starts_with_all_values() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let args = [
+        "--engine",
+        "native",
+        "--wire",
+        "loopback",
+        "--trace-window",
+        "20us..22us",
+    ];
+    let report = demo(dir.path(), &args);
+    assert_eq!(report["files"][1], "ferrule-demo.vcd");
+    let vcd = std::fs::read_to_string(dir.path().join("ferrule-demo.vcd")).expect("a waveform");
+    let times: Vec<u64> = vcd
+        .lines()
+        .filter_map(|l| l.strip_prefix('#')?.parse().ok())
+        .collect();
+    assert!(!times.is_empty());
+    let in_ps = 20_000_000..22_000_000;
+    assert!(times.iter().all(|t| in_ps.contains(t)), "{times:?}");
+    let (_, dump) = vcd.split_once("$dumpvars").expect("all values");
+    let (dump, _) = dump.split_once("$end").expect("its end");
+    let signals = vcd.lines().filter(|l| l.starts_with("$var ")).count();
+    assert_eq!(dump.lines().filter(|l| !l.is_empty()).count(), signals);
+}

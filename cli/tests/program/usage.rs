@@ -4,7 +4,7 @@ use crate::common::{ferrule, said};
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["frobnicate"], "frobnicate"),
         (&["demo", "--bytes", "many"], "not an amount of data"),
         (&["demo", "--engine", "steam"], "steam"),
@@ -15,6 +15,8 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
             &["demo", "--device", "sim:", "--wire", "tap:none"],
             "the machine's time",
         ),
+        (&["demo", "--trace-window", "20us"], "FROM..TO"),
+        (&["demo", "--trace-window", "9us..2us"], "is empty"),
         (&["ping"], "HOST"),
         (
             &["ping", "--address", "192.0.2.10", "192.0.2.2"],

@@ -1,6 +1,6 @@
 //! The compiled engine: the exported Verilog as machine code, made at start-up with nothing installed.
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,14 @@ use ferrule_verilog::{Model, Program, Signal};
 use rust_hdl::prelude::Block;
 
 use super::binding::{Access, Ports};
-use super::{Engine, EngineError, Options, TOP};
+use super::vcd::{self, Hierarchy, Waveform};
+use super::{Engine, EngineError, Options, TraceTime, TOP};
+
+const LOW: Clocks = Clocks {
+    core: false,
+    rx: false,
+    tx: false,
+};
 
 impl Access<Signal> for Model {
     #[inline]
@@ -28,7 +35,57 @@ pub struct Compiled {
     /// Bits of the core's, the receive and the transmit clock in a mask; 0 where nothing depends on it.
     clocks: [u32; 3],
     model: Model,
+    program: Program,
+    can_trace: bool,
+    trace: Option<Trace>,
     cycles: u64,
+}
+
+/// A waveform under way.
+struct Trace {
+    waveform: Waveform,
+    signals: Vec<(Signal, vcd::Signal)>,
+    time: TraceTime,
+}
+
+impl Trace {
+    fn start(path: &Path, program: &Program) -> Result<Self, EngineError> {
+        let mut hierarchy = Hierarchy::new(TOP);
+        let mut paths: Vec<Vec<&str>> = vec![];
+        let (mut signals, mut seen) = (vec![], HashSet::new());
+        for scope in program.scopes() {
+            // The outermost scope is the design itself.
+            let path = match scope.parent {
+                Some(parent) => [&paths[parent][..], &[&scope.name]].concat(),
+                None => vec![],
+            };
+            for (name, signal) in &scope.signals {
+                let whole = [&path[..], &[name]].concat();
+                let traced = hierarchy.signal(&whole, signal.width());
+                // A port is there from inside and from outside.
+                if seen.insert(traced) {
+                    signals.push((*signal, traced));
+                }
+            }
+            paths.push(path);
+        }
+        Ok(Self {
+            waveform: Waveform::create(path, &hierarchy)?,
+            signals,
+            time: TraceTime::default(),
+        })
+    }
+
+    fn change(&mut self, at_ps: u64, model: &Model) {
+        self.waveform.time(at_ps);
+        for (signal, traced) in &self.signals {
+            if signal.width() <= u64::BITS {
+                self.waveform.set(*traced, &[model.get(*signal)]);
+            } else {
+                self.waveform.set(*traced, &model.words(*signal));
+            }
+        }
+    }
 }
 
 /// Programs made in this process so far. What they are made of does not change while it runs.
@@ -59,7 +116,7 @@ impl Compiled {
     /// # Errors
     /// [`EngineError::Export`]; [`EngineError::Verilog`] if the design is outside what can be compiled.
     pub fn open<T: Block + Default + 'static>(options: &Options) -> Result<Self, EngineError> {
-        Self::new(&program::<T>(options.tracing)?)
+        Self::new(&program::<T>(options.tracing)?, options.tracing)
     }
 
     /// An engine for module `top` of a text, whose ports are those of the NIC.
@@ -67,10 +124,10 @@ impl Compiled {
     /// # Errors
     /// [`EngineError::Verilog`], [`EngineError::Port`].
     pub fn of_verilog(text: &str, top: &str, options: &Options) -> Result<Self, EngineError> {
-        Self::new(&compile(text, top, options.tracing)?)
+        Self::new(&compile(text, top, options.tracing)?, options.tracing)
     }
 
-    fn new(program: &Program) -> Result<Self, EngineError> {
+    fn new(program: &Program, can_trace: bool) -> Result<Self, EngineError> {
         let ports = Ports::find(|name, bits| match program.port(name) {
             Some(signal) if signal.width() == bits => Ok(signal),
             other => Err(EngineError::Port {
@@ -87,6 +144,9 @@ impl Compiled {
             ports,
             clocks: ["clock", "gmii_rx_clk", "gmii_tx_clk"].map(bit),
             model: program.start(),
+            program: program.clone(),
+            can_trace,
+            trace: None,
             cycles: 0,
         })
     }
@@ -101,9 +161,23 @@ impl Compiled {
 impl Engine for Compiled {
     fn step(&mut self, clocks: Clocks, inputs: &Inputs) -> Outputs {
         self.ports.drive(&mut self.model, inputs);
+        if self.trace.is_some() {
+            // Only a waveform looks at the clocks' values.
+            self.ports.clocks(&mut self.model, LOW);
+        }
         self.model.settle();
         let outputs = self.ports.sample(&self.model);
+        if let Some(trace) = &mut self.trace {
+            let at = trace.time.low(inputs.time_ns);
+            trace.change(at, &self.model);
+        }
         self.model.rise(self.mask(clocks));
+        if let Some(trace) = &mut self.trace {
+            self.ports.clocks(&mut self.model, clocks);
+            self.model.settle();
+            let at = trace.time.high();
+            trace.change(at, &self.model);
+        }
         self.cycles += u64::from(clocks.core);
         outputs
     }
@@ -116,11 +190,16 @@ impl Engine for Compiled {
         self.cycles
     }
 
-    fn trace_start(&mut self, _path: &Path) -> Result<(), EngineError> {
-        Err(EngineError::NoTracing)
+    fn trace_start(&mut self, path: &Path) -> Result<(), EngineError> {
+        if !self.can_trace {
+            return Err(EngineError::NoTracing);
+        }
+        self.trace_stop()?;
+        self.trace = Some(Trace::start(path, &self.program)?);
+        Ok(())
     }
 
     fn trace_stop(&mut self) -> Result<(), EngineError> {
-        Ok(())
+        self.trace.take().map_or(Ok(()), |t| t.waveform.finish())
     }
 }

@@ -1,15 +1,16 @@
 //! The native engine: rust-hdl's own evaluation, nothing to install.
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
 
 use ferrule_rtl::native::Native;
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
-use rust_hdl::core::vcd_probe::VCDProbe;
-use rust_hdl::prelude::{write_vcd_change, write_vcd_dump, write_vcd_header, Block};
+use rust_hdl::core::atom::{Atom, AtomKind};
+use rust_hdl::core::probe::Probe;
+use rust_hdl::core::synth::VCDValue;
+use rust_hdl::core::type_descriptor::TypeKind;
+use rust_hdl::prelude::{clog2, Block};
 
-use super::{Engine, EngineError, Top, TraceTime};
+use super::vcd::{Hierarchy, Signal, Waveform};
+use super::{Engine, EngineError, Top, TraceTime, TOP};
 
 const LOW: Clocks = Clocks {
     core: false,
@@ -84,97 +85,124 @@ impl<T: Top + Block + Send> Engine for NativeEngine<T> {
     }
 
     fn trace_stop(&mut self) -> Result<(), EngineError> {
-        self.trace.take().map_or(Ok(()), Trace::stop)
+        self.trace.take().map_or(Ok(()), |t| t.waveform.finish())
     }
 }
 
 /// A waveform under way.
 struct Trace {
-    path: PathBuf,
-    /// Taken and put back around each change, as rust-hdl wants it by value.
-    probe: Option<VCDProbe<Quiet>>,
-    error: Arc<Mutex<Option<io::Error>>>,
+    waveform: Waveform,
+    atoms: Vec<Option<Traced>>,
     time: TraceTime,
+}
+
+/// An atom of the design in the waveform.
+struct Traced {
+    signal: Signal,
+    kind: TypeKind,
 }
 
 impl Trace {
     fn start(path: &Path, design: &dyn Block) -> Result<Self, EngineError> {
-        let file = File::create(path).map_err(|source| EngineError::Trace {
-            path: path.into(),
-            source,
-        })?;
-        let error = Arc::default();
-        let writer = Quiet {
-            file: BufWriter::new(file),
-            error: Arc::clone(&error),
+        let mut declaring = Declaring {
+            hierarchy: Hierarchy::new(TOP),
+            path: vec![],
+            atoms: vec![],
         };
-        let probe = write_vcd_dump(write_vcd_header(writer, design), design);
+        design.accept(TOP, &mut declaring);
         Ok(Self {
-            path: path.into(),
-            probe: Some(probe),
-            error,
+            waveform: Waveform::create(path, &declaring.hierarchy)?,
+            atoms: declaring.atoms,
             time: TraceTime::default(),
         })
     }
 
     fn change(&mut self, at_ps: u64, design: &dyn Block) {
-        if let Some(mut probe) = self.probe.take() {
-            // `Quiet` reports no error here; it keeps it for `stop`.
-            let _ = probe.timestamp(at_ps);
-            self.probe = Some(write_vcd_change(probe, design));
+        self.waveform.time(at_ps);
+        let mut sampling = Sampling {
+            waveform: &mut self.waveform,
+            atoms: self.atoms.iter(),
+            bits: vec![],
+            words: vec![],
+        };
+        design.accept(TOP, &mut sampling);
+    }
+}
+
+/// Finds the signals of a design.
+struct Declaring {
+    hierarchy: Hierarchy,
+    path: Vec<String>,
+    atoms: Vec<Option<Traced>>,
+}
+
+impl Probe for Declaring {
+    fn visit_start_scope(&mut self, name: &str, _: &dyn Block) {
+        self.path.push(name.to_owned());
+    }
+    fn visit_start_namespace(&mut self, name: &str, _: &dyn Block) {
+        self.path.push(name.to_owned());
+    }
+    fn visit_atom(&mut self, name: &str, atom: &dyn Atom) {
+        // Constants are parameters of the Verilog.
+        let traced = (atom.kind() != AtomKind::Constant).then(|| {
+            self.path.push(name.to_owned());
+            // The first scope is the design itself.
+            let signal = self.hierarchy.signal(&self.path[1..], atom.bits() as u32);
+            self.path.pop();
+            let kind = atom.descriptor().kind;
+            Traced { signal, kind }
+        });
+        self.atoms.push(traced);
+    }
+    fn visit_end_namespace(&mut self, _: &str, _: &dyn Block) {
+        self.path.pop();
+    }
+    fn visit_end_scope(&mut self, _: &str, _: &dyn Block) {
+        self.path.pop();
+    }
+}
+
+/// Hands the value of each atom to the waveform; atoms come in the order of [`Declaring`].
+struct Sampling<'a> {
+    waveform: &'a mut Waveform,
+    atoms: std::slice::Iter<'a, Option<Traced>>,
+    bits: Vec<bool>,
+    words: Vec<u64>,
+}
+
+impl Probe for Sampling<'_> {
+    fn visit_atom(&mut self, _: &str, atom: &dyn Atom) {
+        let Some(Some(traced)) = self.atoms.next() else {
+            return;
+        };
+        self.bits.clear();
+        lay_down(&atom.vcd(), &traced.kind, &mut self.bits);
+        let word = |bits: &[bool]| bits.iter().rev().fold(0, |w, b| w << 1 | u64::from(*b));
+        self.words.clear();
+        self.words.extend(self.bits.chunks(64).map(word));
+        self.waveform.set(traced.signal, &self.words);
+    }
+}
+
+/// Appends a value's bits as the Verilog has them, least significant first: the values of an enumeration are numbered, the first field of
+/// a structure comes first.
+fn lay_down(value: &VCDValue, kind: &TypeKind, bits: &mut Vec<bool>) {
+    match (value, kind) {
+        (VCDValue::Single(_), _) => bits.push(*value == VCDValue::from(true)),
+        (VCDValue::Vector(digits), _) => {
+            bits.extend(digits.iter().rev().map(|d| *d == ::vcd::Value::V1));
         }
-    }
-
-    fn stop(mut self) -> Result<(), EngineError> {
-        drop(self.probe.take());
-        match self
-            .error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            None => Ok(()),
-            Some(source) => Err(EngineError::Trace {
-                path: self.path,
-                source,
-            }),
+        (VCDValue::String(label), TypeKind::Enum(labels)) => {
+            let is_it = |l: &String| l.rsplit("::").next() == Some(label);
+            let number = labels.iter().position(is_it).unwrap_or(0);
+            bits.extend((0..clog2(labels.len())).map(|bit| number >> bit & 1 == 1));
         }
-    }
-}
-
-/// A file whose first error is kept for later: rust-hdl's waveform writer panics on one.
-struct Quiet {
-    file: BufWriter<File>,
-    error: Arc<Mutex<Option<io::Error>>>,
-}
-
-impl Quiet {
-    fn keep(&self, result: io::Result<()>) {
-        if let Err(e) = result {
-            self.error
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(e);
+        (VCDValue::Composite(values), TypeKind::Composite(fields)) => {
+            for (value, field) in values.iter().zip(fields) {
+                lay_down(value, &field.kind.kind, bits);
+            }
         }
-    }
-}
-
-impl Write for Quiet {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let result = self.file.write_all(data);
-        self.keep(result);
-        Ok(data.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.file.flush();
-        self.keep(result);
-        Ok(())
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let result = self.file.flush();
-        self.keep(result);
+        (VCDValue::String(_) | VCDValue::Composite(_), _) => {}
     }
 }

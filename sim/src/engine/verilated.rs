@@ -3,8 +3,7 @@
     unsafe_code,
     reason = "calls and pointers into the model's shared object"
 )]
-use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void, CStr, CString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{c_char, c_uint, c_ulonglong, c_void, CStr};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
@@ -12,6 +11,7 @@ use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use libloading::Library;
 
 use super::binding::{Access, Ports};
+use super::vcd::relay::Relay;
 use super::{verilator, Engine, EngineError, Options, TraceTime};
 
 type New = unsafe extern "C" fn() -> *mut c_void;
@@ -24,7 +24,8 @@ type GetPort = unsafe extern "C" fn(
     *mut c_uint,
     *mut c_uint,
 ) -> *mut u8;
-type TraceOpen = unsafe extern "C" fn(*mut c_void, *const c_char) -> c_int;
+type TraceWrite = unsafe extern "C" fn(*mut c_void, *const c_char, usize);
+type TraceOpen = unsafe extern "C" fn(*mut c_void, TraceWrite, *mut c_void);
 type TraceDump = unsafe extern "C" fn(*mut c_void, c_ulonglong);
 type TraceClose = unsafe extern "C" fn(*mut c_void);
 
@@ -143,9 +144,10 @@ impl Model {
         // SAFETY: `object` is the live model that this library made.
         unsafe { (self.eval)(self.object) }
     }
-    fn trace_open(&mut self, path: &CStr) -> bool {
-        // SAFETY: as in `eval`; the path is a C string that the call only reads.
-        unsafe { (self.trace_open)(self.object, path.as_ptr()) != 0 }
+    /// Starts a waveform whose text goes to `relay`, which must stay there until [`Model::trace_close`].
+    fn trace_open(&mut self, relay: NonNull<Relay>) {
+        // SAFETY: as in `eval`; the model hands `relay` to `relay_text` only until it is closed.
+        unsafe { (self.trace_open)(self.object, relay_text, relay.as_ptr().cast()) }
     }
     fn trace_dump(&mut self, time_ps: u64) {
         // SAFETY: as in `eval`.
@@ -155,6 +157,14 @@ impl Model {
         // SAFETY: as in `eval`.
         unsafe { (self.trace_close)(self.object) }
     }
+}
+
+/// Takes a piece of a waveform's text from the model.
+unsafe extern "C" fn relay_text(relay: *mut c_void, text: *const c_char, bytes: usize) {
+    // SAFETY: the pointer is the one given to `trace_open`, and the engine touches what it points to only after `trace_close`.
+    let relay = unsafe { &mut *relay.cast::<Relay>() };
+    // SAFETY: the model's writer gives this many bytes of its buffer.
+    relay.write(unsafe { std::slice::from_raw_parts(text.cast(), bytes) });
 }
 
 impl Drop for Model {
@@ -170,11 +180,19 @@ pub struct Verilated {
     model: Model,
     cycles: u64,
     can_trace: bool,
-    trace: Option<TraceTime>,
+    top: String,
+    trace: Option<Trace>,
 }
 
-// SAFETY: the model has no thread affinity (it is made with a context of its own) and the pointers in `ports` are into it; `&mut self` is
-// needed for every access, so it is only ever used by one thread at a time.
+/// A waveform under way.
+struct Trace {
+    /// From `Box::into_raw`; the model's until the waveform is closed.
+    relay: NonNull<Relay>,
+    time: TraceTime,
+}
+
+// SAFETY: the model has no thread affinity (it is made with a context of its own), the pointers in `ports` are into it, and `Trace` owns
+// what it points to; `&mut self` is needed for every access, so it is only ever used by one thread at a time.
 unsafe impl Send for Verilated {}
 
 impl Verilated {
@@ -191,6 +209,7 @@ impl Verilated {
             model,
             cycles: 0,
             can_trace: options.tracing,
+            top: top.to_owned(),
             trace: None,
         })
     }
@@ -207,14 +226,14 @@ impl Engine for Verilated {
         self.ports.drive(&mut self.model, inputs);
         self.model.eval();
         let outputs = self.ports.sample(&self.model);
-        if let Some(time) = &mut self.trace {
-            let at = time.low(inputs.time_ns);
+        if let Some(trace) = &mut self.trace {
+            let at = trace.time.low(inputs.time_ns);
             self.model.trace_dump(at);
         }
         self.ports.clocks(&mut self.model, clocks);
         self.model.eval();
-        if let Some(time) = &mut self.trace {
-            let at = time.high();
+        if let Some(trace) = &mut self.trace {
+            let at = trace.time.high();
             self.model.trace_dump(at);
         }
         self.cycles += u64::from(clocks.core);
@@ -234,24 +253,30 @@ impl Engine for Verilated {
             return Err(EngineError::NoTracing);
         }
         self.trace_stop()?;
-        let failed = |source| EngineError::Trace {
-            path: path.into(),
-            source,
-        };
-        // Gives the operating system's reason, which the model's writer does not.
-        std::fs::File::create(path).map_err(failed)?;
-        let name = CString::new(path.as_os_str().as_bytes()).map_err(|e| failed(e.into()))?;
-        if !self.model.trace_open(&name) {
-            return Err(failed(std::io::Error::other("the model cannot open it")));
-        }
-        self.trace = Some(TraceTime::default());
+        let relay = Box::new(Relay::create(path, &self.top)?);
+        let relay = NonNull::from(Box::leak(relay));
+        self.model.trace_open(relay);
+        self.trace = Some(Trace {
+            relay,
+            time: TraceTime::default(),
+        });
         Ok(())
     }
 
     fn trace_stop(&mut self) -> Result<(), EngineError> {
-        if self.trace.take().is_some() {
-            self.model.trace_close();
+        let Some(Trace { relay, .. }) = self.trace.take() else {
+            return Ok(());
+        };
+        self.model.trace_close();
+        // SAFETY: the pointer is from a box and nobody else has it any more: the model gave it up just now.
+        unsafe { Box::from_raw(relay.as_ptr()) }.finish()
+    }
+}
+
+impl Drop for Verilated {
+    fn drop(&mut self) {
+        if let Err(e) = self.trace_stop() {
+            tracing::error!("{e}");
         }
-        Ok(())
     }
 }

@@ -114,7 +114,13 @@ fn compile(verilog: &str, top: &str, tracing: bool, dir: &Path) -> Result<(), En
         .args(["-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT"])
         .args(["--prefix", PREFIX, "--top-module", top, "--Mdir"])
         .arg(dir)
-        .args(tracing.then_some("--trace"))
+        // The names of an enumeration's values are no signals.
+        .args(
+            tracing
+                .then_some(["--trace", "--no-trace-params"])
+                .into_iter()
+                .flatten(),
+        )
         .arg(&source);
     run("verilator", &mut verilator)?;
     let header = dir.join(format!("{PREFIX}.h"));
@@ -240,29 +246,34 @@ fn shim(header: &str, tracing: bool) -> Result<String, EngineError> {
             log: "its header declares no port".into(),
         });
     }
-    let (include, open, dump, close) = if tracing {
+    // The waveform's text goes to a function of ours rather than to a file of Verilator's.
+    let (include, sink, open, dump, close) = if tracing {
         (
             "#include \"verilated_vcd_c.h\"\n",
-            "d->vcd = new VerilatedVcdC; d->top->trace(d->vcd, 99); d->vcd->set_time_unit(\"1ps\"); \
-             d->vcd->set_time_resolution(\"1ps\"); d->vcd->open(path); \
-             if (d->vcd->isOpen()) return 1; delete d->vcd; d->vcd = nullptr; return 0;",
+            "struct Sink final : VerilatedVcdFile {\n  Write to; void* context;\n  Sink(Write t, void* c) : to(t), context(c) {}\n  \
+             bool open(const std::string&) override { return true; }\n  void close() override {}\n  \
+             ssize_t write(const char* text, ssize_t n) override { if (n > 0) to(context, text, n); return n; }\n};\n",
+            "d->sink = new Sink(to, context); d->vcd = new VerilatedVcdC(d->sink); d->top->trace(d->vcd, 99); \
+             d->vcd->set_time_unit(\"1ps\"); d->vcd->set_time_resolution(\"1ps\"); d->vcd->open(\"\");",
             "if (d->vcd) d->vcd->dump((uint64_t)time);",
-            "if (d->vcd) { d->vcd->close(); delete d->vcd; d->vcd = nullptr; }",
+            "if (d->vcd) { d->vcd->close(); delete d->vcd; d->vcd = nullptr; delete d->sink; d->sink = nullptr; }",
         )
     } else {
         (
             "struct VerilatedVcdC;\n",
-            "(void)path; return 0;",
+            "struct Sink;\n",
+            "(void)to; (void)context;",
             "(void)time;",
             "",
         )
     };
     Ok(format!(
         "#include \"{PREFIX}.h\"\n#include \"verilated.h\"\n{include}\
-struct Dut {{ VerilatedContext ctx; {PREFIX}* top; VerilatedVcdC* vcd; }};\n\
+typedef void (*Write)(void*, const char*, size_t);\n{sink}\
+struct Dut {{ VerilatedContext ctx; {PREFIX}* top; VerilatedVcdC* vcd; Sink* sink; }};\n\
 extern \"C\" {{\n\
-void* dut_new() {{ Dut* d = new Dut; d->vcd = nullptr; d->ctx.traceEverOn({trace}); d->top = new {PREFIX}(&d->ctx); return d; }}\n\
-int dut_trace_open(void* p, const char* path) {{ Dut* d = (Dut*)p; {open} }}\n\
+void* dut_new() {{ Dut* d = new Dut; d->vcd = nullptr; d->sink = nullptr; d->ctx.traceEverOn({trace}); d->top = new {PREFIX}(&d->ctx); return d; }}\n\
+void dut_trace_open(void* p, Write to, void* context) {{ Dut* d = (Dut*)p; {open} (void)d; }}\n\
 void dut_trace_dump(void* p, unsigned long long time) {{ Dut* d = (Dut*)p; {dump} (void)d; }}\n\
 void dut_trace_close(void* p) {{ Dut* d = (Dut*)p; {close} (void)d; }}\n\
 void dut_free(void* p) {{ Dut* d = (Dut*)p; dut_trace_close(p); d->top->final(); delete d->top; delete d; }}\n\

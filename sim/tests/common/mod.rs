@@ -7,6 +7,14 @@
 use ferrule_rtl::pcie::ports::{TlpSink, TlpSource};
 use rust_hdl::prelude::*;
 
+/// What happened to the beat.
+#[derive(Clone, Copy, Debug, PartialEq, LogicState)]
+pub(crate) enum Step {
+    Empty,
+    Taken,
+    Held,
+}
+
 /// Holds one beat from `tlp_rx` to `tlp_tx` and adds mac_lo to its second DW; counts GMII bytes in their own clock domains.
 #[derive(LogicBlock, Default)]
 pub(crate) struct Mini {
@@ -45,6 +53,8 @@ pub(crate) struct Mini {
     bar: DFF<Bits<3>>,
     rx_sum: DFF<Bits<8>>,
     tx_sum: DFF<Bits<8>>,
+    step: DFF<Step>,
+    history: [DFF<Bits<3>>; 2],
     pins: Signal<Local, Bits<8>>,
     sum: Signal<Local, Bits<32>>,
     rx_next: Signal<Local, Bits<8>>,
@@ -54,7 +64,11 @@ pub(crate) struct Mini {
 impl Logic for Mini {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, full, d0, d1, half, last, bar);
+        dff_setup!(self, clock, full, d0, d1, half, last, bar, step);
+        for i in 0..2 {
+            self.history[i].clock.next = self.clock.val();
+            self.history[i].d.next = self.history[i].q.val();
+        }
         dff_setup!(self, gmii_rx_clk, rx_sum);
         dff_setup!(self, gmii_tx_clk, tx_sum);
         self.sum.next = self.tlp_rx.d1.val() + self.mac_lo.val();
@@ -73,7 +87,15 @@ impl Logic for Mini {
             ^ bit_cast::<32, 16>(self.mac_hi.val() ^ self.completer_id.val());
         self.deadline_valid.next = (self.link_up.val() ^ self.bus_master.val())
             & (self.msix_enable.val() | self.msix_mask.val());
+        if self.full.q.val() {
+            self.step.d.next = Step::Held;
+        } else {
+            self.step.d.next = Step::Empty;
+        }
         if self.tlp_rx.valid.val() & !self.full.q.val() {
+            self.step.d.next = Step::Taken;
+            self.history[0].d.next = self.bar.q.val();
+            self.history[1].d.next = self.history[0].q.val();
             self.full.d.next = true;
             self.d0.d.next = self.tlp_rx.d0.val();
             self.d1.d.next = self.sum.val();
