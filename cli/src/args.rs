@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use ferrule_sim::engine::window::TraceWindow;
+use ferrule_sim::wire::impair::Impairments;
 
 use crate::size::Size;
 use crate::wire::WireSpec;
@@ -29,19 +30,19 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring up a simulated NIC and hold a conversation through it: ARP, ping, UDP, HTTP and TCP, every byte compared.
     #[command(
-        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --device sim: --seed 7\n  ferrule demo --wire loopback\n  ferrule demo --trace-window 100us..120us\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
+        after_help = "Examples:\n  ferrule demo\n  ferrule demo --engine verilated --bytes 1MiB\n  ferrule demo --json | jq .goodput_bits_per_s\n  ferrule demo --device sim: --seed 7\n  ferrule demo --wire loopback\n  ferrule demo --impair loss=1%,reorder=1%,delay=200us\n  ferrule demo --trace-window 100us..120us\n  sudo ferrule demo --wire tap:tap0 --address 10.0.0.2/24 --peer 10.0.0.1\n\n\
         Files: ferrule-demo.pcapng (open it in Wireshark) and, with --vcd or --trace-window, ferrule-demo.vcd (GTKWave).\n\
         Exit status: 0 if everything was right, 1 if not, 2 for a command line that makes no sense."
     )]
     Demo(Demo),
     /// Run the simulated NIC as a vfio-user device on a unix socket, for a driver in another process.
     #[command(
-        after_help = "Example:\n  ferrule serve --socket /tmp/nic.sock &\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
+        after_help = "Examples:\n  ferrule serve --socket /tmp/nic.sock &\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2\n  ferrule serve --socket /tmp/nic.sock --wire pcap:recorded.pcapng"
     )]
     Serve(Serve),
     /// Ping a host through a NIC: one that is there already, or a simulated one made for it.
     #[command(
-        after_help = "Examples:\n  ferrule ping 192.0.2.2\n  ferrule ping --wire tap:tap0 --address 10.0.0.2/24 10.0.0.1\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
+        after_help = "Examples:\n  ferrule ping 192.0.2.2\n  ferrule ping --impair delay=10ms,jitter=2ms 192.0.2.2\n  ferrule ping --wire tap:tap0 --address 10.0.0.2/24 10.0.0.1\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
     )]
     Ping(Ping),
     /// Write the NIC as Verilog.
@@ -57,9 +58,15 @@ pub(crate) struct SimArgs {
     /// What simulates the hardware: compiled (the Verilog as machine code, nothing to install), native (rust-hdl, slow), verilated (Verilator and g++), model (plain Rust, fastest), auto (compiled).
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub(crate) engine: ferrule_sim::engine::Kind,
-    /// What the NIC is plugged into: lan (simulated hosts and a router), loopback, or tap:NAME (the Linux kernel; needs CAP_NET_ADMIN).
+    /// What the NIC is plugged into: lan (simulated hosts and a router), loopback, tap:NAME (the Linux kernel; needs CAP_NET_ADMIN), or
+    /// pcap:FILE (a pcap or pcapng capture, replayed towards the NIC from when its receiver is switched on; for serve).
     #[arg(long, value_name = "WIRE", default_value = "lan")]
     pub(crate) wire: WireSpec,
+    /// What the wire does to frames: key=value, separated by commas, each with rx. or tx. before it for frames towards or from the NIC only.
+    /// loss, dup, reorder, corrupt (the FCS finds it; bits=N flips up to N) and mangle (only the checksums do) in per cent; delay and
+    /// jitter; rate, with queue=BYTES.
+    #[arg(long, value_name = "IMPAIRMENTS")]
+    pub(crate) impair: Option<Impairments>,
     /// Seed of the MAC address and of all that looks random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -74,6 +81,16 @@ pub(crate) struct AddressArgs {
     /// Our default gateway.
     #[arg(long, value_name = "ADDR")]
     pub(crate) gateway: Option<Ipv4Addr>,
+}
+
+impl SimArgs {
+    /// The wire, for people.
+    pub(crate) fn wire_text(&self) -> String {
+        match &self.impair {
+            None => self.wire.to_string(),
+            Some(impairments) => format!("{} with {impairments}", self.wire),
+        }
+    }
 }
 
 impl AddressArgs {
@@ -134,7 +151,7 @@ pub(crate) struct Ping {
     /// The host to ping.
     pub(crate) host: Ipv4Addr,
     /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0. Without it a simulated one is made.
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
     /// How to simulate, without --device.
     #[command(flatten)]

@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// The TAP device.
     #[error(transparent)]
     Tap(#[from] ferrule_sim::wire::tap::TapError),
+    /// The capture to replay.
+    #[error(transparent)]
+    Replay(#[from] ferrule_sim::wire::pcap::ReplayError),
     /// The engine.
     #[error(transparent)]
     Engine(#[from] ferrule_sim::engine::EngineError),

@@ -142,6 +142,7 @@ fn report(args: &Ping, answers: Vec<Answer>) -> Result<(), Error> {
 
 /// A NIC of our own on the wire that the arguments name.
 fn simulated(args: &Ping) -> Result<Session, Error> {
+    args.sim.wire.must_answer()?;
     Session::start(&SessionConfig {
         sim: args.sim.clone(),
         access: Access::VfioUser,

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Error> {
     println!(
         "{} engine, wire {}, on wall time; attach a driver to vfio-user:{} (Ctrl-C ends it)",
         simulator.stats().engine,
-        args.sim.wire,
+        args.sim.wire_text(),
         args.socket.display()
     );
     while stopped.recv_timeout(LOOK).is_err() {
@@ -30,7 +30,9 @@ pub(crate) fn run(args: &Serve) -> Result<(), Error> {
     }
     let stats = simulator.stop()?;
     eprintln!(
-        "{} cycles, {} TLPs up, {} TLPs down",
+        "{} frames to the NIC, {} from it; {} cycles, {} TLPs up, {} TLPs down",
+        stats.phy.rx_frames,
+        stats.phy.tx_frames,
         stats.cycles,
         stats.tlps.up.total(),
         stats.tlps.down.total()

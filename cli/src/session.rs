@@ -13,6 +13,8 @@ use ferrule_sim::engine::window::TraceWindow;
 use ferrule_sim::local::{self, LocalSimulator, NicSetup};
 use ferrule_sim::simulator::{self, Builder, Simulator};
 use ferrule_sim::station::Core;
+use ferrule_sim::wire::impair::Impaired;
+use ferrule_sim::wire::Wire;
 use rustix::time::{clock_gettime, ClockId};
 
 use crate::args::{Access, Serve, SimArgs};
@@ -81,8 +83,17 @@ pub(crate) struct Ended {
     pub(crate) simulator: simulator::Stats,
 }
 
+/// The wire with whatever impairs it.
+fn open_wire(sim: &SimArgs) -> Result<Box<dyn Wire>, Error> {
+    let wire = sim.wire.open(sim.seed)?;
+    Ok(match &sim.impair {
+        Some(impairments) => Box::new(Impaired::new(wire, impairments, sim.seed)),
+        None => wire,
+    })
+}
+
 fn builder(sim: &SimArgs, pcap: Option<&PathBuf>) -> Result<Builder, Error> {
-    let builder = Simulator::builder(sim.wire.open(sim.seed)?).seed(sim.seed);
+    let builder = Simulator::builder(open_wire(sim)?).seed(sim.seed);
     Ok(match pcap {
         Some(path) => builder.capture(path),
         None => builder,
@@ -190,7 +201,7 @@ impl Session {
         let cpu_seconds = cpu_seconds();
         let core = open_core(&config.sim, config.vcd.as_ref())?;
         let seed = config.sim.seed;
-        let nic = NicSetup::new(core, config.sim.wire.open(seed)?).seed(seed);
+        let nic = NicSetup::new(core, open_wire(&config.sim)?).seed(seed);
         let mut builder = LocalSimulator::builder().nic(nic);
         if let Some(path) = &config.pcap {
             builder = builder.capture(path);
@@ -293,6 +304,7 @@ impl Session {
                     cpu_seconds: cpu_seconds() - before,
                     tlps: nic.tlps,
                     phy: nic.phy,
+                    impairments: nic.impairments,
                     violation: nic.violation,
                 };
                 drop(attached);

@@ -20,12 +20,16 @@ const SNAP_LEN: u32 = 0x4_0000;
 /// epb_flags of a frame towards the NIC, and of one from it (pcapng, section 4.3.1).
 const INBOUND: u32 = 1;
 const OUTBOUND: u32 = 2;
+/// epb_flags of a frame whose FCS does not fit: bit 24, CRC error (pcapng, section 4.3.1).
+const CRC_ERROR: u32 = 1 << 24;
 
 /// Which way a frame went, as the NIC sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Towards the NIC.
     Received,
+    /// Towards the NIC, damaged: its FCS does not fit.
+    Damaged,
     /// From the NIC.
     Sent,
 }
@@ -98,6 +102,7 @@ impl Capture {
     ) -> io::Result<()> {
         let flags = match direction {
             Direction::Received => INBOUND,
+            Direction::Damaged => INBOUND | CRC_ERROR,
             Direction::Sent => OUTBOUND,
         };
         self.writer
@@ -199,7 +204,7 @@ impl SharedCapture {
 impl CapturePort {
     /// Adds a frame, without FCS, that passed at `time_ns`.
     pub fn frame(&self, time_ns: u64, direction: Direction, frame: &[u8]) {
-        if (self.recorded, direction) == (Recorded::Sent, Direction::Received) {
+        if self.recorded == Recorded::Sent && direction != Direction::Sent {
             return;
         }
         let mut file = self.shared.file();

@@ -10,7 +10,7 @@ const SFD: u8 = 0xD5;
 /// Smallest gap between frames, in byte times.
 pub const GAP: usize = 12;
 /// Shortest frame without FCS.
-const MIN_FRAME: usize = 60;
+pub const MIN_FRAME: usize = 60;
 const FCS_BYTES: usize = 4;
 /// A frame of the NIC is cut here: nothing it may send is longer.
 const MAX_COLLECTED: usize = 1 << 16;
@@ -40,6 +40,19 @@ const CRC_TABLE: [u32; 256] = {
     table
 };
 
+/// The byte times of a frame, padded to 60 bytes, with its own FCS or another.
+pub fn on_the_line(frame: &[u8], check: Option<[u8; FCS_BYTES]>) -> Vec<Gmii> {
+    let mut bytes = frame.to_vec();
+    bytes.resize(bytes.len().max(MIN_FRAME), 0);
+    bytes.extend(check.unwrap_or_else(|| fcs(&bytes)));
+    let valid = |b: &u8| Gmii {
+        data: *b,
+        valid: true,
+        error: false,
+    };
+    PREAMBLE.iter().chain(&bytes).map(valid).collect()
+}
+
 /// What a PHY counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PhyStats {
@@ -47,6 +60,8 @@ pub struct PhyStats {
     pub rx_frames: u64,
     /// Their bytes, without FCS.
     pub rx_bytes: u64,
+    /// Those whose FCS does not fit, as the wire damaged them.
+    pub rx_damaged: u64,
     /// Good frames from the NIC.
     pub tx_frames: u64,
     /// Their bytes, padding included, without FCS.
@@ -112,17 +127,15 @@ impl Phy {
 
     /// Puts a frame without FCS on the line towards the NIC, padded to 60 bytes, followed by a gap.
     pub fn receive(&mut self, frame: &[u8]) {
-        let mut bytes = frame.to_vec();
-        bytes.resize(bytes.len().max(MIN_FRAME), 0);
+        self.receive_with(frame, None);
+    }
+
+    /// As [`Phy::receive`], with an FCS other than the frame's own where there is one.
+    pub fn receive_with(&mut self, frame: &[u8], check: Option<[u8; FCS_BYTES]>) {
         self.stats.rx_frames += 1;
-        self.stats.rx_bytes += bytes.len() as u64;
-        bytes.extend(fcs(&bytes));
-        let line = PREAMBLE.iter().chain(&bytes).map(|b| Gmii {
-            data: *b,
-            valid: true,
-            error: false,
-        });
-        self.towards_nic.extend(line);
+        self.stats.rx_bytes += frame.len().max(MIN_FRAME) as u64;
+        self.stats.rx_damaged += u64::from(check.is_some());
+        self.towards_nic.extend(on_the_line(frame, check));
         self.towards_nic.extend([Gmii::default(); GAP]);
     }
 

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use ferrule_abi::{BAR_MSIX, MSIX_VECTORS};
+use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, MSIX_VECTORS};
 use ferrule_rtl::pins::{Inputs, Outputs, TlpBeat};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -151,8 +151,18 @@ pub struct RootComplex {
     next_event: u64,
     /// Tags of the device's reads that are not fully answered.
     device_tags: [bool; 256],
+    receiver: Receiver,
     stats: TlpStats,
     last_violation: Option<String>,
+}
+
+/// Whether the host has switched the NIC's receiver on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Receiver {
+    Off,
+    /// And nobody has been told yet.
+    JustOn,
+    On,
 }
 
 impl RootComplex {
@@ -180,6 +190,7 @@ impl RootComplex {
             schedule: BinaryHeap::new(),
             next_event: 0,
             device_tags: [false; 256],
+            receiver: Receiver::Off,
             stats: TlpStats::default(),
             last_violation: None,
         }
@@ -260,8 +271,25 @@ impl RootComplex {
     /// Writes a register: posted, so it is done when the device takes it. Without memory decoding it goes nowhere.
     pub fn write_register(&mut self, bar: u8, offset: u32, first_be: u8, value: u32) {
         if self.config.memory_enabled() {
+            // RX_EN is in the first byte.
+            if (bar, offset) == (BAR_REGS, regs::ctrl::OFFSET) && first_be & 1 != 0 {
+                self.receiver = match (regs::ctrl::RX_EN.get(value), self.receiver) {
+                    (0, _) => Receiver::Off,
+                    (_, Receiver::Off) => Receiver::JustOn,
+                    (_, on) => on,
+                };
+            }
             self.post(bar, offset, first_be, value);
         }
+    }
+
+    /// Whether the host has switched the NIC's receiver on (CTRL.RX_EN) since this was asked last.
+    pub fn take_receiver_on(&mut self) -> bool {
+        let just_on = self.receiver == Receiver::JustOn;
+        if just_on {
+            self.receiver = Receiver::On;
+        }
+        just_on
     }
 
     fn post(&mut self, bar: u8, offset: u32, first_be: u8, value: u32) {
@@ -324,6 +352,7 @@ impl RootComplex {
     /// device's MSI-X table is written anew.
     pub fn reset_device(&mut self) {
         self.reset_cycles = RESET_CYCLES;
+        self.receiver = Receiver::Off;
         for item in std::mem::take(&mut self.queue) {
             if let Downstream::Read { id, .. } = item {
                 self.answers.insert(id, u32::MAX);

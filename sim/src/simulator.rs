@@ -23,6 +23,7 @@ use crate::phy::PhyStats;
 use crate::root_complex::{Settings, TlpStats};
 use crate::station::{Core, Surroundings};
 use crate::vfio_user_server::VfioUserServer;
+use crate::wire::impair::ImpairStats;
 use crate::wire::Wire;
 use crate::world::World;
 
@@ -82,6 +83,8 @@ pub struct Stats {
     pub tlps: TlpStats,
     /// Frames on the wire.
     pub phy: PhyStats,
+    /// What the wire did to them, if it was told to do anything.
+    pub impairments: Option<ImpairStats>,
     /// The last TLP of the device that broke the protocol, in words.
     pub violation: Option<String>,
 }

@@ -11,6 +11,7 @@ use crate::engine::{self, Engine, EngineError, Kind, Options};
 use crate::host_side::HostSide;
 use crate::phy::PhyStats;
 use crate::root_complex::{Settings, TlpStats};
+use crate::wire::impair::ImpairStats;
 use crate::wire::Wire;
 
 mod model;
@@ -71,6 +72,8 @@ pub struct StationStats {
     pub tlps: TlpStats,
     /// Frames on the wire.
     pub phy: PhyStats,
+    /// What the wire did to them, if it was told to do anything.
+    pub impairments: Option<ImpairStats>,
     /// The last TLP of the NIC that broke the protocol, in words.
     pub violation: Option<String>,
 }

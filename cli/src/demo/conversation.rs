@@ -12,6 +12,9 @@ use crate::error::Error;
 
 /// How long any one answer may take, in the host's time.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Where frames are lost on purpose, how long to wait before asking again, and how often to ask.
+const RETRY_AFTER: Duration = Duration::from_secs(3);
+const TRIES: u16 = 8;
 /// Sizes of the UDP messages: none, the smallest, an odd one, the largest that fits one frame.
 const MESSAGES: [usize; 4] = [0, 1, 333, 1_472];
 /// Sizes of the looped frames: the shortest and longest of Ethernet, less the FCS, and some between.
@@ -43,17 +46,68 @@ impl Finding {
     }
 }
 
+/// How often a request without retransmission of its own is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tries {
+    count: u16,
+    wait: Duration,
+}
+
+impl Tries {
+    /// Once on a wire that loses nothing, a few times on one that may.
+    pub(crate) fn on(is_impaired: bool) -> Self {
+        if is_impaired {
+            Self {
+                count: TRIES,
+                wait: RETRY_AFTER,
+            }
+        } else {
+            Self {
+                count: 1,
+                wait: PATIENCE,
+            }
+        }
+    }
+
+    /// Calls with the number of the try until there is an answer; gives it and how many tries were in vain.
+    fn ask<T>(self, mut call: impl FnMut(u16) -> io::Result<T>) -> io::Result<(T, u16)> {
+        let unanswered = |e: &io::Error| {
+            use io::ErrorKind::{HostUnreachable, TimedOut, WouldBlock};
+            matches!(e.kind(), TimedOut | WouldBlock | HostUnreachable)
+        };
+        let mut lost = 0;
+        loop {
+            match call(lost) {
+                Ok(answer) => return Ok((answer, lost)),
+                Err(e) if lost + 1 < self.count && unanswered(&e) => lost += 1,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// Words for tries in vain.
+fn after(lost: u16) -> String {
+    match lost {
+        0 => String::new(),
+        n => format!(", after {n} lost"),
+    }
+}
+
 /// Sends whole Ethernet frames to ourselves over a wire that loops, and compares each as it comes back.
 ///
 /// # Errors
 /// When a frame is lost or changed.
-pub(crate) fn frames(host: &Host, clock: &dyn Clock) -> Result<Finding, Error> {
+pub(crate) fn frames(host: &Host, clock: &dyn Clock, tries: Tries) -> Result<Finding, Error> {
     let doing = |size| format!("looping a frame of {size} bytes");
+    let mut lost = 0;
     for size in FRAMES {
-        let back = host
-            .with_nic(|nic| loop_frame(nic, clock, size))
-            .and_then(|result| result)
-            .map_err(Error::doing(doing(size)))?;
+        let once = |_| {
+            host.with_nic(|nic| loop_frame(nic, clock, size, tries.wait))
+                .and_then(|result| result)
+        };
+        let (back, in_vain) = tries.ask(once).map_err(Error::doing(doing(size)))?;
+        lost += in_vain;
         if !back {
             return Err(Error::Wrong(format!(
                 "the frame of {size} bytes came back changed"
@@ -61,12 +115,13 @@ pub(crate) fn frames(host: &Host, clock: &dyn Clock) -> Result<Finding, Error> {
         }
     }
     Ok(Finding::text(format!(
-        "frames of {FRAMES:?} bytes came back as they were sent"
+        "frames of {FRAMES:?} bytes came back as they were sent{}",
+        after(lost)
     )))
 }
 
 /// Sends one frame and waits for it; whether it is the same.
-fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize) -> io::Result<bool> {
+fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize, wait: Duration) -> io::Result<bool> {
     let mac = nic.mac();
     let mut frame = [mac, mac].concat();
     frame.extend(EXPERIMENTAL);
@@ -78,19 +133,29 @@ fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize) -> io::Result<bool>
         report: false,
     })
     .map_err(io::Error::other)?;
-    let deadline = clock.now() + PATIENCE.as_nanos() as u64;
+    let deadline = clock.now() + wait.as_nanos() as u64;
     let mut received = Vec::new();
-    while nic.rx_batch(1, &mut received).map_err(io::Error::other)? == 0 {
-        if clock.now() >= deadline {
-            return Err(io::ErrorKind::TimedOut.into());
+    loop {
+        while nic.rx_batch(1, &mut received).map_err(io::Error::other)? == 0 {
+            if clock.now() >= deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            // Nobody asked for these, but until they are taken there is work and no waiting.
+            nic.tx_completions().map_err(io::Error::other)?;
+            nic.arm().map_err(io::Error::other)?;
+            if !nic.has_work() {
+                clock.wait(&nic.irq_fds(), Some(deadline))?;
+                nic.drain_irqs().map_err(io::Error::other)?;
+            }
         }
-        nic.arm().map_err(io::Error::other)?;
-        if !nic.has_work() {
-            clock.wait(&nic.irq_fds(), Some(deadline))?;
-            nic.drain_irqs().map_err(io::Error::other)?;
+        for back in received.drain(..) {
+            let back = back.to_vec();
+            // A late copy of an earlier frame is none of this one.
+            if back.len() == size || !FRAMES.contains(&back.len()) {
+                return Ok(back == frame);
+            }
         }
     }
-    Ok(received[0].to_vec() == frame)
 }
 
 /// A pattern that repeats late and differs by seed, so that a lost, doubled or moved byte shows.
@@ -129,11 +194,12 @@ impl Pattern {
 ///
 /// # Errors
 /// When nobody answers, or the hardware did not ask.
-pub(crate) fn resolve(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
+pub(crate) fn resolve(host: &Host, peer: Ipv4Addr, tries: Tries) -> Result<Finding, Error> {
     let doing = || format!("resolving {peer}");
     let before = stats(host)?;
     let ping = host.ping().map_err(Error::doing(doing()))?;
-    ping.echo(peer, 0, b"first packet", PATIENCE)
+    tries
+        .ask(|n| ping.echo(peer, n, b"first packet", tries.wait))
         .map_err(Error::doing(doing()))?;
     let after = stats(host)?;
     let requests = after.get(ferrule_abi::counter::ARP_REQUESTS)
@@ -152,16 +218,18 @@ pub(crate) fn resolve(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
 ///
 /// # Errors
 /// When an answer is missing or not what was sent.
-pub(crate) fn ping(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
+pub(crate) fn ping(host: &Host, peer: Ipv4Addr, tries: Tries) -> Result<Finding, Error> {
     let doing = || format!("pinging {peer}");
     let socket = host.ping().map_err(Error::doing(doing()))?;
     let mut times = Vec::new();
-    let mut ttl = 0;
+    let (mut ttl, mut lost) = (0, 0);
     for sequence in 1..=PINGS {
         let payload = Pattern::new(u64::from(sequence)).bytes(0, 56);
-        let reply = socket
-            .echo(peer, sequence, &payload, PATIENCE)
+        // Each try has a number of its own, so that a late answer is not taken for another's.
+        let (reply, in_vain) = tries
+            .ask(|n| socket.echo(peer, n * PINGS + sequence, &payload, tries.wait))
             .map_err(Error::doing(doing()))?;
+        lost += in_vain;
         if reply.payload != payload {
             return Err(Error::Wrong(format!(
                 "the ping reply {sequence} from {peer} holds other bytes than were sent"
@@ -173,7 +241,10 @@ pub(crate) fn ping(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
     times.sort();
     let median = times[times.len() / 2];
     Ok(Finding {
-        text: format!("{PINGS} of {PINGS} answered by {peer}, ttl {ttl}, round trip {median:.1?}"),
+        text: format!(
+            "{PINGS} of {PINGS} answered by {peer}, ttl {ttl}, round trip {median:.1?}{}",
+            after(lost)
+        ),
         round_trip: Some(median),
     })
 }
@@ -182,19 +253,30 @@ pub(crate) fn ping(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
 ///
 /// # Errors
 /// When a message is missing, cut or changed.
-pub(crate) fn udp(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
+pub(crate) fn udp(host: &Host, peer: Ipv4Addr, tries: Tries) -> Result<Finding, Error> {
     let doing = || format!("echoing UDP to {peer}");
     let to = SocketAddrV4::new(peer, ECHO_PORT);
     let socket = host.bind_udp("0.0.0.0:0").map_err(Error::doing(doing()))?;
     socket
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(tries.wait))
         .map_err(Error::doing(doing()))?;
     socket.connect(to).map_err(Error::doing(doing()))?;
     let mut buffer = vec![0; 2_048];
+    let mut lost = 0;
     for size in MESSAGES {
         let message = Pattern::new(size as u64).bytes(0, size);
-        socket.send(&message).map_err(Error::doing(doing()))?;
-        let n = socket.recv(&mut buffer).map_err(Error::doing(doing()))?;
+        let once = |_| {
+            socket.send(&message)?;
+            loop {
+                let n = socket.recv(&mut buffer)?;
+                // A late copy of an earlier message is none of this one.
+                if n == size || !MESSAGES.contains(&n) {
+                    return Ok(n);
+                }
+            }
+        };
+        let (n, in_vain) = tries.ask(once).map_err(Error::doing(doing()))?;
+        lost += in_vain;
         if buffer[..n] != message[..] {
             return Err(Error::Wrong(format!(
                 "a UDP message of {size} bytes came back as {n} bytes, or changed"
@@ -202,8 +284,9 @@ pub(crate) fn udp(host: &Host, peer: Ipv4Addr) -> Result<Finding, Error> {
         }
     }
     Ok(Finding::text(format!(
-        "{} messages of {MESSAGES:?} bytes came back whole",
-        MESSAGES.len()
+        "{} messages of {MESSAGES:?} bytes came back whole{}",
+        MESSAGES.len(),
+        after(lost)
     )))
 }
 

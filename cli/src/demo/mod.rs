@@ -14,7 +14,7 @@ mod conversation;
 mod progress;
 mod report;
 
-use conversation::Finding;
+use conversation::{Finding, Tries};
 use progress::Progress;
 use report::{Report, Run, Step};
 
@@ -30,6 +30,7 @@ const FAST_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// When the simulator cannot be started, or not all of it was right.
 pub(crate) fn run(args: &Demo) -> Result<(), Error> {
+    args.sim.wire.must_answer()?;
     let started = Instant::now();
     let mut files = vec![PathBuf::from(PCAP)];
     let vcd = (args.vcd || args.trace_window.is_some()).then(|| Waveform {
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
                 Access::VfioUser => "on a vfio-user socket",
                 Access::Sim => "in process",
             },
-            args.sim.wire
+            args.sim.wire_text()
         ),
     );
     let default = if engine == "native" {
@@ -67,8 +68,10 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     };
     let bytes = args.bytes.map_or(default, |s| s.0);
 
+    let tries = Tries::on(args.sim.impair.is_some());
     let mut conversation = Conversation {
         host: session.host(),
+        tries,
         progress,
         steps: Vec::new(),
         ping: None,
@@ -78,13 +81,13 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
         WireSpec::Lan => None,
         WireSpec::Loopback => {
             let clock = session.clock();
-            conversation.step("frames", |h| conversation::frames(h, &*clock));
+            conversation.step("frames", |h| conversation::frames(h, &*clock, tries));
             None
         }
-        WireSpec::Tap(_) => {
+        WireSpec::Tap(_) | WireSpec::Pcap(_) => {
             let peer = args.peer;
-            if conversation.step("ARP", |h| conversation::resolve(h, peer)) {
-                conversation.step("ping", |h| conversation::ping(h, peer));
+            if conversation.step("ARP", |h| conversation::resolve(h, peer, tries)) {
+                conversation.step("ping", |h| conversation::ping(h, peer, tries));
             }
             None
         }
@@ -96,7 +99,7 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
     let ended = session.end()?;
     let report = Report::new(
         &engine,
-        &args.sim.wire.to_string(),
+        &args.sim.wire_text(),
         args.sim.seed,
         Run {
             steps,
@@ -128,6 +131,7 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
 /// The conversation as it goes.
 struct Conversation {
     host: Host,
+    tries: Tries,
     progress: Progress,
     steps: Vec<Step>,
     ping: Option<Duration>,
@@ -136,11 +140,14 @@ struct Conversation {
 impl Conversation {
     /// All that comes before the bulk; whether it was right.
     fn small_talk(&mut self) -> bool {
-        self.step("ARP", |h| conversation::resolve(h, lan::PEER))
-            && self.step("ping", |h| conversation::ping(h, lan::PEER))
-            && self.step("UDP", |h| conversation::udp(h, lan::PEER))
+        let tries = self.tries;
+        self.step("ARP", |h| conversation::resolve(h, lan::PEER, tries))
+            && self.step("ping", |h| conversation::ping(h, lan::PEER, tries))
+            && self.step("UDP", |h| conversation::udp(h, lan::PEER, tries))
             && self.step("HTTP", |h| conversation::http(h, lan::PEER, "peer"))
-            && self.step("second subnet", |h| conversation::ping(h, lan::FAR_HOST))
+            && self.step("second subnet", |h| {
+                conversation::ping(h, lan::FAR_HOST, tries)
+            })
     }
 
     /// Does one step; whether it was right.

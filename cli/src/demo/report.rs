@@ -8,6 +8,7 @@ use comfy_table::{presets::UTF8_BORDERS_ONLY, Cell, Table};
 use ferrule_abi::counter as c;
 use ferrule_driver::nic::Stats;
 use ferrule_sim::simulator;
+use ferrule_sim::wire::impair::{ImpairStats, LaneStats};
 use serde::Serialize;
 
 use crate::size::Size;
@@ -44,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) ping_ns: Option<u64>,
     /// The hardware's counters by name.
     pub(crate) counters: BTreeMap<&'static str, u64>,
+    /// What the wire did to the frames, if it was told to do anything.
+    pub(crate) impairments: Option<ImpairStats>,
     /// TLPs and bytes on PCIe.
     pub(crate) tlps: ferrule_sim::root_complex::TlpStats,
     /// TLPs of the data path, both directions, per frame on the wire.
@@ -98,7 +101,10 @@ impl Report {
         let rate = |n: u64, s: f64| if s > 0.0 { n as f64 / s } else { 0.0 };
         Self {
             ok: run.steps.iter().all(|s| s.ok)
-                && run.counters.as_ref().is_some_and(|s| lost(s) == 0),
+                && run
+                    .counters
+                    .as_ref()
+                    .is_some_and(|s| lost(s, &run.sim) == 0),
             engine: engine.to_owned(),
             wire: wire.to_owned(),
             seed,
@@ -111,6 +117,7 @@ impl Report {
                 .ping
                 .map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX)),
             counters,
+            impairments: run.sim.impairments,
             tlps: run.sim.tlps,
             tlps_per_frame: run.sim.tlps.per_packet(frames),
             cycles: run.sim.cycles,
@@ -168,6 +175,15 @@ impl Report {
                 .to_string(),
             self.drops(),
         );
+        if let Some(wire) = &self.impairments {
+            let lanes = [
+                ("wire to NIC", wire.to_nic),
+                ("wire from NIC", wire.from_nic),
+            ];
+            for (what, lane) in lanes {
+                row(what, lane.entered.to_string(), treatment(&lane));
+            }
+        }
         if let Some(ns) = self.ping_ns {
             row(
                 "round trip (ping)",
@@ -249,14 +265,47 @@ impl Report {
     }
 }
 
-/// Frames that the hardware lost; what was not for this station is no loss.
-fn lost(stats: &Stats) -> u64 {
+/// What was done to the frames of a direction, in words.
+fn treatment(lane: &LaneStats) -> String {
+    let done = [
+        ("lost", lane.lost),
+        ("dropped from the full queue", lane.overflowed),
+        ("corrupted", lane.corrupted),
+        ("mangled", lane.mangled),
+        ("duplicated", lane.duplicated),
+        ("held back", lane.reordered),
+    ];
+    let done: Vec<String> = done
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(what, n)| format!("{n} {what}"))
+        .collect();
+    if done.is_empty() {
+        "frames, none of them lost or changed".to_owned()
+    } else {
+        format!("frames: {}", done.join(", "))
+    }
+}
+
+/// Frames that the hardware lost; what was not for this station is no loss, and what the wire damaged must be dropped.
+fn lost(stats: &Stats, sim: &simulator::Stats) -> u64 {
     let drops = stats
         .iter()
         .filter(|(counter, _)| counter.name.starts_with("rx_drop_"));
+    let to_nic = sim.impairments.unwrap_or_default().to_nic;
+    let bad_fcs = stats.get(c::RX_DROP_FCS).min(sim.phy.rx_damaged);
+    let bad_sums = [c::RX_DROP_IP_HEADER, c::RX_DROP_L4_CSUM, c::RX_DROP_LENGTH];
+    let bad_sums: u64 = bad_sums.into_iter().map(|c| stats.get(c)).sum();
+    // A mangled frame may have been doubled.
+    let mangled = match to_nic.mangled {
+        0 => 0,
+        n => n + to_nic.duplicated,
+    };
     drops.map(|(_, n)| n).sum::<u64>()
         - stats.get(c::RX_DROP_FILTER)
         - stats.get(c::RX_DROP_DISABLED)
+        - bad_fcs
+        - bad_sums.min(mangled)
         + stats.get(c::TX_UNDERRUN)
         + stats.get(c::TX_DMA_ERR)
         + stats.get(c::TX_BAD_DESC)

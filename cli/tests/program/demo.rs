@@ -181,14 +181,10 @@ fn the_model_holds_the_conversation_behind_a_vfio_user_socket_too() {
 #[test]
 fn a_window_of_the_waveform_holds_that_part_of_the_run_and_starts_with_all_values() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let args = [
-        "--engine",
-        "native",
-        "--wire",
-        "loopback",
-        "--trace-window",
-        "20us..22us",
+    let mut args = vec![
+        "--device", "sim:", "--engine", "native", "--wire", "loopback",
     ];
+    args.extend(["--trace-window", "20us..22us"]);
     let report = demo(dir.path(), &args);
     assert_eq!(report["files"][1], "ferrule-demo.vcd");
     let vcd = std::fs::read_to_string(dir.path().join("ferrule-demo.vcd")).expect("a waveform");
@@ -197,10 +193,100 @@ fn a_window_of_the_waveform_holds_that_part_of_the_run_and_starts_with_all_value
         .filter_map(|l| l.strip_prefix('#')?.parse().ok())
         .collect();
     assert!(!times.is_empty());
-    let in_ps = 20_000_000..22_000_000;
+    // A cycle that starts within the window rises 4 ns later.
+    let in_ps = 20_000_000..22_004_000;
     assert!(times.iter().all(|t| in_ps.contains(t)), "{times:?}");
     let (_, dump) = vcd.split_once("$dumpvars").expect("all values");
     let (dump, _) = dump.split_once("$end").expect("its end");
     let signals = vcd.lines().filter(|l| l.starts_with("$var ")).count();
     assert_eq!(dump.lines().filter(|l| !l.is_empty()).count(), signals);
+}
+
+/// What the wire did in one direction, by name.
+fn wire(report: &serde_json::Value, direction: &str, what: &str) -> u64 {
+    report["impairments"][direction][what]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {direction}.{what} in {report:#}"))
+}
+
+#[test]
+fn the_demo_gets_through_a_lossy_wire_and_its_capture_shows_the_retransmissions() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mut args = vec!["--device", "sim:", "--engine", "model"];
+    args.extend(["--bytes", "1MiB", "--seed", "5", "--impair", "loss=2%"]);
+    let report = demo(dir.path(), &args);
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert_eq!(report["tcp_bytes"], 1 << 20);
+    assert!(wire(&report, "to_nic", "lost") > 5, "{report:#}");
+    assert!(wire(&report, "from_nic", "lost") > 5, "{report:#}");
+    if have(&["tshark"]) {
+        // The capture is taken at the NIC: what was lost towards it is not there, what it sent is.
+        let sent = tshark(dir.path(), "frame.packet_flags_direction == 2", &[]);
+        assert_eq!(sent.len() as u64, wire(&report, "from_nic", "entered"));
+        let received = tshark(dir.path(), "frame.packet_flags_direction == 1", &[]);
+        assert_eq!(received.len() as u64, wire(&report, "to_nic", "delivered"));
+        let again = tshark(dir.path(), "tcp.analysis.retransmission", &[]);
+        assert!(again.len() > 5, "{again:?}");
+    }
+    let capture = dir.path().join("ferrule-demo.pcapng");
+    let first = std::fs::read(&capture).expect("a capture");
+    demo(dir.path(), &args);
+    assert!(
+        first == std::fs::read(&capture).expect("another"),
+        "the same seed loses the same frames"
+    );
+}
+
+/// Everything that a wire can do to frames, on an engine and for a seed with which some of each happens.
+fn badly_treated(engine: &str) {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mut args = vec!["--device", "sim:", "--engine", engine];
+    args.extend(["--bytes", "2KiB", "--seed", "30", "--impair"]);
+    args.push("loss=2%,rx.corrupt=6%,bits=3,rx.mangle=6%,dup=5%,reorder=5%,delay=50us,jitter=10us,rate=500Mbit");
+    let report = demo(dir.path(), &args);
+    assert_eq!(report["ok"], true, "{engine}: {report:#}");
+    for what in ["lost", "duplicated", "reordered"] {
+        let both = wire(&report, "to_nic", what) + wire(&report, "from_nic", what);
+        assert!(both > 0, "{engine}: none {what}: {report:#}");
+    }
+    assert!(
+        wire(&report, "to_nic", "mangled") > 0,
+        "{engine}: {report:#}"
+    );
+    assert!(
+        wire(&report, "to_nic", "corrupted") > 0,
+        "{engine}: {report:#}"
+    );
+    let dropped = report["counters"]["rx_drop_fcs"].as_u64();
+    assert!(
+        dropped >= wire(&report, "to_nic", "corrupted").into(),
+        "{engine}: {report:#}"
+    );
+    if have(&["tshark"]) {
+        let marked = tshark(dir.path(), "frame.packet_flags_crc_error == 1", &[]);
+        assert_eq!(Some(marked.len() as u64), dropped, "{engine}");
+    }
+}
+
+#[test]
+fn damaged_frames_are_dropped_by_the_hardware_and_marked_in_the_capture() {
+    badly_treated("native");
+}
+
+#[test]
+fn damaged_frames_are_dropped_by_the_model_and_marked_in_the_capture() {
+    badly_treated("model");
+}
+
+#[test]
+fn a_looped_wire_may_lose_frames_too() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mut args = vec![
+        "--device", "sim:", "--engine", "model", "--wire", "loopback",
+    ];
+    args.extend(["--impair", "tx.loss=30%,rx.dup=50%"]);
+    let report = demo(dir.path(), &args);
+    assert_eq!(report["ok"], true, "{report:#}");
+    assert!(wire(&report, "from_nic", "lost") > 0, "{report:#}");
+    assert!(wire(&report, "to_nic", "duplicated") > 0, "{report:#}");
 }

@@ -4,7 +4,7 @@ use crate::common::{ferrule, said};
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["frobnicate"], "frobnicate"),
         (&["demo", "--bytes", "many"], "not an amount of data"),
         (&["demo", "--engine", "steam"], "steam"),
@@ -17,6 +17,25 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
         ),
         (&["demo", "--trace-window", "20us"], "FROM..TO"),
         (&["demo", "--trace-window", "9us..2us"], "is empty"),
+        (&["demo", "--impair", "lose=1%"], "choose loss"),
+        (&["serve", "--socket", "s", "--impair", "loss=2"], "0.5%"),
+        (
+            &[
+                "ping",
+                "--device",
+                "vfio-user:s",
+                "--impair",
+                "loss=2%",
+                "192.0.2.2",
+            ],
+            "cannot be used with",
+        ),
+        (&["serve", "--socket", "s", "--wire", "pcap:"], "pcap:FILE"),
+        (&["demo", "--wire", "pcap:x.pcap"], "ferrule serve"),
+        (
+            &["ping", "--wire", "pcap:x.pcap", "192.0.2.2"],
+            "ferrule serve",
+        ),
         (&["ping"], "HOST"),
         (
             &["ping", "--address", "192.0.2.10", "192.0.2.2"],
@@ -67,6 +86,24 @@ fn a_capture_that_cannot_be_written_is_named_with_the_reason() {
         error.contains("ferrule-demo.pcapng") && error.contains("directory"),
         "{error}"
     );
+}
+
+#[test]
+fn a_capture_that_cannot_be_replayed_is_named_with_the_reason() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    std::fs::write(dir.path().join("x.pcap"), "not a capture").expect("written");
+    for (file, hint) in [
+        ("x.pcap", "neither a pcap nor a pcapng"),
+        ("y.pcap", "No such file"),
+    ] {
+        let output = ferrule(dir.path())
+            .args(["serve", "--socket", "s", "--wire", &format!("pcap:{file}")])
+            .output()
+            .expect("runs");
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(file) && error.contains(hint), "{error}");
+    }
 }
 
 #[test]

@@ -264,6 +264,7 @@ impl Runner {
             cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
             tlps: nic.tlps,
             phy: nic.phy,
+            impairments: nic.impairments,
             violation: nic.violation,
         };
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;

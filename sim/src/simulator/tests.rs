@@ -1,13 +1,17 @@
 //! The loop around a small device: jumps, wires, files, faults.
 use super::*;
+use crate::capture::{Capture, Direction};
 use crate::engine::Engine;
 use crate::fake_device::{FakeDevice, COPY, ID, ID_VALUE, SCRATCH, TIMER, WRITES};
 use crate::phy::fcs;
-use ferrule_abi::TICK_NS;
+use crate::wire::impair::Impaired;
+use crate::wire::pcap::{Replay, LEAD_NS};
+use ferrule_abi::{regs, TICK_NS};
 use ferrule_driver::clock::{Clock, WallClock};
 use ferrule_driver::vfio_user::VfioUser;
 use ferrule_driver::{Device, DmaBuf};
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -171,6 +175,80 @@ fn frames_cross_the_wire_and_the_capture_has_them_at_their_times() {
         captured.contains(&(got[1].0, 1514)) && captured.contains(&(5_000_000, 42)),
         "{captured:?}"
     );
+}
+
+#[test]
+fn a_frame_that_the_wire_damaged_reaches_the_nic_with_an_fcs_that_does_not_fit_and_is_marked_in_the_capture(
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.pcapng");
+    let wire = TestWire {
+        due: (1..=20).map(|n| (n * 100_000, vec![n as u8; 60])).collect(),
+        got: Arc::default(),
+    };
+    let got = wire.got.clone();
+    let impairments = "rx.corrupt=50%".parse().unwrap();
+    let wire = Box::new(Impaired::new(Box::new(wire), &impairments, 3));
+    let (sim, _device) = start(Simulator::builder(wire).capture(&path));
+    sim.clock().unwrap().wait(&[], Some(5_000_000)).unwrap();
+    let stats = sim.stop().unwrap();
+    let corrupted = stats.impairments.unwrap().to_nic.corrupted;
+    assert!((1..20).contains(&corrupted), "{stats:?}");
+    assert_eq!(stats.phy.rx_damaged, corrupted);
+    // The device sends back what comes, as it comes.
+    assert_eq!(stats.phy.tx_faults, corrupted);
+    assert_eq!(got.lock().unwrap().len() as u64, 20 - corrupted);
+    let mut reader = PcapNgReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let mut marked = 0;
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(p) = block.unwrap() {
+            let flags = EnhancedPacketOption::Flags(1 | 1 << 24);
+            marked += u64::from(p.options.contains(&flags));
+        }
+    }
+    assert_eq!(marked, corrupted);
+}
+
+#[test]
+fn a_capture_is_replayed_from_when_the_receiver_is_switched_on_and_again_each_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (recorded, path) = (dir.path().join("r.pcapng"), dir.path().join("c.pcapng"));
+    let mut capture = Capture::create(&recorded).unwrap();
+    for (at, n) in [(500, 1), (3_000_500, 2), (3_000_500, 3)] {
+        capture.frame(at, Direction::Received, &[n; 60]).unwrap();
+    }
+    capture.flush().unwrap();
+    let wire = Box::new(Replay::open(&recorded).unwrap());
+    let (sim, mut device) = start(Simulator::builder(wire).capture(&path));
+    let clock = sim.clock().unwrap();
+    let _attached = clock.attach();
+    clock.wait(&[], Some(SECOND)).unwrap();
+    device.config_write(4, &[6, 0]).unwrap();
+    let enable = regs::ctrl::RX_EN.of(1);
+    let mut on_ns = vec![];
+    for value in [enable, enable, 0, enable] {
+        on_ns.push(clock.now());
+        device.write32(0, regs::ctrl::OFFSET, value).unwrap();
+        clock.wait(&[], Some(clock.now() + SECOND)).unwrap();
+    }
+    let stats = sim.stop().unwrap();
+    assert_eq!((stats.phy.rx_frames, stats.phy.tx_frames), (6, 6));
+    let mut reader = PcapNgReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let mut came = vec![];
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(p) = block.unwrap() {
+            if p.options.contains(&EnhancedPacketOption::Flags(1)) {
+                came.push(p.timestamp.as_nanos() as u64);
+            }
+        }
+    }
+    for (frames, on_ns) in came.chunks(3).zip([on_ns[0], on_ns[3]]) {
+        let late = frames[0].checked_sub(on_ns + LEAD_NS).unwrap();
+        assert!(late < 100_000, "{late} ns");
+        assert_eq!(frames[1] - frames[0], 3_000_000);
+        // The third waits for the second to have passed: 84 byte times.
+        assert_eq!(frames[2] - frames[1], 84 * 8);
+    }
 }
 
 #[test]

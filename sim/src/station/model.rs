@@ -9,16 +9,14 @@ use crate::capture::{CapturePort, Direction};
 use crate::engine::EngineError;
 use crate::host_side::HostSide;
 use crate::model::Model;
-use crate::phy::{PhyStats, GAP};
+use crate::phy::{on_the_line, PhyStats, GAP, MIN_FRAME};
 use crate::root_complex::{Access, RootComplex};
-use crate::wire::Wire;
+use crate::wire::{Arrival, Wire};
 
 /// The engine's name.
 pub(crate) const NAME: &str = "model";
 /// A byte time at 1 Gbit/s.
 const BYTE_NS: u64 = 8;
-/// Shortest frame without FCS.
-const MIN_FRAME: usize = 60;
 /// What surrounds a frame without FCS on the wire: preamble and FCS.
 const AROUND: usize = 8 + 4;
 
@@ -125,18 +123,29 @@ impl ModelStation {
                 return used;
             }
             used = true;
-            let frame = self.wire.poll(now_ns);
+            let arrival = self.wire.arrive(now_ns);
             self.wire_due_ns = self.wire.next_deadline(now_ns);
-            let Some(frame) = frame else {
+            let Some(Arrival { frame, fcs }) = arrival else {
                 return used;
             };
-            self.record(now_ns, Direction::Received, &frame);
+            let direction = fcs.map_or(Direction::Received, |_| Direction::Damaged);
+            self.record(now_ns, direction, &frame);
             let bytes = frame.len().max(MIN_FRAME);
             self.phy.rx_frames += 1;
             self.phy.rx_bytes += bytes as u64;
+            self.phy.rx_damaged += u64::from(fcs.is_some());
             let end_ns = now_ns + (bytes + AROUND) as u64 * BYTE_NS;
             self.line_free_ns = end_ns + GAP as u64 * BYTE_NS;
-            self.arriving = Some((end_ns, Arriving::Frame(frame)));
+            let arriving = match fcs {
+                None => Arriving::Frame(frame),
+                Some(_) => {
+                    // Idle before it, and the first byte time of the gap, which ends it.
+                    let idle = [Gmii::default()];
+                    let line = [&idle[..], &on_the_line(&frame, fcs), &idle].concat();
+                    Arriving::Line(line)
+                }
+            };
+            self.arriving = Some((end_ns, arriving));
         }
     }
 
@@ -173,6 +182,10 @@ impl ModelStation {
 impl Station for ModelStation {
     fn step(&mut self, now_ns: u64) -> Step {
         self.accesses(now_ns);
+        if self.host.take_receiver_on() {
+            self.wire.receiver_on(now_ns);
+            self.wire_due_ns = self.wire.next_deadline(now_ns);
+        }
         let received = self.receive(now_ns);
         let sent = self.transmit(now_ns);
         Step {
@@ -213,6 +226,7 @@ impl Station for ModelStation {
             cycles: self.cycles(),
             tlps: self.host.stats(),
             phy: self.phy,
+            impairments: self.wire.impairments(),
             violation: self.host.last_violation().map(Into::into),
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::{Engine, EngineError};
 use crate::host_side::HostSide;
 use crate::phy::{Phy, Sent};
 use crate::root_complex::RootComplex;
-use crate::wire::Wire;
+use crate::wire::{Arrival, Wire};
 
 /// Length of a cycle: 125 MHz.
 pub(crate) const CYCLE_NS: u64 = 8;
@@ -97,10 +97,15 @@ impl RtlStation {
         let mut wire = false;
         if self.phy.receive_idle() && self.wire_due_ns.is_some_and(|at| at <= now_ns) {
             wire = true;
-            if let Some(frame) = self.wire.poll(now_ns) {
-                self.record(now_ns, Direction::Received, &frame);
-                self.phy.receive(&frame);
+            if let Some(Arrival { frame, fcs }) = self.wire.arrive(now_ns) {
+                let direction = fcs.map_or(Direction::Received, |_| Direction::Damaged);
+                self.record(now_ns, direction, &frame);
+                self.phy.receive_with(&frame, fcs);
             }
+            self.wire_due_ns = self.wire.next_deadline(now_ns);
+        }
+        if self.host.take_receiver_on() {
+            self.wire.receiver_on(now_ns);
             self.wire_due_ns = self.wire.next_deadline(now_ns);
         }
         let before = self.inputs;
@@ -175,6 +180,7 @@ impl Station for RtlStation {
             cycles: self.engine.cycles(),
             tlps: self.host.stats(),
             phy: self.phy.stats(),
+            impairments: self.wire.impairments(),
             violation: self.host.last_violation().map(Into::into),
         }
     }
