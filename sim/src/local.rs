@@ -156,6 +156,7 @@ impl Builder {
                 schedule: Schedule::default(),
                 services: Services::default(),
                 failure: None,
+                makes_room: false,
                 jumped_ns: 0,
                 called_ns: 0,
                 patience_ns: self.patience_ns,
@@ -199,6 +200,8 @@ struct State {
     /// Which NICs have a driver.
     opened: Vec<bool>,
     failure: Option<Failure>,
+    /// The driving thread waits for those that contend.
+    makes_room: bool,
     jumped_ns: u64,
     /// When a thread was last called for.
     called_ns: u64,
@@ -243,7 +246,8 @@ impl Shared {
     fn contend(&self) -> MutexGuard<'_, State> {
         self.contenders.fetch_add(1, Ordering::SeqCst);
         let state = self.lock();
-        if self.contenders.fetch_sub(1, Ordering::SeqCst) == 1 {
+        // Nobody is woken for nothing: that would be a system call for each access of a register.
+        if self.contenders.fetch_sub(1, Ordering::SeqCst) == 1 && state.makes_room {
             self.uncontended.notify_all();
         }
         state

@@ -138,8 +138,10 @@ impl Shared {
         self.look.store(true, Ordering::SeqCst);
         loop {
             while self.contenders.load(Ordering::SeqCst) > 0 {
+                state.makes_room = true;
                 let waited = self.uncontended.wait(state);
                 state = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+                state.makes_room = false;
             }
             if let Err(e) = state.check() {
                 return (state, Err(e));
