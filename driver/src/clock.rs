@@ -34,8 +34,8 @@ pub trait Service: Send + Sync {
     fn fds(&self) -> Vec<BorrowedFd<'_>>;
     /// Whether it has asked to be run.
     fn is_due(&self) -> bool;
-    /// Does what there is to do.
-    fn run(&self) -> Served;
+    /// Does what there is to do; `called` says that one of its descriptors is readable.
+    fn run(&self, called: bool) -> Served;
 }
 
 /// What a run of a [`Service`] came to.

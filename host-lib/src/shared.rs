@@ -319,10 +319,12 @@ impl State {
 
 impl Shared {
     /// What a thread that drives does when it is woken, and before it sleeps again: until when.
-    fn drive_once(&self, state: &mut State) -> io::Result<Option<u64>> {
-        state.core.drain_irqs()?;
-        if self.may_be_gone()? {
-            state.core.check_present()?;
+    fn drive_once(&self, state: &mut State, called: bool) -> io::Result<Option<u64>> {
+        if called {
+            state.core.drain_irqs()?;
+            if self.may_be_gone()? {
+                state.core.check_present()?;
+            }
         }
         loop {
             if state.core.pump(self.now())? {
@@ -349,7 +351,7 @@ impl Service for Shared {
         self.due.swap(false, Ordering::SeqCst)
     }
 
-    fn run(&self) -> Served {
+    fn run(&self, called: bool) -> Served {
         // Said before the lock is tried: whoever has it sees it when it lets go.
         self.missed.store(true, Ordering::SeqCst);
         let mut state = match self.state.try_lock() {
@@ -361,7 +363,7 @@ impl Service for Shared {
         if state.closing {
             return Served::NotNow;
         }
-        match self.drive_once(&mut state) {
+        match self.drive_once(&mut state, called) {
             Ok(until) => {
                 state.driving_until = until;
                 Served::Until(until)

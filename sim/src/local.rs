@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ferrule_rtl::pins::Gmii;
 use rustix::event::{eventfd, EventfdFlags};
@@ -23,6 +24,7 @@ use crate::world::World;
 mod clock;
 mod device;
 mod drive;
+mod interrupts;
 mod schedule;
 mod services;
 #[cfg(test)]
@@ -31,6 +33,7 @@ mod tests;
 pub use clock::{Attached, JoinHandle, LocalClock, Ticket};
 pub use device::LocalDevice;
 
+use interrupts::Interrupts;
 use schedule::Schedule;
 use services::Services;
 
@@ -86,6 +89,7 @@ pub struct Builder {
     capture: Option<PathBuf>,
     vcd: Option<PathBuf>,
     patience_ns: Option<u64>,
+    interrupt_latency_ns: u64,
 }
 
 impl Builder {
@@ -112,6 +116,14 @@ impl Builder {
     #[must_use]
     pub fn closed(mut self, patience_ns: u64) -> Self {
         self.patience_ns = Some(patience_ns);
+        self
+    }
+
+    /// How long an interrupt takes from the NIC until its host hears of it; without it no time. On a real machine it is some microseconds,
+    /// in which more frames arrive: a host that is called less often runs faster on the machine's clock too.
+    #[must_use]
+    pub fn interrupt_latency(mut self, latency: Duration) -> Self {
+        self.interrupt_latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self
     }
 
@@ -147,7 +159,8 @@ impl Builder {
             now_ns: AtomicU64::new(0),
             contenders: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
-            look: Arc::new(AtomicBool::new(true)),
+            look: AtomicBool::new(true),
+            interrupts: Arc::default(),
             uncontended: Condvar::new(),
             changed: new_eventfd()?,
             state: Mutex::new(State {
@@ -156,9 +169,13 @@ impl Builder {
                 schedule: Schedule::default(),
                 services: Services::default(),
                 failure: None,
+                makes_room: false,
                 jumped_ns: 0,
                 called_ns: 0,
                 patience_ns: self.patience_ns,
+                interrupt_latency_ns: self.interrupt_latency_ns,
+                interrupts_ns: None,
+                ask_services: true,
             }),
         };
         Ok(LocalSimulator {
@@ -184,7 +201,8 @@ struct Shared {
     /// The driving thread sleeps in poll(2).
     asleep: AtomicBool,
     /// A descriptor may have become readable, or a service due.
-    look: Arc<AtomicBool>,
+    look: AtomicBool,
+    interrupts: Arc<Interrupts>,
     /// No thread contends any more.
     uncontended: Condvar,
     /// Wakes a driving thread that is asleep.
@@ -199,10 +217,17 @@ struct State {
     /// Which NICs have a driver.
     opened: Vec<bool>,
     failure: Option<Failure>,
+    /// The driving thread waits for those that contend.
+    makes_room: bool,
     jumped_ns: u64,
     /// When a thread was last called for.
     called_ns: u64,
     patience_ns: Option<u64>,
+    interrupt_latency_ns: u64,
+    /// When the interrupts that were raised are delivered.
+    interrupts_ns: Option<u64>,
+    /// The descriptors of services may have become readable.
+    ask_services: bool,
 }
 
 /// Why the world stands still for ever.
@@ -243,7 +268,8 @@ impl Shared {
     fn contend(&self) -> MutexGuard<'_, State> {
         self.contenders.fetch_add(1, Ordering::SeqCst);
         let state = self.lock();
-        if self.contenders.fetch_sub(1, Ordering::SeqCst) == 1 {
+        // Nobody is woken for nothing: that would be a system call for each access of a register.
+        if self.contenders.fetch_sub(1, Ordering::SeqCst) == 1 && state.makes_room {
             self.uncontended.notify_all();
         }
         state

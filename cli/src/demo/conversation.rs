@@ -140,8 +140,9 @@ fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize, wait: Duration) -> 
             if clock.now() >= deadline {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            // Nobody asked for these, but until they are taken there is work and no waiting.
+            // What is not taken counts as work that is there, and would keep this thread from waiting.
             nic.tx_completions().map_err(io::Error::other)?;
+            nic.events().map_err(io::Error::other)?;
             nic.arm().map_err(io::Error::other)?;
             if !nic.has_work() {
                 clock.wait(&nic.irq_fds(), Some(deadline))?;

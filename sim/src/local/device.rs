@@ -1,13 +1,12 @@
 //! A NIC of a simulator in process, as the driver has it.
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use ferrule_abi::{BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 
-use super::{signal, Shared, State};
+use super::{Shared, State};
 use crate::config_space;
 use crate::dma::Rights;
 use crate::host_side;
@@ -230,11 +229,8 @@ impl Device for LocalDevice {
         self.with(|device, state| {
             let host = state.world.look(device.nic);
             for (vector, fd) in (0..).zip(own) {
-                let look = Arc::clone(&device.shared.look);
-                let raise = move || {
-                    signal(&fd);
-                    look.store(true, Ordering::SeqCst);
-                };
+                let (interrupts, event) = (Arc::clone(&device.shared.interrupts), Arc::new(fd));
+                let raise = move || interrupts.raise(&event);
                 host.set_vector(vector, Some(Interrupt::Callback(Box::new(raise))));
             }
             host.config().set_msix(true);

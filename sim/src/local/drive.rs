@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use ferrule_driver::clock::Service;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::schedule::{Bell, Told, Turn};
-use super::services::ServiceId;
+use super::services::{Due, ServiceId};
 use super::{clear, unwound, Failure, Shared, State};
 use crate::station::Next;
 
@@ -136,10 +135,13 @@ impl Shared {
     ) -> (Guard<'a>, io::Result<bool>) {
         // Whoever ran until now may have done anything.
         self.look.store(true, Ordering::SeqCst);
+        state.ask_services = true;
         loop {
             while self.contenders.load(Ordering::SeqCst) > 0 {
+                state.makes_room = true;
                 let waited = self.uncontended.wait(state);
                 state = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+                state.makes_room = false;
             }
             if let Err(e) = state.check() {
                 return (state, Err(e));
@@ -149,13 +151,14 @@ impl Shared {
                 continue;
             }
             let now_ns = state.world.now_ns();
+            self.deliver_interrupts(&mut state);
             if self.look.swap(false, Ordering::SeqCst)
                 || state.services.deadline_ns().is_some_and(|at| at <= now_ns)
             {
-                if let Some((id, service)) = state.services.take_due(now_ns) {
+                if let Some(due) = state.services.take_due(now_ns) {
                     self.look.store(true, Ordering::SeqCst);
                     let still_driving;
-                    (state, still_driving) = self.serve(state, turn, id, &*service);
+                    (state, still_driving) = self.serve(state, turn, due);
                     if still_driving {
                         continue;
                     }
@@ -191,6 +194,19 @@ impl Shared {
         }
     }
 
+    /// Writes the eventfds of interrupts whose time has come.
+    fn deliver_interrupts(&self, state: &mut State) {
+        let now_ns = state.world.now_ns();
+        if self.interrupts.are_raised() && state.interrupts_ns.is_none() {
+            state.interrupts_ns = Some(now_ns.saturating_add(state.interrupt_latency_ns));
+        }
+        if state.interrupts_ns.take_if(|at| *at <= now_ns).is_some() {
+            self.interrupts.deliver();
+            state.ask_services = true;
+            self.look.store(true, Ordering::SeqCst);
+        }
+    }
+
     /// Calls a thread; whether it is the driving one, if that ends driving.
     fn call(&self, state: &mut State, turn: Turn, called: Turn) -> Option<bool> {
         state.called_ns = state.world.now_ns();
@@ -204,13 +220,7 @@ impl Shared {
     }
 
     /// Runs a service on this thread, which holds the baton meanwhile; whether it still drives.
-    fn serve<'a>(
-        &'a self,
-        mut state: Guard<'a>,
-        turn: Turn,
-        id: ServiceId,
-        service: &dyn Service,
-    ) -> (Guard<'a>, bool) {
+    fn serve<'a>(&'a self, mut state: Guard<'a>, turn: Turn, due: Due) -> (Guard<'a>, bool) {
         let me = std::thread::current().id();
         let schedule = &mut state.schedule;
         (schedule.baton, schedule.driver) = (Some(me), None);
@@ -219,10 +229,12 @@ impl Shared {
             waiter.told = Told::Run;
         }
         drop(state);
-        let ran = unwound(|| service.run());
+        let ran = unwound(|| due.service.run(due.called));
+        // The last handle, maybe: what it takes with it may need the clock.
+        drop(due.service);
         let mut state = self.contend();
         match ran {
-            Ok(served) => state.services.ran(id, served),
+            Ok(served) => state.services.ran(due.id, served),
             Err(text) => state.fail(Failure::Fault(text)),
         }
         let schedule = &mut state.schedule;
@@ -240,11 +252,14 @@ impl Shared {
     fn look(&self, state: &mut State, turn: Turn, fds: &[BorrowedFd<'_>]) -> io::Result<Called> {
         let waiters = || state.schedule.sleeping().filter(|w| w.turn != turn);
         let of_waiters = waiters().filter_map(|w| Some((w.turn, w.fds.as_deref()?)));
+        // It is known when a NIC or a thread of the simulation may have written to those of a service.
+        let asked = if state.ask_services { usize::MAX } else { 0 };
+        let of_services = || state.services.fds().take(asked);
         let all = fds.iter().copied().chain(
             of_waiters
                 .clone()
                 .flat_map(|(_, fds)| fds)
-                .chain(state.services.fds().flat_map(|(_, fds)| &**fds))
+                .chain(of_services().flat_map(|(_, fds)| &**fds))
                 .map(AsFd::as_fd),
         );
         let mut polled = polled(all);
@@ -260,12 +275,11 @@ impl Shared {
                 called = Some(called.map_or(waiter, |first| first.min(waiter)));
             }
         }
-        let services: Vec<ServiceId> = state
-            .services
-            .fds()
+        let services: Vec<ServiceId> = of_services()
             .filter(|(_, fds)| any(fds.len()))
             .map(|(id, _)| id)
             .collect();
+        state.ask_services = false;
         for id in &services {
             state.services.call(*id);
         }
@@ -279,8 +293,13 @@ impl Shared {
     /// Lets time pass until there is something to look at.
     fn pass_time(&self, state: &mut State) -> Passed {
         let threads_ns = state.schedule.deadline_ns();
-        let horizon = [threads_ns, state.services.deadline_ns()];
-        let horizon = horizon.into_iter().flatten().min();
+        let deadlines = [
+            threads_ns,
+            state.services.deadline_ns(),
+            state.interrupts_ns,
+        ];
+        let horizon = deadlines.into_iter().flatten().min();
+        let delivering = state.interrupts_ns.is_some();
         let started = Instant::now();
         let mut steps = 0;
         loop {
@@ -299,7 +318,10 @@ impl Shared {
             self.now_ns.store(state.world.now_ns(), Ordering::Release);
             state.world.step();
             let late = horizon.is_some_and(|at| at <= to_ns);
+            // Once their time is set, more of them wait for it too.
+            let raised = !delivering && self.interrupts.are_raised();
             if late
+                || raised
                 || self.look.load(Ordering::Relaxed)
                 || self.contenders.load(Ordering::Relaxed) > 0
             {
@@ -307,6 +329,7 @@ impl Shared {
             }
             steps += 1;
             if steps % CLOCK_STEPS == 0 && started.elapsed() > LOOK_AROUND {
+                state.ask_services = true;
                 self.look.store(true, Ordering::SeqCst);
                 return Passed::Look;
             }
@@ -336,7 +359,9 @@ impl Shared {
             self.asleep.store(false, Ordering::SeqCst);
             clear(&self.changed);
             self.look.store(true, Ordering::SeqCst);
-            return self.lock();
+            let mut state = self.lock();
+            state.ask_services = true;
+            return state;
         }
         self.asleep.store(false, Ordering::SeqCst);
         state

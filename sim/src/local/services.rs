@@ -19,6 +19,14 @@ struct Entry {
     listens: bool,
 }
 
+/// A service to be run.
+pub(super) struct Due {
+    pub(super) id: ServiceId,
+    pub(super) service: Arc<dyn Service>,
+    /// One of its descriptors is readable.
+    pub(super) called: bool,
+}
+
 /// The services, in the order in which they came.
 #[derive(Default)]
 pub(super) struct Services {
@@ -53,7 +61,7 @@ impl Services {
     }
 
     /// A service to be run now; it is not due any more then. Those that have ended are forgotten.
-    pub(super) fn take_due(&mut self, now_ns: u64) -> Option<(ServiceId, Arc<dyn Service>)> {
+    pub(super) fn take_due(&mut self, now_ns: u64) -> Option<Due> {
         self.entries
             .retain(|entry| entry.service.strong_count() > 0);
         for entry in &mut self.entries {
@@ -61,9 +69,13 @@ impl Services {
                 continue;
             };
             let late = entry.deadline_ns.is_some_and(|at| at <= now_ns);
-            if std::mem::take(&mut entry.called) || late || service.is_due() {
+            if service.is_due() || late || entry.called {
                 entry.deadline_ns = None;
-                return Some((entry.id, service));
+                return Some(Due {
+                    id: entry.id,
+                    service,
+                    called: std::mem::take(&mut entry.called),
+                });
             }
         }
         None

@@ -457,6 +457,25 @@ fn in_a_closed_world_a_wait_for_nothing_fails() {
     });
 }
 
+#[test]
+fn interrupts_take_as_long_as_they_were_told_to() {
+    let sim = LocalSimulator::builder()
+        .nic(nic())
+        .interrupt_latency(Duration::from_micros(30))
+        .start()
+        .unwrap();
+    let mut device = sim.device(0).unwrap();
+    let clock = sim.clock();
+    let _attached = clock.attach();
+    let events = with_interrupts(&mut device);
+    device.write32(0, TIMER, 100).unwrap();
+    let raised = 100 * TICK_NS;
+    clock.wait(&[events[1].as_fd()], None).unwrap();
+    assert!(fired(&events[1]));
+    let late = clock.now().checked_sub(raised).unwrap();
+    assert!((30_000..35_000).contains(&late), "{late} ns late");
+}
+
 /// Counts how often it is run, and asks to be run again after some time.
 struct Ticking {
     call: OwnedFd,
@@ -472,7 +491,7 @@ impl Service for Ticking {
     fn is_due(&self) -> bool {
         self.due.swap(false, Ordering::SeqCst)
     }
-    fn run(&self) -> Served {
+    fn run(&self, _called: bool) -> Served {
         clear(&self.call);
         self.runs.fetch_add(1, Ordering::SeqCst);
         // A service may use the clock like anybody.

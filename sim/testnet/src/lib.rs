@@ -46,6 +46,8 @@ pub use ferrule_sim::wire::Wire;
 const FIRST_HOST: u8 = 10;
 /// Hosts that fit on a subnet.
 const MAX_HOSTS: usize = 200;
+/// From a NIC's interrupt until its host hears of it: some frames arrive meanwhile, and are taken together.
+const INTERRUPT_LATENCY: Duration = Duration::from_micros(50);
 /// Simulated time for which nothing has to happen before a wait without a time-out is given up: longer than any time-out of TCP.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -162,6 +164,7 @@ impl Builder {
             })?;
         let mut simulator = LocalSimulator::builder()
             .capture(capture.path())
+            .interrupt_latency(INTERRUPT_LATENCY)
             .closed(PATIENCE.as_nanos() as u64);
         for (n, wire) in cables(self.hosts, self.far_hosts).into_iter().enumerate() {
             let core = Core::open(self.engine, &Options::default())?;
