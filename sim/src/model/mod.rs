@@ -109,7 +109,7 @@ impl Model {
     /// What both resets do.
     fn reset_core(&mut self) {
         self.counters = Counters::default();
-        self.line = LineReceiver::new();
+        self.line.reset();
         self.rx = RxQueue::default();
         self.tx = TxQueue::default();
         self.events = EventQueue::default();

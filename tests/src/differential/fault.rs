@@ -1,0 +1,1 @@
+//! Faults planted on purpose: the bench must find each of them.
