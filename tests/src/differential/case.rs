@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 
 use super::subject::{HostSetup, Left, Subject};
 use super::traffic::Station;
+use super::Coverage;
 use crate::bench::memory::{HostMemory, IOVA, PAGE};
 use crate::bench::rings::{CompletionRing, SubmissionRing};
 
@@ -40,6 +41,7 @@ impl Queue {
 /// A case under way.
 pub struct Case<'a> {
     pub(super) subjects: &'a mut [Box<dyn Subject>],
+    coverage: &'a mut Coverage,
     pub(super) random: StdRng,
     /// What was done so far, to be read by a human.
     pub steps: Vec<String>,
@@ -64,10 +66,16 @@ pub struct Case<'a> {
     pub(super) link_up: bool,
     /// SQEs of a frame that has not ended.
     pub(super) open_sqes: u64,
+    /// The TXCQ is not where the host looks.
+    pub(super) wild: bool,
+    /// Completions that the host cannot read since their ring is not where it looks, at most.
+    pub(super) unseen: u64,
     /// Frames that wait for CTRL.TX_EN: bytes.
     pub(super) held_bytes: usize,
     /// In this step, ARP requests and packets may go out in either order.
     pub(super) merged: bool,
+    /// In this case, frames come and go one at a time.
+    pub(super) sparse: bool,
     /// In this case, completions may have been written several at once.
     pub(super) grouped: bool,
     /// Answers to the device's reads are split at random.
@@ -78,7 +86,11 @@ pub struct Case<'a> {
 
 impl<'a> Case<'a> {
     /// Makes a host for each subject and resets all of them.
-    pub fn new(subjects: &'a mut [Box<dyn Subject>], seed: u64) -> Self {
+    pub fn new(
+        subjects: &'a mut [Box<dyn Subject>],
+        seed: u64,
+        coverage: &'a mut Coverage,
+    ) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let r = &mut random;
         let log2 = |r: &mut StdRng| *[4, 4, 4, 4, 5, 6].choose(r).unwrap_or(&4);
@@ -112,6 +124,7 @@ impl<'a> Case<'a> {
             0 => (r.random_range(0.0..0.6), r.random_range(0.0..0.6)),
             _ => (0.0, 0.0),
         };
+        let sparse = r.random_bool(0.3);
         let setup = HostSetup {
             settings: Settings {
                 split,
@@ -131,6 +144,7 @@ impl<'a> Case<'a> {
         let now_ns = r.random_range(0..1 << 50) & !0xFFFF_FFFF | u64::from(r.random::<u32>());
         let mut case = Self {
             subjects,
+            coverage,
             steps: vec![format!("{setup:?}")],
             now_ns,
             shift: iova.wrapping_sub(IOVA),
@@ -153,8 +167,11 @@ impl<'a> Case<'a> {
             ctrl: 0,
             link_up: true,
             open_sqes: 0,
+            wild: false,
+            unseen: 0,
             held_bytes: 0,
             merged: false,
+            sparse,
             grouped: false,
             split_at_random: matches!(split, Split::Random { .. }),
             completions: 0,
@@ -285,6 +302,7 @@ impl<'a> Case<'a> {
         self.write_address(page + regs::tx_cq_base_lo::OFFSET, cq_at);
         if queue == Queue::Tx {
             self.open_sqes = 0;
+            (self.unseen, self.wild) = (0, wild);
         }
         if queue == Queue::Rx {
             self.write_address(page + regs::rx_slot_base_lo::OFFSET, self.slots);
@@ -356,7 +374,7 @@ impl<'a> Case<'a> {
 
     /// The transmit queue may be held up, with frames taken of which the host does not know.
     pub(super) fn is_held_up(&mut self) -> bool {
-        self.unread(Queue::Tx) >= 1 << self.txcq.log2
+        self.unread(Queue::Tx).max(self.unseen) >= 1 << self.txcq.log2
     }
 
     /// Lets everything end that is under way.
@@ -428,7 +446,7 @@ impl<'a> Case<'a> {
                 self.ring(queue, false);
             }
             self.merged = true;
-            self.grouped = true;
+            self.grouped |= unread[Queue::Tx as usize] >= 1 << self.txcq.log2;
             self.settle()?;
             self.compare()?;
         }
@@ -443,15 +461,20 @@ impl<'a> Case<'a> {
             (0, regs::time_hi::OFFSET, 0xF),
             (0, regs::bad_access::OFFSET, 0xF),
         ];
-        let counted = counter::ALL.iter().map(|c| c.index);
+        let first = reads.len();
         let (grouped, split) = (self.grouped, self.split_at_random);
-        let exact = counted.filter(|n| match *n {
+        let exact = counter::ALL.iter().map(|c| c.index).filter(|n| match *n {
             counter::TLP_WRITES => !grouped,
             counter::TLP_COMPLETIONS => !split,
             _ => true,
         });
-        reads.extend(exact.map(|n| (0, regs::counters::OFFSET + 8 * n, 0xF)));
-        self.read(&reads)?;
+        let exact: Vec<u32> = exact.collect();
+        let low = |n: &u32| (0, regs::counters::OFFSET + 8 * n, 0xF);
+        reads.extend(exact.iter().map(low));
+        let values = self.read(&reads)?;
+        for (n, value) in exact.into_iter().zip(&values[first..]) {
+            self.coverage.add(n, u64::from(*value));
+        }
         if self.grouped {
             self.compare_writes()?;
         }

@@ -13,7 +13,10 @@
 //!   several, TLP_WRITES is compared with the most and the fewest writes that it can have been.
 //! - A reset in the middle of traffic may come before or after any byte of it. What had come out by then is not compared; everything after
 //!   it is.
+use std::collections::BTreeMap;
 use std::fmt;
+
+use ferrule_abi::counter;
 
 mod case;
 pub mod fault;
@@ -46,12 +49,38 @@ impl fmt::Display for Disagreement {
 
 impl std::error::Error for Disagreement {}
 
+/// What cases have led to.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    counters: BTreeMap<u32, u64>,
+}
+
+impl Coverage {
+    /// Takes a counter's value in.
+    pub fn add(&mut self, counter: u32, value: u64) {
+        *self.counters.entry(counter).or_default() += value;
+    }
+
+    /// Names of the counters that no case has raised, but for those in `never`.
+    pub fn unseen(&self, never: &[u32]) -> Vec<&'static str> {
+        let seen = |index| self.counters.get(&index).is_some_and(|sum| *sum > 0);
+        let unseen = counter::ALL
+            .iter()
+            .filter(|c| !never.contains(&c.index) && !seen(c.index));
+        unseen.map(|c| c.name).collect()
+    }
+}
+
 /// Runs a case.
 ///
 /// # Errors
 /// If the subjects disagree.
-pub fn run(subjects: &mut [Box<dyn Subject>], seed: u64) -> Result<(), Disagreement> {
-    let mut case = Case::new(subjects, seed);
+pub fn run(
+    subjects: &mut [Box<dyn Subject>],
+    seed: u64,
+    coverage: &mut Coverage,
+) -> Result<(), Disagreement> {
+    let mut case = Case::new(subjects, seed, coverage);
     case.run().map_err(|what| Disagreement {
         seed,
         what,

@@ -12,6 +12,9 @@ use crate::bench::CYCLE_NS;
 
 /// Cycles without a sign of life after which nothing moves any more, in any clock domain.
 const QUIET_CYCLES: u32 = 16;
+/// Cycles without any change at the pins after which what the NIC is busy with waits for its host: the rest of a frame, a slot, room in a
+/// ring. A frame of 2,000 bytes in the loopback shows nothing for as many cycles.
+const WAITING_CYCLES: u32 = 2_500;
 /// Cycles after which something that has not ended never will.
 const ENDLESS_CYCLES: u64 = 400_000;
 
@@ -68,8 +71,9 @@ impl Rtl {
         self.bus_ns += CYCLE_NS;
     }
 
-    fn is_idle(&self) -> bool {
-        !self.outputs.busy
+    /// Nothing is under way at the pins.
+    fn is_still(&self) -> bool {
+        self.outputs.tlp_tx.is_none()
             && self.host.root_complex.is_idle()
             && self.link.is_idle()
             && self.phy.receive_idle()
@@ -117,11 +121,17 @@ impl Subject for Rtl {
     }
 
     fn settle(&mut self) -> Result<(), String> {
-        let mut quiet = 0;
+        let (mut quiet, mut still) = (0, 0);
         for _ in 0..ENDLESS_CYCLES {
+            let before = self.outputs;
             self.step();
-            quiet = if self.is_idle() { quiet + 1 } else { 0 };
-            if quiet == QUIET_CYCLES {
+            still = if self.is_still() && self.outputs == before {
+                still + 1
+            } else {
+                0
+            };
+            quiet = if self.outputs.busy { 0 } else { quiet + 1 };
+            if still >= WAITING_CYCLES || quiet.min(still) >= QUIET_CYCLES {
                 return Ok(());
             }
         }

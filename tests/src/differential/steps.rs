@@ -15,10 +15,11 @@ impl Case<'_> {
     /// Takes a step.
     pub(super) fn step(&mut self) -> Result<(), String> {
         match self.random.random_range(0..100) {
-            0..30 => self.wire(),
+            0..29 => self.wire(),
+            29 => self.flood(),
             30..58 => self.transmit(),
-            58..62 => self.both_ways(),
-            62..72 => self.host_reads(),
+            58..62 if !self.sparse => self.both_ways(),
+            58..72 => self.host_reads(),
             72..78 => self.registers()?,
             78..84 => self.time(),
             84..86 => self.link(),
@@ -46,7 +47,11 @@ impl Case<'_> {
     /// Frames come in.
     fn wire(&mut self) {
         let r = &mut self.random;
-        let count = r.random_range(1..=4);
+        let count = if self.sparse {
+            1
+        } else {
+            r.random_range(1..=4)
+        };
         let most = self.max_frame - 4;
         let lines: Vec<Line> = (0..count)
             .map(|_| match r.random_range(0..10) {
@@ -60,6 +65,19 @@ impl Case<'_> {
         lines.iter().for_each(|l| self.receive(l));
         // Completions of frames that came close together may share a line.
         self.grouped |= count > 1;
+    }
+
+    /// More frames come in than there is room for, and then there may be room again.
+    fn flood(&mut self) {
+        let r = &mut self.random;
+        let count = r.random_range(10..18);
+        let most = self.max_frame.min(1_518) - 4;
+        self.log(format!("{count} long frames"));
+        for _ in 0..count {
+            let line = traffic::long(&mut self.random, self.own, most);
+            self.receive(&line);
+        }
+        self.grouped = true;
     }
 
     /// An SQE and its data, which lie in the buffer of its place in the ring.
@@ -80,6 +98,7 @@ impl Case<'_> {
         let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
         self.store(at, &bytes);
         self.sq.producer += 1;
+        self.unseen += u64::from(self.wild);
         self.open_sqes = if flags & sqe_flags::EOP != 0 {
             0
         } else {
@@ -209,7 +228,11 @@ impl Case<'_> {
             self.host_reads();
             return;
         }
-        let count = *[1, 1, 1, 2, 3, 5].choose(&mut self.random).unwrap_or(&1);
+        let mut count = *[1, 1, 1, 2, 3, 5].choose(&mut self.random).unwrap_or(&1);
+        if self.sparse || regs::ctrl::LOOPBACK.get(self.ctrl) != 0 {
+            // What comes back must come in one order.
+            count = 1;
+        }
         self.log(format!("transmit {count}"));
         for _ in 0..count {
             let raw = self.random.random_bool(0.4);
@@ -245,6 +268,8 @@ impl Case<'_> {
 
     /// The host reads completions and gives slots.
     fn host_reads(&mut self) {
+        // What the transmit queue holds back comes at once then.
+        let held_up = self.is_held_up();
         for queue in Queue::ALL {
             let unread = self.unread(queue);
             let count = self.random.random_range(0..=unread);
@@ -258,9 +283,8 @@ impl Case<'_> {
                 self.log(format!("{queue:?}: {count} of {unread} read, arm {arm}"));
                 self.ring(queue, arm);
             }
-            // What waited comes at once.
-            self.grouped |= unread > 0;
         }
+        self.grouped |= held_up;
         self.merged = true;
     }
 
@@ -284,11 +308,15 @@ impl Case<'_> {
                 regs::queue_page(r.random_range(3..16)),
             ];
             let offset = *port.choose(r).unwrap_or(&0);
-            let value = match r.random_range(0..3) {
+            let mut value = match r.random_range(0..3) {
                 0 => r.random(),
                 1 => u32::from_be_bytes(self.own.ip),
                 _ => 0xFFFF_FFFF << r.random_range(0..32),
             };
+            if offset == regs::arptime::OFFSET {
+                // With none, requests are repeated while others are made, in an order that cycles decide.
+                value |= regs::arptime::RETRY.of(1);
+            }
             writes.push((offset, value));
         }
         self.log(format!("write {writes:x?}"));
@@ -382,7 +410,6 @@ impl Case<'_> {
         self.log(format!("CTRL {ctrl:#x}"));
         self.write(regs::ctrl::OFFSET, ctrl);
         self.merged = true;
-        self.grouped = true;
     }
 
     /// The transmit queue comes to rest: the host reads what it has, and frames may go.
@@ -390,6 +417,7 @@ impl Case<'_> {
         self.ctrl |= regs::ctrl::TX_EN.of(1);
         self.write(regs::ctrl::OFFSET, self.ctrl);
         self.held_bytes = 0;
+        self.grouped |= self.is_held_up();
         for _ in 0..40 {
             let unread = self.unread(Queue::Tx);
             self.consume(Queue::Tx, unread);
@@ -400,7 +428,6 @@ impl Case<'_> {
             }
         }
         self.merged = true;
-        self.grouped = true;
         self.compare()
     }
 
@@ -448,7 +475,6 @@ impl Case<'_> {
             | doorbell::ARM.of(r.random_bool(0.3).into());
         self.log(format!("{queue:?}: doorbell {value:#x}"));
         self.write(queue.page() + regs::tx_doorbell::OFFSET, value);
-        self.grouped = true;
         self.settle()?;
         self.look()
     }
@@ -470,7 +496,6 @@ impl Case<'_> {
                 self.ring(Queue::Rx, false);
             }
         }
-        self.grouped = true;
         Ok(())
     }
 

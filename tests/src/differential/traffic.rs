@@ -227,12 +227,10 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
             Line::clean("another type", ethernet(to, peer_mac, ether_type, &payload))
         }
         _ => {
-            let most = if random.random_bool(0.02) {
-                most
-            } else {
-                1_500.min(most)
-            };
-            let mut packet = ipv4(random, peer, own.ip, most - 14);
+            if random.random_bool(0.03) {
+                return long(random, own, most);
+            }
+            let mut packet = ipv4(random, peer, own.ip, 1_500.min(most) - 14);
             let mut what = "IPv4";
             if random.random_bool(0.3) {
                 what = "damaged IPv4";
@@ -257,6 +255,14 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
             Line::clean(what, frame)
         }
     }
+}
+
+/// A good frame of nearly `most` bytes without FCS.
+pub fn long(random: &mut StdRng, own: Station, most: usize) -> Line {
+    let (peer_mac, _) = *PEERS.choose(random).unwrap_or(&PEERS[0]);
+    let len = most - 14 - random.random_range(0..100);
+    let payload = bytes(random, len);
+    Line::clean("long", ethernet(own.mac, peer_mac, 0x88B5, &payload))
 }
 
 /// Byte times that are no good frame: bad FCS, RX_ER, runts, bad preambles, noise.
