@@ -37,6 +37,8 @@ mod queue;
 mod registers;
 mod route;
 mod rx;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod wire;
 

@@ -78,6 +78,8 @@ pub struct Case<'a> {
     pub(super) sparse: bool,
     /// In this case, completions may have been written several at once.
     pub(super) grouped: bool,
+    /// In this case, something was cut off at a cycle of its own.
+    pub(super) cut: bool,
     /// Answers to the device's reads are split at random.
     split_at_random: bool,
     /// How many TLPs that can have saved.
@@ -173,6 +175,7 @@ impl<'a> Case<'a> {
             merged: false,
             sparse,
             grouped: false,
+            cut: false,
             split_at_random: matches!(split, Split::Random { .. }),
             completions: 0,
             random,
@@ -477,8 +480,23 @@ impl<'a> Case<'a> {
         }
         if self.grouped {
             self.compare_writes()?;
+        } else if !self.split_at_random && !self.cut {
+            self.compare_links()?;
         }
         Ok(())
+    }
+
+    /// Compares what has gone over the link in either direction.
+    fn compare_links(&mut self) -> Result<(), String> {
+        let mut stats = self
+            .subjects
+            .iter_mut()
+            .map(|s| (s.name(), s.host().root_complex.stats()));
+        let first = stats.next().ok_or("no subjects")?;
+        match stats.find(|other| other.1 != first.1) {
+            None => Ok(()),
+            Some(other) => Err(format!("over the link: {first:?} and {other:?}")),
+        }
     }
 
     /// Of completions that may have been written together, at least one write has gone for each four of them.

@@ -538,6 +538,7 @@ impl Case<'_> {
         self.log(format!("reset after {cycles} cycles, pin {pin}"));
         self.each(|s| s.run(cycles));
         self.reset_now(pin);
+        self.cut = true;
         self.settle()?;
         self.reset_now(false);
         self.settle()?;
