@@ -211,9 +211,13 @@ impl DmaTable {
     /// # Errors
     /// [`Refused`] if any of them is not mapped for reading.
     pub fn read(&self, address: u64, out: &mut [u8]) -> Result<(), Refused> {
-        let pieces = self.pieces(address, out.len(), |r| r.read)?;
         // Pairs with the host's release before its doorbell.
         fence(Ordering::Acquire);
+        if let Some(piece) = self.piece(address, out.len(), |r| r.read) {
+            piece.load(out);
+            return Ok(());
+        }
+        let pieces = self.pieces(address, out.len(), |r| r.read)?;
         let mut rest = out;
         for piece in pieces {
             let (now, later) = rest.split_at_mut(piece.len);
@@ -236,6 +240,10 @@ impl DmaTable {
     /// # Errors
     /// [`Refused`] if any of the bytes is not mapped for writing.
     pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Refused> {
+        if let Some(piece) = self.piece(address, data.len(), |r| r.write) {
+            piece.store(data);
+            return Ok(());
+        }
         let pieces = self.pieces(address, data.len(), |r| r.write)?;
         let mut rest = data;
         for piece in pieces {
@@ -244,6 +252,24 @@ impl DmaTable {
             rest = later;
         }
         Ok(())
+    }
+
+    /// The memory behind `len` bytes at `address`, if it lies in one mapping and may be reached, as is nearly always so.
+    fn piece(
+        &self,
+        address: u64,
+        len: usize,
+        allowed: impl Fn(Rights) -> bool,
+    ) -> Option<Piece<'_>> {
+        let (base, m) = self.ranges.range(..=address).next_back()?;
+        let within = address - base;
+        let fits = within < m.size && len as u64 <= m.size - within && allowed(m.rights);
+        let (memory, start) = m.memory.as_ref().filter(|_| fits)?;
+        Some(Piece {
+            memory,
+            start: start + within as usize,
+            len,
+        })
     }
 
     /// The memory behind `len` bytes at `address`, all of it checked.

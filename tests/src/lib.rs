@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod differential;
 pub mod engines;
 pub mod frames;
 pub mod line_rate;

@@ -28,12 +28,19 @@ pub(super) struct LineReceiver {
 }
 
 impl LineReceiver {
-    /// After a reset: a carrier that is there is ignored.
+    /// With an idle line.
     pub(super) fn new() -> Self {
         Self {
-            state: State::Skip,
+            state: State::Idle,
             frame: vec![],
             error: false,
+        }
+    }
+
+    /// A reset: the rest of a carrier that is there is ignored.
+    pub(super) fn reset(&mut self) {
+        if self.state != State::Idle {
+            self.state = State::Skip;
         }
     }
 

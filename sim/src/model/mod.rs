@@ -37,6 +37,8 @@ mod queue;
 mod registers;
 mod route;
 mod rx;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod wire;
 
@@ -109,7 +111,7 @@ impl Model {
     /// What both resets do.
     fn reset_core(&mut self) {
         self.counters = Counters::default();
-        self.line = LineReceiver::new();
+        self.line.reset();
         self.rx = RxQueue::default();
         self.tx = TxQueue::default();
         self.events = EventQueue::default();

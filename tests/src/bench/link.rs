@@ -38,8 +38,8 @@ enum Giver {
 
 /// State of the streams.
 #[derive(Default)]
-pub(super) struct Link {
-    pub(super) stalls: Stalls,
+pub(crate) struct Link {
+    pub(crate) stalls: Stalls,
     /// TLPs that a test sends.
     own: VecDeque<TlpBeat>,
     /// Whose TLP is under way.
@@ -59,12 +59,12 @@ impl Link {
         self.own.extend(to_beats(dws, bar));
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.own.is_empty() && self.from_device.is_empty()
     }
 
     /// Decides what the host gives and whether it takes; `inputs` are as the root complex set them.
-    pub(super) fn drive(&mut self, inputs: &mut Inputs) {
+    pub(crate) fn drive(&mut self, inputs: &mut Inputs) {
         if inputs.reset {
             let (stalls, tap) = (std::mem::take(&mut self.stalls), self.tap.take());
             *self = Self {
@@ -92,7 +92,7 @@ impl Link {
     }
 
     /// Takes what came of it, and shows the root complex its part.
-    pub(super) fn observe(
+    pub(crate) fn observe(
         &mut self,
         root_complex: &mut RootComplex,
         now_ns: u64,

@@ -38,12 +38,20 @@ impl HostMemory {
     /// # Panics
     /// If it has it already.
     pub fn map(&self, dma: &mut DmaTable) {
+        self.map_at(dma, IOVA);
+    }
+
+    /// Gives all of it to the device at `iova`.
+    ///
+    /// # Panics
+    /// If something is mapped there already.
+    pub fn map_at(&self, dma: &mut DmaTable, iova: u64) {
         let rights = Rights {
             read: true,
             write: true,
         };
         let file = self.file.try_clone().expect("a descriptor");
-        dma.map(IOVA, self.size, rights, Some((file.into(), 0)))
+        dma.map(iova, self.size, rights, Some((file.into(), 0)))
             .expect("the mapping");
     }
 

@@ -3,6 +3,7 @@
 mod agree;
 mod arp;
 mod bad_frames;
+mod differential;
 mod dma;
 mod idle;
 mod overload;

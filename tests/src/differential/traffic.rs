@@ -1,0 +1,314 @@
+//! Frames of the differential bench: what stations send, and what broken ones, broken cables and attackers do.
+use std::fmt;
+
+use ferrule_rtl::pins::Gmii;
+use ferrule_sim::phy::GAP;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::Rng;
+
+use crate::frames::with_fcs;
+
+/// Stations that the frames come from and go to, beside the NIC.
+pub const PEERS: [([u8; 6], [u8; 4]); 4] = [
+    ([0x02, 0xBE, 0xEF, 0x00, 0x00, 0x02], [192, 0, 2, 2]),
+    // In the same set of the ARP cache.
+    ([0x02, 0xBE, 0xEF, 0x00, 0x00, 0x03], [192, 0, 3, 3]),
+    ([0x02, 0xBE, 0xEF, 0x00, 0x00, 0x04], [192, 0, 4, 4]),
+    ([0x02, 0xBE, 0xEF, 0x00, 0x00, 0x05], [192, 0, 5, 5]),
+];
+/// A station beyond the gateway.
+pub const FAR: [u8; 4] = [198, 51, 100, 7];
+
+/// What comes over the wire at once.
+#[derive(Clone)]
+pub struct Line {
+    /// What it is meant to be.
+    pub what: &'static str,
+    /// A good frame, without FCS.
+    pub clean: Option<Vec<u8>>,
+    /// Its byte times, with a gap behind.
+    pub byte_times: Vec<Gmii>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.clean {
+            Some(frame) => write!(f, "{} {:02x?}", self.what, frame),
+            None => write!(f, "{} of {} byte times", self.what, self.byte_times.len()),
+        }
+    }
+}
+
+impl Line {
+    fn clean(what: &'static str, mut frame: Vec<u8>) -> Self {
+        frame.resize(frame.len().max(60), 0);
+        Self {
+            what,
+            byte_times: crate::frames::line(&with_fcs(&frame)),
+            clean: Some(frame),
+        }
+    }
+}
+
+/// Where the NIC is: its own addresses, as frames name them.
+#[derive(Clone, Copy, Debug)]
+pub struct Station {
+    /// MAC address.
+    pub mac: [u8; 6],
+    /// A local IPv4 address.
+    pub ip: [u8; 4],
+}
+
+/// Sum of half-words in network order (RFC 1071), folded.
+fn sum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|p| {
+        p.chunks(2)
+            .map(|c| u32::from(c[0]) << 8 | u32::from(*c.get(1).unwrap_or(&0)))
+    });
+    let total = words.sum::<u32>();
+    let once = (total & 0xFFFF) + (total >> 16);
+    (once + (once >> 16)) as u16
+}
+
+fn bytes(random: &mut StdRng, len: usize) -> Vec<u8> {
+    (0..len).map(|_| random.random()).collect()
+}
+
+/// Length of a payload: mostly short, now and then as long as a segment.
+fn payload_len(random: &mut StdRng, most: usize) -> usize {
+    match random.random_range(0..20) {
+        0..12 => random.random_range(0..64.min(most)),
+        12..18 => random.random_range(0..300.min(most)),
+        _ => random.random_range(0..most),
+    }
+}
+
+/// An IPv4 packet with right checksums: TCP, UDP, ICMP or something else, perhaps with options, perhaps a fragment.
+pub fn ipv4(random: &mut StdRng, from: [u8; 4], to: [u8; 4], most: usize) -> Vec<u8> {
+    let options = match random.random_range(0..6) {
+        0 => random.random_range(1..=10) * 4,
+        _ => 0,
+    };
+    let protocol = *[6, 6, 17, 17, 17, 1, 50].choose(random).unwrap_or(&17);
+    let len = payload_len(random, most.saturating_sub(60 + options).max(1));
+    let payload = bytes(random, len);
+    let mut l4 = match protocol {
+        6 => {
+            let mut header = bytes(random, 20);
+            header[12] = 0x50;
+            (header[16], header[17]) = (0, 0);
+            [header, payload].concat()
+        }
+        17 => {
+            let mut header = bytes(random, 8);
+            let length = (8 + payload.len()) as u16;
+            header[4..6].copy_from_slice(&length.to_be_bytes());
+            (header[6], header[7]) = (0, 0);
+            [header, payload].concat()
+        }
+        _ => [bytes(random, 8), payload].concat(),
+    };
+    let pseudo = [0, protocol, (l4.len() >> 8) as u8, l4.len() as u8];
+    let checksum = !sum(&[&from, &to, &pseudo, &l4]);
+    match protocol {
+        6 => l4[16..18].copy_from_slice(&checksum.to_be_bytes()),
+        // A sum of zero is sent as its complement; now and then the sender did not compute one.
+        17 if random.random_bool(0.9) => {
+            let checksum = if checksum == 0 { 0xFFFF } else { checksum };
+            l4[6..8].copy_from_slice(&checksum.to_be_bytes());
+        }
+        _ => {}
+    }
+    let total = (20 + options + l4.len()) as u16;
+    let fragment: u16 = match random.random_range(0..8) {
+        0 => 0x2000 | random.random_range(0..0x2000),
+        1 => 0x4000,
+        _ => 0,
+    };
+    let mut header = vec![0x45 + (options / 4) as u8, random.random()];
+    header.extend(total.to_be_bytes());
+    header.extend(bytes(random, 2));
+    header.extend(fragment.to_be_bytes());
+    header.extend([64, protocol, 0, 0]);
+    header.extend(from);
+    header.extend(to);
+    header.extend(bytes(random, options));
+    let checksum = !sum(&[&header]);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    [header, l4].concat()
+}
+
+fn destination(random: &mut StdRng, own: [u8; 6]) -> [u8; 6] {
+    match random.random_range(0..10) {
+        0 => [0xFF; 6],
+        1 => [0x01, 0x00, 0x5E, 0x01, random.random(), random.random()],
+        2 => random.random(),
+        _ => own,
+    }
+}
+
+fn ethernet(to: [u8; 6], from: [u8; 6], ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    [&to[..], &from, &ether_type.to_be_bytes(), payload].concat()
+}
+
+/// An ARP packet: questions, answers, announcements, probes, nonsense.
+pub fn arp(random: &mut StdRng, own: Station) -> Line {
+    let (peer_mac, peer) = *PEERS.choose(random).unwrap_or(&PEERS[0]);
+    let request = random.random_bool(0.5);
+    let operation: u16 = match random.random_range(0..12) {
+        0 => random.random_range(0..5),
+        _ if request => 1,
+        _ => 2,
+    };
+    let sender_mac = match random.random_range(0..12) {
+        0 => own.mac,
+        1 => [0; 6],
+        2 => [0xFF; 6],
+        _ => peer_mac,
+    };
+    let sender = match random.random_range(0..12) {
+        0 => [0; 4],
+        1 => own.ip,
+        2 => [192, 0, 255, 255],
+        3 => FAR,
+        4 => [225, 0, 0, 1],
+        _ => peer,
+    };
+    let target = match random.random_range(0..6) {
+        0 => peer,
+        1 => FAR,
+        _ => own.ip,
+    };
+    let to = match (request, random.random_range(0..8)) {
+        (_, 0) => random.random(),
+        (true, _) => [0xFF; 6],
+        (false, _) => own.mac,
+    };
+    let mut packet = vec![0, 1, 8, 0, 6, 4];
+    packet.extend(operation.to_be_bytes());
+    packet.extend(sender_mac);
+    packet.extend(sender);
+    packet.extend(if request { [0; 6] } else { own.mac });
+    packet.extend(target);
+    if random.random_bool(0.05) {
+        let at = random.random_range(0..8);
+        packet[at] ^= 1 << random.random_range(0..8);
+    }
+    let mut frame = ethernet(to, peer_mac, 0x0806, &packet);
+    frame.resize(random.random_range(60..80), random.random());
+    Line::clean("ARP", frame)
+}
+
+/// A frame that no ARP engine cares for; `most` bytes without FCS at most.
+pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
+    let to = destination(random, own.mac);
+    let (peer_mac, peer) = *PEERS.choose(random).unwrap_or(&PEERS[0]);
+    match random.random_range(0..20) {
+        0 => {
+            // 802.3: the length may fit or not.
+            let len = payload_len(random, 1_500.min(most - 14));
+            let said = (len as u16).saturating_add_signed(random.random_range(-40..3));
+            let payload = bytes(random, len);
+            Line::clean("802.3", ethernet(to, peer_mac, said, &payload))
+        }
+        1 => {
+            let tag = random.random::<[u8; 2]>();
+            let packet = ipv4(random, peer, own.ip, 300.min(most));
+            let inner = [&tag[..], &[0x08, 0x00], &packet].concat();
+            Line::clean("VLAN", ethernet(to, peer_mac, 0x8100, &inner))
+        }
+        2 => {
+            let len = payload_len(random, 1_400.min(most - 14));
+            let payload = bytes(random, len);
+            let ether_type = *[0x86DD, 0x88CC, 0x0600, 0x05FF]
+                .choose(random)
+                .unwrap_or(&0x86DD);
+            Line::clean("another type", ethernet(to, peer_mac, ether_type, &payload))
+        }
+        _ => {
+            if random.random_bool(0.03) {
+                return long(random, own, most);
+            }
+            let mut packet = ipv4(random, peer, own.ip, 1_500.min(most) - 14);
+            let mut what = "IPv4";
+            if random.random_bool(0.3) {
+                what = "damaged IPv4";
+                let within = packet
+                    .len()
+                    .min(*[20, 44, 2_000].choose(random).unwrap_or(&44));
+                let at = random.random_range(0..within);
+                if random.random_bool(0.5) {
+                    packet[at] ^= 1 << random.random_range(0..8);
+                } else {
+                    packet[at] = random.random();
+                }
+            }
+            let mut frame = ethernet(to, peer_mac, 0x0800, &packet);
+            if random.random_bool(0.2) {
+                let padding = random.random_range(0..20);
+                frame.extend(bytes(random, padding));
+            }
+            if random.random_bool(0.05) {
+                frame.truncate(random.random_range(34..=frame.len()));
+            }
+            Line::clean(what, frame)
+        }
+    }
+}
+
+/// A good frame of nearly `most` bytes without FCS.
+pub fn long(random: &mut StdRng, own: Station, most: usize) -> Line {
+    let (peer_mac, _) = *PEERS.choose(random).unwrap_or(&PEERS[0]);
+    let len = most - 14 - random.random_range(0..100);
+    let payload = bytes(random, len);
+    Line::clean("long", ethernet(own.mac, peer_mac, 0x88B5, &payload))
+}
+
+/// Byte times that are no good frame: bad FCS, RX_ER, runts, bad preambles, noise.
+pub fn noise(random: &mut StdRng, own: Station) -> Line {
+    let mut line = frame(random, own, 1_514).byte_times;
+    let data = line.len() - GAP;
+    let what = match random.random_range(0..6) {
+        0 => {
+            line[random.random_range(8..data)].data ^= 1 << random.random_range(0..8);
+            "a frame with a bad FCS"
+        }
+        1 => {
+            line[random.random_range(0..data)].error = true;
+            "a frame with RX_ER"
+        }
+        2 => {
+            let keep = random.random_range(1..80.min(data));
+            line.drain(keep..data);
+            "a runt"
+        }
+        3 => {
+            line.drain(..random.random_range(1..8));
+            "a frame with a short preamble"
+        }
+        4 => {
+            line[random.random_range(0..8)].data = random.random();
+            "a frame with a damaged preamble"
+        }
+        _ => {
+            let len = random.random_range(1..100);
+            line = (0..len)
+                .map(|_| Gmii {
+                    data: *[0x55, 0x55, 0xD5, random.random()]
+                        .choose(random)
+                        .unwrap_or(&0),
+                    valid: random.random_bool(0.97),
+                    error: random.random_bool(0.02),
+                })
+                .collect();
+            line.extend([Gmii::default(); GAP]);
+            "noise"
+        }
+    };
+    Line {
+        what,
+        clean: None,
+        byte_times: line,
+    }
+}
