@@ -1,4 +1,4 @@
-//! The native and the verilated engine agree, on a small core with the NIC's ports.
+//! The engines agree, on a small core with the NIC's ports.
 #![allow(missing_docs, reason = "the derives make items without docs")]
 mod common;
 
@@ -53,27 +53,35 @@ fn random_step(rng: &mut StdRng, time_ns: u64) -> (Clocks, Inputs) {
     (clocks, inputs)
 }
 
+/// The engines that can be had beside the native one.
+fn others() -> Vec<Kind> {
+    let verilated = have(&["verilator", "g++"]).then_some(Kind::Verilated);
+    [Some(Kind::Compiled), verilated]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
 #[test]
-fn native_and_verilated_agree_cycle_by_cycle() {
-    if !have(&["verilator", "g++"]) {
-        return;
-    }
+fn all_engines_agree_cycle_by_cycle() {
     let options = options(false);
-    let mut native = engine::open::<Mini>(Kind::Native, &options).unwrap();
-    let mut verilated = engine::open::<Mini>(Kind::Verilated, &options).unwrap();
-    assert_eq!((native.name(), verilated.name()), ("native", "verilated"));
-    for seed in 0..20u64 {
-        let mut rng = StdRng::seed_from_u64(seed);
-        for n in 0..200u64 {
-            let (clocks, inputs) = random_step(&mut rng, (seed << 30) + n * 8);
-            let (a, b) = (
-                native.step(clocks, &inputs),
-                verilated.step(clocks, &inputs),
-            );
-            assert_eq!(a, b, "seed {seed} step {n} {clocks:?} {inputs:?}");
+    for kind in others() {
+        let mut native = engine::open::<Mini>(Kind::Native, &options).unwrap();
+        let mut other = engine::open::<Mini>(kind, &options).unwrap();
+        assert_eq!(
+            (native.name(), other.name()),
+            ("native", &*kind.to_string())
+        );
+        for seed in 0..20u64 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            for n in 0..200u64 {
+                let (clocks, inputs) = random_step(&mut rng, (seed << 30) + n * 8);
+                let (a, b) = (native.step(clocks, &inputs), other.step(clocks, &inputs));
+                assert_eq!(a, b, "{kind} seed {seed} step {n} {clocks:?} {inputs:?}");
+            }
         }
+        assert_eq!(native.cycles(), other.cycles());
     }
-    assert_eq!(native.cycles(), verilated.cycles());
 }
 
 /// The core's register for a beat, followed by hand: outputs are those before the edge.
@@ -118,9 +126,8 @@ fn one_beat_passes(engine: &mut dyn Engine) {
 #[test]
 fn outputs_are_sampled_before_the_edge() {
     one_beat_passes(&mut *engine::open::<Mini>(Kind::Native, &Options::default()).unwrap());
-    if have(&["verilator", "g++"]) {
-        let options = options(false);
-        one_beat_passes(&mut *engine::open::<Mini>(Kind::Auto, &options).unwrap());
+    for kind in others() {
+        one_beat_passes(&mut *engine::open::<Mini>(kind, &options(false)).unwrap());
     }
 }
 
@@ -144,14 +151,10 @@ fn read_vcd(path: &std::path::Path) -> (usize, u64) {
 }
 
 #[test]
-fn waveforms_of_both_engines_have_names_and_times() {
+fn waveforms_of_all_engines_have_names_and_times() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(true);
-    let mut kinds = vec![Kind::Native];
-    if have(&["verilator", "g++"]) {
-        kinds.push(Kind::Verilated);
-    }
-    for kind in kinds {
+    for kind in [vec![Kind::Native], others()].concat() {
         let mut engine = engine::open::<Mini>(kind, &options).unwrap();
         let path = dir.path().join(format!("{kind}.vcd"));
         engine.trace_start(&path).unwrap();

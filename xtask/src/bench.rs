@@ -3,10 +3,12 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{presets, CellAlignment, Table};
+use rustix::time::{clock_gettime, ClockId};
 use serde::Serialize;
 
 mod engines;
 mod tlps;
+mod traffic;
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]
@@ -25,9 +27,9 @@ pub(crate) struct BenchArgs {
 /// The benchmarks.
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
-    /// Cycles per CPU second of each engine on the whole NIC, 64-byte frames both ways at line rate (10 s)
+    /// Cycles per CPU second of each engine on the whole NIC, start-up, frames looped, ping, TCP over the model (30 s)
     Engines,
-    /// TLPs and PCIe bytes per 64-byte frame sent and one received, doorbells per 16 packets (5 s; a minute without Verilator)
+    /// TLPs and PCIe bytes per 64-byte frame sent and one received, doorbells per 16 packets (5 s)
     Tlps,
 }
 
@@ -63,11 +65,28 @@ impl Row {
         self.ratio = Some(self.ours / peer);
         self
     }
+    fn at_least(mut self, limit: f64) -> Self {
+        self.target = Some(format!("at least {limit}"));
+        self.holds = Some(self.ours >= limit);
+        self
+    }
+    /// Of the ratio to the peer.
+    fn at_least_times(mut self, limit: f64) -> Self {
+        self.target = Some(format!("at least {limit} times"));
+        self.holds = self.ratio.map(|ratio| ratio >= limit);
+        self
+    }
     fn at_most(mut self, limit: f64) -> Self {
         self.target = Some(format!("at most {limit}"));
         self.holds = Some(self.ours <= limit);
         self
     }
+}
+
+/// CPU time of this thread so far.
+fn thread_cpu_seconds() -> f64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
 
 /// Three digits that count; whole numbers in groups of three.

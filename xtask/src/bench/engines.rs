@@ -1,4 +1,6 @@
-//! Cycles per CPU second: the inputs of a run are recorded once and played to each engine, so that only the engine is timed.
+//! What the engines do: cycles per CPU second, start-up, frames looped through the whole NIC, a ping's round trip, TCP over the model.
+//!
+//! For cycles per CPU second the inputs of a run are recorded once and played to each engine, so that only the engine is timed.
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,17 +9,25 @@ use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use ferrule_sim::engine::{open, Engine, EngineError, Kind, Options};
 use ferrule_tests::bench::Bench;
 use ferrule_tests::line_rate;
-use rustix::time::{clock_gettime, ClockId};
 
-use super::Row;
+use super::traffic;
+use super::{thread_cpu_seconds, Row};
 
-/// Frames each way that the fastest engine available is given.
+/// Frames each way that are recorded.
 const FRAMES: u64 = 4_096;
-/// Frames each way where there is only the native engine to record them.
-const FRAMES_NATIVE: u64 = 128;
 /// Cycles that are played to the native engine.
 const NATIVE_CYCLES: usize = 10_000;
 const UNIT: &str = "cycles per CPU second";
+/// Targets of the compiled engine.
+const TIMES_NATIVE: f64 = 100.0;
+const TIMES_VERILATED: f64 = 0.5;
+const START_UP_SECONDS: f64 = 2.0;
+/// Frames a second, looped.
+const COMPILED_FRAMES: f64 = 1_000.0;
+const VERILATED_FRAMES: f64 = 2_000.0;
+const MODEL_FRAMES: f64 = 150_000.0;
+const PING_MS: f64 = 3.0;
+const MODEL_MBIT_PER_S: f64 = 1_000.0;
 
 /// An engine that keeps the inputs of every step.
 struct Recorder {
@@ -49,53 +59,99 @@ impl Engine for Recorder {
 
 /// Cycles per second of this thread's CPU time.
 fn rate(engine: &mut dyn Engine, setup: &[Inputs], traffic: &[Inputs]) -> f64 {
-    let cpu_seconds = || {
-        let t = clock_gettime(ClockId::ThreadCPUTime);
-        t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
-    };
     for inputs in setup {
         engine.step(Clocks::ALL, inputs);
     }
-    let start = cpu_seconds();
+    let start = thread_cpu_seconds();
     for inputs in traffic {
         std::hint::black_box(engine.step(Clocks::ALL, inputs));
     }
-    let spent = cpu_seconds() - start;
-    traffic.len() as f64 / spent
+    traffic.len() as f64 / (thread_cpu_seconds() - start)
+}
+
+/// The verilated engine, where its tools are installed.
+fn verilated() -> Result<Option<Box<dyn Engine>>, EngineError> {
+    match open::<Nic>(Kind::Verilated, &Options::default()) {
+        Ok(engine) => Ok(Some(engine)),
+        Err(e @ EngineError::ToolMissing { .. }) => {
+            eprintln!("skipped the verilated engine: {e}");
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 pub(super) fn measure() -> Result<Vec<Row>, Box<dyn std::error::Error>> {
-    let verilated = match open::<Nic>(Kind::Verilated, &Options::default()) {
-        Ok(engine) => Some(engine),
-        Err(e @ EngineError::ToolMissing { .. }) => {
-            eprintln!("skipped the verilated engine: {e}");
-            None
-        }
-        Err(e) => return Err(e.into()),
-    };
-    let frames = if verilated.is_some() {
-        FRAMES
-    } else {
-        FRAMES_NATIVE
-    };
+    // First of all: later engines of this process share what the first has made.
+    let start = thread_cpu_seconds();
+    let mut compiled = open::<Nic>(Kind::Compiled, &Options::default())?;
+    let start_up = thread_cpu_seconds() - start;
+
     let recorded = Arc::new(Mutex::new(vec![]));
     let recorder = Recorder {
-        engine: open::<Nic>(Kind::Auto, &Options::default())?,
+        engine: open::<Nic>(Kind::Compiled, &Options::default())?,
         inputs: Arc::clone(&recorded),
     };
     let mut bench = Bench::new(Box::new(recorder), &line_rate::layout());
     let setup = bench.engine.cycles() as usize;
-    line_rate::run(&mut bench, frames);
+    line_rate::run(&mut bench, FRAMES);
     let recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
     let (setup, traffic) = recorded.split_at(setup);
 
     let mut native = open::<Nic>(Kind::Native, &Options::default())?;
-    let some = &traffic[..traffic.len().min(NATIVE_CYCLES)];
-    let native = rate(&mut *native, setup, some);
-    let mut rows = vec![Row::new("native engine", native, UNIT)];
-    if let Some(mut engine) = verilated {
-        let rate = rate(&mut *engine, setup, traffic);
-        rows.push(Row::new("verilated engine (peer: native)", rate, UNIT).with_peer(native));
+    let native = rate(&mut *native, setup, &traffic[..NATIVE_CYCLES]);
+    let compiled = rate(&mut *compiled, setup, traffic);
+    let verilated = verilated()?.map(|mut engine| rate(&mut *engine, setup, traffic));
+
+    let mut rows = vec![
+        Row::new("native engine", native, UNIT),
+        Row::new("compiled engine (peer: native)", compiled, UNIT)
+            .with_peer(native)
+            .at_least_times(TIMES_NATIVE),
+    ];
+    if let Some(verilated) = verilated {
+        rows.push(
+            Row::new("compiled engine (peer: verilated)", compiled, UNIT)
+                .with_peer(verilated)
+                .at_least_times(TIMES_VERILATED),
+        );
     }
+    rows.push(
+        Row::new("start-up of the compiled engine", start_up, "CPU seconds")
+            .at_most(START_UP_SECONDS),
+    );
+    let mut looped = vec![
+        (Kind::Compiled, COMPILED_FRAMES),
+        (Kind::Model, MODEL_FRAMES),
+    ];
+    if verilated.is_some() {
+        looped.push((Kind::Verilated, VERILATED_FRAMES));
+    }
+    for (kind, target) in looped {
+        rows.push(
+            Row::new(
+                format!("64-byte frames from the driver through the NIC and back, {kind}"),
+                traffic::looped(kind)?,
+                "frames per CPU second",
+            )
+            .at_least(target),
+        );
+    }
+    rows.push(
+        Row::new(
+            "round trip of a ping between two hosts, stack, driver and RTL at both ends, compiled",
+            traffic::ping_ms(Kind::Compiled)?,
+            "ms of wall time, median",
+        )
+        .at_most(PING_MS),
+    );
+    rows.push(
+        Row::new(
+            "TCP from socket to socket over link, model",
+            traffic::tcp_mbit_per_s(Kind::Model)?,
+            "Mbit/s of wall time",
+        )
+        .at_least(MODEL_MBIT_PER_S),
+    );
     Ok(rows)
 }
