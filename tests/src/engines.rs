@@ -52,10 +52,12 @@ pub fn compiled() -> Box<dyn Engine> {
 /// As [`native`], [`compiled`] and [`verilated`].
 pub fn all() -> Box<dyn Engine> {
     let others = [Some(compiled()), verilated()];
-    Box::new(Lockstep {
-        first: native(),
-        others: others.into_iter().flatten().collect(),
-    })
+    lockstep(native(), others.into_iter().flatten().collect())
+}
+
+/// Engines in lockstep.
+pub fn lockstep(first: Box<dyn Engine>, others: Vec<Box<dyn Engine>>) -> Box<dyn Engine> {
+    Box::new(Lockstep { first, others })
 }
 
 /// Engines with the same inputs, whose outputs must be the same in every cycle.

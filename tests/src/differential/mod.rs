@@ -21,10 +21,12 @@ use ferrule_abi::counter;
 mod case;
 pub mod fault;
 pub mod modelled;
+mod packets;
 pub mod rtl;
 mod steps;
 pub mod subject;
 pub mod traffic;
+mod view;
 
 pub use case::Case;
 pub use subject::Subject;

@@ -1,15 +1,11 @@
 //! The steps of a case: what a host, a wire and an administrator may do next.
-use ferrule_abi::ring::{doorbell, sqe_flags, Sqe};
+use ferrule_abi::ring::doorbell;
 use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, MSIX_PBA_OFFSET, TICK_NS};
 use rand::seq::IndexedRandom;
 use rand::Rng;
 
-use super::case::{index, Case, Queue, TX_BUFFER};
-use super::traffic::{self, Line, FAR, PEERS};
-
-/// Frames that wait for CTRL.TX_EN: fewer bytes than the transmit buffer holds, since what is prefetched while a frame waits for room is
-/// nobody's promise.
-const MOST_HELD: usize = 12_000;
+use super::case::{index, Case, Queue};
+use super::traffic::{self, Line};
 
 impl Case<'_> {
     /// Takes a step.
@@ -35,11 +31,11 @@ impl Case<'_> {
         self.compare()
     }
 
-    fn log(&mut self, step: String) {
+    pub(super) fn log(&mut self, step: String) {
         self.steps.push(step);
     }
 
-    fn receive(&mut self, line: &Line) {
+    pub(super) fn receive(&mut self, line: &Line) {
         self.completions += 1;
         self.each(|s| s.receive(line));
     }
@@ -80,194 +76,8 @@ impl Case<'_> {
         self.grouped = true;
     }
 
-    /// An SQE and its data, which lie in the buffer of its place in the ring.
-    fn post(&mut self, data: &[u8], flags: u16, wild: bool) {
-        let offset = self.random.random_range(0..16);
-        let buffer = self.buffers + self.sq.slot() * TX_BUFFER + offset;
-        self.store(buffer, data);
-        let iova = if wild { self.memory_end + 4096 } else { buffer };
-        let sqe = Sqe {
-            iova: iova.wrapping_add(self.shift),
-            len: data.len() as u16,
-            flags,
-            vlan_tci: self.random.random(),
-            mss: self.random.random(),
-        };
-        let words = sqe.to_words();
-        let at = self.sq.iova + self.sq.slot() * 16;
-        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-        self.store(at, &bytes);
-        self.sq.producer += 1;
-        self.unseen += u64::from(self.wild);
-        self.open_sqes = if flags & sqe_flags::EOP != 0 {
-            0
-        } else {
-            self.open_sqes + 1
-        };
-        self.log(format!("    {sqe:x?} {:02x?}", &data[..data.len().min(60)]));
-    }
-
-    /// SQEs that fit the ring.
-    fn sq_room(&mut self) -> u64 {
-        self.sq.size() - self.open_sqes
-    }
-
-    fn packet(&mut self, raw: bool) -> (Vec<u8>, u16) {
-        let r = &mut self.random;
-        let mut flags = 0;
-        let data = if raw {
-            flags |= sqe_flags::RAW;
-            let len = match r.random_range(0..12) {
-                0 => r.random_range(1..20),
-                1 => r.random_range(1_000..2_000),
-                2 => r.random_range(52..66),
-                _ => r.random_range(14..200),
-            };
-            let mut frame: Vec<u8> = (0..len).map(|_| r.random()).collect();
-            if let Some(to) = frame.get_mut(..6) {
-                to.copy_from_slice(&self.own.mac);
-            }
-            if let Some(ether_type) = frame.get_mut(12..14) {
-                // ARP frames of the host could not be told from the NIC's own.
-                ether_type.copy_from_slice(&[0x08, 0x00]);
-            }
-            frame
-        } else {
-            let to = match r.random_range(0..10) {
-                0 => FAR,
-                1 => [255; 4],
-                2 => [224, 1, 2, 3],
-                3 => self.own.ip,
-                4 => [192, 0, 255, 255],
-                5 => r.random(),
-                _ => PEERS.choose(r).map_or(FAR, |p| p.1),
-            };
-            let most = if r.random_bool(0.05) { 1_900 } else { 300 };
-            let mut packet = traffic::ipv4(r, self.own.ip, to, most);
-            if r.random_bool(0.1) {
-                let within = packet.len().min(44);
-                packet[r.random_range(0..within)] ^= 1 << r.random_range(0..8);
-            }
-            if r.random_bool(0.05) {
-                packet.truncate(r.random_range(1..=packet.len()));
-            }
-            packet
-        };
-        for (flag, often) in [
-            (sqe_flags::IPCS, 0.7),
-            (sqe_flags::L4CS, 0.7),
-            (sqe_flags::TS_REQ, 0.1),
-            (sqe_flags::TSO, 0.01),
-            (sqe_flags::VLAN_INS, 0.01),
-            (sqe_flags::INLINE, 0.01),
-        ] {
-            if r.random_bool(often) {
-                flags |= flag;
-            }
-        }
-        if r.random_bool(0.15) {
-            flags |= r.random_range(0..8) << sqe_flags::NEXT_HOP_SHIFT;
-        }
-        (data, flags)
-    }
-
-    /// A frame in one SQE or several, some of them wrong.
-    fn post_frame(&mut self, raw: bool) {
-        let (data, flags) = self.packet(raw);
-        let pieces = match self.random.random_range(0..5) {
-            0 => self.random.random_range(1..=3usize).min(data.len()),
-            _ => 1,
-        };
-        if self.sq_room() < pieces as u64 + 1 {
-            return;
-        }
-        self.held_bytes += data.len() + 32;
-        self.completions += 1;
-        let report = self.random.random_bool(0.6);
-        let size = data.len().div_ceil(pieces);
-        let count = data.chunks(size).count();
-        for (i, piece) in data.chunks(size).enumerate() {
-            let r = &mut self.random;
-            let mut f = flags;
-            if i == 0 && r.random_bool(0.97) || r.random_bool(0.01) {
-                f |= sqe_flags::SOP;
-            }
-            if i + 1 == count && r.random_bool(0.97) {
-                f |= sqe_flags::EOP;
-            }
-            if report {
-                f |= sqe_flags::CPL_REQ;
-            }
-            let piece = if r.random_bool(0.02) { &[] } else { piece };
-            let wild = r.random_bool(0.02);
-            self.post(piece, f, wild);
-        }
-        if self.open_sqes > 8 {
-            self.post(&[0], sqe_flags::EOP, false);
-        }
-    }
-
-    /// The host may give the transmit queue work: nothing of it is held up that the host does not know of.
-    fn may_transmit(&mut self) -> bool {
-        if self.is_held_up() {
-            return false;
-        }
-        if self.held_bytes > MOST_HELD {
-            self.ctrl |= regs::ctrl::TX_EN.of(1);
-        }
-        self.write(regs::ctrl::OFFSET, self.ctrl);
-        if regs::ctrl::TX_EN.get(self.ctrl) != 0 {
-            self.held_bytes = 0;
-        }
-        true
-    }
-
-    /// Packets go out.
-    fn transmit(&mut self) {
-        if !self.may_transmit() {
-            self.host_reads();
-            return;
-        }
-        let mut count = *[1, 1, 1, 2, 3, 5].choose(&mut self.random).unwrap_or(&1);
-        if self.sparse || regs::ctrl::LOOPBACK.get(self.ctrl) != 0 {
-            // What comes back must come in one order.
-            count = 1;
-        }
-        self.log(format!("transmit {count}"));
-        for _ in 0..count {
-            let raw = self.random.random_bool(0.4);
-            self.post_frame(raw);
-        }
-        let unread = self.unread(Queue::Tx);
-        let consume = self.random.random_range(0..=unread);
-        self.consume(Queue::Tx, consume);
-        let arm = self.random.random_bool(0.3);
-        self.ring(Queue::Tx, arm);
-        self.merged = count > 1;
-        self.grouped |= count > 1;
-    }
-
-    /// Frames come in and raw frames go out, which have nothing to do with each other.
-    fn both_ways(&mut self) {
-        if !self.may_transmit() {
-            return;
-        }
-        self.log("both ways".into());
-        for _ in 0..self.random.random_range(1..4) {
-            let most = self.max_frame - 4;
-            let line = traffic::frame(&mut self.random, self.own, most);
-            self.log(format!("    receive {line:?}"));
-            self.receive(&line);
-            if regs::ctrl::LOOPBACK.get(self.ctrl) == 0 {
-                self.post_frame(true);
-            }
-        }
-        self.ring(Queue::Tx, false);
-        self.grouped = true;
-    }
-
     /// The host reads completions and gives slots.
-    fn host_reads(&mut self) {
+    pub(super) fn host_reads(&mut self) {
         // What the transmit queue holds back comes at once then.
         let held_up = self.is_held_up();
         for queue in Queue::ALL {
