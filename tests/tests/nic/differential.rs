@@ -5,7 +5,9 @@
 use std::ops::Range;
 
 use ferrule_abi::counter;
-use ferrule_sim::engine::Engine;
+use ferrule_rtl::nic::Nic;
+use ferrule_sim::engine::compiled::Compiled;
+use ferrule_sim::engine::{Engine, Options, TOP};
 use ferrule_tests::differential::fault::{Fault, FaultyEngine, FaultyModel};
 use ferrule_tests::differential::modelled::{Modelled, Straight};
 use ferrule_tests::differential::rtl::Rtl;
@@ -131,4 +133,35 @@ fn a_fault_planted_in_the_verilated_engine_is_found() {
 #[test]
 fn a_fault_planted_in_the_native_engine_is_found() {
     finds_faults(|| Some(engines::native()));
+}
+
+/// Faults in the hardware description itself: what they are, a text that the Verilog has once, and what it becomes.
+const HARDWARE_FAULTS: [(&str, &str, &str); 3] = [
+    (
+        "a lost carry",
+        "ip_folded = header_fold$q[(32'h0)+:(16)] + ((header_fold$q[(32'h10)+:(1)]) & 16'hffff);",
+        "ip_folded = header_fold$q[(32'h0)+:(16)];",
+    ),
+    (
+        "a wrong mask",
+        "l4_final = ((l4_fold$q[(32'h0)+:(16)]) & 17'h1ffff)",
+        "l4_final = ((l4_fold$q[(32'h0)+:(16)]) & 17'h1fffe)",
+    ),
+    (
+        "a flag that is not set",
+        "verdict$bad = r_bad$q;",
+        "verdict$bad = 1'b0;",
+    ),
+];
+
+#[test]
+fn a_fault_in_the_hardware_description_is_found() {
+    let text = ferrule_rtl::verilog::emit::<Nic>(TOP).expect("the NIC is exported");
+    for (fault, right, wrong) in HARDWARE_FAULTS {
+        assert_eq!(text.matches(right).count(), 1, "{fault}: {right}");
+        let mutated = text.replace(right, wrong);
+        let engine = Compiled::of_verilog(&mutated, TOP, &Options::default()).expect(fault);
+        let wrong = Box::new(Rtl::new(Box::new(engine)));
+        assert!(finds(&mut [model(), wrong], 300), "{fault} is not found");
+    }
 }
