@@ -60,6 +60,7 @@ pub fn new() -> Builder {
         far_hosts: 0,
         engine: Kind::Model,
         captures: std::env::temp_dir(),
+        interrupt_latency: INTERRUPT_LATENCY,
         wires: Box::new(|_, wire| wire),
     }
 }
@@ -101,6 +102,7 @@ pub struct Builder {
     far_hosts: usize,
     engine: Kind,
     captures: PathBuf,
+    interrupt_latency: Duration,
     wires: Box<Wires>,
 }
 
@@ -135,6 +137,13 @@ impl Builder {
         self.captures = folder.into();
         self
     }
+    /// How long an interrupt takes from a NIC until its host hears of it, in simulated time; without it 50 us. The longer it is, the more
+    /// frames a host takes at once, and the less the machine that simulates it has to do for each.
+    #[must_use]
+    pub fn interrupt_latency(mut self, latency: Duration) -> Self {
+        self.interrupt_latency = latency;
+        self
+    }
     /// Puts something between each host, by its number, and its end of the cable: a loss, a delay.
     #[must_use]
     pub fn wires(mut self, wrap: impl Fn(usize, Box<dyn Wire>) -> Box<dyn Wire> + 'static) -> Self {
@@ -164,7 +173,7 @@ impl Builder {
             })?;
         let mut simulator = LocalSimulator::builder()
             .capture(capture.path())
-            .interrupt_latency(INTERRUPT_LATENCY)
+            .interrupt_latency(self.interrupt_latency)
             .closed(PATIENCE.as_nanos() as u64);
         for (n, wire) in cables(self.hosts, self.far_hosts).into_iter().enumerate() {
             let core = Core::open(self.engine, &Options::default())?;

@@ -139,7 +139,7 @@ pub(super) fn measure() -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     }
     rows.push(
         Row::new(
-            "round trip of a ping between two hosts, stack, driver and RTL at both ends, compiled",
+            "round trip of a ping from stack to driver, RTL, LAN and back, compiled",
             traffic::ping_ms(Kind::Compiled)?,
             "ms of wall time, median",
         )
@@ -147,7 +147,10 @@ pub(super) fn measure() -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     );
     rows.push(
         Row::new(
-            "TCP from socket to socket over link, model",
+            format!(
+                "TCP from socket to socket over link, model, interrupts after {:?}",
+                traffic::MODERATION
+            ),
             traffic::tcp_mbit_per_s(Kind::Model)?,
             "Mbit/s of wall time",
         )
