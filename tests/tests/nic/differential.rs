@@ -139,8 +139,8 @@ fn a_fault_planted_in_the_native_engine_is_found() {
 const HARDWARE_FAULTS: [(&str, &str, &str); 3] = [
     (
         "a lost carry",
-        "ip_folded = header_fold$q[(32'h0)+:(16)] + ((header_fold$q[(32'h10)+:(1)]) & 16'hffff);",
-        "ip_folded = header_fold$q[(32'h0)+:(16)];",
+        "l4_fold2$d = ((l4_fold$q[(32'h0)+:(16)]) & 17'h1ffff) + ((l4_fold$q[(32'h10)+:(2)]) & 17'h1ffff);",
+        "l4_fold2$d = ((l4_fold$q[(32'h0)+:(16)]) & 17'h1ffff);",
     ),
     (
         "a wrong mask",
