@@ -1,7 +1,7 @@
 //! Verilog export of a design under a chosen module name.
 //!
 //! The text is what rust-hdl's `ModuleDefines` writes, byte for byte. That one searches all links of a module for each port of each
-//! child, which takes seconds for the whole NIC; here links are looked up ([`links`]), so that an engine can export when it starts.
+//! child, which takes seconds for the whole NIC; here links are looked up (`links`), so that an engine can export when it starts.
 mod indices;
 mod links;
 mod modules;
