@@ -132,6 +132,13 @@ impl Case<'_> {
             }
             let piece = if r.random_bool(0.02) { &[] } else { piece };
             let wild = r.random_bool(0.02);
+            let begins = f & sqe_flags::SOP != 0;
+            let ends = f & sqe_flags::EOP != 0;
+            if begins != (i == 0) || ends != (i + 1 == count) || piece.is_empty() && count > 1 {
+                // What is wrong here and what it makes wrong of the next SQE may complete at once.
+                self.grouped = true;
+                self.completions += 1;
+            }
             self.post(piece, f, wild);
         }
         if self.open_sqes > 8 {
