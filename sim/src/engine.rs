@@ -21,6 +21,12 @@ use window::{TraceWindow, Windowed};
 
 /// The Verilog module name of an exported core.
 pub const TOP: &str = "ferrule_nic";
+/// All clocks low: the first half of a step.
+const LOW: Clocks = Clocks {
+    core: false,
+    rx: false,
+    tx: false,
+};
 /// Time from the rising edge to the falling edge in a waveform.
 const HIGH_PHASE_PS: u64 = 4_000;
 const PS_PER_NS: u64 = 1_000;

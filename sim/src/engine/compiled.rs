@@ -10,13 +10,7 @@ use rust_hdl::prelude::Block;
 
 use super::binding::{Access, Ports};
 use super::vcd::{self, Hierarchy, Waveform};
-use super::{Engine, EngineError, Options, TraceTime, TOP};
-
-const LOW: Clocks = Clocks {
-    core: false,
-    rx: false,
-    tx: false,
-};
+use super::{Engine, EngineError, Options, TraceTime, LOW, TOP};
 
 impl Access<Signal> for Model {
     #[inline]

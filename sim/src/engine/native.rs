@@ -10,13 +10,7 @@ use rust_hdl::core::type_descriptor::TypeKind;
 use rust_hdl::prelude::{clog2, Block};
 
 use super::vcd::{Hierarchy, Signal, Waveform};
-use super::{Engine, EngineError, Top, TraceTime, TOP};
-
-const LOW: Clocks = Clocks {
-    core: false,
-    rx: false,
-    tx: false,
-};
+use super::{Engine, EngineError, Top, TraceTime, LOW, TOP};
 
 /// A core evaluated by rust-hdl.
 pub struct NativeEngine<T: Top + Block> {

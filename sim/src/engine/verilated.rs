@@ -12,7 +12,7 @@ use libloading::Library;
 
 use super::binding::{Access, Ports};
 use super::vcd::relay::Relay;
-use super::{verilator, Engine, EngineError, Options, TraceTime};
+use super::{verilator, Engine, EngineError, Options, TraceTime, LOW};
 
 type New = unsafe extern "C" fn() -> *mut c_void;
 type Free = unsafe extern "C" fn(*mut c_void);
@@ -217,12 +217,7 @@ impl Verilated {
 
 impl Engine for Verilated {
     fn step(&mut self, clocks: Clocks, inputs: &Inputs) -> Outputs {
-        let low = Clocks {
-            core: false,
-            rx: false,
-            tx: false,
-        };
-        self.ports.clocks(&mut self.model, low);
+        self.ports.clocks(&mut self.model, LOW);
         self.ports.drive(&mut self.model, inputs);
         self.model.eval();
         let outputs = self.ports.sample(&self.model);

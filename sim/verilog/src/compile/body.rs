@@ -8,7 +8,9 @@ use cranelift_frontend::{FunctionBuilder, Switch};
 
 use super::layout::{limb_type, stored_type, word_bytes, Layout};
 use super::vector::{Ops, Vector};
-use crate::netlist::{assigned, Design, Expr, Kind, MemoryId, NetId, Relation, Stmt, Target};
+use crate::netlist::{
+    assigned, Design, Direction, Expr, Kind, MemoryId, NetId, Relation, Stmt, Target,
+};
 use crate::value::{limbs, Bits};
 
 /// Fewest arms of a case that are found by a search instead of one comparison after the other.
@@ -111,7 +113,7 @@ impl<'b> Body<'_, 'b> {
                 let (of, index) = (self.expr(of), self.expr(index));
                 let mut ops = self.ops();
                 let wide = ops.zero_extend(&of, of.width.max(e.width));
-                let moved = ops.shift(crate::netlist::Direction::Right, &wide, &index);
+                let moved = ops.shift(Direction::Right, &wide, &index);
                 ops.slice(&moved, 0, e.width)
             }
             Kind::ZeroExtend(of) => {

@@ -4,8 +4,8 @@
 //! that leads in a circle, one of the circle is evaluated before all others and its result put aside until the end.
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{At, Pos, Result};
-use crate::netlist::{each_expr, each_target, Design, MemoryId, NetId, Stmt};
+use crate::error::{At, Fault, Pos, Result};
+use crate::netlist::{each_expr, each_target, Design, MemoryId, NetId, Stmt, Target};
 
 /// What changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub(crate) fn order(design: &Design) -> Result<Edge> {
         let mut states = BTreeSet::new();
         each_target(&process.body, &mut |target| {
             states.insert(match target {
-                crate::netlist::Target::Word { memory, .. } => State::Memory(*memory),
+                Target::Word { memory, .. } => State::Memory(*memory),
                 _ => State::Register(target.net().unwrap_or_default()),
             });
         });
@@ -64,7 +64,7 @@ fn only(body: &[Stmt], state: State) -> Vec<Stmt> {
         match stmt {
             Stmt::Assign { target, .. } => {
                 let is = match (target, state) {
-                    (crate::netlist::Target::Word { memory, .. }, State::Memory(m)) => *memory == m,
+                    (Target::Word { memory, .. }, State::Memory(m)) => *memory == m,
                     (target, State::Register(net)) => target.net() == Some(net),
                     _ => false,
                 };
@@ -136,7 +136,7 @@ fn sort(changes: Vec<Change>, design: &Design) -> Result<Edge> {
             };
             return Err(At::new(
                 change.pos,
-                crate::error::Fault::TwoDrivers {
+                Fault::TwoDrivers {
                     name: name.clone(),
                     other: changes[other].pos,
                 },

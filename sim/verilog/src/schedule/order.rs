@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::slice::{needs, Needs};
 use crate::error::{At, Fault, Result};
-use crate::netlist::{each_expr, Design, NetId};
+use crate::netlist::{each_expr, Design, Expr, NetId};
 
 /// A step of the pass.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ fn closure(nodes: &BTreeMap<NetId, Node>, mut nets: Vec<NetId>) -> BTreeSet<NetI
 fn live(design: &Design, nodes: &BTreeMap<NetId, Node>, keep_all: bool) -> BTreeSet<NetId> {
     let mut roots: Vec<NetId> = design.outputs.iter().map(|o| o.1).collect();
     for process in &design.processes {
-        let mut see = |e: &crate::netlist::Expr| e.each_net(&mut |net| roots.push(net));
+        let mut see = |e: &Expr| e.each_net(&mut |net| roots.push(net));
         each_expr(&process.body, &mut see);
         roots.extend(process.reset.iter().map(|r| r.net));
     }
