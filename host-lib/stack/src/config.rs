@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::net::Ipv4Addr;
 
+use crate::tcp::Algorithm;
+
 /// An IPv4 address with the length of its subnet's prefix.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Cidr {
@@ -58,6 +60,20 @@ pub struct Offload {
     pub tx_ipv4_checksum: bool,
     /// The device inserts TCP and UDP checksums, pseudo header included.
     pub tx_l4_checksum: bool,
+    /// Bytes of TCP data in a packet that the device cuts into segments itself (TSO); 0 if it does not.
+    pub tx_segmentation_bytes: usize,
+}
+
+/// Whether explicit congestion notification (RFC 3168) is used.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Ecn {
+    /// Neither asked for nor agreed to.
+    Never,
+    /// Agreed to where the peer asks, as in the common kernels.
+    #[default]
+    WhenAsked,
+    /// Asked for with each connection.
+    Always,
 }
 
 /// TCP's timers and limits. The defaults are fit for real networks; a simulator raises `initial_rto`.
@@ -83,8 +99,20 @@ pub struct TcpConfig {
     pub orphan_fin_wait_2: Duration,
     /// Bytes a new connection's send buffer holds.
     pub send_buffer_bytes: usize,
+    /// Bytes the send buffer grows to with the congestion window, unless the program sets its size.
+    pub max_send_buffer_bytes: usize,
     /// Bytes a new connection's receive buffer holds.
     pub recv_buffer_bytes: usize,
+    /// Bytes the receive buffer grows to with what the program takes in a round trip, unless it sets the size.
+    pub max_recv_buffer_bytes: usize,
+    /// Timestamps (RFC 7323) are offered and agreed to.
+    pub timestamps: bool,
+    /// SACK (RFC 2018) is offered and agreed to.
+    pub sack: bool,
+    /// Explicit congestion notification.
+    pub ecn: Ecn,
+    /// Congestion control of a new connection.
+    pub congestion: Algorithm,
     /// Half-open entries a listener keeps at least, however small its backlog.
     pub min_syn_queue: usize,
     /// Largest accept backlog; greater ones are cut to it.
@@ -108,7 +136,13 @@ impl Default for TcpConfig {
             msl: Duration::from_secs(30),
             orphan_fin_wait_2: Duration::from_secs(60),
             send_buffer_bytes: 256 * 1024,
+            max_send_buffer_bytes: 4 * 1024 * 1024,
             recv_buffer_bytes: 256 * 1024,
+            max_recv_buffer_bytes: 6 * 1024 * 1024,
+            timestamps: true,
+            sack: true,
+            ecn: Ecn::default(),
+            congestion: Algorithm::default(),
             min_syn_queue: 128,
             max_backlog: 4096,
             max_time_wait: 65_536,

@@ -26,7 +26,7 @@
 //! # Ok::<(), ferrule_stack::Error>(())
 //! ```
 //!
-//! Not here yet: SACK, timestamps, RACK-TLP, CUBIC, ECN, keep-alive, SYN cookies, multicast groups, IPv6.
+//! Not here yet: SYN cookies, multicast groups, IPv6.
 
 #![forbid(unsafe_code)]
 
@@ -49,7 +49,7 @@ mod time;
 mod timers;
 mod wire;
 
-pub use config::{Cidr, Config, Offload, TcpConfig};
+pub use config::{Cidr, Config, Ecn, Offload, TcpConfig};
 pub use error::{Error, Result};
 pub use packet::{Head, RxMeta, Token, TxPacket};
 pub use payload::{Bytes, Payload};
@@ -57,5 +57,5 @@ pub use readiness::Readiness;
 pub use rope::{Chunk, Rope};
 pub use stack::{EchoReply, Received, SocketId, Stack};
 pub use stats::Stats;
-pub use tcp::{Shutdown, TcpState};
+pub use tcp::{Algorithm, KeepAlive, Shutdown, TcpState};
 pub use time::Instant;

@@ -46,6 +46,18 @@ pub struct Stats {
     pub tcp_fast_retransmits: u64,
     /// Retransmission timers that ran out.
     pub tcp_timeouts: u64,
+    /// Recoveries taken back because nothing had been lost (Eifel, F-RTO, DSACK).
+    pub tcp_spurious_recoveries: u64,
+    /// Tail loss probes sent (RFC 8985).
+    pub tcp_tail_loss_probes: u64,
+    /// Losses that such a probe has repaired.
+    pub tcp_probe_repairs: u64,
+    /// Duplicates the peer reported by SACK (RFC 2883).
+    pub tcp_dsacks_in: u64,
+    /// Segments dropped as old by their timestamp (PAWS).
+    pub tcp_paws_drops: u64,
+    /// Keep-alive probes sent.
+    pub tcp_keep_alive_probes: u64,
     /// Zero-window probes sent.
     pub tcp_zero_window_probes: u64,
     /// RST segments sent.

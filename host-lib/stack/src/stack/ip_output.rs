@@ -60,6 +60,7 @@ impl<B: Payload> Stack<B> {
         header: &TcpHeader,
         payload: Rope<B>,
         token: Token,
+        tos: u8,
     ) -> TxPacket<B> {
         self.stats.tcp_segments_out += 1;
         let (mut l4, len) = header.emit();
@@ -72,7 +73,8 @@ impl<B: Payload> Stack<B> {
             sum.add_rope(&payload);
             l4[16..18].copy_from_slice(&sum.finish().to_be_bytes());
         }
-        let ip = self.ip_header(src, dst, protocol::TCP, len + payload.len());
+        let mut ip = self.ip_header(src, dst, protocol::TCP, len + payload.len());
+        ip.tos = tos;
         TxPacket {
             head: Head::new(&ip.emit(offload.tx_ipv4_checksum), l4),
             payload,

@@ -448,6 +448,7 @@ impl<B: Payload> Stack<B> {
             events: Readiness::NONE,
             reply: None,
             blocked: false,
+            segmentation: self.config.offload.tx_segmentation_bytes,
         };
         let result = f(tcb, &mut cx);
         let after = After {

@@ -8,9 +8,10 @@ use super::socket::{Entry, Kind};
 use super::{FlowOwner, SocketId, Stack};
 use crate::error::{Error, Result};
 use crate::payload::Payload;
+use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::Listener;
-use crate::tcp::{Flow, Shutdown, Tcb, TcpState};
+use crate::tcp::{Flow, Shutdown, Start, Tcb, TcpState};
 use crate::time::Instant;
 
 impl<B: Payload> Stack<B> {
@@ -43,12 +44,22 @@ impl<B: Payload> Stack<B> {
             return Err(Error::AddrInUse);
         }
         let iss = self.secrets.isn(now, &flow);
-        let tcb = Tcb::connect(&self.config.tcp, flow, iss, self.own_mss(), now);
+        let start = self.tcp_start(&flow, iss);
+        let tcb = Tcb::connect(&self.config.tcp, flow, start, now);
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
         self.flows.insert(flow, FlowOwner::Connection(key));
         self.stats.tcp_active_opens += 1;
         self.make_ready(key);
         Ok(SocketId(key))
+    }
+
+    /// What our side of a connection begins with.
+    pub(super) fn tcp_start(&self, flow: &Flow, iss: Seq) -> Start {
+        Start {
+            iss,
+            advertised_mss: self.own_mss(),
+            timestamp_offset: self.secrets.timestamp_offset(flow),
+        }
     }
 
     /// The address to use towards `to`: `wanted` if it is one of ours, or the fitting one if it is unspecified.
@@ -169,7 +180,7 @@ impl<B: Payload> Stack<B> {
     /// Takes received bytes, at most as many as fit into `to`; 0 means that the peer has closed (or `to` is empty).
     pub fn tcp_recv(&mut self, now: Instant, id: SocketId, to: &mut [u8]) -> Result<usize> {
         let key = self.tcp_key(id)?;
-        self.with_tcb(now, key, |tcb, _| tcb.recv(to))
+        self.with_tcb(now, key, |tcb, cx| tcb.recv(cx, to))
             .ok_or(Error::Stale)?
     }
 
@@ -228,6 +239,6 @@ impl<B: Payload> Stack<B> {
 
     /// True if Nagle's algorithm is off.
     pub fn tcp_nodelay(&mut self, id: SocketId) -> Result<bool> {
-        Ok(self.tcp(id)?.nodelay())
+        Ok(self.tcp(id)?.options.nodelay)
     }
 }

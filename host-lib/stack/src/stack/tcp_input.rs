@@ -12,7 +12,7 @@ use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::{self, HalfOpen, Listener};
-use crate::tcp::{time_wait, Flow, Tcb, TcpState};
+use crate::tcp::{time_wait, Flow, Tcb, TcpState, ECT0};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
@@ -41,8 +41,9 @@ impl<B: Payload> Stack<B> {
         };
         match self.flows.get(&flow).copied() {
             Some(FlowOwner::Connection(key)) => {
+                let tos = arrival.ip.tos;
                 self.with_tcb(now, key, |tcb, cx| {
-                    tcb.on_segment(cx, &header, arrival.data)
+                    tcb.on_segment(cx, &header, arrival.data, tos)
                 });
             }
             Some(FlowOwner::HalfOpen(key)) => self.half_open_input(now, key, header, arrival),
@@ -102,8 +103,8 @@ impl<B: Payload> Stack<B> {
                 iss = last + 64_000;
             }
         }
-        let advertised = self.own_mss();
-        let entry = HalfOpen::new(&self.config.tcp, key, flow, h, iss, advertised, now);
+        let start = self.tcp_start(&flow, iss);
+        let entry = HalfOpen::new(&self.config.tcp, key, flow, h, start, now);
         let key = self.half_open.insert(entry);
         self.flows.insert(flow, FlowOwner::HalfOpen(key));
         self.send_syn_ack(now, key);
@@ -128,9 +129,7 @@ impl<B: Payload> Stack<B> {
             seq,
             ack,
             flags,
-            window: 0,
-            mss: None,
-            window_scale: None,
+            ..TcpHeader::default()
         };
         self.reply(flow, &header, Token::NOBODY);
     }
@@ -139,7 +138,7 @@ impl<B: Payload> Stack<B> {
         if header.flags.has(Flags::RST) {
             self.stats.tcp_resets_out += 1;
         }
-        let packet = self.tcp_packet(flow, header, Rope::default(), token);
+        let packet = self.tcp_packet(flow, header, Rope::default(), token, 0);
         self.push_out(packet);
     }
 
@@ -157,7 +156,7 @@ impl<B: Payload> Stack<B> {
         let deadline = (entry.parked == 0).then_some(now + wait.max(self.config.tcp.initial_rto));
         self.timers
             .set(TimerKey::HalfOpen(key), &mut entry.armed, deadline);
-        let (flow, header) = (entry.flow, entry.syn_ack());
+        let (flow, header) = (entry.flow, entry.syn_ack(now));
         self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
     }
 
@@ -227,11 +226,11 @@ impl<B: Payload> Stack<B> {
             listener::Verdict::Ignore => {}
             listener::Verdict::Resend => {
                 // Not a retransmission of ours by timer, but the answer can no longer be timed.
-                let header = entry.syn_ack();
+                let header = entry.syn_ack(now);
                 self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
             }
             listener::Verdict::Ack => {
-                let header = entry.ack();
+                let header = entry.ack(now);
                 if self.error_limit.allow(now) {
                     self.stats.tcp_challenge_acks += 1;
                     self.reply(&flow, &header, Token::NOBODY);
@@ -240,7 +239,7 @@ impl<B: Payload> Stack<B> {
                 }
             }
             listener::Verdict::Reset => {
-                let header = entry.reset(h.ack);
+                let header = entry.reset(now, h.ack);
                 self.reply(&flow, &header, Token::NOBODY);
             }
             listener::Verdict::Forget => {
@@ -281,8 +280,9 @@ impl<B: Payload> Stack<B> {
             events: Readiness::NONE,
             reply: None,
             blocked: false,
+            segmentation: self.config.offload.tx_segmentation_bytes,
         };
-        let mut tcb = Tcb::accept(&cx, entry.flow, entry.handshake());
+        let mut tcb = Tcb::accept(&cx, entry.flow, entry.start(), entry.handshake());
         tcb.accepting = Some(listener_key);
         self.stats.tcp_passive_opens += 1;
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
@@ -295,7 +295,10 @@ impl<B: Payload> Stack<B> {
             listener.accept.push_back(key);
         }
         self.raise(listener_key, Readiness::READABLE);
-        self.with_tcb(now, key, |tcb, cx| tcb.on_segment(cx, h, arrival.data));
+        let tos = arrival.ip.tos;
+        self.with_tcb(now, key, |tcb, cx| {
+            tcb.on_segment(cx, h, arrival.data, tos)
+        });
     }
 
     /// Closes a listener: connections nobody accepted are reset, half-open ones fade.
@@ -326,19 +329,19 @@ impl<B: Payload> Stack<B> {
         match record.on_segment(now, h, arrival.data.len()) {
             time_wait::Verdict::Ignore => {}
             time_wait::Verdict::Ack => {
-                let header = record.ack();
+                let header = record.ack(now);
                 self.reply(&flow, &header, Token::NOBODY);
             }
             time_wait::Verdict::AckAndRestart => {
                 record.until = now + 2 * self.config.tcp.msl;
                 self.timers
                     .set(TimerKey::TimeWait(key), armed, Some(record.until));
-                let header = record.ack();
+                let header = record.ack(now);
                 self.reply(&flow, &header, Token::NOBODY);
             }
             time_wait::Verdict::Forget => self.end_time_wait(key),
             time_wait::Verdict::Reopen => {
-                let (last, ack) = (record.snd_nxt, record.ack());
+                let (last, ack) = (record.snd_nxt, record.ack(now));
                 if self.listener_for(flow.local).is_none() {
                     self.reply(&flow, &ack, Token::NOBODY);
                     return;
@@ -374,6 +377,7 @@ impl<B: Payload> Stack<B> {
             &segment.header,
             segment.payload,
             Token(Owner::Socket(key)),
+            if segment.ect { ECT0 } else { 0 },
         ))
     }
 
@@ -391,7 +395,7 @@ impl<B: Payload> Stack<B> {
             && self.flows.get(&flow) == Some(&FlowOwner::Connection(key));
         let mut last_ack = None;
         if owned && state == TcpState::TimeWait {
-            last_ack = tcb.take_ack();
+            last_ack = tcb.take_ack(now);
             let until = now + 2 * self.config.tcp.msl;
             let record = tcb.time_wait((!tcb.orphan).then_some(key), until);
             tcb.leave_timers();

@@ -1,6 +1,6 @@
 //! The user calls of RFC 9293 section 3.10: SEND, RECEIVE, CLOSE, ABORT, and what a program may ask.
 
-use super::{Cx, Tcb, TcpState};
+use super::{Algorithm, Cx, Tcb, TcpState};
 use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
@@ -46,13 +46,30 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Takes received bytes; 0 means that the peer has closed (or `to` is empty).
-    pub(crate) fn recv(&mut self, to: &mut [u8]) -> Result<usize> {
-        let n = self.peek(to)?;
-        self.recv.read(&mut to[..n]);
+    pub(crate) fn recv(&mut self, cx: &Cx<'_>, to: &mut [u8]) -> Result<usize> {
+        if self.recv.len() == 0 {
+            return self.peek(to);
+        }
+        let n = self.recv.read(to);
         if n > 0 {
+            self.tune_recv_buffer(cx);
             self.after_read();
         }
         Ok(n)
+    }
+
+    fn tune_recv_buffer(&mut self, cx: &Cx<'_>) {
+        if self.options.recv_buffer_locked {
+            return;
+        }
+        let taken = self.rcv_pos - self.recv.len() as u64;
+        let mss = u32::from(self.advertised_mss);
+        if let Some(wanted) = self.tuning.taken(cx.now, taken, mss) {
+            let most = cx.config.max_recv_buffer_bytes;
+            if wanted > self.recv.capacity() {
+                self.recv.set_capacity(wanted.min(most).max(self.recv.capacity()));
+            }
+        }
     }
 
     /// Copies received bytes and leaves them.
@@ -98,7 +115,9 @@ impl<B: Payload> Tcb<B> {
             return;
         }
         match self.state {
-            TcpState::SynReceived | TcpState::Established => self.state = TcpState::FinWait1,
+            // Its FIN waits for the handshake.
+            TcpState::SynReceived => {}
+            TcpState::Established => self.state = TcpState::FinWait1,
             TcpState::CloseWait => self.state = TcpState::LastAck,
             _ => return,
         }
@@ -139,7 +158,7 @@ impl<B: Payload> Tcb<B> {
         );
         if tell {
             // With the ACK bit it also passes a peer's check that has just a SYN of ours.
-            cx.reply = Some(self.header(Flags::RST | Flags::ACK, self.bare_seq()));
+            cx.reply = Some(self.header(cx.now, Flags::RST | Flags::ACK, self.bare_seq()));
         }
         self.recv.clear();
         self.enter_closed(cx);
@@ -150,18 +169,24 @@ impl<B: Payload> Tcb<B> {
     }
 
     pub(crate) fn set_nodelay(&mut self, nodelay: bool) {
-        self.nodelay = nodelay;
+        self.options.nodelay = nodelay;
     }
 
-    pub(crate) fn nodelay(&self) -> bool {
-        self.nodelay
+    pub(crate) fn congestion_control(&self) -> Algorithm {
+        self.congestion.algorithm()
+    }
+
+    pub(crate) fn set_congestion_control(&mut self, algorithm: Algorithm) {
+        self.congestion.set_algorithm(algorithm);
     }
 
     pub(crate) fn set_send_buffer(&mut self, bytes: usize) {
+        self.options.send_buffer_locked = true;
         self.send.set_capacity(bytes);
     }
 
     pub(crate) fn set_recv_buffer(&mut self, bytes: usize) {
+        self.options.recv_buffer_locked = true;
         self.recv.set_capacity(bytes);
         self.after_read();
     }

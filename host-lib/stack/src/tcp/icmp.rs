@@ -28,13 +28,13 @@ impl<B: Payload> Tcb<B> {
         if seq.lt(self.snd_una) || !seq.lt(self.snd_max) || !self.state.is_synchronized() {
             return;
         }
-        let mss = u32::from(mtu.max(MIN_PATH_MTU)) - 40;
+        let options = if self.timestamps.is_some() { 12 } else { 0 };
+        let mss = u32::from(mtu.max(MIN_PATH_MTU)) - 40 - options;
         if mss < self.mss {
             self.mss = mss;
             self.congestion.set_mss(mss);
             // RFC 1191 section 6.4: what was too large goes out again at once, and the congestion window stays.
-            self.snd_nxt = self.snd_una;
-            self.timed = None;
+            self.resegment();
         }
     }
 

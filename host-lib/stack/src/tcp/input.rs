@@ -2,24 +2,31 @@
 
 use core::time::Duration;
 
+use super::timestamps::Timestamps;
 use super::{Cx, Tcb, TcpState, DEFAULT_MSS};
+use crate::config::Ecn;
 use crate::error::Error;
 use crate::incoming::Incoming;
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::seq::Seq;
-use crate::wire::tcp::{Flags, TcpHeader};
+use crate::wire::tcp::{Flags, TcpHeader, TimestampOption};
 
 /// RFC 5961 section 7: "no more than 10 challenge ACKs in any 5 second window", here for each connection.
 const CHALLENGES: u8 = 10;
 const CHALLENGE_WINDOW: Duration = Duration::from_secs(5);
 
-/// RFC 5681 section 2: duplicate ACKs that mean a loss.
-const DUPLICATE_THRESHOLD: u32 = 3;
-
 impl<B: Payload> Tcb<B> {
-    /// Processes a segment with its payload.
-    pub(crate) fn on_segment(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, data: Incoming<'_, B>) {
+    /// Processes a segment with its payload; `tos` is its packet's traffic class.
+    pub(crate) fn on_segment(
+        &mut self,
+        cx: &mut Cx<'_>,
+        h: &TcpHeader,
+        data: Incoming<'_, B>,
+        tos: u8,
+    ) {
+        self.heard_at = cx.now;
+        self.ecn.on_segment(tos, h.flags, !data.is_empty());
         match self.state {
             TcpState::Closed | TcpState::Listen | TcpState::TimeWait => {}
             TcpState::SynSent => self.on_segment_syn_sent(cx, h, data),
@@ -34,7 +41,7 @@ impl<B: Payload> Tcb<B> {
         // <SEQ=SEG.ACK><CTL=RST> and discard the segment."
         if has_ack && (h.ack.le(self.iss) || h.ack.gt(self.snd_max)) {
             if !h.flags.has(Flags::RST) {
-                cx.reply = Some(self.header(Flags::RST, h.ack));
+                cx.reply = Some(self.header(cx.now, Flags::RST, h.ack));
             }
             return;
         }
@@ -53,9 +60,21 @@ impl<B: Payload> Tcb<B> {
         self.irs = h.seq;
         self.rcv_nxt = h.seq + 1;
         self.rcv_adv = self.rcv_nxt + self.recv.free().min(65_535) as u32;
-        // RFC 7323 section 2.2: scaling is in force only if both SYNs offer it.
+        // RFC 7323 sections 2.2 and 3.2, RFC 2018 section 2: each option is in force only if both SYNs have it.
         let shifts = h.window_scale.map(|peer| (self.rcv_shift, peer));
-        self.agree(h.mss.unwrap_or(DEFAULT_MSS), shifts);
+        let sack = cx.config.sack && h.sack_permitted;
+        let stamps = h.timestamps.filter(|_| cx.config.timestamps).map(|ts| {
+            Timestamps::new(self.timestamp_offset, ts.value, cx.now, self.rcv_nxt)
+        });
+        self.agree(h.mss.unwrap_or(DEFAULT_MSS), shifts, sack, stamps);
+        // RFC 3168 section 6.1.1: ECN-setup SYN and SYN-ACK.
+        let (ece, cwr) = (h.flags.has(Flags::ECE), h.flags.has(Flags::CWR));
+        self.ecn.on = match (cx.config.ecn, has_ack) {
+            (Ecn::Never, _) => false,
+            (Ecn::Always, true) => ece && !cwr && self.retransmits == 0,
+            (Ecn::WhenAsked, true) => false,
+            (_, false) => ece && cwr,
+        };
         // RFC 7323 section 2.2: the window of a segment with SYN "MUST NOT be scaled".
         self.snd_wnd = u32::from(h.window);
         self.max_snd_wnd = self.snd_wnd;
@@ -63,16 +82,17 @@ impl<B: Payload> Tcb<B> {
         self.snd_wl2 = h.ack;
         if has_ack {
             let lost = self.retransmits > 0;
-            self.snd_una = h.ack;
-            self.snd_nxt = h.ack;
-            self.take_sample(cx, h.ack);
             self.retransmits = 0;
-            self.retransmit_at = None;
+            self.rto_at = None;
+            if let Some(sent) = self.syn_sent_at.take() {
+                self.rto.sample(cx.now - sent);
+                self.rack.note_rtt(cx.now, cx.now - sent);
+            }
             if lost {
                 self.rto.restart_after_lost_syn();
                 self.congestion.on_lost_syn();
             }
-            self.establish(cx);
+            self.establish(cx, h.ack);
             self.ack_now = true;
             data.truncate(self.rcv_adv.distance_from(self.rcv_nxt) as usize);
             let fin = h.flags.has(Flags::FIN);
@@ -81,13 +101,28 @@ impl<B: Payload> Tcb<B> {
             // Simultaneous open (figure 7): answer with SYN-ACK. Text is not acknowledged, so it comes again.
             self.state = TcpState::SynReceived;
             self.snd_nxt = self.iss;
-            self.timed = None;
+            self.syn_sent_at = None;
         }
     }
 
-    fn establish(&mut self, cx: &mut Cx<'_>) {
-        self.state = TcpState::Established;
+    /// Our SYN is acknowledged by `ack`: data may flow.
+    fn establish(&mut self, cx: &mut Cx<'_>, ack: Seq) {
+        self.state = if self.fin_queued {
+            // Closed before it was open: "queue for processing after entering ESTABLISHED state".
+            TcpState::FinWait1
+        } else {
+            TcpState::Established
+        };
+        self.snd_una = ack;
+        self.snd_nxt = ack;
+        self.snd_max = ack;
+        self.board.restart(ack);
+        self.window_full_at = ack;
+        self.sample_after = ack;
         self.last_send = cx.now;
+        self.rto_at = None;
+        self.progress_at = cx.now;
+        self.keep_alive_at = self.options.keep_alive.map(|k| cx.now + k.idle);
         cx.events |= Readiness::WRITABLE;
     }
 
@@ -109,11 +144,16 @@ impl<B: Payload> Tcb<B> {
         if self.state == TcpState::SynReceived && h.flags.has(Flags::SYN) && h.seq == self.irs {
             // The SYN we already have, now with the ACK of ours (figure 7, line 5): what follows it counts.
             h.seq += 1;
-            h.flags = without_syn(h.flags);
+            h.flags = h.flags.without(Flags::SYN);
         }
         let syn = h.flags.has(Flags::SYN);
         let fin = h.flags.has(Flags::FIN);
         let segment_len = data.len() as u32 + u32::from(syn) + u32::from(fin);
+
+        // RFC 7323 section 5.3 (R1): PAWS comes before all; a RST has no use for it.
+        if !self.passes_paws(cx, &h, segment_len) {
+            return;
+        }
 
         // First: check sequence number (table 6).
         if !acceptable(h.seq, segment_len, self.rcv_nxt, window) {
@@ -137,12 +177,24 @@ impl<B: Payload> Tcb<B> {
                 return;
             }
             if segment_len > 0 && !syn {
+                if self.sack_permitted && h.seq.lt(self.rcv_nxt) {
+                    // RFC 2883 section 4.1: all of it was received before.
+                    let end = (h.seq + segment_len - u32::from(fin)).max(h.seq);
+                    if end.le(self.rcv_nxt) && end.gt(h.seq) {
+                        self.sacks.duplicate(h.seq, end);
+                    }
+                }
                 self.ack_now = true;
             } else {
                 // Nothing was sent that needs it: within the rate limit, lest two such ends answer each other forever.
                 self.challenge(cx);
             }
             return;
+        }
+
+        if let Some((stamps, option)) = self.timestamps.as_mut().zip(h.timestamps) {
+            stamps.accept(cx.now, option, h.seq);
+            self.note_receiver_rtt(cx, option, data.len());
         }
 
         // Second: RST. RFC 5961 section 3.2: only "exactly" the next expected sequence number resets; in the
@@ -176,19 +228,23 @@ impl<B: Payload> Tcb<B> {
             // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state ... otherwise form a reset segment
             // <SEQ=SEG.ACK><CTL=RST> and send it."
             if h.ack.le(self.snd_una) || h.ack.gt(self.snd_max) {
-                cx.reply = Some(self.header(Flags::RST, h.ack));
+                cx.reply = Some(self.header(cx.now, Flags::RST, h.ack));
                 return;
             }
             self.snd_wnd = send_window;
             self.max_snd_wnd = self.max_snd_wnd.max(self.snd_wnd);
             self.snd_wl1 = h.seq;
             self.snd_wl2 = h.ack;
-            self.snd_nxt = self.snd_max;
+            if let Some(sent) = self.syn_sent_at.take() {
+                self.rto.sample(cx.now - sent);
+                self.rack.note_rtt(cx.now, cx.now - sent);
+            }
             if self.retransmits > 0 {
+                self.retransmits = 0;
                 self.rto.restart_after_lost_syn();
                 self.congestion.on_lost_syn();
             }
-            self.establish(cx);
+            self.establish(cx, h.ack);
         }
         // RFC 5961 section 5.2: "The ACK value is considered acceptable only if it is in the range of
         // ((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"; all others are discarded "and an ACK sent back".
@@ -210,7 +266,11 @@ impl<B: Payload> Tcb<B> {
                 // All of it is old, and so is its FIN, unless that is exactly what is due (old == len).
                 fin = false;
             }
-            data.trim_front(old.min(data.len()));
+            let duplicate = old.min(data.len());
+            if duplicate > 0 && self.sack_permitted {
+                self.sacks.duplicate(seq, seq + duplicate as u32);
+            }
+            data.trim_front(duplicate);
             seq = self.rcv_nxt;
             self.ack_now = true;
         }
@@ -220,138 +280,6 @@ impl<B: Payload> Tcb<B> {
             fin = false;
         }
         self.receive(cx, seq, data, fin);
-    }
-
-    /// The ACK field of an acceptable segment.
-    fn on_ack(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, window: u32, segment_len: u32) {
-        // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated": checked for newness by WL1, WL2.
-        let window_before = self.snd_wnd;
-        // What acknowledges something new is newer than all before, even if it is a retransmission with an old number;
-        // else its window, which counts from SND.UNA, would be replaced by a stale one.
-        let newer = self.snd_wl1.lt(h.seq) || (self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack));
-        if h.ack.gt(self.snd_una) || h.ack == self.snd_una && newer {
-            self.snd_wnd = window;
-            self.max_snd_wnd = self.max_snd_wnd.max(window);
-            self.snd_wl1 = h.seq;
-            self.snd_wl2 = h.ack;
-            if window_before == 0 && window > 0 {
-                // The window opened: what the probe timer guarded goes out now.
-                self.retransmits = 0;
-                if self.snd_una == self.snd_nxt {
-                    self.retransmit_at = None;
-                }
-            }
-        }
-        if h.ack.gt(self.snd_una) {
-            self.on_new_ack(cx, h.ack);
-        } else if h.ack == self.snd_una {
-            if self.snd_wnd == 0 && !self.orphan {
-                // Section 3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments in
-                // response to the probe segments, the sending TCP peer MUST allow the connection to stay open".
-                self.retransmits = 0;
-            }
-            // RFC 5681 section 2, "duplicate acknowledgment": (a) to (e).
-            let duplicate = self.snd_max != self.snd_una
-                && segment_len == 0
-                && window == window_before
-                && window != 0;
-            if duplicate {
-                self.on_duplicate_ack(cx);
-            }
-        }
-    }
-
-    fn on_new_ack(&mut self, cx: &mut Cx<'_>, ack: Seq) {
-        let acked = ack.distance_from(self.snd_una);
-        let sent_before_syn = self.snd_una == self.iss;
-        let fin_in = self.fin_sent && ack == self.snd_max;
-        self.take_sample(cx, ack);
-        let mut octets = acked;
-        if sent_before_syn {
-            octets -= 1;
-        }
-        let was_full = self.wants_room || !self.has_room();
-        // RFC 7661 section 3: a window that is not used says nothing about the path and must not grow.
-        let window_used = self.snd_max.distance_from(self.snd_una) >= self.congestion.window() / 2;
-        // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
-        self.send.consume(octets as usize);
-        self.snd_una = ack;
-        self.snd_nxt = self.snd_nxt.max(ack);
-        self.retransmits = 0;
-        self.soft_error = None;
-
-        match self.recover {
-            Some(recover) if ack.lt(recover) => {
-                // RFC 6582 section 3.2 (3), partial acknowledgment: "retransmit the first unacknowledged segment".
-                self.congestion.on_partial_ack(acked);
-                self.retransmit_head = true;
-            }
-            Some(_) => {
-                self.recover = None;
-                self.duplicate_acks = 0;
-                let flight = self.snd_max.distance_from(ack);
-                self.congestion.on_recovery_end(flight);
-            }
-            None => {
-                self.duplicate_acks = 0;
-                if octets > 0 && window_used {
-                    self.congestion.on_ack(octets);
-                }
-            }
-        }
-
-        // RFC 6298 (5.2) "When all outstanding data has been acknowledged, turn off the retransmission timer",
-        // (5.3) otherwise "restart the retransmission timer so that it will expire after RTO seconds".
-        self.retransmit_at = (self.snd_max != self.snd_una).then(|| cx.now + self.rto.rto());
-
-        if was_full && self.has_room() {
-            self.wants_room = false;
-            cx.events |= Readiness::WRITABLE;
-        }
-        if fin_in {
-            self.on_fin_acked(cx);
-        }
-    }
-
-    fn on_fin_acked(&mut self, cx: &mut Cx<'_>) {
-        match self.state {
-            TcpState::FinWait1 => {
-                self.state = TcpState::FinWait2;
-                if self.orphan {
-                    self.linger_at = Some(cx.now + cx.config.orphan_fin_wait_2);
-                }
-            }
-            TcpState::Closing => self.state = TcpState::TimeWait,
-            TcpState::LastAck => self.enter_closed(cx),
-            _ => {}
-        }
-    }
-
-    fn take_sample(&mut self, cx: &Cx<'_>, ack: Seq) {
-        if let Some((seq, sent)) = self.timed {
-            if ack.ge(seq) {
-                self.rto.sample(cx.now - sent);
-                self.timed = None;
-            }
-        }
-    }
-
-    fn on_duplicate_ack(&mut self, cx: &mut Cx<'_>) {
-        self.duplicate_acks = self.duplicate_acks.saturating_add(1);
-        if self.recover.is_some() {
-            self.congestion.on_duplicate_ack();
-        } else if self.duplicate_acks == DUPLICATE_THRESHOLD
-            && self.snd_una.ge(self.no_recovery_before)
-        {
-            // RFC 6582 section 3.2 (2): "the value of recover is incremented to the highest sequence number
-            // transmitted by the TCP so far", then RFC 5681 section 3.2 fast retransmit.
-            self.recover = Some(self.snd_max);
-            self.congestion
-                .on_loss(self.snd_max.distance_from(self.snd_una));
-            self.retransmit_head = true;
-            self.timed = None;
-            cx.stats.tcp_fast_retransmits += 1;
-        }
     }
 
     /// Takes text that begins at or after RCV.NXT and lies in the window.
@@ -369,7 +297,7 @@ impl<B: Payload> Tcb<B> {
         if self.orphan && !data.is_empty() {
             // Section 3.6.1: data for a program that has closed can reach nobody; "it SHOULD send a RST to show
             // that data was lost".
-            cx.reply = Some(self.header(Flags::RST, self.bare_seq()));
+            cx.reply = Some(self.header(cx.now, Flags::RST, self.bare_seq()));
             self.enter_closed(cx);
             return;
         }
@@ -398,6 +326,13 @@ impl<B: Payload> Tcb<B> {
                 cx.stats.tcp_out_of_order += 1;
             }
             let at = self.rcv_pos + u64::from(seq.distance_from(self.rcv_nxt));
+            if !in_order && self.sack_permitted && !data.is_empty() {
+                let end = seq + data.len() as u32;
+                if self.sacks.covering(seq, end) {
+                    self.sacks.duplicate(seq, end);
+                }
+                self.sacks.held(seq, end);
+            }
             self.ahead.insert(at, &data);
             while let Some(rope) = self.ahead.take(self.rcv_pos) {
                 self.advance(rope.len());
@@ -405,14 +340,21 @@ impl<B: Payload> Tcb<B> {
                     self.recv.push_rope(rope);
                 }
             }
+            self.sacks.advance(self.rcv_nxt);
         }
         let got = self.rcv_nxt.distance_from(before);
         if got > 0 {
             cx.events |= Readiness::READABLE;
+            if self.timestamps.is_none() {
+                let window = self.rcv_adv.distance_from(self.rcv_nxt);
+                self.tuning.arrived(cx.now, self.rcv_pos, window);
+            }
             self.unacked_octets = self.unacked_octets.saturating_add(got);
             // RFC 5681 section 4.2: "an ACK SHOULD be generated for at least every second full-sized segment,
             // and MUST be generated within 500 ms".
-            if self.unacked_octets >= 2 * u32::from(self.advertised_mss).min(self.mss.max(1)) {
+            if self.unacked_octets >= 2 * u32::from(self.advertised_mss).min(self.mss.max(1))
+                || self.options.quick_ack
+            {
                 self.ack_now = true;
             } else if self.delayed_ack_at.is_none() {
                 self.delayed_ack_at = Some(cx.now + cx.config.delayed_ack);
@@ -423,7 +365,7 @@ impl<B: Payload> Tcb<B> {
         }
         if self.ack_now {
             // At once and not when next polled: each segment out of order must have a duplicate ACK of its own.
-            cx.reply = self.take_ack();
+            cx.reply = self.take_ack(cx.now);
         }
     }
 
@@ -451,6 +393,47 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
+    /// PAWS: false if the segment is to be dropped.
+    fn passes_paws(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, segment_len: u32) -> bool {
+        let Some(stamps) = &self.timestamps else {
+            return true;
+        };
+        if h.flags.has(Flags::RST) {
+            return true;
+        }
+        let Some(option) = h.timestamps else {
+            // RFC 7323 section 3.2: "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop the
+            // segment."
+            cx.stats.tcp_paws_drops += 1;
+            return false;
+        };
+        if !stamps.is_old(cx.now, option) {
+            return true;
+        }
+        cx.stats.tcp_paws_drops += 1;
+        // "Send an acknowledgment in reply ... and drop the segment."
+        let end = h.seq + segment_len;
+        if self.sack_permitted && segment_len > 0 && end.le(self.rcv_nxt) {
+            self.sacks.duplicate(h.seq, end);
+        }
+        if segment_len > 0 {
+            self.ack_now = true;
+        } else {
+            self.challenge(cx);
+        }
+        false
+    }
+
+    /// The receiver's round trip, for the size of its buffer: an echo that came with data.
+    fn note_receiver_rtt(&mut self, cx: &Cx<'_>, option: TimestampOption, len: usize) {
+        if len < self.mss as usize {
+            return;
+        }
+        if let Some(rtt) = self.timestamps.and_then(|ts| ts.echoed(cx.now, option)) {
+            self.tuning.echoed(rtt);
+        }
+    }
+
     /// Sends an ACK that makes a true peer show itself, within the rate limit.
     fn challenge(&mut self, cx: &mut Cx<'_>) {
         if cx.now - self.challenge_since >= CHALLENGE_WINDOW {
@@ -464,18 +447,11 @@ impl<B: Payload> Tcb<B> {
         self.challenges += 1;
         cx.stats.tcp_challenge_acks += 1;
         // "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>"
-        let mut ack = self.header(Flags::ACK, self.bare_seq());
+        let mut ack = self.header(cx.now, Flags::ACK, self.bare_seq());
         ack.window =
             (self.rcv_adv.distance_from(self.rcv_nxt) >> self.rcv_shift).min(65_535) as u16;
         cx.reply = Some(ack);
     }
-}
-
-fn without_syn(flags: Flags) -> Flags {
-    [Flags::FIN, Flags::RST, Flags::PSH, Flags::ACK]
-        .into_iter()
-        .filter(|f| flags.has(*f))
-        .fold(Flags::default(), |all, f| all | f)
 }
 
 /// RFC 9293 table 6: is any of the segment in the window?

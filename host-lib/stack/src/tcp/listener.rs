@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
 use super::input::acceptable;
-use super::{Flow, Handshake, DEFAULT_MSS};
-use crate::config::TcpConfig;
+use super::timestamps::{clock, older, Timestamps};
+use super::{Flow, Handshake, Start, DEFAULT_MSS};
+use crate::config::{Ecn, TcpConfig};
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, TcpHeader};
+use crate::wire::tcp::{Flags, TcpHeader, TimestampOption};
 
 /// A passive OPEN.
 pub(crate) struct Listener {
@@ -55,6 +56,11 @@ pub(crate) struct HalfOpen {
     shift: u8,
     peer_shift: Option<u8>,
     advertised_mss: u16,
+    timestamp_offset: u32,
+    /// TSval of the peer's SYN, if both sides use timestamps.
+    timestamp: Option<u32>,
+    sack_permitted: bool,
+    ecn: bool,
     window: u16,
     pub(crate) retransmits: u8,
     pub(crate) parked: u8,
@@ -86,19 +92,26 @@ impl HalfOpen {
         listener: Key,
         flow: Flow,
         syn: &TcpHeader,
-        iss: Seq,
-        advertised_mss: u16,
+        start: Start,
         now: Instant,
     ) -> HalfOpen {
+        let ecn_setup = syn.flags.has(Flags::ECE) && syn.flags.has(Flags::CWR);
         HalfOpen {
             listener,
             flow,
-            iss,
+            timestamp_offset: start.timestamp_offset,
+            timestamp: syn
+                .timestamps
+                .filter(|_| config.timestamps)
+                .map(|ts| ts.value),
+            sack_permitted: config.sack && syn.sack_permitted,
+            ecn: config.ecn != Ecn::Never && ecn_setup,
+            iss: start.iss,
             irs: syn.seq,
             peer_mss: syn.mss.unwrap_or(DEFAULT_MSS),
-            shift: super::window_shift(config.recv_buffer_bytes),
+            shift: super::window_shift(config),
             peer_shift: syn.window_scale,
-            advertised_mss,
+            advertised_mss: start.advertised_mss,
             window: config.recv_buffer_bytes.min(65_535) as u16,
             retransmits: 0,
             parked: 0,
@@ -107,7 +120,7 @@ impl HalfOpen {
         }
     }
 
-    fn header(&self, flags: Flags, seq: Seq) -> TcpHeader {
+    fn header(&self, now: Instant, flags: Flags, seq: Seq) -> TcpHeader {
         TcpHeader {
             src_port: self.flow.local.port(),
             dst_port: self.flow.remote.port(),
@@ -119,22 +132,30 @@ impl HalfOpen {
             },
             flags,
             window: self.window,
-            mss: None,
-            window_scale: None,
+            timestamps: self.timestamp.map(|echo| TimestampOption {
+                value: clock(now, self.timestamp_offset),
+                echo,
+            }),
+            ..TcpHeader::default()
         }
     }
 
     /// "<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>" (RFC 9293 section 3.10.7.2).
-    pub(crate) fn syn_ack(&self) -> TcpHeader {
-        let mut header = self.header(Flags::SYN | Flags::ACK, self.iss);
+    pub(crate) fn syn_ack(&self, now: Instant) -> TcpHeader {
+        let mut flags = Flags::SYN | Flags::ACK;
+        if self.ecn {
+            flags = flags | Flags::ECE;
+        }
+        let mut header = self.header(now, flags, self.iss);
+        header.sack_permitted = self.sack_permitted;
         header.mss = Some(self.advertised_mss);
         header.window_scale = self.peer_shift.map(|_| self.shift);
         header
     }
 
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>"
-    pub(crate) fn ack(&self) -> TcpHeader {
-        let mut header = self.header(Flags::ACK, self.iss + 1);
+    pub(crate) fn ack(&self, now: Instant) -> TcpHeader {
+        let mut header = self.header(now, Flags::ACK, self.iss + 1);
         if self.peer_shift.is_some() {
             header.window >>= self.shift;
         }
@@ -142,12 +163,20 @@ impl HalfOpen {
     }
 
     /// "<SEQ=SEG.ACK><CTL=RST>"
-    pub(crate) fn reset(&self, ack: Seq) -> TcpHeader {
-        self.header(Flags::RST, ack)
+    pub(crate) fn reset(&self, now: Instant, ack: Seq) -> TcpHeader {
+        self.header(now, Flags::RST, ack)
     }
 
     /// Judges a segment with `len` octets of text (RFC 9293 section 3.10.7.4, SYN-RECEIVED by passive open).
     pub(crate) fn on_segment(&self, h: &TcpHeader, len: usize) -> Verdict {
+        if let (Some(recent), Some(option), false) =
+            (self.timestamp, h.timestamps, h.flags.has(Flags::RST))
+        {
+            // PAWS (RFC 7323 section 5.3).
+            if older(option.value, recent) {
+                return Verdict::Ack;
+            }
+        }
         let (syn, rst, ack) = (
             h.flags.has(Flags::SYN),
             h.flags.has(Flags::RST),
@@ -182,14 +211,26 @@ impl HalfOpen {
         Verdict::Complete
     }
 
-    pub(crate) fn handshake(&self) -> Handshake {
-        Handshake {
+    pub(crate) fn start(&self) -> Start {
+        Start {
             iss: self.iss,
+            advertised_mss: self.advertised_mss,
+            timestamp_offset: self.timestamp_offset,
+        }
+    }
+
+    pub(crate) fn handshake(&self) -> Handshake {
+        let rcv_nxt = self.irs + 1;
+        Handshake {
             irs: self.irs,
             peer_mss: self.peer_mss,
-            advertised_mss: self.advertised_mss,
+            sack_permitted: self.sack_permitted,
+            timestamps: self.timestamp.map(|recent| {
+                Timestamps::new(self.timestamp_offset, recent, self.sent_at, rcv_nxt)
+            }),
+            ecn: self.ecn,
             shifts: self.peer_shift.map(|peer| (self.shift, peer)),
-            rcv_adv: self.irs + 1 + u32::from(self.window),
+            rcv_adv: rcv_nxt + u32::from(self.window),
             retransmitted: self.retransmits > 0,
             sent_at: self.sent_at,
         }

@@ -1,19 +1,32 @@
 //! One TCP connection (RFC 9293): its state, and the parts that act on it.
 
+mod acknowledgment;
 mod api;
-pub use api::Shutdown;
-pub(crate) mod congestion;
+mod autotune;
+mod congestion;
+mod ecn;
 mod icmp;
 mod input;
+mod keep_alive;
 pub(crate) mod listener;
+mod options;
 mod output;
-pub(crate) mod reassembler;
-pub(crate) mod recv_buffer;
-pub(crate) mod rto;
+mod rack;
+mod reassembler;
+mod recovery;
+mod recv_buffer;
+mod rto;
+mod sack_list;
+mod scoreboard;
 pub(crate) mod secrets;
-pub(crate) mod send_buffer;
+mod send_buffer;
 pub(crate) mod time_wait;
 mod timer;
+pub(crate) mod timestamps;
+
+pub use api::Shutdown;
+pub use congestion::Algorithm;
+pub use keep_alive::KeepAlive;
 
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -27,11 +40,21 @@ use crate::seq::Seq;
 use crate::stats::Stats;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
-use congestion::{CongestionControl, NewReno};
+use autotune::ReceiveTuning;
+use congestion::Congestion;
+use ecn::EcnState;
+use options::Options;
+use rack::Rack;
 use reassembler::Reassembler;
+use recovery::Recovery;
 use recv_buffer::RecvBuffer;
 use rto::RtoEstimator;
+use sack_list::SackList;
+use scoreboard::Scoreboard;
 use send_buffer::SendBuffer;
+use timestamps::Timestamps;
+
+pub(crate) use ecn::ECT0;
 
 /// RFC 9293 MUST-15: "If an MSS Option is not received at connection setup, TCP implementations MUST assume a
 /// default send MSS of 536".
@@ -113,6 +136,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) reply: Option<TcpHeader>,
     /// Nothing more can be sent until something happens.
     pub(crate) blocked: bool,
+    /// Octets of data that the device takes in one packet and cuts into segments itself; 0 if it does not.
+    pub(crate) segmentation: usize,
 }
 
 /// Transmission control block. Sequence variables carry their RFC 9293 section 3.3.1 names.
@@ -123,7 +148,8 @@ pub(crate) struct Cx<'a> {
 ///                SND.UNA        SND.NXT    SND.UNA+SND.WND
 /// ```
 ///
-/// SND.NXT goes back to SND.UNA when the retransmission timer runs out; `snd_max` is the highest it ever was.
+/// What lies from SND.UNA up to SND.NXT is on the scoreboard. A zero-window probe is not: it goes beyond SND.NXT, up to
+/// `snd_max`.
 pub(crate) struct Tcb<B> {
     pub(crate) flow: Flow,
     pub(crate) state: TcpState,
@@ -133,6 +159,7 @@ pub(crate) struct Tcb<B> {
     pub(crate) orphan: bool,
     error: Option<Error>,
     soft_error: Option<Error>,
+    pub(crate) options: Options,
 
     iss: Seq,
     snd_una: Seq,
@@ -143,12 +170,11 @@ pub(crate) struct Tcb<B> {
     snd_wl2: Seq,
     snd_shift: u8,
     max_snd_wnd: u32,
-    /// Effective send MSS.
+    /// Effective send MSS: data of a segment beside the options that every segment has.
     mss: u32,
     send: SendBuffer<B>,
     fin_queued: bool,
     fin_sent: bool,
-    nodelay: bool,
     /// A send came short; say when there is room again.
     wants_room: bool,
 
@@ -161,45 +187,72 @@ pub(crate) struct Tcb<B> {
     rcv_pos: u64,
     recv: RecvBuffer<B>,
     ahead: Reassembler<B>,
+    sacks: SackList,
+    tuning: ReceiveTuning,
     /// Where the peer's FIN lies, once it was seen.
     peer_fin: Option<Seq>,
     fin_received: bool,
     read_shutdown: bool,
     advertised_mss: u16,
 
+    sack_permitted: bool,
+    timestamps: Option<Timestamps>,
+    timestamp_offset: u32,
+    ecn: EcnState,
+
     rto: RtoEstimator,
-    /// The segment being timed: the sequence number that acknowledges it, and when it was sent.
-    timed: Option<(Seq, Instant)>,
-    congestion: Box<dyn CongestionControl>,
-    duplicate_acks: u32,
-    /// RFC 6582: recovery lasts until this is acknowledged.
-    recover: Option<Seq>,
-    /// RFC 6582 section 4: no new recovery for duplicates of what was sent before this.
-    no_recovery_before: Seq,
+    /// When our SYN was sent, if once only.
+    syn_sent_at: Option<Instant>,
+    /// One sample a round trip: the next when this is acknowledged.
+    sample_after: Seq,
+    congestion: Congestion,
+    board: Scoreboard,
+    rack: Rack,
+    recovery: Recovery,
+    /// SND.NXT when the congestion window last held something back.
+    window_full_at: Seq,
     last_send: Instant,
+    /// When something was last acknowledged, or sent with nothing in flight.
+    progress_at: Instant,
+    /// When the last segment arrived.
+    heard_at: Instant,
+    /// Timeouts since something was acknowledged.
     retransmits: u8,
+    total_retransmits: u32,
     /// Packets of ours that wait for address resolution.
     parked: u16,
 
-    retransmit_at: Option<Instant>,
+    rto_at: Option<Instant>,
+    tail_probe_at: Option<Instant>,
+    reorder_at: Option<Instant>,
     delayed_ack_at: Option<Instant>,
     linger_at: Option<Instant>,
+    keep_alive_at: Option<Instant>,
+    keep_alive_probes: u8,
     ack_now: bool,
-    retransmit_head: bool,
     probe_now: bool,
+    tail_probe_now: bool,
+    keep_alive_now: bool,
     /// Octets received since the last ACK was sent.
     unacked_octets: u32,
     challenge_since: Instant,
     challenges: u8,
 }
 
+/// What our side of a connection begins with.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) iss: Seq,
+    pub(crate) advertised_mss: u16,
+    /// Added to the clock in our timestamps.
+    pub(crate) timestamp_offset: u32,
+}
+
 /// What the two sides agreed on in the handshake.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Handshake {
-    pub(crate) iss: Seq,
     pub(crate) irs: Seq,
     pub(crate) peer_mss: u16,
-    pub(crate) advertised_mss: u16,
     /// Both shifts, if both sides offered window scaling: ours for what we advertise, the peer's.
     pub(crate) shifts: Option<(u8, u8)>,
     /// Right edge of the window our SYN-ACK advertised.
@@ -208,19 +261,26 @@ pub(crate) struct Handshake {
     pub(crate) retransmitted: bool,
     /// When our SYN-ACK was sent.
     pub(crate) sent_at: Instant,
+    /// Both sides take SACK.
+    pub(crate) sack_permitted: bool,
+    /// Both sides use timestamps; with what is known of the peer's.
+    pub(crate) timestamps: Option<Timestamps>,
+    /// Both sides speak ECN.
+    pub(crate) ecn: bool,
 }
 
-/// The shift we offer: the least that lets the whole buffer be advertised (RFC 7323 section 2.3).
-pub(crate) fn window_shift(recv_buffer: usize) -> u8 {
-    // Leave room for the buffer to be made sixteen times as large later.
+/// The shift we offer: the least that lets the largest buffer be advertised (RFC 7323 section 2.3).
+pub(crate) fn window_shift(config: &TcpConfig) -> u8 {
+    let most = config.max_recv_buffer_bytes.max(config.recv_buffer_bytes);
     (0u8..14)
-        .find(|s| (65_535usize << s) >= recv_buffer.saturating_mul(16))
+        .find(|s| (65_535usize << s) >= most)
         .unwrap_or(14)
 }
 
 impl<B: Payload> Tcb<B> {
-    fn new(config: &TcpConfig, flow: Flow, iss: Seq, advertised_mss: u16, now: Instant) -> Tcb<B> {
+    fn new(config: &TcpConfig, flow: Flow, start: Start, now: Instant) -> Tcb<B> {
         let mss = u32::from(DEFAULT_MSS);
+        let iss = start.iss;
         Tcb {
             flow,
             state: TcpState::Closed,
@@ -228,6 +288,7 @@ impl<B: Payload> Tcb<B> {
             orphan: false,
             error: None,
             soft_error: None,
+            options: Options::default(),
             iss,
             snd_una: iss,
             snd_nxt: iss,
@@ -241,34 +302,49 @@ impl<B: Payload> Tcb<B> {
             send: SendBuffer::new(config.send_buffer_bytes),
             fin_queued: false,
             fin_sent: false,
-            nodelay: false,
             wants_room: false,
             irs: Seq(0),
             rcv_nxt: Seq(0),
             rcv_adv: Seq(0),
-            rcv_shift: window_shift(config.recv_buffer_bytes),
+            rcv_shift: window_shift(config),
             rcv_pos: 0,
             recv: RecvBuffer::new(config.recv_buffer_bytes),
             ahead: Reassembler::new(),
+            sacks: SackList::default(),
+            tuning: ReceiveTuning::new(now),
             peer_fin: None,
             fin_received: false,
             read_shutdown: false,
-            advertised_mss,
+            advertised_mss: start.advertised_mss,
+            sack_permitted: false,
+            timestamps: None,
+            timestamp_offset: start.timestamp_offset,
+            ecn: EcnState::default(),
             rto: RtoEstimator::new(config),
-            timed: None,
-            congestion: Box::new(NewReno::new(mss)),
-            duplicate_acks: 0,
-            recover: None,
-            no_recovery_before: iss,
+            syn_sent_at: None,
+            sample_after: iss,
+            congestion: Congestion::new(config.congestion, mss),
+            board: Scoreboard::new(iss),
+            rack: Rack::new(iss),
+            recovery: Recovery::new(iss),
+            window_full_at: iss,
             last_send: now,
+            progress_at: now,
+            heard_at: now,
             retransmits: 0,
+            total_retransmits: 0,
             parked: 0,
-            retransmit_at: None,
+            rto_at: None,
+            tail_probe_at: None,
+            reorder_at: None,
             delayed_ack_at: None,
             linger_at: None,
+            keep_alive_at: None,
+            keep_alive_probes: 0,
             ack_now: false,
-            retransmit_head: false,
             probe_now: false,
+            tail_probe_now: false,
+            keep_alive_now: false,
             unacked_octets: 0,
             challenge_since: now,
             challenges: 0,
@@ -276,82 +352,63 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Active OPEN (RFC 9293 section 3.10.1): the SYN goes out at the next transmission.
-    pub(crate) fn connect(
-        config: &TcpConfig,
-        flow: Flow,
-        iss: Seq,
-        advertised_mss: u16,
-        now: Instant,
-    ) -> Tcb<B> {
-        let mut tcb = Tcb::new(config, flow, iss, advertised_mss, now);
+    pub(crate) fn connect(config: &TcpConfig, flow: Flow, start: Start, now: Instant) -> Tcb<B> {
+        let mut tcb = Tcb::new(config, flow, start, now);
         tcb.state = TcpState::SynSent;
         tcb
     }
 
     /// A connection whose handshake a listener has brought to its last ACK, which is processed next.
-    pub(crate) fn accept(cx: &Cx<'_>, flow: Flow, hs: Handshake) -> Tcb<B> {
-        let mut tcb = Tcb::new(cx.config, flow, hs.iss, hs.advertised_mss, cx.now);
+    pub(crate) fn accept(cx: &Cx<'_>, flow: Flow, start: Start, hs: Handshake) -> Tcb<B> {
+        let mut tcb = Tcb::new(cx.config, flow, start, cx.now);
         tcb.state = TcpState::SynReceived;
-        tcb.snd_nxt = hs.iss + 1;
+        tcb.snd_nxt = start.iss + 1;
         tcb.snd_max = tcb.snd_nxt;
         tcb.irs = hs.irs;
         tcb.rcv_nxt = hs.irs + 1;
         tcb.rcv_adv = hs.rcv_adv;
-        tcb.agree(hs.peer_mss, hs.shifts);
+        tcb.ecn.on = hs.ecn;
+        tcb.agree(hs.peer_mss, hs.shifts, hs.sack_permitted, hs.timestamps);
         if hs.retransmitted {
             tcb.congestion.on_lost_syn();
             tcb.rto.restart_after_lost_syn();
         } else {
-            tcb.timed = Some((hs.iss + 1, hs.sent_at));
+            tcb.syn_sent_at = Some(hs.sent_at);
         }
         tcb
     }
 
-    fn agree(&mut self, peer_mss: u16, shifts: Option<(u8, u8)>) {
-        // RFC 9293 section 3.7.1: Eff.snd.MSS is the lesser of what the peer takes and what we can send.
-        self.mss = u32::from(peer_mss.max(MIN_MSS).min(self.advertised_mss));
+    fn agree(
+        &mut self,
+        peer_mss: u16,
+        shifts: Option<(u8, u8)>,
+        sack_permitted: bool,
+        timestamps: Option<Timestamps>,
+    ) {
+        // RFC 9293 section 3.7.1: Eff.snd.MSS is the lesser of what the peer takes and what we can send; RFC 6691 section 2:
+        // the sender takes the options of its segments off.
+        let options = if timestamps.is_some() { 12 } else { 0 };
+        self.mss = u32::from(peer_mss.max(MIN_MSS).min(self.advertised_mss)) - options;
         self.congestion.set_mss(self.mss);
         (self.rcv_shift, self.snd_shift) = shifts.unwrap_or((0, 0));
+        self.sack_permitted = sack_permitted;
+        self.timestamps = timestamps;
     }
 
-    /// Sequence number of the first byte in the send buffer.
-    fn send_base(&self) -> Seq {
-        if self.snd_una == self.iss {
-            self.iss + 1
+    fn header(&self, now: Instant, flags: Flags, seq: Seq) -> TcpHeader {
+        let ack = if flags.has(Flags::ACK) {
+            self.rcv_nxt
         } else {
-            self.snd_una
-        }
-    }
-
-    /// Octets sent and not acknowledged, counting from SND.NXT.
-    fn in_flight(&self) -> u32 {
-        self.snd_nxt.distance_from(self.snd_una)
-    }
-
-    /// The earliest thing to happen by itself.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        // A packet parked for address resolution is not lost: its timer waits.
-        let retransmit = self.retransmit_at.filter(|_| self.parked == 0);
-        [retransmit, self.delayed_ack_at, self.linger_at]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn header(&self, flags: Flags, seq: Seq) -> TcpHeader {
+            Seq(0)
+        };
         TcpHeader {
             src_port: self.flow.local.port(),
             dst_port: self.flow.remote.port(),
             seq,
-            ack: if flags.has(Flags::ACK) {
-                self.rcv_nxt
-            } else {
-                Seq(0)
-            },
-            flags,
-            window: 0,
-            mss: None,
-            window_scale: None,
+            ack,
+            flags: flags | self.ecn.flags(),
+            timestamps: self.timestamps.map(|ts| ts.option(now)),
+            ..TcpHeader::default()
         }
     }
 
@@ -366,12 +423,11 @@ impl<B: Payload> Tcb<B> {
         self.state = TcpState::Closed;
         self.send.clear();
         self.ahead.clear();
-        self.retransmit_at = None;
-        self.delayed_ack_at = None;
-        self.linger_at = None;
-        self.ack_now = false;
-        self.retransmit_head = false;
+        self.board.restart(self.snd_una);
+        self.leave_timers();
         self.probe_now = false;
+        self.tail_probe_now = false;
+        self.keep_alive_now = false;
         cx.events |=
             Readiness::READABLE | Readiness::WRITABLE | Readiness::READ_CLOSED | Readiness::HANGUP;
     }
@@ -387,6 +443,7 @@ impl<B: Payload> Tcb<B> {
             snd_nxt: self.snd_max,
             rcv_nxt: self.rcv_nxt,
             window: (self.recv.free().min(65_535 << self.rcv_shift) >> self.rcv_shift) as u16,
+            timestamps: self.timestamps,
             socket,
             challenge_since: self.challenge_since,
             until,
@@ -395,16 +452,20 @@ impl<B: Payload> Tcb<B> {
 
     /// TIME-WAIT moved to its record; the program may still read here.
     pub(crate) fn leave_timers(&mut self) {
-        self.retransmit_at = None;
+        self.rto_at = None;
+        self.tail_probe_at = None;
+        self.reorder_at = None;
         self.delayed_ack_at = None;
         self.linger_at = None;
+        self.keep_alive_at = None;
         self.ack_now = false;
     }
 
     /// One of our packets waits for address resolution: no timer, no sample, no loss.
     pub(crate) fn park(&mut self) {
         self.parked = self.parked.saturating_add(1);
-        self.timed = None;
+        self.syn_sent_at = None;
+        self.board.distrust_times();
     }
 
     /// A parked packet has gone out, or was given up.
@@ -413,8 +474,10 @@ impl<B: Payload> Tcb<B> {
             return;
         }
         self.parked -= 1;
-        if self.parked == 0 && self.retransmit_at.is_some() {
-            self.retransmit_at = Some(now + self.rto.rto());
+        if self.parked == 0 && self.rto_at.is_some() {
+            self.rto_at = Some(now + self.rto.rto());
+            self.progress_at = now;
+            self.arm_tail_probe(now);
         }
     }
 

@@ -1,15 +1,26 @@
 //! What to send now: SYNs, data, FIN, ACKs, probes, and when to hold back (RFC 9293 sections 3.7.4, 3.8.6).
 
+use core::time::Duration;
+
+use super::recovery::{Frto, Probe};
+use super::timestamps::clock;
 use super::{Cx, Tcb, TcpState};
+use crate::config::Ecn;
 use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::seq::Seq;
-use crate::wire::tcp::{Flags, TcpHeader};
+use crate::time::Instant;
+use crate::wire::tcp::{Flags, TcpHeader, TimestampOption};
+
+/// As in Linux (tcp(7), TCP_CORK): "a 200 millisecond ceiling on the time for which output is corked".
+const CORK_LIMIT: Duration = Duration::from_millis(200);
 
 /// A segment ready to be put into a packet.
 pub(crate) struct Segment<B> {
     pub(crate) header: TcpHeader,
     pub(crate) payload: Rope<B>,
+    /// ECN-capable transport: a router may mark it instead of dropping it (RFC 3168 section 6.1.2).
+    pub(crate) ect: bool,
 }
 
 impl<B: Payload> Tcb<B> {
@@ -24,11 +35,14 @@ impl<B: Payload> Tcb<B> {
             TcpState::SynSent => self.syn(cx, Flags::SYN),
             TcpState::SynReceived => self
                 .syn(cx, Flags::SYN | Flags::ACK)
-                .or_else(|| self.bare_ack()),
+                .or_else(|| self.bare_ack(cx)),
             _ => self
-                .recovery_segment(cx)
-                .or_else(|| self.next_data(cx))
-                .or_else(|| self.bare_ack()),
+                .window_probe(cx)
+                .or_else(|| self.tail_loss_probe(cx))
+                .or_else(|| self.retransmission(cx))
+                .or_else(|| self.new_data(cx))
+                .or_else(|| self.keep_alive_probe(cx))
+                .or_else(|| self.bare_ack(cx)),
         };
         if segment.is_none() {
             self.guard_unsent(cx);
@@ -43,106 +57,215 @@ impl<B: Payload> Tcb<B> {
             return None;
         }
         let again = self.snd_max != self.iss;
+        let reply = flags.has(Flags::ACK);
         self.snd_nxt = self.iss + 1;
         self.snd_max = self.snd_nxt;
-        self.note_sent(cx, self.snd_nxt, again);
-        let mut header = self.header(flags, self.iss);
+        self.note_sent(cx, again);
+        self.syn_sent_at = (!again).then_some(cx.now);
+        let mut header = self.header(cx.now, flags, self.iss);
         header.mss = Some(self.advertised_mss);
-        // RFC 7323 section 2.2: a SYN-ACK carries the option only if the SYN did.
-        let scaling = !flags.has(Flags::ACK) || self.rcv_shift > 0 || self.snd_shift > 0;
+        // RFC 7323 sections 2.2 and 3.2, RFC 2018 section 2: a SYN-ACK carries an option only if the SYN did.
+        let scaling = !reply || self.rcv_shift > 0 || self.snd_shift > 0;
         header.window_scale = scaling.then_some(self.rcv_shift);
+        header.sack_permitted = if reply {
+            self.sack_permitted
+        } else {
+            cx.config.sack
+        };
+        if !reply && cx.config.timestamps {
+            header.timestamps = Some(TimestampOption {
+                value: clock(cx.now, self.timestamp_offset),
+                echo: 0,
+            });
+        }
+        // RFC 3168 section 6.1.1: an ECN-setup SYN has both, an ECN-setup SYN-ACK has ECE alone. A SYN sent again asks for
+        // less, lest something on the path drops such SYNs (section 6.1.1.1).
+        if !reply && cx.config.ecn == Ecn::Always && !again {
+            header.flags = header.flags | Flags::ECE | Flags::CWR;
+        } else if reply && self.ecn.on {
+            header.flags = header.flags | Flags::ECE;
+        }
         header.window = self.recv.free().min(65_535) as u16;
         self.ack_now = false;
         Some(Segment {
             header,
             payload: Rope::default(),
+            ect: false,
         })
     }
 
-    /// The first unacknowledged segment again, or a zero-window probe.
-    fn recovery_segment(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
-        if core::mem::take(&mut self.probe_now) {
-            // RFC 9293 section 3.8.6.1: "at least one octet of new data (if available)"; where the window is open
-            // but small (silly window), as much as fits.
-            let len = self
-                .send
-                .len()
-                .min(self.snd_wnd.min(self.mss).max(1) as usize);
-            let fin = self.fin_unacked() && len == 0;
-            if len == 0 && !fin {
-                return None;
-            }
+    /// A zero-window probe, or what silly window avoidance has held back long enough.
+    fn window_probe(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
+        if !core::mem::take(&mut self.probe_now) {
+            return None;
+        }
+        // RFC 9293 section 3.8.6.1: "at least one octet of new data (if available)"; where the window is open but small
+        // (silly window), as much as fits.
+        let len = self
+            .send
+            .len()
+            .min(self.snd_wnd.min(self.mss).max(1) as usize) as u32;
+        let fin = self.fin_unacked() && len == 0;
+        if len == 0 && !fin {
+            return None;
+        }
+        let (start, octets) = (self.snd_una, len + u32::from(fin));
+        if self.snd_wnd > 0 && self.board.is_empty() {
+            // It fits into the window: a segment like any other.
+            self.board.push(start + octets, cx.now);
+            self.snd_nxt = start + octets;
+            self.note_sent(cx, start.lt(self.snd_max));
+        } else {
             cx.stats.tcp_zero_window_probes += 1;
-            let segment = self.data_segment(cx, self.send_base(), len, fin);
-            if self.snd_wnd > 0 {
-                self.snd_nxt = self.snd_max;
-            }
-            return Some(segment);
         }
-        if core::mem::take(&mut self.retransmit_head) && self.snd_una != self.snd_max {
-            let sent = self.snd_max.distance_from(self.send_base()) as usize;
-            let len = self.send.len().min(sent).min(self.mss as usize);
-            let fin = self.fin_sent && self.fin_unacked() && len == self.send.len();
-            return Some(self.data_segment(cx, self.send_base(), len, fin));
-        }
-        None
+        Some(self.data_segment(cx, start, octets))
     }
 
-    /// New data, or old data after a timeout, as the windows allow.
-    fn next_data(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
-        let offset = self.snd_nxt.distance_from(self.send_base()) as usize;
-        if offset > self.send.len() {
+    /// RFC 8985 section 7.3: new data if there is some and the peer's window takes it, else the last segment again.
+    fn tail_loss_probe(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
+        if !core::mem::take(&mut self.tail_probe_now) || self.board.is_empty() {
             return None;
         }
-        if self.in_flight() == 0
-            && self.snd_max == self.snd_una
-            && cx.now - self.last_send > self.rto.rto()
-        {
-            self.congestion.on_idle();
-        }
-        let unsent = self.send.len() - offset;
-        // RFC 3042: "the TCP sender SHOULD ... send a segment of previously unsent data" on each of the first two
-        // duplicate ACKs, with the congestion window left as it is.
-        let limited = match self.recover {
-            None => self.duplicate_acks.min(2) * self.mss,
-            Some(_) => 0,
+        cx.stats.tcp_tail_loss_probes += 1;
+        // "the RTO timer, not the PTO timer" runs from here.
+        self.rto_at = Some(cx.now + self.rto.rto());
+        let offset = self.outstanding() as usize;
+        let room = (self.snd_wnd as usize).saturating_sub(offset);
+        let new = self.send.len().saturating_sub(offset).min(room);
+        let new = new.min(self.mss as usize) as u32;
+        let retransmission = new == 0 || self.fin_sent;
+        let segment = if retransmission {
+            let (start, len) = self.board.last()?;
+            // A full-sized piece off its end is enough to show the loss.
+            let cut = len.min(self.mss);
+            let start = start + (len - cut);
+            self.board.sent_again(start, cut, cx.now);
+            cx.stats.tcp_retransmits += 1;
+            self.data_segment(cx, start, cut)
+        } else {
+            let start = self.snd_nxt;
+            self.board.push(start + new, cx.now);
+            self.snd_nxt = start + new;
+            self.last_send = cx.now;
+            self.data_segment(cx, start, new)
         };
-        let window = self
-            .snd_wnd
-            .min(self.congestion.window().saturating_add(limited));
-        let usable = window.saturating_sub(self.in_flight()) as usize;
-        let len = unsent.min(usable).min(self.mss as usize);
-        let last = len == unsent;
-        // The FIN is an octet of the sequence space and waits for the window like any other.
-        let fin = self.fin_unacked() && last && usable > len;
-        let again = self.snd_nxt.lt(self.snd_max);
-        if !(fin || len > 0 && self.worth_sending(len, last, again)) {
-            return None;
-        }
-        let segment = self.data_segment(cx, self.snd_nxt, len, fin);
-        self.snd_nxt = self.snd_nxt + len as u32 + u32::from(fin);
+        self.recovery.probe = Some(Probe {
+            end: self.snd_nxt,
+            retransmission,
+        });
         Some(segment)
     }
 
+    /// What is taken for lost, as the congestion window allows.
+    fn retransmission(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
+        let force = self.recovery.force;
+        if !force && self.recovery.frto.is_some() {
+            return None;
+        }
+        let Some((start, len)) = self.board.next_lost() else {
+            self.recovery.force = false;
+            return None;
+        };
+        let len = len.min(self.mss);
+        let room = self.congestion.window().saturating_sub(self.flight());
+        // What a peer took its window back from it would drop, but for the first octets, which probe it.
+        let beyond = start.ge(self.snd_una + self.snd_wnd) && start != self.snd_una;
+        if !force && room < len || beyond {
+            return None;
+        }
+        self.recovery.force = false;
+        self.board.sent_again(start, len, cx.now);
+        let stamp = self.stamp(cx);
+        self.recovery.note_sent(len, Some(stamp));
+        self.note_sent(cx, true);
+        if start == self.snd_una {
+            // Its acknowledgment takes a round trip from now.
+            self.rto_at = Some(cx.now + self.rto.rto());
+        }
+        Some(self.data_segment(cx, start, len))
+    }
+
+    /// New data, as the windows allow.
+    fn new_data(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
+        if self.fin_sent || self.recovery.frto == Some(Frto::First) {
+            return None;
+        }
+        let outstanding = self.outstanding();
+        let unsent = self.send.len().checked_sub(outstanding as usize)?;
+        let fin_due = self.fin_unacked();
+        if unsent == 0 && !fin_due {
+            return None;
+        }
+        if outstanding == 0 && cx.now - self.last_send > self.rto.rto() {
+            self.congestion.on_idle();
+        }
+        let room = self.congestion.window().saturating_sub(self.flight());
+        let window = self.snd_wnd.saturating_sub(outstanding);
+        let most = unsent.min(window as usize).min(self.segment_limit(cx));
+        let len = most.min(room as usize);
+        if len < most {
+            self.window_full_at = self.snd_nxt;
+        }
+        let last = len == unsent;
+        // The FIN is an octet of the sequence space and waits for the peer's window like any other.
+        let fin = fin_due && last && window as usize > len;
+        if !(fin || len > 0 && self.worth_sending(len, last)) {
+            return None;
+        }
+        // A segment that the device cuts is cut into full ones; what is left over follows by itself.
+        let mss = self.mss as usize;
+        let len = if len > mss && !last { len - len % mss } else { len };
+        let octets = len as u32 + u32::from(fin);
+        let start = self.snd_nxt;
+        self.snd_nxt = start + octets;
+        self.board.push(self.snd_nxt, cx.now);
+        self.recovery.note_sent(octets, None);
+        self.note_sent(cx, start.lt(self.snd_max));
+        self.arm_tail_probe(cx.now);
+        let mut segment = self.data_segment(cx, start, octets);
+        segment.ect = self.ecn.on && len > 0 && start.ge(self.snd_max - octets);
+        if segment.ect && core::mem::take(&mut self.ecn.reduced) {
+            // RFC 3168 section 6.1.2: "the sender sets the CWR flag in the TCP header of the first new data packet sent after
+            // the window reduction".
+            segment.header.flags = segment.header.flags | Flags::CWR;
+        }
+        Some(segment)
+    }
+
+    /// Octets of data that one segment may have.
+    fn segment_limit(&self, cx: &Cx<'_>) -> usize {
+        let mss = self.mss as usize;
+        if cx.segmentation <= mss {
+            return mss;
+        }
+        cx.segmentation - cx.segmentation % mss
+    }
+
     /// Sender's silly window avoidance (RFC 9293 section 3.8.6.2.1) and Nagle (section 3.7.4).
-    fn worth_sending(&self, len: usize, last: bool, again: bool) -> bool {
+    fn worth_sending(&self, len: usize, last: bool) -> bool {
         // (1) "if a maximum-sized segment can be sent"
-        len == self.mss as usize
-            || again
-            // (2) "or if the data are pushed and all queued data can be sent now", and by Nagle nothing is in flight
-            || last && (self.nodelay || self.fin_queued || self.in_flight() == 0)
+        if len >= self.mss as usize {
+            return true;
+        }
+        // Corked: what does not fill a segment waits for more, for 200 ms at most.
+        if self.options.cork && !self.fin_queued && last {
+            return false;
+        }
+        // (2) "or if the data are pushed and all queued data can be sent now", and by Nagle nothing is in flight
+        last && (self.options.nodelay || self.fin_queued || self.outstanding() == 0)
             // (3) "or if at least a fraction Fs of the maximum window can be sent", Fs = 1/2
             || len >= (self.max_snd_wnd / 2).max(1) as usize
     }
 
-    fn data_segment(&mut self, cx: &mut Cx<'_>, seq: Seq, len: usize, fin: bool) -> Segment<B> {
-        let offset = seq.distance_from(self.send_base()) as usize;
+    /// A segment of what lies from `start`, `octets` long, the FIN counted.
+    fn data_segment(&mut self, cx: &mut Cx<'_>, start: Seq, octets: u32) -> Segment<B> {
+        let offset = start.distance_from(self.snd_una) as usize;
+        let len = (octets as usize).min(self.send.len().saturating_sub(offset));
+        let fin = octets as usize > len;
         let payload = self.send.slice(offset, len);
-        let end = seq + len as u32 + u32::from(fin);
-        let again = seq.lt(self.snd_max);
+        let end = start + octets;
         self.snd_max = self.snd_max.max(end);
-        self.fin_sent |= fin;
-        self.note_sent(cx, end, again);
+        self.fin_sent |= fin && end.le(self.snd_nxt);
         let mut flags = Flags::ACK;
         if fin {
             flags = flags | Flags::FIN;
@@ -151,14 +274,30 @@ impl<B: Payload> Tcb<B> {
             // RFC 9293 MUST-60: the PSH bit is set in the last buffered segment.
             flags = flags | Flags::PSH;
         }
-        let mut header = self.header(flags, seq);
+        let mut header = self.header(cx.now, flags, start);
         header.window = self.advertise();
+        if !self.sacks.is_empty() {
+            let room = self.option_room(len);
+            header.sack = self.sacks.take(room);
+        }
         self.ack_sent();
-        Segment { header, payload }
+        Segment {
+            header,
+            payload,
+            ect: false,
+        }
+    }
+
+    /// SACK blocks that fit beside `len` octets of data.
+    fn option_room(&self, len: usize) -> usize {
+        let stamps = if self.timestamps.is_some() { 12 } else { 0 };
+        let most = (40 - stamps - 4) / 8;
+        let free = (self.mss as usize).saturating_sub(len);
+        (free.saturating_sub(4) / 8).min(most)
     }
 
     /// A FIN is queued, or sent and not acknowledged.
-    fn fin_unacked(&self) -> bool {
+    pub(super) fn fin_unacked(&self) -> bool {
         self.fin_queued
             && matches!(
                 self.state,
@@ -166,38 +305,41 @@ impl<B: Payload> Tcb<B> {
             )
     }
 
-    /// Timers and samples for a segment that ends at `end`.
-    fn note_sent(&mut self, cx: &mut Cx<'_>, end: Seq, again: bool) {
+    /// Timers and counters for a segment with something to acknowledge.
+    fn note_sent(&mut self, cx: &mut Cx<'_>, again: bool) {
         if again {
             cx.stats.tcp_retransmits += 1;
-            // Karn's algorithm (RFC 6298 section 3): what was sent twice is not timed.
-            self.timed = None;
-        } else if self.timed.is_none() && self.retransmits == 0 && self.recover.is_none() {
-            self.timed = Some((end, cx.now));
+            self.total_retransmits = self.total_retransmits.saturating_add(1);
         }
         // RFC 6298 (5.1) "Every time a packet containing data is sent (including a retransmission), if the timer is
         // not running, start it".
-        if self.retransmit_at.is_none() {
-            self.retransmit_at = Some(cx.now + self.rto.rto());
+        if self.rto_at.is_none() {
+            self.rto_at = Some(cx.now + self.rto.rto());
+            self.progress_at = cx.now;
         }
         self.last_send = cx.now;
     }
 
-    fn bare_ack(&mut self) -> Option<Segment<B>> {
-        let header = self.take_ack()?;
+    fn bare_ack(&mut self, cx: &Cx<'_>) -> Option<Segment<B>> {
+        let header = self.take_ack(cx.now)?;
         Some(Segment {
             header,
             payload: Rope::default(),
+            ect: false,
         })
     }
 
     /// The acknowledgment that is due, if one is.
-    pub(crate) fn take_ack(&mut self) -> Option<TcpHeader> {
+    pub(crate) fn take_ack(&mut self, now: Instant) -> Option<TcpHeader> {
         if !self.ack_now {
             return None;
         }
-        let mut header = self.header(Flags::ACK, self.bare_seq());
+        let mut header = self.header(now, Flags::ACK, self.bare_seq());
         header.window = self.advertise();
+        if !self.sacks.is_empty() {
+            let room = self.option_room(0);
+            header.sack = self.sacks.take(room);
+        }
         self.ack_sent();
         Some(header)
     }
@@ -216,24 +358,30 @@ impl<B: Payload> Tcb<B> {
         self.ack_now = false;
         self.delayed_ack_at = None;
         self.unacked_octets = 0;
+        if let Some(stamps) = &mut self.timestamps {
+            stamps.ack_sent(self.rcv_nxt);
+        }
     }
 
     /// Data or a FIN that may not go out now must not wait forever: the persist timer (section 3.8.6.1) and the
     /// override timeout of silly window avoidance (section 3.8.6.2.1 (4)) are one.
     fn guard_unsent(&mut self, cx: &Cx<'_>) {
-        let unsent = self.send.len() > self.snd_nxt.distance_from(self.send_base()) as usize
+        let unsent = self.send.len() > self.outstanding() as usize
             || self.fin_unacked() && !self.fin_sent;
         if unsent
             && self.state.is_synchronized()
-            && self.snd_una == self.snd_max
-            && self.retransmit_at.is_none()
+            && self.board.is_empty()
+            && self.rto_at.is_none()
         {
-            self.retransmit_at = Some(cx.now + self.rto.rto());
+            let wait = self.rto.rto();
+            let wait = if self.options.cork { wait.min(CORK_LIMIT) } else { wait };
+            self.rto_at = Some(cx.now + wait);
+            self.progress_at = cx.now;
         }
     }
 
     /// The window field to send, noting what it promises.
-    fn advertise(&mut self) -> u16 {
+    pub(super) fn advertise(&mut self) -> u16 {
         let edge = self.rcv_nxt + self.recv.free().min(65_535 << self.rcv_shift) as u32;
         if self.edge_may_move(edge) {
             let window = edge.distance_from(self.rcv_nxt) >> self.rcv_shift << self.rcv_shift;
@@ -281,15 +429,15 @@ impl<B: Payload> Tcb<B> {
         }
         self.ack_now
             || self.probe_now
-            || self.retransmit_head
+            || self.tail_probe_now
+            || self.keep_alive_now
             || match self.state {
                 TcpState::SynSent | TcpState::SynReceived => self.snd_nxt == self.iss,
                 TcpState::Closed | TcpState::Listen | TcpState::TimeWait => false,
                 _ => {
-                    self.send.len() > self.snd_nxt.distance_from(self.send_base()) as usize
-                        || self.fin_unacked()
-                            && self.snd_nxt.distance_from(self.send_base()) as usize
-                                <= self.send.len()
+                    self.board.lost() > 0
+                        || self.send.len() > self.outstanding() as usize
+                        || self.fin_unacked() && !self.fin_sent
                 }
             }
     }

@@ -60,6 +60,11 @@ impl RtoEstimator {
         self.backoff = (self.backoff + 1).min(16);
     }
 
+    /// Something new was acknowledged: as in the common kernels the back-off ends, also where Karn's algorithm has no sample.
+    pub(crate) fn reset_back_off(&mut self) {
+        self.backoff = 0;
+    }
+
     /// (5.7) If the timer ran out awaiting the ACK of a SYN, "the RTO MUST be re-initialized to 3 seconds when
     /// data transmission begins"; an initial RTO set higher by configuration stays.
     pub(crate) fn restart_after_lost_syn(&mut self) {

@@ -40,6 +40,13 @@ impl Secrets {
         self.hash(2, &[ips, ports & 0xffff])
     }
 
+    /// The offset of the timestamps sent to a host: of the addresses only, so that a reused port sees them grow (RFC 6191
+    /// section 2, RFC 7323 section 7.1).
+    pub(crate) fn timestamp_offset(&self, flow: &Flow) -> u32 {
+        let [ips, _] = flow.words();
+        self.hash(7, &[ips]) as u32
+    }
+
     /// Makes IPv4 identifications to one host tell nothing about those to others (RFC 7739's concern, in IPv4).
     pub(crate) fn ident_mask(&self, dst: std::net::Ipv4Addr) -> u16 {
         self.hash(6, &[u64::from(u32::from(dst))]) as u16

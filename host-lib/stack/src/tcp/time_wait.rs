@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::input::acceptable;
+use super::timestamps::{older, Timestamps};
 use super::Flow;
 use crate::seq::Seq;
 use crate::slab::Key;
@@ -19,6 +20,7 @@ pub(crate) struct TimeWait {
     pub(crate) rcv_nxt: Seq,
     /// As last advertised on the wire.
     pub(crate) window: u16,
+    pub(crate) timestamps: Option<Timestamps>,
     /// The program's handle, if it still holds one.
     pub(crate) socket: Option<Key>,
     pub(crate) challenge_since: Instant,
@@ -52,11 +54,17 @@ impl TimeWait {
                 Verdict::Ignore
             };
         }
-        if syn && !h.flags.has(Flags::ACK) && h.seq.gt(self.rcv_nxt) {
+        let stamps = self.timestamps.zip(h.timestamps);
+        // RFC 6191 section 2: with timestamps a greater one opens the connection again, without it a greater sequence number.
+        let newer = stamps.is_some_and(|(ours, theirs)| older(ours.recent, theirs.value));
+        if syn && !h.flags.has(Flags::ACK) && (newer || h.seq.gt(self.rcv_nxt)) {
             // RFC 9293 MAY-2: it "MAY accept a new SYN from the remote TCP endpoint to reopen the connection
             // directly from TIME-WAIT state, if ... (1) assigns its initial sequence number for the new connection
             // to be larger than the largest sequence number it used on the previous connection".
             return Verdict::Reopen;
+        }
+        if stamps.is_some_and(|(ours, theirs)| ours.is_old(now, theirs)) {
+            return self.answer(now);
         }
         let octets = len as u32 + u32::from(syn) + u32::from(fin);
         let ok = acceptable(h.seq, octets, self.rcv_nxt, u32::from(self.window));
@@ -68,6 +76,10 @@ impl TimeWait {
         if ok && octets == 0 {
             return Verdict::Ignore;
         }
+        self.answer(now)
+    }
+
+    fn answer(&mut self, now: Instant) -> Verdict {
         if now - self.challenge_since < ANSWER_INTERVAL {
             return Verdict::Ignore;
         }
@@ -76,7 +88,7 @@ impl TimeWait {
     }
 
     /// The acknowledgment to send.
-    pub(crate) fn ack(&self) -> TcpHeader {
+    pub(crate) fn ack(&self, now: Instant) -> TcpHeader {
         TcpHeader {
             src_port: self.flow.local.port(),
             dst_port: self.flow.remote.port(),
@@ -84,8 +96,8 @@ impl TimeWait {
             ack: self.rcv_nxt,
             flags: Flags::ACK,
             window: self.window,
-            mss: None,
-            window_scale: None,
+            timestamps: self.timestamps.map(|ts| ts.option(now)),
+            ..TcpHeader::default()
         }
     }
 }

@@ -1,33 +1,83 @@
-//! What happens to a connection when time passes: retransmission, probes, delayed ACKs, the end of FIN-WAIT-2.
+//! What happens to a connection when time passes: retransmission, probes, delayed ACKs, keep-alive, the end of FIN-WAIT-2.
 
+use core::time::Duration;
+
+use super::recovery::Phase;
 use super::{Cx, Tcb, TcpState};
 use crate::error::Error;
 use crate::payload::Payload;
+use crate::time::Instant;
+
+/// RFC 8985 section 7.2: the allowance for a delayed ACK (WCDelAckT) where a single segment is in flight.
+const DELAYED_ACK_ALLOWANCE: Duration = Duration::from_millis(200);
+/// The PTO before there is a round-trip time: "PTO = 1 second".
+const FIRST_PROBE: Duration = Duration::from_secs(1);
 
 impl<B: Payload> Tcb<B> {
+    /// The earliest thing to happen by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        // A packet parked for address resolution is not lost: its timers wait.
+        let sending = if self.parked > 0 {
+            None
+        } else {
+            earliest([self.rto_at, self.tail_probe_at, self.reorder_at, self.give_up_at()])
+        };
+        earliest([sending, self.delayed_ack_at, self.linger_at, self.keep_alive_at])
+    }
+
+    /// When the user timeout ends the connection (RFC 5482 section 2: what was sent is not acknowledged for so long).
+    fn give_up_at(&self) -> Option<Instant> {
+        let limit = self.options.user_timeout?;
+        self.rto_at.map(|_| self.progress_at + limit)
+    }
+
     /// Runs the timers whose time has come.
     pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>) {
-        let due = |at: Option<crate::time::Instant>| at.is_some_and(|at| at <= cx.now);
-        let retransmit = due(self.retransmit_at) && self.parked == 0;
-        let (delayed_ack, linger) = (due(self.delayed_ack_at), due(self.linger_at));
-        if delayed_ack {
+        let now = cx.now;
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.delayed_ack_at) {
             self.delayed_ack_at = None;
             self.ack_now = true;
         }
-        if linger {
+        if due(self.linger_at) {
             self.enter_closed(cx);
             return;
         }
-        if retransmit {
-            self.retransmit_at = None;
+        if due(self.keep_alive_at) {
+            self.on_keep_alive(cx);
+        }
+        if self.parked > 0 || self.state == TcpState::Closed {
+            return;
+        }
+        if due(self.give_up_at()) {
+            let error = self.soft_error.unwrap_or(Error::TimedOut);
+            self.fail(cx, error);
+            return;
+        }
+        if due(self.reorder_at) {
+            self.detect_losses(cx);
+        }
+        if due(self.tail_probe_at) {
+            // RFC 8985 section 7.3; it restarts the retransmission timer when it is sent.
+            self.tail_probe_at = None;
+            self.tail_probe_now = true;
+        } else if due(self.rto_at) {
+            self.rto_at = None;
             self.on_retransmission_timeout(cx);
         }
     }
 
     fn on_retransmission_timeout(&mut self, cx: &mut Cx<'_>) {
         let opening = matches!(self.state, TcpState::SynSent | TcpState::SynReceived);
+        if !opening && self.board.is_empty() && self.snd_wnd > 0 {
+            // Section 3.8.6.2.1 (4), the override timeout: what silly window avoidance or a cork holds back goes out.
+            self.probe_now = true;
+            return;
+        }
         let limit = if opening {
-            cx.config.max_syn_retransmits
+            self.options
+                .syn_retransmits
+                .unwrap_or(cx.config.max_syn_retransmits)
         } else {
             cx.config.max_retransmits
         };
@@ -37,34 +87,54 @@ impl<B: Payload> Tcb<B> {
             self.fail(cx, error);
             return;
         }
-        let outstanding = self.snd_una != self.snd_max;
         let again = self.retransmits > 0;
         self.retransmits += 1;
-        self.timed = None;
         self.rto.back_off();
         if opening {
             cx.stats.tcp_timeouts += 1;
             self.snd_nxt = self.iss;
             return;
         }
-        if self.snd_wnd == 0 || !outstanding {
+        self.tail_probe_at = None;
+        if self.snd_wnd == 0 || self.board.is_empty() {
             // Section 3.8.6.1: "The transmitting host SHOULD send the first zero-window probe when a zero window
             // has existed for the retransmission timeout period, and SHOULD increase exponentially the interval".
-            self.snd_nxt = self.snd_una;
             self.probe_now = true;
+            self.rto_at = Some(cx.now + self.rto.rto());
             return;
         }
         cx.stats.tcp_timeouts += 1;
         // RFC 6298 (5.4) "Retransmit the earliest segment that has not been acknowledged"; what follows it is sent
         // again as the congestion window, now one segment, opens.
-        self.congestion
-            .on_timeout(self.snd_max.distance_from(self.snd_una), again);
-        self.snd_nxt = self.snd_una;
-        self.recover = None;
-        self.duplicate_acks = 0;
-        self.retransmit_head = false;
-        // RFC 6582 section 3.2 (4): "record the highest sequence number transmitted in the variable recover and
-        // exit the fast recovery procedure".
-        self.no_recovery_before = self.snd_max;
+        self.enter_loss(again);
     }
+
+    /// RFC 8985 section 7.2: arms the probe timer after new data was sent or acknowledged.
+    pub(crate) fn arm_tail_probe(&mut self, now: Instant) {
+        // "the connection supports SACK ... the connection is not in loss recovery ... no SACKed sequences".
+        let armed = self.sack_permitted
+            && self.recovery.phase == Phase::Open
+            && self.recovery.probe.is_none()
+            && !self.board.is_empty()
+            && self.board.sacked() == 0
+            && self.snd_wnd > 0;
+        if !armed {
+            self.tail_probe_at = None;
+            return;
+        }
+        let wait = match self.rto.srtt() {
+            // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay"
+            Some(srtt) if self.board.is_one_segment() => 2 * srtt + DELAYED_ACK_ALLOWANCE,
+            Some(srtt) => 2 * srtt,
+            None => FIRST_PROBE,
+        };
+        // "If the time at which an RTO would fire ... is sooner than the computed time for the PTO, then the TLP timer
+        // fires at the time of the RTO".
+        let at = now + wait;
+        self.tail_probe_at = Some(self.rto_at.map_or(at, |rto| rto.min(at)));
+    }
+}
+
+fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
+    times.into_iter().flatten().min()
 }

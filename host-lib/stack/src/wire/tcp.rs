@@ -1,4 +1,4 @@
-//! The TCP header and its options (RFC 9293 sections 3.1 and 3.2, RFC 7323 section 2.2).
+//! The TCP header and its options (RFC 9293 sections 3.1 and 3.2, RFC 7323 sections 2.2 and 3.2, RFC 2018 sections 2 and 3).
 
 use core::fmt;
 use core::ops::BitOr;
@@ -21,9 +21,17 @@ impl Flags {
     pub(crate) const RST: Flags = Flags(0x04);
     pub(crate) const PSH: Flags = Flags(0x08);
     pub(crate) const ACK: Flags = Flags(0x10);
+    /// ECN-Echo (RFC 3168 section 6.1).
+    pub(crate) const ECE: Flags = Flags(0x40);
+    /// Congestion Window Reduced.
+    pub(crate) const CWR: Flags = Flags(0x80);
 
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    pub(crate) const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
     }
 }
 
@@ -42,6 +50,8 @@ impl fmt::Debug for Flags {
             (0x01, 'F'),
             (0x04, 'R'),
             (0x08, 'P'),
+            (0x40, 'E'),
+            (0x80, 'W'),
         ] {
             if self.0 & bit != 0 {
                 write!(f, "{name}")?;
@@ -51,8 +61,47 @@ impl fmt::Debug for Flags {
     }
 }
 
-/// What a header says, options included; the payload travels beside it.
+/// Blocks of one SACK option: at most four fit, three beside timestamps.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SackBlocks {
+    blocks: [(Seq, Seq); SackBlocks::MAX],
+    len: u8,
+}
+
+impl SackBlocks {
+    pub(crate) const MAX: usize = 4;
+
+    /// Appends the block from `left` up to `right`; beyond the fourth nothing happens.
+    pub(crate) fn push(&mut self, left: Seq, right: Seq) {
+        if let Some(slot) = self.blocks.get_mut(usize::from(self.len)) {
+            *slot = (left, right);
+            self.len += 1;
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[(Seq, Seq)] {
+        &self.blocks[..usize::from(self.len)]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Keeps the first `n`.
+    pub(crate) fn truncate(&mut self, n: usize) {
+        self.len = self.len.min(n as u8);
+    }
+}
+
+/// TSval and TSecr (RFC 7323 section 3.2).
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TimestampOption {
+    pub(crate) value: u32,
+    pub(crate) echo: u32,
+}
+
+/// What a header says, options included; the payload travels beside it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct TcpHeader {
     pub(crate) src_port: u16,
     pub(crate) dst_port: u16,
@@ -64,6 +113,10 @@ pub(crate) struct TcpHeader {
     pub(crate) mss: Option<u16>,
     /// Shift count, at most 14.
     pub(crate) window_scale: Option<u8>,
+    /// The sender takes SACK options (in a SYN).
+    pub(crate) sack_permitted: bool,
+    pub(crate) timestamps: Option<TimestampOption>,
+    pub(crate) sack: SackBlocks,
 }
 
 impl TcpHeader {
@@ -81,12 +134,21 @@ impl TcpHeader {
             dst_port: be16(head, 2),
             seq: Seq(be32(head, 4)),
             ack: Seq(be32(head, 8)),
-            flags: Flags(head[13] & 0x3f),
+            flags: Flags(head[13]),
             window: be16(head, 14),
-            mss: None,
-            window_scale: None,
+            ..TcpHeader::default()
         };
-        header.parse_options(&head[HEADER_LEN..header_len]);
+        let options = &head[HEADER_LEN..header_len];
+        match options {
+            // What nearly every segment of an open connection carries (RFC 7323 appendix A).
+            [1, 1, 8, 10, rest @ ..] if rest.len() == 8 => {
+                header.timestamps = Some(TimestampOption {
+                    value: be32(rest, 0),
+                    echo: be32(rest, 4),
+                });
+            }
+            _ => header.parse_options(options),
+        }
         Some((header, header_len))
     }
 
@@ -112,24 +174,74 @@ impl TcpHeader {
                 (2, 4) => self.mss = Some(be16(options, 2)),
                 // RFC 7323 section 2.3: a shift greater than 14 is used as 14.
                 (3, 3) => self.window_scale = Some(options[2].min(14)),
+                (4, 2) => self.sack_permitted = true,
+                (5, 10 | 18 | 26 | 34) => {
+                    for block in options[2..len].chunks_exact(8) {
+                        self.sack.push(Seq(be32(block, 0)), Seq(be32(block, 4)));
+                    }
+                }
+                (8, 10) => {
+                    self.timestamps = Some(TimestampOption {
+                        value: be32(options, 2),
+                        echo: be32(options, 6),
+                    });
+                }
                 _ => {}
             }
             options = &options[len..];
         }
     }
 
-    /// Writes the header with a checksum field of 0; returns the buffer and the length used.
+    /// Bytes of the header with its options.
+    pub(crate) fn len(&self) -> usize {
+        let blocks = self.sack.as_slice().len();
+        HEADER_LEN
+            + if self.mss.is_some() { 4 } else { 0 }
+            + match (self.timestamps, self.sack_permitted) {
+                (Some(_), _) => 12,
+                (None, true) => 4,
+                (None, false) => 0,
+            }
+            + if self.window_scale.is_some() { 4 } else { 0 }
+            + if blocks > 0 { 4 + 8 * blocks } else { 0 }
+    }
+
+    /// Writes the header with a checksum field of 0; returns the buffer and the length used. The options stand in the
+    /// order in which Linux sends them, which is what middleboxes have seen most: MSS, SACK-permitted in the padding of
+    /// timestamps, window scale, SACK.
     pub(crate) fn emit(&self) -> ([u8; MAX_HEADER_LEN], usize) {
         let mut h = [0u8; MAX_HEADER_LEN];
         let mut len = HEADER_LEN;
+        let mut put = |bytes: &[u8]| {
+            // No combination of options a caller makes is longer than the header can be.
+            if let Some(to) = h.get_mut(len..len + bytes.len()) {
+                to.copy_from_slice(bytes);
+                len += bytes.len();
+            }
+        };
         if let Some(mss) = self.mss {
-            h[len..len + 2].copy_from_slice(&[2, 4]);
-            h[len + 2..len + 4].copy_from_slice(&mss.to_be_bytes());
-            len += 4;
+            put(&[2, 4]);
+            put(&mss.to_be_bytes());
+        }
+        match (self.timestamps, self.sack_permitted) {
+            (Some(ts), sack) => {
+                put(if sack { &[4, 2, 8, 10] } else { &[1, 1, 8, 10] });
+                put(&ts.value.to_be_bytes());
+                put(&ts.echo.to_be_bytes());
+            }
+            (None, true) => put(&[1, 1, 4, 2]),
+            (None, false) => {}
         }
         if let Some(shift) = self.window_scale {
-            h[len..len + 4].copy_from_slice(&[1, 3, 3, shift]);
-            len += 4;
+            put(&[1, 3, 3, shift]);
+        }
+        if !self.sack.is_empty() {
+            let blocks = self.sack.as_slice();
+            put(&[1, 1, 5, 2 + 8 * blocks.len() as u8]);
+            for (left, right) in blocks {
+                put(&left.0.to_be_bytes());
+                put(&right.0.to_be_bytes());
+            }
         }
         h[0..2].copy_from_slice(&self.src_port.to_be_bytes());
         h[2..4].copy_from_slice(&self.dst_port.to_be_bytes());
@@ -174,29 +286,46 @@ mod tests {
     proptest! {
         #[test]
         fn etherparse_reads_what_we_write(
-            sp: u16, dp: u16, seq: u32, ack: u32, flags in 0u8..0x40, window: u16,
+            sp: u16, dp: u16, seq: u32, ack: u32, flags: u8, window: u16,
             mss: Option<u16>, scale in proptest::option::of(0u8..=14),
+            sack_permitted: bool, stamps: Option<(u32, u32)>, blocks in proptest::collection::vec(any::<(u32, u32)>(), 0..4),
         ) {
+            // As in real segments: a SYN has the one kind of options, the others have the other.
+            let syn = mss.is_some();
+            let mut sack = SackBlocks::default();
+            if !syn {
+                blocks.iter().for_each(|b| sack.push(Seq(b.0), Seq(b.1)));
+            }
             let ours = TcpHeader {
                 src_port: sp, dst_port: dp, seq: Seq(seq), ack: Seq(ack), flags: Flags(flags), window,
-                mss, window_scale: scale,
+                mss, window_scale: scale.filter(|_| syn), sack_permitted: sack_permitted && syn,
+                timestamps: stamps.map(|(value, echo)| TimestampOption { value, echo }), sack,
             };
             let (bytes, len) = ours.emit();
+            prop_assert_eq!(len, ours.len());
             let (theirs, rest) = etherparse::TcpHeader::from_slice(&bytes[..len]).expect("a valid header");
             prop_assert!(rest.is_empty());
             prop_assert_eq!((theirs.source_port, theirs.destination_port), (sp, dp));
             prop_assert_eq!((theirs.sequence_number, theirs.acknowledgment_number), (seq, ack));
             prop_assert_eq!(theirs.window_size, window);
             prop_assert_eq!((theirs.syn, theirs.ack, theirs.fin), (flags & 2 != 0, flags & 16 != 0, flags & 1 != 0));
-            let mut seen = (None, None);
+            prop_assert_eq!((theirs.ece, theirs.cwr), (flags & 64 != 0, flags & 128 != 0));
+            let mut seen = (None, None, false, None, Vec::new());
             for option in theirs.options_iterator() {
                 match option.expect("a valid option") {
                     etherparse::TcpOptionElement::MaximumSegmentSize(v) => seen.0 = Some(v),
                     etherparse::TcpOptionElement::WindowScale(v) => seen.1 = Some(v),
-                    _ => {}
+                    etherparse::TcpOptionElement::SelectiveAcknowledgementPermitted => seen.2 = true,
+                    etherparse::TcpOptionElement::Timestamp(v, e) => seen.3 = Some((v, e)),
+                    etherparse::TcpOptionElement::SelectiveAcknowledgement(first, rest) => {
+                        seen.4.push(first);
+                        seen.4.extend(rest.into_iter().flatten());
+                    }
+                    etherparse::TcpOptionElement::Noop => {}
                 }
             }
-            prop_assert_eq!(seen, (mss, scale));
+            let expected_blocks = if syn { Vec::new() } else { blocks };
+            prop_assert_eq!(seen, (mss, ours.window_scale, ours.sack_permitted, stamps, expected_blocks));
             prop_assert_eq!(TcpHeader::parse(&bytes[..len]), Some((ours, len)));
         }
 

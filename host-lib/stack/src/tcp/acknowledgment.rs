@@ -1,0 +1,222 @@
+//! The ACK field of an acceptable segment (RFC 9293 section 3.10.7.4, fifth): window, round-trip time, what was delivered.
+
+use super::{Cx, Tcb, TcpState};
+use crate::payload::Payload;
+use crate::readiness::Readiness;
+use crate::seq::Seq;
+use crate::wire::tcp::{Flags, TcpHeader};
+
+impl<B: Payload> Tcb<B> {
+    /// Takes in the acknowledgment of a segment with `segment_len` octets whose window, scaled, is `window`.
+    pub(crate) fn on_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        h: &TcpHeader,
+        window: u32,
+        segment_len: u32,
+    ) {
+        let before = self.snd_una;
+        let acked = h.ack.distance_from(before);
+        let window_before = self.snd_wnd;
+        let newer = self.snd_wl1.lt(h.seq) || (self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack));
+        // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated": checked for newness by WL1, WL2. What
+        // acknowledges something new is newer than all before, even if it is a retransmission with an old number;
+        // else its window, which counts from SND.UNA, would be replaced by a stale one.
+        let current = acked > 0 || h.ack == before;
+        if acked > 0 || current && newer {
+            self.update_window(h, window);
+        }
+        // RFC 2018 section 3: an ACK older than SND.UNA has nothing new to report.
+        if !current {
+            return;
+        }
+        // RFC 5681 section 2, "duplicate acknowledgment": (a) to (e).
+        let duplicate = acked == 0
+            && !self.board.is_empty()
+            && segment_len == 0
+            && window == window_before
+            && window != 0;
+        if acked == 0 && self.snd_wnd == 0 && !self.orphan {
+            // Section 3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments in
+            // response to the probe segments, the sending TCP peer MUST allow the connection to stay open".
+            self.retransmits = 0;
+            self.progress_at = cx.now;
+        }
+        let blocks = if self.sack_permitted {
+            h.sack.as_slice()
+        } else {
+            &[]
+        };
+        if acked == 0 && blocks.is_empty() && !duplicate {
+            return;
+        }
+        let (dsack, blocks) = split_duplicate(h.ack, blocks);
+        let (now, rack, stamps) = (cx.now, &mut self.rack, self.timestamps);
+        let echo = stamps.and(h.timestamps);
+        let told = self.board.acknowledge(h.ack, blocks, |segment| {
+            let echoed_before = stamps.zip(echo).is_some_and(|(stamps, echo)| {
+                stamps.echoed(now, echo).is_some_and(|age| {
+                    // To a tick of the timestamp clock.
+                    now - segment.at < age.saturating_sub(core::time::Duration::from_millis(1))
+                })
+            });
+            rack.on_arrival(now, segment, echoed_before);
+        });
+        if let Some(newest) = told.newest {
+            self.rack.note_rtt(cx.now, cx.now - newest);
+        }
+        if acked > 0 {
+            self.on_progress(cx, h, told.oldest.filter(|_| !told.retransmitted), acked);
+        }
+        if self.state == TcpState::Closed {
+            return;
+        }
+        // The SYN's octet is no data.
+        let octets = if before == self.iss { acked - 1 } else { acked };
+        self.after_ack(cx, h, told, octets, duplicate, dsack);
+        self.ecn_echo(h);
+        if acked > 0 || told.sacked > 0 {
+            self.arm_tail_probe(cx.now);
+        }
+    }
+
+    fn update_window(&mut self, h: &TcpHeader, window: u32) {
+        let was_closed = self.snd_wnd == 0;
+        self.snd_wnd = window;
+        self.max_snd_wnd = self.max_snd_wnd.max(window);
+        self.snd_wl1 = h.seq;
+        self.snd_wl2 = h.ack;
+        if was_closed && window > 0 {
+            // The window opened: what the probe timer guarded goes out now. What was in flight when it closed the peer may
+            // have dropped, and its acknowledgments would tell.
+            self.retransmits = 0;
+            self.rto.reset_back_off();
+            if self.board.is_empty() {
+                self.rto_at = None;
+            }
+        }
+    }
+
+    /// SND.UNA moves on.
+    fn on_progress(
+        &mut self,
+        cx: &mut Cx<'_>,
+        h: &TcpHeader,
+        sent_at: Option<crate::time::Instant>,
+        acked: u32,
+    ) {
+        let syn = self.snd_una == self.iss;
+        let octets = acked - u32::from(syn);
+        // What is acknowledged beyond the data is the FIN.
+        let fin_in = self.fin_unacked() && octets as usize > self.send.len();
+        let was_full = self.wants_room || !self.has_room();
+        self.snd_una = h.ack;
+        if self.snd_nxt.lt(h.ack) {
+            // A probe's octet beyond SND.NXT.
+            self.snd_nxt = h.ack;
+            self.board.restart(h.ack);
+        }
+        self.sample_rtt(cx, h, sent_at, syn);
+        // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
+        self.send.consume(octets as usize);
+        self.retransmits = 0;
+        self.rto.reset_back_off();
+        self.soft_error = None;
+        self.progress_at = cx.now;
+        self.window_full_at = self.window_full_at.max(self.snd_una - acked);
+        // RFC 6298 (5.2) "When all outstanding data has been acknowledged, turn off the retransmission timer",
+        // (5.3) otherwise "restart the retransmission timer so that it will expire after RTO seconds".
+        self.rto_at = (!self.board.is_empty()).then(|| cx.now + self.rto.rto());
+        if self.board.is_empty() {
+            self.reorder_at = None;
+        }
+        self.tune_send_buffer(cx);
+        if was_full && self.has_room() {
+            self.wants_room = false;
+            cx.events |= Readiness::WRITABLE;
+        }
+        if fin_in {
+            self.on_fin_acked(cx);
+        }
+    }
+
+    /// One sample a round trip: of a segment sent once only (Karn), or by the echoed timestamp (RFC 7323 section 4).
+    fn sample_rtt(
+        &mut self,
+        cx: &Cx<'_>,
+        h: &TcpHeader,
+        sent_at: Option<crate::time::Instant>,
+        syn: bool,
+    ) {
+        if syn {
+            if let Some(sent) = self.syn_sent_at.take() {
+                self.rto.sample(cx.now - sent);
+                self.rack.note_rtt(cx.now, cx.now - sent);
+            }
+            self.sample_after = self.snd_nxt;
+            return;
+        }
+        if h.ack.lt(self.sample_after) && self.rto.srtt().is_some() {
+            return;
+        }
+        let by_echo = || {
+            let (stamps, echo) = self.timestamps.zip(h.timestamps)?;
+            stamps.echoed(cx.now, echo)
+        };
+        if let Some(rtt) = sent_at.map(|at| cx.now - at).or_else(by_echo) {
+            self.rto.sample(rtt);
+            self.sample_after = self.snd_nxt;
+        }
+    }
+
+    /// RFC 3168 section 6.1.2: the peer has heard of congestion; the window is reduced once a round trip.
+    fn ecn_echo(&mut self, h: &TcpHeader) {
+        if self.ecn.on && h.flags.has(Flags::ECE) && !h.flags.has(Flags::SYN) {
+            let reduced = self.reduce_window();
+            self.ecn.reduced |= reduced;
+        }
+    }
+
+    fn on_fin_acked(&mut self, cx: &mut Cx<'_>) {
+        match self.state {
+            TcpState::FinWait1 => {
+                self.state = TcpState::FinWait2;
+                if self.orphan {
+                    self.linger_at = Some(cx.now + cx.config.orphan_fin_wait_2);
+                }
+            }
+            TcpState::Closing => self.state = TcpState::TimeWait,
+            TcpState::LastAck => self.enter_closed(cx),
+            _ => {}
+        }
+    }
+
+    /// The buffer holds twice the window, so that a writer keeps up while a whole window is in flight.
+    fn tune_send_buffer(&mut self, cx: &Cx<'_>) {
+        if self.options.send_buffer_locked {
+            return;
+        }
+        let wanted = 2 * self.congestion.window() as usize;
+        let most = cx.config.max_send_buffer_bytes;
+        if wanted > self.send.capacity() && self.send.capacity() < most {
+            self.send.set_capacity(wanted.min(most));
+        }
+    }
+}
+
+/// Tells a report of a duplicate from the blocks after it (RFC 2883 section 4): it lies below the cumulative ACK or within
+/// the second block.
+fn split_duplicate(ack: Seq, blocks: &[(Seq, Seq)]) -> (Option<(Seq, Seq)>, &[(Seq, Seq)]) {
+    let Some(((left, right), rest)) = blocks.split_first() else {
+        return (None, blocks);
+    };
+    let below = right.le(ack) && left.lt(*right);
+    let within = rest
+        .first()
+        .is_some_and(|(l, r)| l.le(*left) && r.ge(*right));
+    if below || within {
+        (Some((*left, *right)), rest)
+    } else {
+        (None, blocks)
+    }
+}

@@ -1,0 +1,134 @@
+//! Time-based loss detection (RFC 8985): what was sent before something that has arrived is lost once a little time has passed.
+
+use core::time::Duration;
+
+use super::scoreboard::{Arrived, Scoreboard};
+use crate::seq::Seq;
+use crate::time::Instant;
+
+/// RFC 5681's duplicate threshold, at which reordering is not waited for (RFC 8985 section 6.2, step 4).
+pub(crate) const DUPLICATE_THRESHOLD: u32 = 3;
+/// Recoveries a wider reordering window is kept for ("RACK.reo_wnd_persist = 16").
+const PERSIST: u8 = 16;
+/// A minimum older than this may be of another path.
+const MIN_RTT_LASTS: Duration = Duration::from_secs(300);
+
+/// RACK's state, under the RFC's names (section 5.2).
+#[derive(Debug)]
+pub(crate) struct Rack {
+    /// RACK.xmit_ts and RACK.end_seq: the most recently sent segment that has arrived.
+    newest: Option<(Instant, Seq)>,
+    rtt: Duration,
+    min_rtt: Option<(Duration, Instant)>,
+    /// The highest sequence number that has arrived, by ACK or SACK.
+    fack: Seq,
+    reordering_seen: bool,
+    window_multiplier: u8,
+    window_persist: u8,
+    /// Reordering seen by DSACK counts once a round trip: until this is acknowledged.
+    dsack_round: Option<Seq>,
+}
+
+impl Rack {
+    pub(crate) fn new(iss: Seq) -> Rack {
+        Rack {
+            newest: None,
+            rtt: Duration::ZERO,
+            min_rtt: None,
+            fack: iss,
+            reordering_seen: false,
+            window_multiplier: 1,
+            window_persist: PERSIST,
+            dsack_round: None,
+        }
+    }
+
+    /// Step 1: "update min_RTT".
+    pub(crate) fn note_rtt(&mut self, now: Instant, rtt: Duration) {
+        match self.min_rtt {
+            Some((min, since)) if min < rtt && now - since < MIN_RTT_LASTS => {}
+            _ => self.min_rtt = Some((rtt, now)),
+        }
+    }
+
+    /// The least round-trip time of late.
+    pub(crate) fn min_rtt(&self) -> Option<Duration> {
+        self.min_rtt.map(|(rtt, _)| rtt)
+    }
+
+    /// Steps 2 and 3 for a segment that has arrived. `echoed_before` says that the timestamp echoed with it is older than
+    /// its last transmission.
+    pub(crate) fn on_arrival(&mut self, now: Instant, segment: Arrived, echoed_before: bool) {
+        let rtt = now - segment.at;
+        // Step 2: what arrived of a segment sent again may be its first copy: "if Segment.ever_retransmitted ... and
+        // (the echoed timestamp is older or RTT < min_RTT)" it tells nothing.
+        let misleading = segment.retransmitted
+            && (echoed_before || self.min_rtt.is_some_and(|(min, _)| rtt < min));
+        if !misleading {
+            let later = self
+                .newest
+                .is_none_or(|newest| sent_after((segment.at, segment.end), newest));
+            if later {
+                self.newest = Some((segment.at, segment.end));
+                self.rtt = rtt;
+            }
+        }
+        // Step 3: "detect data segment reordering".
+        if segment.end.gt(self.fack) {
+            self.fack = segment.end;
+        } else if segment.end.lt(self.fack) && !segment.retransmitted {
+            self.reordering_seen = true;
+        }
+    }
+
+    /// Step 4: DSACK says that a segment was sent again in vain: wait longer for reordering from now on.
+    pub(crate) fn on_dsack(&mut self, una: Seq, snd_nxt: Seq) {
+        if self.dsack_round.is_some_and(|round| una.lt(round)) {
+            return;
+        }
+        self.dsack_round = Some(snd_nxt);
+        self.window_multiplier = self.window_multiplier.saturating_add(1);
+        self.window_persist = PERSIST;
+    }
+
+    /// A recovery has ended: the wider window is kept for sixteen of them.
+    pub(crate) fn on_recovery_end(&mut self) {
+        self.window_persist = self.window_persist.saturating_sub(1);
+        if self.window_persist == 0 {
+            self.window_multiplier = 1;
+        }
+    }
+
+    /// Step 4: RACK.reo_wnd.
+    fn window(&self, in_recovery: bool, sacked_segments: u32, srtt: Option<Duration>) -> Duration {
+        if !self.reordering_seen && (in_recovery || sacked_segments >= DUPLICATE_THRESHOLD) {
+            return Duration::ZERO;
+        }
+        let min = self.min_rtt().unwrap_or(Duration::ZERO);
+        let window = (min / 4).saturating_mul(u32::from(self.window_multiplier));
+        window.min(srtt.unwrap_or(Duration::ZERO))
+    }
+
+    /// Step 5: marks what is lost. Returns whether there was any, and how long until the next may be.
+    pub(crate) fn detect(
+        &self,
+        board: &mut Scoreboard,
+        now: Instant,
+        in_recovery: bool,
+        srtt: Option<Duration>,
+    ) -> (bool, Option<Duration>) {
+        let Some(newest) = self.newest else {
+            return (false, None);
+        };
+        let window = self.window(in_recovery, board.sacked_segments(), srtt);
+        let rtt = self.rtt;
+        board.judge(|at, end| {
+            sent_after(newest, (at, end)).then(|| (at + rtt + window).saturating_since(now))
+        })
+    }
+}
+
+/// RACK_sent_after (section 6.2): later, or at the same time and further on.
+fn sent_after(a: (Instant, Seq), b: (Instant, Seq)) -> bool {
+    a.0 > b.0 || a.0 == b.0 && a.1.gt(b.1)
+}

@@ -1,0 +1,119 @@
+//! What the receiver reports out of order (RFC 2018 section 4), and what came twice (RFC 2883).
+
+use crate::seq::Seq;
+use crate::wire::tcp::SackBlocks;
+
+/// Runs held ahead of a gap, the most recently changed first; more than four are not remembered, as no option has room.
+#[derive(Copy, Clone, Default, Debug)]
+pub(crate) struct SackList {
+    runs: [(Seq, Seq); SackBlocks::MAX],
+    len: usize,
+    /// A duplicate, reported once.
+    duplicate: Option<(Seq, Seq)>,
+}
+
+impl SackList {
+    /// Octets from `left` up to `right` are held. RFC 2018 section 4: "the first SACK block MUST specify the contiguous
+    /// block of data containing the segment which triggered this ACK".
+    pub(crate) fn held(&mut self, left: Seq, right: Seq) {
+        let (mut left, mut right) = (left, right);
+        let mut kept = 0;
+        for i in 0..self.len {
+            let (l, r) = self.runs[i];
+            if l.le(right) && left.le(r) {
+                if l.lt(left) {
+                    left = l;
+                }
+                right = right.max(r);
+            } else {
+                self.runs[kept] = (l, r);
+                kept += 1;
+            }
+        }
+        let kept = kept.min(SackBlocks::MAX - 1);
+        self.runs.copy_within(0..kept, 1);
+        self.runs[0] = (left, right);
+        self.len = kept + 1;
+    }
+
+    /// RCV.NXT has moved: runs it has swallowed go.
+    pub(crate) fn advance(&mut self, rcv_nxt: Seq) {
+        let mut kept = 0;
+        for i in 0..self.len {
+            if self.runs[i].1.gt(rcv_nxt) {
+                self.runs[kept] = self.runs[i];
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+
+    /// Octets from `left` up to `right` came again (RFC 2883 section 4: reported "in exactly one duplicate ACK").
+    pub(crate) fn duplicate(&mut self, left: Seq, right: Seq) {
+        self.duplicate = Some((left, right));
+    }
+
+    /// The run that holds what lies from `left` up to `right`, if all of it is held.
+    pub(crate) fn covering(&self, left: Seq, right: Seq) -> bool {
+        self.runs[..self.len]
+            .iter()
+            .any(|(l, r)| l.le(left) && r.ge(right))
+    }
+
+    /// True if the next acknowledgment has something to report.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0 && self.duplicate.is_none()
+    }
+
+    /// The blocks of the next acknowledgment, at most `room`; the duplicate is forgotten with it.
+    pub(crate) fn take(&mut self, room: usize) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        if let Some((left, right)) = self.duplicate.take() {
+            blocks.push(left, right);
+        }
+        for (left, right) in &self.runs[..self.len] {
+            blocks.push(*left, *right);
+        }
+        blocks.truncate(room);
+        blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &mut SackList, room: usize) -> Vec<(u32, u32)> {
+        let taken = list.take(room);
+        taken.as_slice().iter().map(|(l, r)| (l.0, r.0)).collect()
+    }
+
+    #[test]
+    fn the_most_recent_run_comes_first_as_in_rfc_2018_section_7() {
+        // Case 3 of the examples: segments 2, 4, 6 and 8 of 500 octets from 5000 on are lost.
+        let mut list = SackList::default();
+        list.held(Seq(5500), Seq(6000));
+        assert_eq!(pairs(&mut list, 3), [(5500, 6000)]);
+        list.held(Seq(6500), Seq(7000));
+        assert_eq!(pairs(&mut list, 3), [(6500, 7000), (5500, 6000)]);
+        list.held(Seq(7500), Seq(8000));
+        assert_eq!(
+            pairs(&mut list, 3),
+            [(7500, 8000), (6500, 7000), (5500, 6000)]
+        );
+        // The fourth segment arrives: it joins two runs, which comes first.
+        list.held(Seq(7000), Seq(7500));
+        assert_eq!(pairs(&mut list, 3), [(6500, 8000), (5500, 6000)]);
+        list.advance(Seq(6000));
+        assert_eq!(pairs(&mut list, 3), [(6500, 8000)]);
+    }
+
+    #[test]
+    fn a_duplicate_is_reported_first_and_once_as_in_rfc_2883_section_4() {
+        let mut list = SackList::default();
+        list.held(Seq(4500), Seq(5000));
+        list.duplicate(Seq(3000), Seq(3500));
+        assert_eq!(pairs(&mut list, 3), [(3000, 3500), (4500, 5000)]);
+        assert_eq!(pairs(&mut list, 3), [(4500, 5000)]);
+    }
+}
