@@ -121,8 +121,11 @@ impl TcpStream {
     /// # Errors
     /// When the socket is gone.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.socket
-            .once(|core, now, id| core.stack.tcp_set_nodelay(now, id, nodelay))
+        self.socket.once(|core, now, id| {
+            let mut options = core.stack.tcp_options(id)?;
+            options.nodelay = nodelay;
+            core.stack.tcp_set_options(now, id, options)
+        })
     }
 
     /// Whether Nagle's algorithm is off.
@@ -130,7 +133,9 @@ impl TcpStream {
     /// # Errors
     /// When the socket is gone.
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.socket.once(|core, _, id| core.stack.tcp_nodelay(id))
+        self.socket
+            .once(|core, _, id| core.stack.tcp_options(id))
+            .map(|options| options.nodelay)
     }
 }
 

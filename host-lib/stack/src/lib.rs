@@ -57,5 +57,5 @@ pub use readiness::Readiness;
 pub use rope::{Chunk, Rope};
 pub use stack::{EchoReply, Received, SocketId, Stack};
 pub use stats::Stats;
-pub use tcp::{Algorithm, KeepAlive, Shutdown, TcpState};
+pub use tcp::{Algorithm, KeepAlive, Shutdown, TcpInfo, TcpOptions, TcpState};
 pub use time::Instant;

@@ -405,7 +405,9 @@ fn nagle_joins_small_sends_and_nodelay_parts_them() {
     s.ack = s.ack.wrapping_add(1);
     s.send(ACK, s.seq, s.ack, &[]);
     assert_eq!(lens(&mut s), [5]);
-    s.us.tcp_set_nodelay(s.now, id, true).expect("open");
+    let mut options = s.us.tcp_options(id).expect("open");
+    options.nodelay = true;
+    s.us.tcp_set_options(s.now, id, options).expect("open");
     s.us.tcp_send(s.now, id, b"g").expect("room");
     assert_eq!(lens(&mut s), [1]);
     s.us.tcp_send(s.now, id, b"h").expect("room");

@@ -321,7 +321,7 @@ impl<B: Payload> Stack<B> {
             .ok_or(Error::Stale)?;
         match &mut entry.kind {
             Kind::Tcp(tcb) => tcb.set_send_buffer(bytes),
-            Kind::Listener(_) => return Err(Error::Unsupported),
+            Kind::Listener(listener) => listener.send_buffer = Some(bytes),
             Kind::Udp(udp) => udp.queues.set_send_limit(bytes),
             Kind::Ping(ping) => ping.queues.set_send_limit(bytes),
         }
@@ -339,7 +339,7 @@ impl<B: Payload> Stack<B> {
             Kind::Tcp(_) => {
                 self.with_tcb(now, id.0, |tcb, _| tcb.set_recv_buffer(bytes));
             }
-            Kind::Listener(_) => return Err(Error::Unsupported),
+            Kind::Listener(listener) => listener.recv_buffer = Some(bytes),
             Kind::Udp(udp) => udp.queues.set_receive_limit(bytes),
             Kind::Ping(ping) => ping.queues.set_receive_limit(bytes),
         }

@@ -11,7 +11,7 @@ use crate::payload::Payload;
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::Listener;
-use crate::tcp::{Flow, Shutdown, Start, Tcb, TcpState};
+use crate::tcp::{Flow, Shutdown, Start, Tcb, TcpInfo, TcpOptions, TcpState};
 use crate::time::Instant;
 
 impl<B: Payload> Stack<B> {
@@ -230,15 +230,53 @@ impl<B: Payload> Stack<B> {
         Ok(self.tcp(id)?.srtt())
     }
 
-    /// Switches Nagle's algorithm off (true) or on (TCP_NODELAY).
-    pub fn tcp_set_nodelay(&mut self, now: Instant, id: SocketId, nodelay: bool) -> Result<()> {
+    /// The options of a connection or a listener.
+    pub fn tcp_options(&self, id: SocketId) -> Result<TcpOptions> {
+        match self.tcp_or_listener(id)? {
+            Kind::Tcp(tcb) => Ok(tcb.options),
+            Kind::Listener(listener) => Ok(listener.options),
+            Kind::Udp(_) | Kind::Ping(_) => Err(Error::Unsupported),
+        }
+    }
+
+    /// Sets the options of a connection, or those that a listener's connections begin with.
+    ///
+    /// Times of zero, and keep-alive without probes, are [`Error::InvalidInput`].
+    pub fn tcp_set_options(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        options: TcpOptions,
+    ) -> Result<()> {
+        let senseless = options
+            .keep_alive
+            .is_some_and(|k| k.idle.is_zero() || k.interval.is_zero() || k.probes == 0);
+        if senseless || options.user_timeout == Some(Duration::ZERO) {
+            return Err(Error::InvalidInput);
+        }
+        self.tcp_or_listener(id)?;
+        if let Some(entry) = self.sockets.get_mut(id.0) {
+            if let Kind::Listener(listener) = &mut entry.kind {
+                listener.options = options;
+                return Ok(());
+            }
+        }
         let key = self.tcp_key(id)?;
-        self.with_tcb(now, key, |tcb, _| tcb.set_nodelay(nodelay))
+        self.with_tcb(now, key, |tcb, cx| tcb.set_options(cx, options))
             .ok_or(Error::Stale)
     }
 
-    /// True if Nagle's algorithm is off.
-    pub fn tcp_nodelay(&mut self, id: SocketId) -> Result<bool> {
-        Ok(self.tcp(id)?.options.nodelay)
+    fn tcp_or_listener(&self, id: SocketId) -> Result<&Kind<B>> {
+        self.sockets
+            .get(id.0)
+            .filter(|e| !e.is_orphan())
+            .map(|e| &e.kind)
+            .ok_or(Error::Stale)
+    }
+
+    /// What the connection can tell of itself (TCP_INFO).
+    pub fn tcp_info(&mut self, now: Instant, id: SocketId) -> Result<TcpInfo> {
+        let delayed_ack = self.config.tcp.delayed_ack;
+        Ok(self.tcp(id)?.info(now, delayed_ack))
     }
 }

@@ -96,6 +96,7 @@ impl<B: Payload> Stack<B> {
             return;
         }
         listener.half_open += 1;
+        let recv_buffer = listener.recv_buffer;
         let mut iss = self.secrets.isn(now, &flow);
         if let Some(last) = isn_after {
             // RFC 9293 MAY-2: larger than any number of the previous connection.
@@ -104,7 +105,7 @@ impl<B: Payload> Stack<B> {
             }
         }
         let start = self.tcp_start(&flow, iss);
-        let entry = HalfOpen::new(&self.config.tcp, key, flow, h, start, now);
+        let entry = HalfOpen::new(&self.config.tcp, (key, recv_buffer), flow, h, start, now);
         let key = self.half_open.insert(entry);
         self.flows.insert(flow, FlowOwner::HalfOpen(key));
         self.send_syn_ack(now, key);
@@ -270,6 +271,8 @@ impl<B: Payload> Stack<B> {
             self.stats.dropped_accept_queue_full += 1;
             return;
         }
+        let (options, send_buffer, recv_buffer) =
+            (listener.options, listener.send_buffer, listener.recv_buffer);
         let Some(entry) = self.forget_half_open(key) else {
             return;
         };
@@ -284,6 +287,7 @@ impl<B: Payload> Stack<B> {
         };
         let mut tcb = Tcb::accept(&cx, entry.flow, entry.start(), entry.handshake());
         tcb.accepting = Some(listener_key);
+        tcb.inherit(&cx, options, send_buffer, recv_buffer);
         self.stats.tcp_passive_opens += 1;
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
         self.flows.insert(entry.flow, FlowOwner::Connection(key));
@@ -296,9 +300,7 @@ impl<B: Payload> Stack<B> {
         }
         self.raise(listener_key, Readiness::READABLE);
         let tos = arrival.ip.tos;
-        self.with_tcb(now, key, |tcb, cx| {
-            tcb.on_segment(cx, h, arrival.data, tos)
-        });
+        self.with_tcb(now, key, |tcb, cx| tcb.on_segment(cx, h, arrival.data, tos));
     }
 
     /// Closes a listener: connections nobody accepted are reset, half-open ones fade.

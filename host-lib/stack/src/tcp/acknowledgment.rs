@@ -8,13 +8,7 @@ use crate::wire::tcp::{Flags, TcpHeader};
 
 impl<B: Payload> Tcb<B> {
     /// Takes in the acknowledgment of a segment with `segment_len` octets whose window, scaled, is `window`.
-    pub(crate) fn on_ack(
-        &mut self,
-        cx: &mut Cx<'_>,
-        h: &TcpHeader,
-        window: u32,
-        segment_len: u32,
-    ) {
+    pub(crate) fn on_ack(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, window: u32, segment_len: u32) {
         let before = self.snd_una;
         let acked = h.ack.distance_from(before);
         let window_before = self.snd_wnd;
@@ -193,7 +187,7 @@ impl<B: Payload> Tcb<B> {
 
     /// The buffer holds twice the window, so that a writer keeps up while a whole window is in flight.
     fn tune_send_buffer(&mut self, cx: &Cx<'_>) {
-        if self.options.send_buffer_locked {
+        if self.send_buffer_locked {
             return;
         }
         let wanted = 2 * self.congestion.window() as usize;

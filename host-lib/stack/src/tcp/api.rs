@@ -1,6 +1,6 @@
 //! The user calls of RFC 9293 section 3.10: SEND, RECEIVE, CLOSE, ABORT, and what a program may ask.
 
-use super::{Algorithm, Cx, Tcb, TcpState};
+use super::{Cx, Tcb, TcpOptions, TcpState};
 use crate::error::{Error, Result};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
@@ -59,7 +59,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     fn tune_recv_buffer(&mut self, cx: &Cx<'_>) {
-        if self.options.recv_buffer_locked {
+        if self.recv_buffer_locked {
             return;
         }
         let taken = self.rcv_pos - self.recv.len() as u64;
@@ -67,7 +67,8 @@ impl<B: Payload> Tcb<B> {
         if let Some(wanted) = self.tuning.taken(cx.now, taken, mss) {
             let most = cx.config.max_recv_buffer_bytes;
             if wanted > self.recv.capacity() {
-                self.recv.set_capacity(wanted.min(most).max(self.recv.capacity()));
+                self.recv
+                    .set_capacity(wanted.min(most).max(self.recv.capacity()));
             }
         }
     }
@@ -168,25 +169,46 @@ impl<B: Payload> Tcb<B> {
         self.error.take().or_else(|| self.soft_error.take())
     }
 
-    pub(crate) fn set_nodelay(&mut self, nodelay: bool) {
-        self.options.nodelay = nodelay;
+    pub(crate) fn set_options(&mut self, cx: &Cx<'_>, options: TcpOptions) {
+        let before = self.options;
+        self.options = options;
+        self.congestion.set_algorithm(options.congestion);
+        if options.quick_ack && !before.quick_ack && self.delayed_ack_at.take().is_some() {
+            self.ack_now = true;
+        }
+        if options.keep_alive != before.keep_alive {
+            self.restart_keep_alive(cx);
+        }
+        if before.cork && !options.cork && self.board.is_empty() {
+            // What was held back goes by the other rules now.
+            self.rto_at = None;
+        }
     }
 
-    pub(crate) fn congestion_control(&self) -> Algorithm {
-        self.congestion.algorithm()
-    }
-
-    pub(crate) fn set_congestion_control(&mut self, algorithm: Algorithm) {
-        self.congestion.set_algorithm(algorithm);
+    /// Takes over what was set on the listener.
+    pub(crate) fn inherit(
+        &mut self,
+        cx: &Cx<'_>,
+        options: TcpOptions,
+        send_buffer: Option<usize>,
+        recv_buffer: Option<usize>,
+    ) {
+        self.set_options(cx, options);
+        if let Some(bytes) = send_buffer {
+            self.set_send_buffer(bytes);
+        }
+        if let Some(bytes) = recv_buffer {
+            self.set_recv_buffer(bytes);
+        }
     }
 
     pub(crate) fn set_send_buffer(&mut self, bytes: usize) {
-        self.options.send_buffer_locked = true;
+        self.send_buffer_locked = true;
         self.send.set_capacity(bytes);
     }
 
     pub(crate) fn set_recv_buffer(&mut self, bytes: usize) {
-        self.options.recv_buffer_locked = true;
+        self.recv_buffer_locked = true;
         self.recv.set_capacity(bytes);
         self.after_read();
     }

@@ -29,6 +29,11 @@ impl ReceiveTuning {
         }
     }
 
+    /// The peer's round trip, once known.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
     /// A round trip measured with the echo of a timestamp.
     pub(crate) fn echoed(&mut self, rtt: Duration) {
         // The clock of timestamps ticks in milliseconds.

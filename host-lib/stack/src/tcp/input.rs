@@ -63,9 +63,10 @@ impl<B: Payload> Tcb<B> {
         // RFC 7323 sections 2.2 and 3.2, RFC 2018 section 2: each option is in force only if both SYNs have it.
         let shifts = h.window_scale.map(|peer| (self.rcv_shift, peer));
         let sack = cx.config.sack && h.sack_permitted;
-        let stamps = h.timestamps.filter(|_| cx.config.timestamps).map(|ts| {
-            Timestamps::new(self.timestamp_offset, ts.value, cx.now, self.rcv_nxt)
-        });
+        let stamps = h
+            .timestamps
+            .filter(|_| cx.config.timestamps)
+            .map(|ts| Timestamps::new(self.timestamp_offset, ts.value, cx.now, self.rcv_nxt));
         self.agree(h.mss.unwrap_or(DEFAULT_MSS), shifts, sack, stamps);
         // RFC 3168 section 6.1.1: ECN-setup SYN and SYN-ACK.
         let (ece, cwr) = (h.flags.has(Flags::ECE), h.flags.has(Flags::CWR));
@@ -345,6 +346,7 @@ impl<B: Payload> Tcb<B> {
         let got = self.rcv_nxt.distance_from(before);
         if got > 0 {
             cx.events |= Readiness::READABLE;
+            self.data_at = cx.now;
             if self.timestamps.is_none() {
                 let window = self.rcv_adv.distance_from(self.rcv_nxt);
                 self.tuning.arrived(cx.now, self.rcv_pos, window);

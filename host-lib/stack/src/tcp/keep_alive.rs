@@ -32,13 +32,14 @@ impl Default for KeepAlive {
 }
 
 impl<B: Payload> Tcb<B> {
-    /// Switches keep-alive on with these times, or off.
-    pub(crate) fn set_keep_alive(&mut self, cx: &Cx<'_>, keep_alive: Option<KeepAlive>) {
-        self.options.keep_alive = keep_alive;
+    /// The option was set: silence counts from when the peer was last heard.
+    pub(crate) fn restart_keep_alive(&mut self, cx: &Cx<'_>) {
         self.keep_alive_probes = 0;
-        self.keep_alive_at = keep_alive
+        self.keep_alive_at = self
+            .options
+            .keep_alive
             .filter(|_| self.state.is_synchronized())
-            .map(|k| self.heard_at.max(cx.now - k.idle) + k.idle);
+            .map(|times| (self.heard_at + times.idle).max(cx.now));
     }
 
     /// The peer has been silent until the timer's end, or was not: the timer is not moved with each segment.

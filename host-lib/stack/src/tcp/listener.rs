@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 
 use super::input::acceptable;
 use super::timestamps::{clock, older, Timestamps};
-use super::{Flow, Handshake, Start, DEFAULT_MSS};
+use super::{Flow, Handshake, Start, TcpOptions, DEFAULT_MSS};
 use crate::config::{Ecn, TcpConfig};
 use crate::seq::Seq;
 use crate::slab::Key;
@@ -21,6 +21,11 @@ pub(crate) struct Listener {
     pub(crate) half_open: usize,
     /// Connections nobody has accepted yet.
     pub(crate) accept: VecDeque<Key>,
+    /// What accepted connections begin with.
+    pub(crate) options: TcpOptions,
+    /// Sizes of their buffers, where the program has set them.
+    pub(crate) send_buffer: Option<usize>,
+    pub(crate) recv_buffer: Option<usize>,
 }
 
 impl Listener {
@@ -32,6 +37,12 @@ impl Listener {
             syn_limit: backlog.max(config.min_syn_queue),
             half_open: 0,
             accept: VecDeque::new(),
+            options: TcpOptions {
+                congestion: config.congestion,
+                ..TcpOptions::default()
+            },
+            send_buffer: None,
+            recv_buffer: None,
         }
     }
 
@@ -89,7 +100,7 @@ impl HalfOpen {
     /// Notes a SYN and what our answer will say.
     pub(crate) fn new(
         config: &TcpConfig,
-        listener: Key,
+        (listener, recv_buffer): (Key, Option<usize>),
         flow: Flow,
         syn: &TcpHeader,
         start: Start,
@@ -112,7 +123,7 @@ impl HalfOpen {
             shift: super::window_shift(config),
             peer_shift: syn.window_scale,
             advertised_mss: start.advertised_mss,
-            window: config.recv_buffer_bytes.min(65_535) as u16,
+            window: recv_buffer.unwrap_or(config.recv_buffer_bytes).min(65_535) as u16,
             retransmits: 0,
             parked: 0,
             sent_at: now,

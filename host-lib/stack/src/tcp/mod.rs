@@ -6,6 +6,7 @@ mod autotune;
 mod congestion;
 mod ecn;
 mod icmp;
+mod info;
 mod input;
 mod keep_alive;
 pub(crate) mod listener;
@@ -26,7 +27,9 @@ pub(crate) mod timestamps;
 
 pub use api::Shutdown;
 pub use congestion::Algorithm;
+pub use info::TcpInfo;
 pub use keep_alive::KeepAlive;
+pub use options::TcpOptions;
 
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -43,7 +46,6 @@ use crate::wire::tcp::{Flags, TcpHeader};
 use autotune::ReceiveTuning;
 use congestion::Congestion;
 use ecn::EcnState;
-use options::Options;
 use rack::Rack;
 use reassembler::Reassembler;
 use recovery::Recovery;
@@ -159,7 +161,10 @@ pub(crate) struct Tcb<B> {
     pub(crate) orphan: bool,
     error: Option<Error>,
     soft_error: Option<Error>,
-    pub(crate) options: Options,
+    pub(crate) options: TcpOptions,
+    /// The program has chosen the size of a buffer: it is not tuned.
+    send_buffer_locked: bool,
+    recv_buffer_locked: bool,
 
     iss: Seq,
     snd_una: Seq,
@@ -214,8 +219,9 @@ pub(crate) struct Tcb<B> {
     last_send: Instant,
     /// When something was last acknowledged, or sent with nothing in flight.
     progress_at: Instant,
-    /// When the last segment arrived.
+    /// When the last segment arrived, and the last with data.
     heard_at: Instant,
+    data_at: Instant,
     /// Timeouts since something was acknowledged.
     retransmits: u8,
     total_retransmits: u32,
@@ -272,9 +278,7 @@ pub(crate) struct Handshake {
 /// The shift we offer: the least that lets the largest buffer be advertised (RFC 7323 section 2.3).
 pub(crate) fn window_shift(config: &TcpConfig) -> u8 {
     let most = config.max_recv_buffer_bytes.max(config.recv_buffer_bytes);
-    (0u8..14)
-        .find(|s| (65_535usize << s) >= most)
-        .unwrap_or(14)
+    (0u8..14).find(|s| (65_535usize << s) >= most).unwrap_or(14)
 }
 
 impl<B: Payload> Tcb<B> {
@@ -288,7 +292,12 @@ impl<B: Payload> Tcb<B> {
             orphan: false,
             error: None,
             soft_error: None,
-            options: Options::default(),
+            options: TcpOptions {
+                congestion: config.congestion,
+                ..TcpOptions::default()
+            },
+            send_buffer_locked: false,
+            recv_buffer_locked: false,
             iss,
             snd_una: iss,
             snd_nxt: iss,
@@ -331,6 +340,7 @@ impl<B: Payload> Tcb<B> {
             last_send: now,
             progress_at: now,
             heard_at: now,
+            data_at: now,
             retransmits: 0,
             total_retransmits: 0,
             parked: 0,

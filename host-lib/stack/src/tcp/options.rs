@@ -1,24 +1,26 @@
-//! What a program sets on a connection.
+//! What a program sets on a connection, or on a listener for the connections it accepts.
 
 use core::time::Duration;
 
-use super::KeepAlive;
+use super::{Algorithm, KeepAlive};
 
-/// The options of one TCP socket.
-#[derive(Copy, Clone, Debug, Default)]
-pub(crate) struct Options {
-    /// TCP_NODELAY: small segments go out at once.
-    pub(crate) nodelay: bool,
-    /// TCP_CORK: only full segments go out, for a while.
-    pub(crate) cork: bool,
-    /// TCP_QUICKACK: acknowledgments are not delayed.
-    pub(crate) quick_ack: bool,
-    pub(crate) keep_alive: Option<KeepAlive>,
-    /// TCP_USER_TIMEOUT (RFC 5482).
-    pub(crate) user_timeout: Option<Duration>,
-    /// TCP_SYNCNT.
-    pub(crate) syn_retransmits: Option<u8>,
-    /// The program has chosen the size of the buffer: it is not tuned.
-    pub(crate) send_buffer_locked: bool,
-    pub(crate) recv_buffer_locked: bool,
+/// The options of a TCP socket.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct TcpOptions {
+    /// Small segments go out at once: Nagle's algorithm is off (TCP_NODELAY).
+    pub nodelay: bool,
+    /// Only full segments go out, for up to 200 ms (TCP_CORK).
+    pub cork: bool,
+    /// Acknowledgments are not delayed (TCP_QUICKACK).
+    pub quick_ack: bool,
+    /// Whether and how a silent peer is probed (SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
+    pub keep_alive: Option<KeepAlive>,
+    /// How long what was sent may stay unacknowledged (TCP_USER_TIMEOUT, RFC 5482); `None` leaves it to the number of
+    /// retransmissions.
+    pub user_timeout: Option<Duration>,
+    /// SYNs sent again at most (TCP_SYNCNT); `None` takes the stack's.
+    pub syn_retransmits: Option<u8>,
+    /// Congestion control (TCP_CONGESTION).
+    pub congestion: Algorithm,
 }

@@ -214,7 +214,11 @@ impl<B: Payload> Tcb<B> {
         }
         // A segment that the device cuts is cut into full ones; what is left over follows by itself.
         let mss = self.mss as usize;
-        let len = if len > mss && !last { len - len % mss } else { len };
+        let len = if len > mss && !last {
+            len - len % mss
+        } else {
+            len
+        };
         let octets = len as u32 + u32::from(fin);
         let start = self.snd_nxt;
         self.snd_nxt = start + octets;
@@ -366,15 +370,16 @@ impl<B: Payload> Tcb<B> {
     /// Data or a FIN that may not go out now must not wait forever: the persist timer (section 3.8.6.1) and the
     /// override timeout of silly window avoidance (section 3.8.6.2.1 (4)) are one.
     fn guard_unsent(&mut self, cx: &Cx<'_>) {
-        let unsent = self.send.len() > self.outstanding() as usize
-            || self.fin_unacked() && !self.fin_sent;
-        if unsent
-            && self.state.is_synchronized()
-            && self.board.is_empty()
-            && self.rto_at.is_none()
+        let unsent =
+            self.send.len() > self.outstanding() as usize || self.fin_unacked() && !self.fin_sent;
+        if unsent && self.state.is_synchronized() && self.board.is_empty() && self.rto_at.is_none()
         {
             let wait = self.rto.rto();
-            let wait = if self.options.cork { wait.min(CORK_LIMIT) } else { wait };
+            let wait = if self.options.cork {
+                wait.min(CORK_LIMIT)
+            } else {
+                wait
+            };
             self.rto_at = Some(cx.now + wait);
             self.progress_at = cx.now;
         }

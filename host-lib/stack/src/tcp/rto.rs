@@ -40,6 +40,16 @@ impl RtoEstimator {
         self.smoothed.map(|(srtt, _)| srtt)
     }
 
+    /// The variation of the round-trip time, once there was a sample.
+    pub(crate) fn variation(&self) -> Option<Duration> {
+        self.smoothed.map(|(_, variation)| variation)
+    }
+
+    /// How often the timeout was doubled.
+    pub(crate) fn backoff(&self) -> u8 {
+        self.backoff as u8
+    }
+
     /// Takes a sample. By Karn's algorithm the caller never samples what was sent twice (section 3).
     pub(crate) fn sample(&mut self, r: Duration) {
         let (srtt, rttvar) = match self.smoothed {

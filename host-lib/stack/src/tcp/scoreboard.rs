@@ -130,6 +130,16 @@ impl Scoreboard {
         self.lost
     }
 
+    /// Segments in flight or reported.
+    pub(crate) fn segments(&self) -> u32 {
+        self.sent.len() as u32
+    }
+
+    /// Octets sent again, of copies not known to be lost.
+    pub(crate) fn again(&self) -> u32 {
+        self.again_octets
+    }
+
     /// Notes a new segment that ends at `end`.
     pub(crate) fn push(&mut self, end: Seq, at: Instant) {
         self.sent.push_back(Sent { end, flags: 0, at });
@@ -213,12 +223,6 @@ impl Scoreboard {
         let index = self.sent.len().checked_sub(1)?;
         let start = self.start_of(index);
         Some((start, self.end().distance_from(start)))
-    }
-
-    /// Start and length of the first segment not acknowledged.
-    pub(crate) fn head(&self) -> Option<(Seq, u32)> {
-        let end = self.sent.front()?.end;
-        Some((self.una, end.distance_from(self.una)))
     }
 
     fn mark_lost(&mut self, index: usize) -> bool {
@@ -502,3 +506,6 @@ impl Scoreboard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

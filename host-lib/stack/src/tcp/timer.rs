@@ -20,9 +20,19 @@ impl<B: Payload> Tcb<B> {
         let sending = if self.parked > 0 {
             None
         } else {
-            earliest([self.rto_at, self.tail_probe_at, self.reorder_at, self.give_up_at()])
+            earliest([
+                self.rto_at,
+                self.tail_probe_at,
+                self.reorder_at,
+                self.give_up_at(),
+            ])
         };
-        earliest([sending, self.delayed_ack_at, self.linger_at, self.keep_alive_at])
+        earliest([
+            sending,
+            self.delayed_ack_at,
+            self.linger_at,
+            self.keep_alive_at,
+        ])
     }
 
     /// When the user timeout ends the connection (RFC 5482 section 2: what was sent is not acknowledged for so long).

@@ -97,7 +97,15 @@ mod tests {
             let segments = cwnd / mss;
             for _ in 0..segments {
                 now += rtt / segments;
-                cwnd += cubic.growth(cwnd, mss, Acked { now, octets: mss, srtt: rtt });
+                cwnd += cubic.growth(
+                    cwnd,
+                    mss,
+                    Acked {
+                        now,
+                        octets: mss,
+                        srtt: rtt,
+                    },
+                );
             }
             seen.push(f64::from(cwnd) / 1000.0);
         }
@@ -114,7 +122,10 @@ mod tests {
             let expected = C * (seconds as f64 - k).powi(3) + f64::from(w_max);
             let got = seen[seconds * trips_per_second];
             // A round trip of 100 ms is what the window may lag behind.
-            assert!((got / expected - 1.0).abs() < 0.02, "after {seconds} s {got}, not {expected}");
+            assert!(
+                (got / expected - 1.0).abs() < 0.02,
+                "after {seconds} s {got}, not {expected}"
+            );
         }
     }
 
@@ -123,7 +134,10 @@ mod tests {
         // Section 4.3: with short round trips W_est leads; up to W_max it grows by alpha = 0.53 segments a round trip.
         let seen = after_a_loss(100, Duration::from_millis(2), 20);
         let slope = (seen[20] - seen[0]) / 20.0;
-        assert!((0.45..0.6).contains(&slope), "{slope} segments a round trip");
+        assert!(
+            (0.45..0.6).contains(&slope),
+            "{slope} segments a round trip"
+        );
     }
 
     #[test]

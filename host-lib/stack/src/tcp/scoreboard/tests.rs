@@ -1,0 +1,216 @@
+//! The scoreboard against a model that knows of each octet by itself.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Copy, Clone, Default)]
+struct Octet {
+    sacked: bool,
+    lost: bool,
+    again: bool,
+    retransmitted: bool,
+}
+
+/// Octet `i` of the model has sequence number `base + i`.
+struct Model {
+    base: Seq,
+    una: usize,
+    octets: Vec<Octet>,
+    /// Where segments end.
+    ends: BTreeSet<usize>,
+}
+
+impl Model {
+    fn head_end(&self) -> Option<usize> {
+        self.ends.range(self.una + 1..).next().copied()
+    }
+
+    fn count(&self, f: impl Fn(&Octet) -> bool) -> u32 {
+        self.octets[self.una..].iter().filter(|o| f(o)).count() as u32
+    }
+
+    fn mark_lost(&mut self, from: usize, to: usize) {
+        for o in &mut self.octets[from..to] {
+            if !o.sacked {
+                (o.lost, o.again) = (true, false);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u32),
+    Acknowledge(usize, Vec<(usize, usize)>),
+    SendLostAgain(u32),
+    SendLastAgain,
+    HeadLost,
+    AllLost,
+    NothingLost,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1u32..9).prop_map(Step::Push),
+        4 => (0usize..12, proptest::collection::vec((0usize..40, 1usize..15), 0..4)).prop_map(|(a, b)| Step::Acknowledge(a, b)),
+        3 => (1u32..9).prop_map(Step::SendLostAgain),
+        1 => Just(Step::SendLastAgain),
+        1 => Just(Step::HeadLost),
+        1 => Just(Step::AllLost),
+        1 => Just(Step::NothingLost),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn counts_every_octet_as_the_model_does(
+        base: u32, steps in proptest::collection::vec(step(), 1..80),
+    ) {
+        let base = Seq(base);
+        let mut board = Scoreboard::new(base);
+        let mut model = Model { base, una: 0, octets: Vec::new(), ends: BTreeSet::new() };
+        for (time, step) in steps.into_iter().enumerate() {
+            let now = Instant::from_millis(time as u64);
+            match step {
+                Step::Push(len) => {
+                    model.octets.resize(model.octets.len() + len as usize, Octet::default());
+                    model.ends.insert(model.octets.len());
+                    board.push(model.base + model.octets.len() as u32, now);
+                }
+                Step::Acknowledge(n, blocks) => {
+                    let ack = (model.una + n).min(model.octets.len());
+                    let blocks: Vec<(usize, usize)> = blocks.iter().map(|(at, n)| (model.una + at, model.una + at + n))
+                        .filter(|(_, to)| *to <= model.octets.len()).collect();
+                    let mut expected = 0;
+                    for o in &mut model.octets[model.una..ack] {
+                        expected += u32::from(!o.sacked);
+                    }
+                    model.una = ack;
+                    let mut sacked = 0;
+                    for (from, to) in &blocks {
+                        let from = (*from).max(ack);
+                        // A segment is cut only where what is known of its octets differs.
+                        for (edge, octet) in [(from, from), (*to, to.saturating_sub(1))] {
+                            if from < *to && !model.octets[octet].sacked {
+                                model.ends.insert(edge);
+                            }
+                        }
+                        for i in from..*to {
+                            let o = &mut model.octets[i];
+                            sacked += u32::from(!o.sacked);
+                            *o = Octet { sacked: true, retransmitted: o.retransmitted, ..Octet::default() };
+                        }
+                    }
+                    let seqs: Vec<(Seq, Seq)> = blocks.iter().map(|(l, r)| (base + *l as u32, base + *r as u32)).collect();
+                    let mut arrivals = 0;
+                    let told = board.acknowledge(base + ack as u32, &seqs, |_| arrivals += 1);
+                    prop_assert_eq!((told.delivered, told.sacked), (expected + sacked, sacked));
+                    prop_assert!(arrivals <= told.delivered);
+                }
+                Step::SendLostAgain(most) => {
+                    let first = (model.una..model.octets.len()).find(|i| model.octets[*i].lost && !model.octets[*i].again);
+                    let named = board.next_lost();
+                    prop_assert_eq!(named.map(|(at, _)| at), first.map(|i| base + i as u32));
+                    if let (Some((at, len)), Some(i)) = (named, first) {
+                        let end = model.ends.range(i + 1..).next().copied().unwrap_or(i);
+                        prop_assert!(len as usize <= end - i, "a segment is sent again in one piece at most");
+                        let len = len.min(most);
+                        board.sent_again(at, len, now);
+                        model.ends.insert(i + len as usize);
+                        for o in &mut model.octets[i..i + len as usize] {
+                            (o.again, o.retransmitted) = (true, true);
+                        }
+                    }
+                }
+                Step::SendLastAgain => {
+                    if let Some((at, len)) = board.last() {
+                        let i = at.distance_from(base) as usize;
+                        prop_assert_eq!(i + len as usize, model.octets.len());
+                        // A probe is sent only while the last segment has not been reported.
+                        if !model.octets[i].sacked {
+                            board.sent_again(at, len, now);
+                            for o in &mut model.octets[i..] {
+                                (o.again, o.retransmitted) = (true, true);
+                            }
+                        }
+                    }
+                }
+                Step::HeadLost => {
+                    board.mark_head_lost();
+                    if let Some(end) = model.head_end() {
+                        model.mark_lost(model.una, end);
+                    }
+                }
+                Step::AllLost => {
+                    if model.octets.get(model.una).is_some_and(|o| o.sacked) {
+                        model.octets.iter_mut().for_each(|o| o.sacked = false);
+                    }
+                    board.mark_all_lost();
+                    model.mark_lost(model.una, model.octets.len());
+                }
+                Step::NothingLost => {
+                    board.unmark_lost();
+                    model.octets.iter_mut().for_each(|o| o.lost = false);
+                }
+            }
+            let out = (model.octets.len() - model.una) as u32;
+            let (sacked, lost, again) = (model.count(|o| o.sacked), model.count(|o| o.lost), model.count(|o| o.again));
+            prop_assert_eq!((board.sacked(), board.lost()), (sacked, lost));
+            prop_assert_eq!(board.pipe(), (out + again).saturating_sub(sacked + lost));
+            prop_assert_eq!(board.end(), base + model.octets.len() as u32);
+        }
+    }
+
+    #[test]
+    fn judging_by_time_takes_all_for_lost_that_a_full_search_would(
+        sends in proptest::collection::vec((1u32..5, 0u64..4), 1..40),
+        again in proptest::collection::vec(0usize..40, 0..10), limit in 0u64..120,
+    ) {
+        let mut board = Scoreboard::new(Seq(7));
+        let (mut at, mut end) = (0, Seq(7));
+        let mut last_sent = Vec::new();
+        for (len, wait) in sends {
+            at += wait;
+            end += len;
+            board.push(end, Instant::from_millis(at));
+            last_sent.push((end, at, len));
+        }
+        board.mark_all_lost();
+        board.unmark_lost();
+        for i in again {
+            let i = i % last_sent.len();
+            at += 1;
+            let (end, _, len) = last_sent[i];
+            board.sent_again(end - len, len, Instant::from_millis(at));
+            last_sent[i].1 = at;
+        }
+        // Everything last sent before the limit is lost.
+        let old = |at: Instant| at < Instant::from_millis(limit);
+        board.judge(|at, _| old(at).then_some(Duration::ZERO));
+        let expected: u32 = last_sent.iter().filter(|(_, at, _)| old(Instant::from_millis(*at))).map(|(_, _, len)| len).sum();
+        prop_assert_eq!(board.lost(), expected);
+    }
+}
+
+#[test]
+fn a_partly_reported_segment_is_cut() {
+    let mut board = Scoreboard::new(Seq(0));
+    board.push(Seq(100), Instant::ZERO);
+    let told = board.acknowledge(Seq(0), &[(Seq(40), Seq(60))], |_| {});
+    assert_eq!((told.sacked, board.pipe()), (20, 80));
+    assert!(board.mark_head_lost());
+    assert_eq!(board.next_lost(), Some((Seq(0), 40)));
+}
+
+#[test]
+fn a_report_of_what_was_never_sent_is_ignored() {
+    let mut board = Scoreboard::new(Seq(0));
+    board.push(Seq(100), Instant::ZERO);
+    let told = board.acknowledge(Seq(0), &[(Seq(90), Seq(110))], |_| {});
+    assert_eq!((told.sacked, board.sacked()), (0, 0));
+    let told = board.acknowledge(Seq(0), &[(Seq(90), Seq(100))], |_| {});
+    assert_eq!(told.sacked, 10);
+}
