@@ -112,9 +112,7 @@ impl<B: Payload> Tcb<B> {
         let (start, octets) = (self.snd_una, len + u32::from(fin));
         if self.snd_wnd > 0 && self.board.is_empty() {
             // It fits into the window: a segment like any other.
-            self.board.push(start + octets, cx.now);
-            self.snd_nxt = start + octets;
-            self.note_sent(cx, start.lt(self.snd_max));
+            self.push_new(cx, octets);
         } else {
             cx.stats.tcp_zero_window_probes += 1;
         }
@@ -127,8 +125,6 @@ impl<B: Payload> Tcb<B> {
             return None;
         }
         cx.stats.tcp_tail_loss_probes += 1;
-        // "the RTO timer, not the PTO timer" runs from here.
-        self.rto_at = Some(cx.now + self.rto.rto());
         let offset = self.outstanding() as usize;
         let room = (self.snd_wnd as usize).saturating_sub(offset);
         let new = self.send.len().saturating_sub(offset).min(room);
@@ -144,9 +140,7 @@ impl<B: Payload> Tcb<B> {
             self.data_segment(cx, start, cut)
         } else {
             let start = self.snd_nxt;
-            self.board.push(start + new, cx.now);
-            self.snd_nxt = start + new;
-            self.last_send = cx.now;
+            self.push_new(cx, new);
             self.data_segment(cx, start, new)
         };
         self.recovery.probe = Some(Probe {
@@ -221,10 +215,8 @@ impl<B: Payload> Tcb<B> {
         };
         let octets = len as u32 + u32::from(fin);
         let start = self.snd_nxt;
-        self.snd_nxt = start + octets;
-        self.board.push(self.snd_nxt, cx.now);
+        self.push_new(cx, octets);
         self.recovery.note_sent(octets, None);
-        self.note_sent(cx, start.lt(self.snd_max));
         self.arm_tail_probe(cx.now);
         let mut segment = self.data_segment(cx, start, octets);
         segment.ect = self.ecn.on && len > 0 && start.ge(self.snd_max - octets);
@@ -307,6 +299,22 @@ impl<B: Payload> Tcb<B> {
                 self.state,
                 TcpState::FinWait1 | TcpState::Closing | TcpState::LastAck
             )
+    }
+
+    /// Takes the next `octets` of the sequence space for a segment.
+    fn push_new(&mut self, cx: &mut Cx<'_>, octets: u32) {
+        if self.board.is_empty() {
+            // What ran until now guarded what could not be sent.
+            self.rto_at = None;
+        }
+        // Where a probe has been before, some of it is sent again.
+        let again = self.snd_nxt.lt(self.snd_max);
+        self.snd_nxt += octets;
+        self.board.push(self.snd_nxt, cx.now);
+        if again {
+            self.board.distrust_times();
+        }
+        self.note_sent(cx, again);
     }
 
     /// Timers and counters for a segment with something to acknowledge.

@@ -109,6 +109,13 @@ impl Rack {
         window.min(srtt.unwrap_or(Duration::ZERO))
     }
 
+    /// Section 6.3: what to take for lost when the retransmission timer runs out: "Segment.xmit_ts + RACK.rtt + RACK.reo_wnd -
+    /// Now() <= 0", without a window for reordering, which had its time.
+    pub(crate) fn mark_lost_after_timeout(&self, board: &mut Scoreboard, now: Instant) {
+        let rtt = self.rtt;
+        board.mark_old_lost(|at| at + rtt <= now);
+    }
+
     /// Step 5: marks what is lost. Returns whether there was any, and how long until the next may be.
     pub(crate) fn detect(
         &self,

@@ -364,7 +364,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// The retransmission timer has run out for data (RFC 6298 section 5, RFC 8985 section 6.3).
-    pub(crate) fn enter_loss(&mut self, again: bool) {
+    pub(crate) fn enter_loss(&mut self, cx: &Cx<'_>, again: bool) {
         let flight = self.outstanding();
         let fresh = matches!(self.recovery.phase, Phase::Open | Phase::Reducing);
         if fresh {
@@ -377,7 +377,7 @@ impl<B: Payload> Tcb<B> {
         }
         self.congestion
             .on_timeout(flight, again || self.recovery.phase == Phase::Recovery);
-        self.board.mark_all_lost();
+        self.rack.mark_lost_after_timeout(&mut self.board, cx.now);
         let recovery = &mut self.recovery;
         recovery.phase = Phase::Loss;
         recovery.high_seq = self.snd_nxt;

@@ -255,17 +255,20 @@ impl Scoreboard {
         self.mark_lost(0)
     }
 
-    /// Takes everything for lost that the peer has not reported (RFC 8985 section 6.3); what it reported is forgotten if
-    /// it did not keep it (RFC 2018 section 8): then the first segment would be reported.
-    pub(crate) fn mark_all_lost(&mut self) {
+    /// After a timeout: takes the first segment for lost, and of the others that the peer has not reported those whose last
+    /// transmission is `old`. What it reported is forgotten if it did not keep it (RFC 2018 section 8): then the first
+    /// segment would be reported.
+    pub(crate) fn mark_old_lost(&mut self, old: impl Fn(Instant) -> bool) {
         if self.sent.front().is_some_and(|s| s.has(SACKED)) {
             self.forget_sacks();
         }
         for index in 0..self.sent.len() {
-            self.mark_lost(index);
+            if index == 0 || old(self.sent[index].at) {
+                self.mark_lost(index);
+            }
         }
-        self.judged = self.end();
-        self.again.clear();
+        // What was forgotten may lie before the cursor.
+        self.judged = self.una;
     }
 
     fn forget_sacks(&mut self) {

@@ -68,9 +68,10 @@ impl<B: Payload> Tcb<B> {
             self.detect_losses(cx);
         }
         if due(self.tail_probe_at) {
-            // RFC 8985 section 7.3; it restarts the retransmission timer when it is sent.
+            // RFC 8985 section 7.3: "the sender MUST re-arm the RTO timer", from the probe on.
             self.tail_probe_at = None;
             self.tail_probe_now = true;
+            self.rto_at = Some(now + self.rto.rto());
         } else if due(self.rto_at) {
             self.rto_at = None;
             self.on_retransmission_timeout(cx);
@@ -116,7 +117,7 @@ impl<B: Payload> Tcb<B> {
         cx.stats.tcp_timeouts += 1;
         // RFC 6298 (5.4) "Retransmit the earliest segment that has not been acknowledged"; what follows it is sent
         // again as the congestion window, now one segment, opens.
-        self.enter_loss(again);
+        self.enter_loss(cx, again);
     }
 
     /// RFC 8985 section 7.2: arms the probe timer after new data was sent or acknowledged.

@@ -148,7 +148,7 @@ proptest! {
                     if model.octets.get(model.una).is_some_and(|o| o.sacked) {
                         model.octets.iter_mut().for_each(|o| o.sacked = false);
                     }
-                    board.mark_all_lost();
+                    board.mark_old_lost(|_| true);
                     model.mark_lost(model.una, model.octets.len());
                 }
                 Step::NothingLost => {
@@ -178,7 +178,7 @@ proptest! {
             board.push(end, Instant::from_millis(at));
             last_sent.push((end, at, len));
         }
-        board.mark_all_lost();
+        board.mark_old_lost(|_| true);
         board.unmark_lost();
         for i in again {
             let i = i % last_sent.len();
