@@ -4,7 +4,7 @@ use super::{Cx, Tcb, TcpState};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::seq::Seq;
-use crate::wire::tcp::{Flags, TcpHeader};
+use crate::wire::tcp::{Block, Flags, TcpHeader};
 
 impl<B: Payload> Tcb<B> {
     /// Takes in the acknowledgment of a segment with `segment_len` octets whose window, scaled, is `window`.
@@ -200,7 +200,7 @@ impl<B: Payload> Tcb<B> {
 
 /// Tells a report of a duplicate from the blocks after it (RFC 2883 section 4): it lies below the cumulative ACK or within
 /// the second block.
-fn split_duplicate(ack: Seq, blocks: &[(Seq, Seq)]) -> (Option<(Seq, Seq)>, &[(Seq, Seq)]) {
+fn split_duplicate(ack: Seq, blocks: &[Block]) -> (Option<Block>, &[Block]) {
     let Some(((left, right), rest)) = blocks.split_first() else {
         return (None, blocks);
     };

@@ -8,7 +8,7 @@ use super::timestamps::{clock, older};
 use super::{Cx, Tcb};
 use crate::payload::Payload;
 use crate::seq::Seq;
-use crate::wire::tcp::TcpHeader;
+use crate::wire::tcp::{Block, TcpHeader};
 
 /// What the connection is doing about congestion.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -121,7 +121,7 @@ impl<B: Payload> Tcb<B> {
         told: Told,
         acked: u32,
         duplicate: bool,
-        dsack: Option<(Seq, Seq)>,
+        dsack: Option<Block>,
     ) {
         let mut delivered = told.delivered;
         if !self.sack_permitted {
@@ -324,7 +324,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// RFC 2883: the peer had that already. Where all that was sent again turns out so, nothing was lost (RFC 3708).
-    fn on_dsack(&mut self, cx: &mut Cx<'_>, (left, right): (Seq, Seq)) {
+    fn on_dsack(&mut self, cx: &mut Cx<'_>, (left, right): Block) {
         cx.stats.tcp_dsacks_in += 1;
         self.rack.on_dsack(self.snd_una, self.snd_nxt);
         let Some(undo) = &mut self.recovery.undo else {
@@ -344,7 +344,7 @@ impl<B: Payload> Tcb<B> {
         cx: &mut Cx<'_>,
         h: &TcpHeader,
         duplicate: bool,
-        dsack: Option<(Seq, Seq)>,
+        dsack: Option<Block>,
     ) {
         let Some(probe) = self.recovery.probe else {
             return;

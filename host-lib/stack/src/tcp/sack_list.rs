@@ -1,15 +1,15 @@
 //! What the receiver reports out of order (RFC 2018 section 4), and what came twice (RFC 2883).
 
 use crate::seq::Seq;
-use crate::wire::tcp::SackBlocks;
+use crate::wire::tcp::{Block, SackBlocks};
 
 /// Runs held ahead of a gap, the most recently changed first; more than four are not remembered, as no option has room.
 #[derive(Copy, Clone, Default, Debug)]
 pub(crate) struct SackList {
-    runs: [(Seq, Seq); SackBlocks::MAX],
+    runs: [Block; SackBlocks::MAX],
     len: usize,
     /// A duplicate, reported once.
-    duplicate: Option<(Seq, Seq)>,
+    duplicate: Option<Block>,
 }
 
 impl SackList {

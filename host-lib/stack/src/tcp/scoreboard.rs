@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use crate::seq::Seq;
 use crate::time::Instant;
+use crate::wire::tcp::{Block, SackBlocks};
 
 /// The peer has reported it by SACK.
 const SACKED: u8 = 1;
@@ -71,7 +72,7 @@ pub(crate) struct Scoreboard {
     /// No lost segment that waits to be sent again lies before this.
     lost_hint: Seq,
     /// The blocks of the last acknowledgment: what they cover is marked already.
-    seen: [(Seq, Seq); 4],
+    seen: [Block; SackBlocks::MAX],
     sacked: u32,
     lost: u32,
     again_octets: u32,
@@ -87,7 +88,7 @@ impl Scoreboard {
             again: VecDeque::new(),
             judged: una,
             lost_hint: una,
-            seen: [(una, una); 4],
+            seen: [(una, una); SackBlocks::MAX],
             sacked: 0,
             lost: 0,
             again_octets: 0,
@@ -277,7 +278,7 @@ impl Scoreboard {
         }
         self.sacked = 0;
         self.sacked_segments = 0;
-        self.seen = [(self.una, self.una); 4];
+        self.seen = [(self.una, self.una); SackBlocks::MAX];
     }
 
     /// Nothing is lost after all: the retransmission was spurious.
@@ -345,7 +346,7 @@ impl Scoreboard {
     pub(crate) fn acknowledge(
         &mut self,
         ack: Seq,
-        blocks: &[(Seq, Seq)],
+        blocks: &[Block],
         mut each: impl FnMut(Arrived),
     ) -> Told {
         let mut told = Told::default();

@@ -61,10 +61,13 @@ impl fmt::Debug for Flags {
     }
 }
 
+/// A run of octets: the first, and the one after the last.
+pub(crate) type Block = (Seq, Seq);
+
 /// Blocks of one SACK option: at most four fit, three beside timestamps.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SackBlocks {
-    blocks: [(Seq, Seq); SackBlocks::MAX],
+    blocks: [Block; SackBlocks::MAX],
     len: u8,
 }
 
@@ -79,7 +82,7 @@ impl SackBlocks {
         }
     }
 
-    pub(crate) fn as_slice(&self) -> &[(Seq, Seq)] {
+    pub(crate) fn as_slice(&self) -> &[Block] {
         &self.blocks[..usize::from(self.len)]
     }
 
