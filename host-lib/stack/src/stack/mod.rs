@@ -27,7 +27,7 @@ use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Cx, Flow, Tcb};
 use crate::time::Instant;
-use crate::timers::Timers;
+use crate::timers::{Timer, Timers};
 use crate::wire::tcp::TcpHeader;
 use socket::{Entry, Kind};
 
@@ -82,7 +82,7 @@ pub struct Stack<B> {
     sockets: Slab<Entry<B>>,
     flows: HashMap<Flow, FlowOwner, TableKeys>,
     half_open: Slab<HalfOpen>,
-    time_wait: Slab<(TimeWait, Option<Instant>)>,
+    time_wait: Slab<(TimeWait, Option<Timer>)>,
     listeners: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
     udp_bound: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
     udp_connected: HashMap<Flow, Key, TableKeys>,
