@@ -10,6 +10,7 @@ pub mod callgrind;
 mod error;
 mod host;
 mod jobs;
+pub mod memory;
 mod ours;
 mod pair;
 mod record;

@@ -76,12 +76,21 @@ impl<H: Host> Pair<H> {
 
     /// Connection number `i`: each number has its own pair of ports.
     pub fn open(&mut self, i: usize) -> Result<Ends<H>> {
-        let from = FIRST_CLIENT_PORT + (i % CLIENT_PORTS) as u16;
-        let port = FIRST_SERVER_PORT + (i / CLIENT_PORTS) as u16;
-        let expected = self.b.expect(port)?;
-        let client = self.a.connect(self.now, from, 2, port)?;
+        let expected = self.b.expect(Self::server_port(i))?;
+        let client = self.client(i)?;
         self.settle()?;
         Ok((client, self.b.accept(expected)?))
+    }
+
+    /// The server's port of connection number `i`.
+    pub fn server_port(i: usize) -> u16 {
+        FIRST_SERVER_PORT + (i / CLIENT_PORTS) as u16
+    }
+
+    /// Begins connection number `i`.
+    pub fn client(&mut self, i: usize) -> Result<H::Socket> {
+        let from = FIRST_CLIENT_PORT + (i % CLIENT_PORTS) as u16;
+        self.a.connect(self.now, from, 2, Self::server_port(i))
     }
 
     /// Connections number `first` to `first + n - 1`, idle.
