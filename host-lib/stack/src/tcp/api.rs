@@ -47,11 +47,11 @@ impl<B: Payload> Tcb<B> {
 
     /// Takes received bytes; 0 means that the peer has closed (or `to` is empty).
     pub(crate) fn recv(&mut self, to: &mut [u8]) -> Result<usize> {
-        let n = self.peek(to)?;
-        self.recv.read(&mut to[..n]);
-        if n > 0 {
-            self.after_read();
+        if self.recv.len() == 0 {
+            return self.peek(to);
         }
+        let n = self.recv.read(to);
+        self.after_read();
         Ok(n)
     }
 

@@ -3,6 +3,7 @@
 mod api;
 pub use api::Shutdown;
 pub(crate) mod congestion;
+mod handles;
 mod icmp;
 mod input;
 pub(crate) mod listener;
