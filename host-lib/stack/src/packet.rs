@@ -34,8 +34,8 @@ impl Token {
     pub(crate) const NOBODY: Token = Token(Owner::Nobody);
 }
 
-/// Most header bytes of a packet we send: 24 of IPv4 with one option, and the longest TCP header.
-const HEAD_BYTES: usize = 24 + 60;
+/// Most header bytes of a packet we send: 20 of IPv4 and the longest TCP header.
+const HEAD_BYTES: usize = 20 + 60;
 
 /// Header bytes of a packet, inline.
 #[derive(Clone)]
@@ -88,6 +88,7 @@ pub struct TxPacket<B> {
 
 impl<B: Payload> TxPacket<B> {
     /// Bytes of header and payload.
+    #[inline]
     pub fn len(&self) -> usize {
         self.head.as_slice().len() + self.payload.len()
     }

@@ -56,6 +56,8 @@ pub(crate) struct Timers<K> {
     levels: u16,
     /// The time reached: what is not due lies after it.
     reached: u64,
+    /// No slot in use begins before this, and while it has not come nothing is due.
+    quiet_until: u64,
 }
 
 impl<K: PartialEq + Copy> Timers<K> {
@@ -67,11 +69,27 @@ impl<K: PartialEq + Copy> Timers<K> {
             slots: [0; LEVELS],
             levels: 0,
             reached: 0,
+            quiet_until: u64::MAX,
         }
     }
 
     /// Moves the deadline of `key`, whose timer is `*armed`, to `deadline`.
+    #[inline]
     pub(crate) fn set(&mut self, key: K, armed: &mut Option<Timer>, deadline: Option<Instant>) {
+        match (*armed, deadline) {
+            (None, None) => {}
+            (Some(timer), Some(deadline)) if self.is_at(timer, key, deadline) => {}
+            _ => self.change(key, armed, deadline),
+        }
+    }
+
+    /// The timer is `key`'s and runs out at `deadline`.
+    fn is_at(&self, timer: Timer, key: K, deadline: Instant) -> bool {
+        let node = self.nodes.get(timer.index() as usize);
+        node.is_some_and(|n| n.deadline == deadline.as_nanos() && n.key == key && n.list != UNUSED)
+    }
+
+    fn change(&mut self, key: K, armed: &mut Option<Timer>, deadline: Option<Instant>) {
         let current = armed.map(Timer::index).filter(|i| {
             // A handle that outlived its timer counts as none.
             let node = self.nodes.get(*i as usize);
@@ -79,11 +97,9 @@ impl<K: PartialEq + Copy> Timers<K> {
         });
         match (current, deadline.map(Instant::as_nanos)) {
             (Some(index), Some(deadline)) => {
-                if self.nodes[index as usize].deadline != deadline {
-                    self.unlink(index);
-                    self.nodes[index as usize].deadline = deadline;
-                    self.place(index);
-                }
+                self.unlink(index);
+                self.nodes[index as usize].deadline = deadline;
+                self.place(index);
             }
             (Some(index), None) => {
                 self.release(index);
@@ -109,8 +125,17 @@ impl<K: PartialEq + Copy> Timers<K> {
     }
 
     /// Takes out a key whose deadline is not after `now`; its owner must forget the timer.
+    #[inline]
     pub(crate) fn expire(&mut self, now: Instant) -> Option<K> {
         let now = now.as_nanos();
+        if now < self.quiet_until {
+            self.reached = self.reached.max(now);
+            return None;
+        }
+        self.turn(now)
+    }
+
+    fn turn(&mut self, now: u64) -> Option<K> {
         loop {
             let due = self.heads[DUE];
             if due != NIL {
@@ -123,8 +148,9 @@ impl<K: PartialEq + Copy> Timers<K> {
                     self.scatter(list);
                 }
                 // No slot in use begins before this, so every timer stays where it is.
-                _ => {
+                later => {
                     self.reached = self.reached.max(now);
+                    self.quiet_until = later.map_or(u64::MAX, |(_, start)| start);
                     return None;
                 }
             }
@@ -177,12 +203,15 @@ impl<K: PartialEq + Copy> Timers<K> {
     fn place(&mut self, index: u32) {
         let deadline = self.nodes[index as usize].deadline;
         if deadline <= self.reached {
+            self.quiet_until = 0;
             self.link(index, DUE);
             return;
         }
         let highest = (u64::BITS - 1) - (deadline ^ self.reached).leading_zeros();
         let level = highest / DIGIT_BITS;
-        let slot = (deadline >> (level * DIGIT_BITS)) as usize % SLOTS;
+        let shift = level * DIGIT_BITS;
+        let slot = (deadline >> shift) as usize % SLOTS;
+        self.quiet_until = self.quiet_until.min(deadline >> shift << shift);
         self.slots[level as usize] |= 1 << slot;
         self.levels |= 1 << level;
         self.link(index, level as usize * SLOTS + slot);

@@ -140,7 +140,7 @@ impl Host for Ours {
             tx.send(packet.len(), |to| {
                 let head = packet.head.as_slice();
                 to[..head.len()].copy_from_slice(head);
-                head.len() + packet.payload.copy_at(0, &mut to[head.len()..])
+                head.len() + packet.payload.copy_to(&mut to[head.len()..])
             });
         }
         // A program learns from these which sockets to serve.

@@ -55,8 +55,9 @@ pub struct Wire {
     mtu: usize,
     capacity: usize,
     queue: VecDeque<Frame>,
-    /// All receive buffers, the longest unused first.
-    buffers: VecDeque<Arc<Vec<u8>>>,
+    /// All receive buffers, and which comes next: the one that was used longest ago.
+    buffers: Vec<Arc<Vec<u8>>>,
+    next: usize,
     frames: u64,
     bytes: u64,
     copied: u64,
@@ -69,7 +70,8 @@ impl Wire {
             mtu: usize::from(mtu),
             capacity,
             queue: VecDeque::with_capacity(capacity),
-            buffers: VecDeque::new(),
+            buffers: Vec::new(),
+            next: 0,
             frames: 0,
             bytes: 0,
             copied: 0,
@@ -88,24 +90,28 @@ impl Wire {
 
     /// Sends a frame of `len` bytes; `copy` writes them to the receive buffer and says how many bytes it wrote.
     pub fn send(&mut self, len: usize, copy: impl FnOnce(&mut [u8]) -> usize) {
-        let free = self
-            .buffers
-            .front_mut()
-            .is_some_and(|b| Arc::get_mut(b).is_some());
-        let taken = if free { self.buffers.pop_front() } else { None };
-        let mut buffer = taken.unwrap_or_else(|| Arc::new(vec![0; self.mtu]));
         let len = len.min(self.mtu);
-        if let Some(bytes) = Arc::get_mut(&mut buffer) {
+        let free = self.buffers.get_mut(self.next);
+        if free.is_none_or(|buffer| Arc::get_mut(buffer).is_none()) {
+            // Somebody still has a handle to it: another one takes its turn.
+            self.buffers.insert(self.next, Arc::new(vec![0; self.mtu]));
+        }
+        let buffer = &mut self.buffers[self.next];
+        if let Some(bytes) = Arc::get_mut(buffer) {
             self.copied += copy(&mut bytes[..len]) as u64;
+        }
+        let buffer = Arc::clone(buffer);
+        self.next += 1;
+        if self.next == self.buffers.len() {
+            self.next = 0;
         }
         self.frames += 1;
         self.bytes += len as u64;
         self.queue.push_back(Frame {
-            buffer: Some(Arc::clone(&buffer)),
+            buffer: Some(buffer),
             start: 0,
             end: len as u32,
         });
-        self.buffers.push_back(buffer);
     }
 
     /// The next frame that arrives.

@@ -443,29 +443,35 @@ impl<B: Payload> Stack<B> {
             blocked: false,
         };
         let result = f(tcb, &mut cx);
-        let after = After {
-            events: cx.events,
-            reply: cx.reply,
-            blocked: cx.blocked,
-        };
+        let Cx {
+            events,
+            reply,
+            blocked,
+            ..
+        } = cx;
         if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
+            let after = After {
+                events,
+                reply,
+                blocked,
+            };
             self.settle(now, key, after);
             return Some(result);
         }
         // What settle() does for a connection that goes on, without looking it up again.
         self.timers
             .set(TimerKey::Socket(key), &mut entry.armed, tcb.deadline());
-        if !entry.queued && !after.blocked && tcb.wants_transmit() {
+        if !entry.queued && !blocked && tcb.wants_transmit() {
             entry.queued = true;
             self.ready.push_back(key);
         }
-        if !(after.events.is_empty() || tcb.orphan || tcb.accepting.is_some()) {
+        if !(events.is_empty() || tcb.orphan || tcb.accepting.is_some()) {
             if entry.pending.is_empty() {
                 self.events.push_back(key);
             }
-            entry.pending |= after.events;
+            entry.pending |= events;
         }
-        if let Some(header) = after.reply {
+        if let Some(header) = reply {
             let flow = tcb.flow;
             self.reply(&flow, &header, Token(Owner::Socket(key)));
         }

@@ -7,7 +7,7 @@ use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
 
 /// Writes are gathered into pieces of at most this size.
-const PIECE_BYTES: usize = 16 * 1024;
+const PIECE_BYTES: usize = 32 * 1024;
 /// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
 const KEPT_BYTES: usize = 64;
 const KEPT_PIECES: usize = 4;
