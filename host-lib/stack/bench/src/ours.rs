@@ -134,7 +134,8 @@ impl Host for Ours {
             self.receive(now, &frame);
         }
         while tx.has_room() {
-            let Some(packet) = self.stack.poll_transmit(Instant::from_nanos(now)) else {
+            let packet = self.stack.poll_transmit(Instant::from_nanos(now));
+            let Some(packet) = &packet else {
                 break;
             };
             tx.send(packet.len(), |to| {

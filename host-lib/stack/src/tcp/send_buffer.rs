@@ -8,6 +8,8 @@ use crate::rope::{Chunk, Rope};
 
 /// Writes are gathered into pieces of at most this size.
 const PIECE_BYTES: usize = 32 * 1024;
+/// A write from which on room for a whole piece is made at once.
+const LONG_WRITE_BYTES: usize = 1024;
 /// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
 const KEPT_BYTES: usize = 64;
 const KEPT_PIECES: usize = 4;
@@ -83,8 +85,10 @@ impl<B: Payload> SendBuffer<B> {
                 break;
             };
             let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES - tail.len()));
-            if tail.is_empty() {
-                tail.reserve_exact(now.len());
+            if tail.capacity() == 0 {
+                // A program that writes much will write more.
+                let more = now.len() >= LONG_WRITE_BYTES;
+                tail.reserve_exact(if more { PIECE_BYTES } else { now.len() });
             }
             tail.extend_from_slice(now);
             self.len += now.len();
