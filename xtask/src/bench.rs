@@ -1,4 +1,5 @@
 //! `cargo xtask bench`: what is measured, each by name, ours and its peer in one run.
+use std::borrow::Cow;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
@@ -7,6 +8,7 @@ use rustix::time::{clock_gettime, ClockId};
 use serde::Serialize;
 
 mod engines;
+mod stack;
 mod tlps;
 mod traffic;
 
@@ -31,6 +33,8 @@ enum Name {
     Engines,
     /// TLPs and PCIe bytes per 64-byte frame sent and one received, doorbells per 16 packets (5 s)
     Tlps,
+    /// CPU time, instructions (with valgrind) and memory of the TCP/IP stack beside smoltcp (90 s)
+    Stack,
 }
 
 /// One thing measured.
@@ -43,20 +47,20 @@ struct Row {
     /// Ours to the peer's.
     ratio: Option<f64>,
     target: Option<String>,
-    unit: &'static str,
+    unit: Cow<'static, str>,
     /// Whether the target is reached.
     holds: Option<bool>,
 }
 
 impl Row {
-    fn new(what: impl Into<String>, ours: f64, unit: &'static str) -> Self {
+    fn new(what: impl Into<String>, ours: f64, unit: impl Into<Cow<'static, str>>) -> Self {
         Self {
             what: what.into(),
             ours,
             peer: None,
             ratio: None,
             target: None,
-            unit,
+            unit: unit.into(),
             holds: None,
         }
     }
@@ -74,6 +78,12 @@ impl Row {
     fn at_least_times(mut self, limit: f64) -> Self {
         self.target = Some(format!("at least {limit} times"));
         self.holds = self.ratio.map(|ratio| ratio >= limit);
+        self
+    }
+    /// Of the ratio to the peer.
+    fn at_most_times(mut self, limit: f64) -> Self {
+        self.target = Some(format!("at most {limit} times"));
+        self.holds = self.ratio.map(|ratio| ratio <= limit);
         self
     }
     fn at_most(mut self, limit: f64) -> Self {
@@ -117,7 +127,7 @@ fn table(rows: &[Row]) -> Table {
             or_dash(row.peer.map(number)),
             or_dash(row.ratio.map(number)),
             or_dash(row.target.clone()),
-            row.unit.into(),
+            row.unit.to_string(),
             or_dash(
                 row.holds
                     .map(|h| if h { "holds" } else { "falls short" }.into()),
@@ -137,6 +147,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn std::error::Error>> {
         Some(name) if !args.list => match name {
             Name::Engines => engines::measure()?,
             Name::Tlps => tlps::measure()?,
+            Name::Stack => stack::measure()?,
         },
         _ => {
             for name in Name::value_variants() {

@@ -197,11 +197,13 @@ impl Config {
     }
 
     /// True if `addr` is one of ours.
+    #[inline]
     pub(crate) fn is_local(&self, addr: Ipv4Addr) -> bool {
         self.addrs.iter().any(|c| c.addr() == addr)
     }
 
     /// True if a packet to `addr` goes to everyone: limited or directed broadcast (RFC 1122 section 3.2.1.3).
+    #[inline]
     pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
         addr == Ipv4Addr::BROADCAST || self.addrs.iter().any(|c| c.broadcast() == Some(addr))
     }

@@ -34,16 +34,20 @@ impl Token {
     pub(crate) const NOBODY: Token = Token(Owner::Nobody);
 }
 
-/// Header bytes of a packet, inline: at most 60 of IPv4 and 60 of TCP.
+/// Most header bytes of a packet we send: 20 of IPv4 and the longest TCP header.
+const HEAD_BYTES: usize = 20 + 60;
+
+/// Header bytes of a packet, inline.
 #[derive(Clone)]
 pub struct Head {
-    bytes: [u8; 120],
+    bytes: [u8; HEAD_BYTES],
     len: u8,
 }
 
 impl Head {
+    #[inline]
     pub(crate) fn new(ip: &[u8], l4: &[u8]) -> Head {
-        let mut bytes = [0; 120];
+        let mut bytes = [0; HEAD_BYTES];
         bytes[..ip.len()].copy_from_slice(ip);
         bytes[ip.len()..ip.len() + l4.len()].copy_from_slice(l4);
         Head {
@@ -53,6 +57,7 @@ impl Head {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -83,6 +88,7 @@ pub struct TxPacket<B> {
 
 impl<B: Payload> TxPacket<B> {
     /// Bytes of header and payload.
+    #[inline]
     pub fn len(&self) -> usize {
         self.head.as_slice().len() + self.payload.len()
     }

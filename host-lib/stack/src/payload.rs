@@ -33,8 +33,26 @@ pub struct Bytes {
 
 impl Bytes {
     /// The bytes themselves.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.data[self.start..self.end]
+    }
+}
+
+impl Bytes {
+    /// All bytes of `data`, shared.
+    pub(crate) fn shared(data: Arc<Vec<u8>>) -> Bytes {
+        let end = data.len();
+        Bytes {
+            data,
+            start: 0,
+            end,
+        }
+    }
+
+    /// The memory the bytes lie in, to be used again if this was the last handle to it.
+    pub(crate) fn into_memory(self) -> Arc<Vec<u8>> {
+        self.data
     }
 }
 
@@ -46,12 +64,7 @@ impl Default for Bytes {
 
 impl From<Vec<u8>> for Bytes {
     fn from(data: Vec<u8>) -> Bytes {
-        let end = data.len();
-        Bytes {
-            data: Arc::new(data),
-            start: 0,
-            end,
-        }
+        Bytes::shared(Arc::new(data))
     }
 }
 
@@ -76,10 +89,12 @@ impl PartialEq for Bytes {
 impl Eq for Bytes {}
 
 impl Payload for Bytes {
+    #[inline]
     fn len(&self) -> usize {
         self.end - self.start
     }
 
+    #[inline]
     fn slice(&self, range: Range<usize>) -> Bytes {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
@@ -90,6 +105,7 @@ impl Payload for Bytes {
         }
     }
 
+    #[inline]
     fn copy_to(&self, to: &mut [u8]) {
         let n = to.len().min(self.len());
         to[..n].copy_from_slice(&self.as_slice()[..n]);

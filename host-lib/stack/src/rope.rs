@@ -15,6 +15,7 @@ pub enum Chunk<B> {
 }
 
 impl<B: Payload> Payload for Chunk<B> {
+    #[inline]
     fn len(&self) -> usize {
         match self {
             Chunk::Memory(b) => b.len(),
@@ -22,6 +23,7 @@ impl<B: Payload> Payload for Chunk<B> {
         }
     }
 
+    #[inline]
     fn slice(&self, range: Range<usize>) -> Chunk<B> {
         match self {
             Chunk::Memory(b) => Chunk::Memory(b.slice(range)),
@@ -29,6 +31,7 @@ impl<B: Payload> Payload for Chunk<B> {
         }
     }
 
+    #[inline]
     fn copy_to(&self, to: &mut [u8]) {
         match self {
             Chunk::Memory(b) => b.copy_to(to),
@@ -37,18 +40,23 @@ impl<B: Payload> Payload for Chunk<B> {
     }
 }
 
-/// Chunks in order, read as one run of bytes. The first two need no allocation.
+/// Chunks in order, read as one run of bytes. The first needs no allocation: a segment is mostly one chunk, and small
+/// ropes are cheap to move.
 pub struct Rope<B> {
-    inline: [Option<Chunk<B>>; 2],
-    rest: Vec<Chunk<B>>,
+    first: Option<Chunk<B>>,
+    more: Option<Box<More<B>>>,
     len: usize,
 }
 
+/// The chunks after the first.
+struct More<B>(Vec<Chunk<B>>);
+
 impl<B> Default for Rope<B> {
+    #[inline]
     fn default() -> Rope<B> {
         Rope {
-            inline: [None, None],
-            rest: Vec::new(),
+            first: None,
+            more: None,
             len: 0,
         }
     }
@@ -61,27 +69,35 @@ impl<B> fmt::Debug for Rope<B> {
 }
 
 impl<B: Payload> From<Chunk<B>> for Rope<B> {
+    #[inline]
     fn from(chunk: Chunk<B>) -> Rope<B> {
-        let mut rope = Rope::default();
-        rope.push(chunk);
-        rope
+        let len = chunk.len();
+        Rope {
+            first: (len > 0).then_some(chunk),
+            more: None,
+            len,
+        }
     }
 }
 
 impl<B: Payload> Rope<B> {
     /// Appends a chunk; empty ones are left out.
+    #[inline]
     pub fn push(&mut self, chunk: Chunk<B>) {
         if chunk.is_empty() {
             return;
         }
         self.len += chunk.len();
-        match self.inline.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) if self.rest.is_empty() => *slot = Some(chunk),
-            _ => self.rest.push(chunk),
+        if self.first.is_none() {
+            self.first = Some(chunk);
+            return;
         }
+        let more = self.more.get_or_insert_with(|| Box::new(More(Vec::new())));
+        more.0.push(chunk);
     }
 
     /// Total number of bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -93,12 +109,24 @@ impl<B: Payload> Rope<B> {
 
     /// The chunks in order.
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk<B>> {
-        self.inline.iter().flatten().chain(self.rest.iter())
+        self.first.iter().chain(self.more.iter().flat_map(|m| &m.0))
     }
 
     /// Gives up the chunks in order.
     pub fn into_chunks(self) -> impl Iterator<Item = Chunk<B>> {
-        self.inline.into_iter().flatten().chain(self.rest)
+        let more = self.more.map_or_else(Vec::new, |m| m.0);
+        self.first.into_iter().chain(more)
+    }
+
+    /// Gives up the chunks in order; for one less work than [`Rope::into_chunks`].
+    #[inline]
+    pub(crate) fn drain_into(self, mut f: impl FnMut(Chunk<B>)) {
+        if let Some(chunk) = self.first {
+            f(chunk);
+        }
+        if let Some(more) = self.more {
+            more.0.into_iter().for_each(f);
+        }
     }
 
     /// Appends all chunks of `other`.
@@ -120,6 +148,18 @@ impl<B: Payload> Rope<B> {
             at += chunk.len();
         }
         out
+    }
+
+    /// Copies bytes from the start into `to` and returns how many there were.
+    #[inline]
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        match &self.first {
+            Some(only) if only.len() == self.len && self.len <= to.len() => {
+                only.copy_to(&mut to[..self.len]);
+                self.len
+            }
+            _ => self.copy_at(0, to),
+        }
     }
 
     /// Copies bytes from `offset` on into `to` and returns how many there were.
@@ -192,6 +232,8 @@ mod tests {
             let mut buf = [0u8; 64];
             let n = rope.copy_at(from, &mut buf);
             prop_assert_eq!(&buf[..n], &flat[from..(from + 64).min(flat.len())]);
+            let n = rope.copy_to(&mut buf);
+            prop_assert_eq!(&buf[..n], &flat[..flat.len().min(64)]);
         }
     }
 }

@@ -1,54 +1,301 @@
-//! Deadlines in order: the only place that knows which timer runs out next.
-
-use std::collections::BTreeSet;
+//! Deadlines in order: a hierarchical timing wheel, the only place that knows which timer runs out next.
+//!
+//! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7, on absolute times: a deadline is eleven
+//! digits of six bits each, and a timer waits at the level of the highest digit in which its deadline differs from the
+//! time reached so far, in the slot of that digit. So each level's timers come before those of the levels above it, no
+//! slot wraps, and setting, cancelling and expiring take time that does not depend on how many timers there are.
 
 use crate::time::Instant;
 
-/// Timers by key; each key has at most one deadline, remembered by its owner.
-pub(crate) struct Timers<K> {
-    queue: BTreeSet<(Instant, K)>,
+const DIGIT_BITS: u32 = 6;
+const SLOTS: usize = 1 << DIGIT_BITS;
+/// Eleven digits hold 66 bits: any deadline in nanoseconds.
+const LEVELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
+/// After the slots of all levels, the list of timers whose time has come.
+const DUE: usize = LEVELS * SLOTS;
+const LISTS: usize = DUE + 1;
+/// No node.
+const NIL: u32 = u32::MAX;
+/// Where a node is that no timer uses.
+const UNUSED: u16 = u16::MAX;
+/// Timers of one slot that [`Timers::next`] looks at: with more, the slot's beginning is told instead.
+const LOOK: usize = 8;
+
+/// A running timer, kept by its owner.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Timer(core::num::NonZeroU32);
+
+impl Timer {
+    fn new(index: u32) -> Option<Timer> {
+        core::num::NonZeroU32::new(index.wrapping_add(1)).map(Timer)
+    }
+
+    fn index(self) -> u32 {
+        self.0.get() - 1
+    }
 }
 
-impl<K: Ord + Copy> Timers<K> {
+/// One timer in the ring of its list.
+struct Node<K> {
+    deadline: u64,
+    prev: u32,
+    next: u32,
+    key: K,
+    list: u16,
+}
+
+/// Timers by key; each key has at most one deadline, and its owner the handle to it.
+pub(crate) struct Timers<K> {
+    nodes: Vec<Node<K>>,
+    /// First of the unused nodes, linked by `next`.
+    unused: u32,
+    /// First node of each ring.
+    heads: Box<[u32; LISTS]>,
+    /// Slots in use of each level, and levels that have any.
+    slots: [u64; LEVELS],
+    levels: u16,
+    /// The time reached: what is not due lies after it.
+    reached: u64,
+    /// No slot in use begins before this, and while it has not come nothing is due.
+    quiet_until: u64,
+}
+
+impl<K: PartialEq + Copy> Timers<K> {
     pub(crate) fn new() -> Timers<K> {
         Timers {
-            queue: BTreeSet::new(),
+            nodes: Vec::new(),
+            unused: NIL,
+            heads: Box::new([NIL; LISTS]),
+            slots: [0; LEVELS],
+            levels: 0,
+            reached: 0,
+            quiet_until: u64::MAX,
         }
     }
 
-    /// Moves the deadline of `key` from `*armed` to `deadline` and notes it there.
-    pub(crate) fn set(&mut self, key: K, armed: &mut Option<Instant>, deadline: Option<Instant>) {
-        if *armed == deadline {
-            return;
+    /// Moves the deadline of `key`, whose timer is `*armed`, to `deadline`.
+    #[inline]
+    pub(crate) fn set(&mut self, key: K, armed: &mut Option<Timer>, deadline: Option<Instant>) {
+        match (*armed, deadline) {
+            (None, None) => {}
+            (Some(timer), Some(deadline)) if self.is_at(timer, key, deadline) => {}
+            _ => self.change(key, armed, deadline),
         }
-        if let Some(old) = *armed {
-            self.queue.remove(&(old, key));
-        }
-        if let Some(new) = deadline {
-            self.queue.insert((new, key));
-        }
-        *armed = deadline;
     }
 
-    /// The earliest deadline.
+    /// The timer is `key`'s and runs out at `deadline`.
+    fn is_at(&self, timer: Timer, key: K, deadline: Instant) -> bool {
+        let node = self.nodes.get(timer.index() as usize);
+        node.is_some_and(|n| n.deadline == deadline.as_nanos() && n.key == key && n.list != UNUSED)
+    }
+
+    fn change(&mut self, key: K, armed: &mut Option<Timer>, deadline: Option<Instant>) {
+        let current = armed.map(Timer::index).filter(|i| {
+            // A handle that outlived its timer counts as none.
+            let node = self.nodes.get(*i as usize);
+            node.is_some_and(|n| n.list != UNUSED && n.key == key)
+        });
+        match (current, deadline.map(Instant::as_nanos)) {
+            (Some(index), Some(deadline)) => {
+                self.unlink(index);
+                self.nodes[index as usize].deadline = deadline;
+                self.place(index);
+            }
+            (Some(index), None) => {
+                self.release(index);
+                *armed = None;
+            }
+            (None, Some(deadline)) => {
+                let index = self.take(key, deadline);
+                self.place(index);
+                *armed = Timer::new(index);
+            }
+            (None, None) => *armed = None,
+        }
+    }
+
+    /// The earliest deadline, or, where many lie close together, a time before it and after all that has expired.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.queue.first().map(|(at, _)| *at)
+        let due = self.heads[DUE];
+        if due != NIL {
+            return Some(Instant::from_nanos(self.nodes[due as usize].deadline));
+        }
+        let (list, start) = self.first_slot()?;
+        Some(Instant::from_nanos(self.least(list).unwrap_or(start)))
     }
 
-    /// Takes out a key whose deadline is not after `now`; its owner must forget the deadline.
+    /// Takes out a key whose deadline is not after `now`; its owner must forget the timer.
+    #[inline]
     pub(crate) fn expire(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = *self.queue.first()?;
-        if at > now {
+        let now = now.as_nanos();
+        if now < self.quiet_until {
+            self.reached = self.reached.max(now);
             return None;
         }
-        self.queue.pop_first();
-        Some(key)
+        self.turn(now)
+    }
+
+    fn turn(&mut self, now: u64) -> Option<K> {
+        loop {
+            let due = self.heads[DUE];
+            if due != NIL {
+                self.release(due);
+                return Some(self.nodes[due as usize].key);
+            }
+            match self.first_slot() {
+                Some((list, start)) if start <= now => {
+                    self.reached = start;
+                    self.scatter(list);
+                }
+                // No slot in use begins before this, so every timer stays where it is.
+                later => {
+                    self.reached = self.reached.max(now);
+                    self.quiet_until = later.map_or(u64::MAX, |(_, start)| start);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The list with the earliest deadlines and the time at which its slot begins.
+    fn first_slot(&self) -> Option<(usize, u64)> {
+        if self.levels == 0 {
+            return None;
+        }
+        let level = self.levels.trailing_zeros();
+        let slot = self.slots[level as usize].trailing_zeros();
+        let shift = level * DIGIT_BITS;
+        let above = u64::MAX.checked_shl(shift + DIGIT_BITS).unwrap_or(0);
+        let start = self.reached & above | u64::from(slot) << shift;
+        Some((level as usize * SLOTS + slot as usize, start))
+    }
+
+    /// The least deadline of a list, if it is short.
+    fn least(&self, list: usize) -> Option<u64> {
+        let head = self.heads[list];
+        let (mut at, mut least) = (head, u64::MAX);
+        for _ in 0..LOOK {
+            let node = &self.nodes[at as usize];
+            least = least.min(node.deadline);
+            at = node.next;
+            if at == head {
+                return Some(least);
+            }
+        }
+        None
+    }
+
+    /// Moves all timers of a slot that has begun to lower levels.
+    fn scatter(&mut self, list: usize) {
+        let head = core::mem::replace(&mut self.heads[list], NIL);
+        self.mark_empty(list);
+        let mut at = head;
+        loop {
+            let next = self.nodes[at as usize].next;
+            self.place(at);
+            if next == head {
+                return;
+            }
+            at = next;
+        }
+    }
+
+    fn place(&mut self, index: u32) {
+        let deadline = self.nodes[index as usize].deadline;
+        if deadline <= self.reached {
+            self.quiet_until = 0;
+            self.link(index, DUE);
+            return;
+        }
+        let highest = (u64::BITS - 1) - (deadline ^ self.reached).leading_zeros();
+        let level = highest / DIGIT_BITS;
+        let shift = level * DIGIT_BITS;
+        let slot = (deadline >> shift) as usize % SLOTS;
+        self.quiet_until = self.quiet_until.min(deadline >> shift << shift);
+        self.slots[level as usize] |= 1 << slot;
+        self.levels |= 1 << level;
+        self.link(index, level as usize * SLOTS + slot);
+    }
+
+    /// Appends to the ring of a list.
+    fn link(&mut self, index: u32, list: usize) {
+        let head = self.heads[list];
+        let (prev, next) = if head == NIL {
+            self.heads[list] = index;
+            (index, index)
+        } else {
+            let last = self.nodes[head as usize].prev;
+            self.nodes[last as usize].next = index;
+            self.nodes[head as usize].prev = index;
+            (last, head)
+        };
+        let node = &mut self.nodes[index as usize];
+        node.prev = prev;
+        node.next = next;
+        node.list = list as u16;
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let node = &self.nodes[index as usize];
+        let (prev, next, list) = (node.prev, node.next, usize::from(node.list));
+        if next == index {
+            self.heads[list] = NIL;
+            self.mark_empty(list);
+            return;
+        }
+        self.nodes[prev as usize].next = next;
+        self.nodes[next as usize].prev = prev;
+        if self.heads[list] == index {
+            self.heads[list] = next;
+        }
+    }
+
+    fn mark_empty(&mut self, list: usize) {
+        let (level, slot) = (list / SLOTS, list % SLOTS);
+        if let Some(slots) = self.slots.get_mut(level) {
+            *slots &= !(1 << slot);
+            if *slots == 0 {
+                self.levels &= !(1 << level);
+            }
+        }
+    }
+
+    fn take(&mut self, key: K, deadline: u64) -> u32 {
+        let node = Node {
+            deadline,
+            prev: NIL,
+            next: NIL,
+            key,
+            list: UNUSED,
+        };
+        let index = self.unused;
+        match self.nodes.get_mut(index as usize) {
+            Some(unused) => {
+                self.unused = unused.next;
+                *unused = node;
+                index
+            }
+            None => {
+                self.nodes.push(node);
+                (self.nodes.len() - 1) as u32
+            }
+        }
+    }
+
+    fn release(&mut self, index: u32) {
+        self.unlink(index);
+        let node = &mut self.nodes[index as usize];
+        node.list = UNUSED;
+        node.next = self.unused;
+        self.unused = index;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn expires_in_order_and_follows_moves() {
@@ -73,5 +320,110 @@ mod tests {
         timers.set(1, &mut armed, None);
         assert_eq!(timers.expire(Instant::from_millis(9)), None);
         assert_eq!(armed, None);
+    }
+
+    #[test]
+    fn a_handle_that_outlived_its_timer_touches_no_other() {
+        let mut timers = Timers::new();
+        let (mut stale, mut other) = (None, None);
+        timers.set('s', &mut stale, Some(Instant::from_nanos(1)));
+        assert_eq!(timers.expire(Instant::from_nanos(1)), Some('s'));
+        timers.set('o', &mut other, Some(Instant::from_nanos(7)));
+        timers.set('s', &mut stale, None);
+        assert_eq!((stale, timers.next()), (None, Some(Instant::from_nanos(7))));
+    }
+
+    #[test]
+    fn the_end_of_time_is_a_deadline_like_any_other() {
+        let end = Instant::from_nanos(u64::MAX);
+        let mut timers = Timers::new();
+        timers.set((), &mut None, Some(end));
+        assert_eq!(timers.next(), Some(end));
+        assert_eq!(timers.expire(Instant::from_nanos(u64::MAX - 1)), None);
+        assert_eq!(timers.expire(end), Some(()));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(usize, u64),
+        Cancel(usize),
+        Advance(u64),
+    }
+
+    /// Spans of every magnitude, so that every level is used and left.
+    fn span() -> impl Strategy<Value = u64> {
+        (0u32..64, any::<u64>()).prop_map(|(shift, bits)| bits >> shift)
+    }
+
+    fn step(keys: usize) -> impl Strategy<Value = Step> {
+        prop_oneof![
+            5 => (0..keys, span()).prop_map(|(k, d)| Step::Set(k, d)),
+            2 => (0..keys, 0u64..70).prop_map(|(k, d)| Step::Set(k, d)),
+            1 => (0..keys).prop_map(Step::Cancel),
+            3 => span().prop_map(Step::Advance),
+            2 => (0u64..5_000).prop_map(Step::Advance),
+        ]
+    }
+
+    /// Does the same to the wheel and to an ordered set.
+    fn run(keys: usize, start: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
+        let mut now = start;
+        let mut timers = Timers::new();
+        let mut armed = vec![None; keys];
+        let mut deadlines: Vec<Option<u64>> = vec![None; keys];
+        timers.expire(Instant::from_nanos(now));
+        for step in steps {
+            match step {
+                Step::Set(key, span) => {
+                    let at = now.saturating_add(span);
+                    timers.set(key, &mut armed[key], Some(Instant::from_nanos(at)));
+                    deadlines[key] = Some(at);
+                }
+                Step::Cancel(key) => {
+                    timers.set(key, &mut armed[key], None);
+                    deadlines[key] = None;
+                }
+                Step::Advance(span) => now = now.saturating_add(span),
+            }
+            let mut last = 0;
+            let mut expected: BTreeSet<(u64, usize)> = BTreeSet::new();
+            for (key, at) in deadlines.iter().enumerate() {
+                expected.extend(at.filter(|at| *at <= now).map(|at| (at, key)));
+            }
+            while let Some(key) = timers.expire(Instant::from_nanos(now)) {
+                let at = deadlines[key].take().expect("the timer was running");
+                prop_assert!(expected.remove(&(at, key)), "{key} at {at} is early");
+                prop_assert!(at >= last, "out of order");
+                last = at;
+                armed[key] = None;
+            }
+            prop_assert!(expected.is_empty(), "missed: {expected:?}");
+            let next = timers.next().map(Instant::as_nanos);
+            let least = deadlines.iter().flatten().min().copied();
+            prop_assert_eq!(next.is_some(), least.is_some());
+            if keys <= LOOK {
+                prop_assert_eq!(next, least);
+            } else {
+                prop_assert!(next <= least);
+                prop_assert!(next.is_none_or(|at| at > now));
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn few_timers_are_an_ordered_set(
+            start in span(), steps in proptest::collection::vec(step(LOOK), 1..150),
+        ) {
+            run(LOOK, start, steps)?;
+        }
+
+        #[test]
+        fn many_timers_are_an_ordered_set_whose_next_may_be_told_early(
+            start in span(), steps in proptest::collection::vec(step(60), 1..400),
+        ) {
+            run(60, start, steps)?;
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 mod common;
 use common::*;
-use ferrule_stack::{Algorithm, Ecn, Error, Instant, Readiness, Shutdown, Stack, TcpState};
+use ferrule_stack::{
+    Algorithm, Bytes, Ecn, Error, Instant, Payload, Readiness, Shutdown, Stack, TcpState,
+};
 use std::time::Duration;
 
 /// Nothing is sent beyond what the other side has ever allowed, but for the one octet of a zero-window probe.
@@ -366,4 +368,36 @@ fn simultaneous_open_makes_one_connection() {
         net.hosts[0].stats().tcp_timeouts + net.hosts[1].stats().tcp_timeouts,
         0
     );
+}
+
+#[test]
+fn bytes_sent_by_handle_arrive_in_order_among_copied_ones_and_can_be_taken_by_handle() {
+    let mut net = Net::new(Wire::default(), 3);
+    let (client, server) = net.connect(80);
+    let data = pattern(0, 60_000);
+    let whole = Bytes::from(&data[..]);
+    let (mut sent, mut got) = (0, Vec::new());
+    while got.len() < data.len() {
+        let end = data.len().min(sent + 7_000);
+        if sent < end {
+            let host = &mut net.hosts[0];
+            sent += match sent % 2 {
+                0 => host.tcp_send_bytes(net.now, client, &whole.slice(sent..end)),
+                _ => host.tcp_send(net.now, client, &data[sent..end.min(sent + 333)]),
+            }
+            .expect("room");
+        }
+        net.run_for(Duration::from_millis(1));
+        match net.hosts[1].tcp_recv_chunks(net.now, server) {
+            Ok(rope) => got.extend(rope.to_vec()),
+            Err(error) => assert_eq!(error, Error::WouldBlock),
+        }
+    }
+    assert!(got == data);
+    net.hosts[0].close(net.now, client).expect("open");
+    net.run_for(Duration::from_millis(1));
+    let end = net.hosts[1]
+        .tcp_recv_chunks(net.now, server)
+        .expect("end of stream");
+    assert!(end.is_empty());
 }

@@ -1,5 +1,6 @@
 //! The stack: tables of sockets and connections, and the order in which things happen.
 
+mod flows;
 mod icmp;
 mod ip_input;
 mod ip_output;
@@ -25,10 +26,11 @@ use crate::stats::Stats;
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::{Cx, Flow, Tcb};
+use crate::tcp::{Cx, Flow, Tcb, TcpState};
 use crate::time::Instant;
-use crate::timers::Timers;
+use crate::timers::{Timer, Timers};
 use crate::wire::tcp::TcpHeader;
+use flows::{FlowOwner, FlowTable};
 use socket::{Entry, Kind};
 
 pub use ping_calls::EchoReply;
@@ -43,14 +45,6 @@ impl SocketId {
     pub fn as_u64(self) -> u64 {
         u64::from(self.0.generation) << 32 | u64::from(self.0.index)
     }
-}
-
-/// Whose a four-tuple is.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum FlowOwner {
-    Connection(Key),
-    HalfOpen(Key),
-    TimeWait(Key),
 }
 
 /// What a timer is for.
@@ -80,9 +74,9 @@ pub struct Stack<B> {
     config: Config,
     secrets: Secrets,
     sockets: Slab<Entry<B>>,
-    flows: HashMap<Flow, FlowOwner, TableKeys>,
+    flows: FlowTable,
     half_open: Slab<HalfOpen>,
-    time_wait: Slab<(TimeWait, Option<Instant>)>,
+    time_wait: Slab<(TimeWait, Option<Timer>)>,
     listeners: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
     udp_bound: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
     udp_connected: HashMap<Flow, Key, TableKeys>,
@@ -113,7 +107,7 @@ impl<B: Payload> Stack<B> {
             config,
             secrets,
             sockets: Slab::new(),
-            flows: HashMap::with_hasher(keys.clone()),
+            flows: FlowTable::new(keys.clone()),
             half_open: Slab::new(),
             time_wait: Slab::new(),
             listeners: HashMap::with_hasher(keys.clone()),
@@ -159,10 +153,10 @@ impl<B: Payload> Stack<B> {
         self.poll(now);
         let mut looped = 0;
         while looped < MAX_LOOPED {
-            let packet = self
-                .out
-                .pop_front()
-                .or_else(|| self.next_from_sockets(now))?;
+            let packet = match self.out.pop_front() {
+                Some(packet) => packet,
+                None => self.next_from_sockets(now)?,
+            };
             if self.config.is_local(packet.dst) {
                 looped += 1;
                 self.stats.packets_looped += 1;
@@ -387,6 +381,7 @@ impl<B: Payload> Stack<B> {
         }
     }
 
+    #[inline]
     fn next_from_sockets(&mut self, now: Instant) -> Option<TxPacket<B>> {
         while let Some(key) = self.ready.pop_front() {
             let Some(entry) = self.sockets.get_mut(key) else {
@@ -428,17 +423,15 @@ impl<B: Payload> Stack<B> {
     }
 
     /// Runs `f` on a connection, then draws the consequences. `None` if there is no such connection.
+    #[inline]
     fn with_tcb<R>(
         &mut self,
         now: Instant,
         key: Key,
         f: impl FnOnce(&mut Tcb<B>, &mut Cx<'_>) -> R,
     ) -> Option<R> {
-        let Some(Entry {
-            kind: Kind::Tcp(tcb),
-            ..
-        }) = self.sockets.get_mut(key)
-        else {
+        let entry = self.sockets.get_mut(key)?;
+        let Kind::Tcp(tcb) = &mut entry.kind else {
             return None;
         };
         let mut cx = Cx {
@@ -451,12 +444,38 @@ impl<B: Payload> Stack<B> {
             segmentation: self.config.offload.tx_segmentation_bytes,
         };
         let result = f(tcb, &mut cx);
-        let after = After {
-            events: cx.events,
-            reply: cx.reply,
-            blocked: cx.blocked,
-        };
-        self.settle(now, key, after);
+        let Cx {
+            events,
+            reply,
+            blocked,
+            ..
+        } = cx;
+        if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
+            let after = After {
+                events,
+                reply,
+                blocked,
+            };
+            self.settle(now, key, after);
+            return Some(result);
+        }
+        // What settle() does for a connection that goes on, without looking it up again.
+        self.timers
+            .set(TimerKey::Socket(key), &mut entry.armed, tcb.deadline());
+        if !entry.queued && !blocked && tcb.wants_transmit() {
+            entry.queued = true;
+            self.ready.push_back(key);
+        }
+        if !(events.is_empty() || tcb.orphan || tcb.accepting.is_some()) {
+            if entry.pending.is_empty() {
+                self.events.push_back(key);
+            }
+            entry.pending |= events;
+        }
+        if let Some(header) = reply {
+            let flow = tcb.flow;
+            self.reply(&flow, &header, Token(Owner::Socket(key)));
+        }
         Some(result)
     }
 }

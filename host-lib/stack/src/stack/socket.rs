@@ -4,7 +4,7 @@ use crate::datagram::{PingSocket, UdpSocket};
 use crate::readiness::Readiness;
 use crate::tcp::listener::Listener;
 use crate::tcp::Tcb;
-use crate::time::Instant;
+use crate::timers::Timer;
 
 /// The kinds of socket.
 pub(super) enum Kind<B> {
@@ -21,8 +21,7 @@ pub(super) struct Entry<B> {
     pub(super) pending: Readiness,
     /// In the queue of sockets with something to send.
     pub(super) queued: bool,
-    /// The deadline that the timers hold.
-    pub(super) armed: Option<Instant>,
+    pub(super) armed: Option<Timer>,
 }
 
 impl<B> Entry<B> {

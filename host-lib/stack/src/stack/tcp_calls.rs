@@ -7,7 +7,8 @@ use core::time::Duration;
 use super::socket::{Entry, Kind};
 use super::{FlowOwner, SocketId, Stack};
 use crate::error::{Error, Result};
-use crate::payload::Payload;
+use crate::payload::{Bytes, Payload};
+use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::Listener;
@@ -181,6 +182,22 @@ impl<B: Payload> Stack<B> {
     pub fn tcp_recv(&mut self, now: Instant, id: SocketId, to: &mut [u8]) -> Result<usize> {
         let key = self.tcp_key(id)?;
         self.with_tcb(now, key, |tcb, cx| tcb.recv(cx, to))
+            .ok_or(Error::Stale)?
+    }
+
+    /// Queues a handle to bytes to send, none of which is copied; returns how many there was room for, at least one unless
+    /// `bytes` is empty. Their memory is in use until the peer has acknowledged them.
+    pub fn tcp_send_bytes(&mut self, now: Instant, id: SocketId, bytes: &Bytes) -> Result<usize> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, _| tcb.send_handle(bytes))
+            .ok_or(Error::Stale)?
+    }
+
+    /// Takes all received bytes by handle, mostly to the device's buffers, which stay in use as long as the handles
+    /// live; no bytes mean that the peer has closed.
+    pub fn tcp_recv_chunks(&mut self, now: Instant, id: SocketId) -> Result<Rope<B>> {
+        let key = self.tcp_key(id)?;
+        self.with_tcb(now, key, |tcb, cx| tcb.recv_handles(cx))
             .ok_or(Error::Stale)?
     }
 

@@ -135,7 +135,7 @@ impl<B: Payload> Stack<B> {
         self.reply(flow, &header, Token::NOBODY);
     }
 
-    fn reply(&mut self, flow: &Flow, header: &TcpHeader, token: Token) {
+    pub(super) fn reply(&mut self, flow: &Flow, header: &TcpHeader, token: Token) {
         if header.flags.has(Flags::RST) {
             self.stats.tcp_resets_out += 1;
         }

@@ -51,14 +51,12 @@ impl<B: Payload> Tcb<B> {
             return self.peek(to);
         }
         let n = self.recv.read(to);
-        if n > 0 {
-            self.tune_recv_buffer(cx);
-            self.after_read();
-        }
+        self.tune_recv_buffer(cx);
+        self.after_read();
         Ok(n)
     }
 
-    fn tune_recv_buffer(&mut self, cx: &Cx<'_>) {
+    pub(super) fn tune_recv_buffer(&mut self, cx: &Cx<'_>) {
         if self.recv_buffer_locked {
             return;
         }

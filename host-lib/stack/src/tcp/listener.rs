@@ -76,7 +76,7 @@ pub(crate) struct HalfOpen {
     pub(crate) retransmits: u8,
     pub(crate) parked: u8,
     sent_at: Instant,
-    pub(crate) armed: Option<Instant>,
+    pub(crate) armed: Option<crate::timers::Timer>,
 }
 
 /// What to do about a segment for a half-open connection.

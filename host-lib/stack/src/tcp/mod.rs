@@ -5,6 +5,7 @@ mod api;
 mod autotune;
 mod congestion;
 mod ecn;
+mod handles;
 mod icmp;
 mod info;
 mod input;

@@ -2,31 +2,34 @@
 
 use std::collections::VecDeque;
 
-use crate::payload::Payload;
+use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
 
-/// Copied runs are gathered in pieces of about this size.
-const GATHER_BYTES: usize = 4096;
 /// Device pieces shorter than this are copied, so that a few bytes never hold a whole device buffer.
 const COPY_BELOW_BYTES: usize = 512;
+/// Bytes already read that may lie before the others before these are moved to the front.
+const SLACK_BYTES: usize = 4096;
+/// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
+const KEPT_BYTES: usize = 192;
+const KEPT_HANDLES: usize = 4;
 
-enum Held<B> {
-    Copied { data: Vec<u8>, read: usize },
-    Handle(Chunk<B>),
-}
-
-impl<B: Payload> Held<B> {
-    fn len(&self) -> usize {
-        match self {
-            Held::Copied { data, read } => data.len() - read,
-            Held::Handle(chunk) => chunk.len(),
-        }
-    }
+/// A handle, after `copied` bytes of the copied ones.
+struct Held<B> {
+    copied: usize,
+    chunk: Chunk<B>,
 }
 
 /// The receive queue of one connection.
+///
+/// What was copied lies in one run, however it came; the handles tell how much of it comes before each of them, and the
+/// rest of it comes after the last.
 pub(crate) struct RecvBuffer<B> {
-    queue: VecDeque<Held<B>>,
+    copied: Vec<u8>,
+    /// Bytes of `copied` that have been read.
+    read: usize,
+    /// Bytes of `copied` after the last handle.
+    after: usize,
+    handles: VecDeque<Held<B>>,
     len: usize,
     capacity: usize,
 }
@@ -34,7 +37,10 @@ pub(crate) struct RecvBuffer<B> {
 impl<B: Payload> RecvBuffer<B> {
     pub(crate) fn new(capacity: usize) -> RecvBuffer<B> {
         RecvBuffer {
-            queue: VecDeque::new(),
+            copied: Vec::new(),
+            read: 0,
+            after: 0,
+            handles: VecDeque::new(),
             len: 0,
             capacity,
         }
@@ -57,89 +63,189 @@ impl<B: Payload> RecvBuffer<B> {
     }
 
     /// Appends bytes by copying them.
+    #[inline]
     pub(crate) fn push_copy(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
+        self.copied.extend_from_slice(bytes);
+        self.after += bytes.len();
         self.len += bytes.len();
-        match self.queue.back_mut() {
-            Some(Held::Copied { data, .. }) if data.len() + bytes.len() <= GATHER_BYTES => {
-                data.extend_from_slice(bytes);
-            }
-            _ => self.queue.push_back(Held::Copied {
-                data: bytes.to_vec(),
-                read: 0,
-            }),
-        }
     }
 
     /// Appends handles; short ones are copied.
+    #[inline]
     pub(crate) fn push_rope(&mut self, rope: Rope<B>) {
-        for chunk in rope.into_chunks() {
-            if chunk.len() < COPY_BELOW_BYTES {
-                let mut copy = [0u8; COPY_BELOW_BYTES];
-                let copy = &mut copy[..chunk.len()];
-                chunk.copy_to(copy);
-                self.push_copy(copy);
-            } else {
-                self.len += chunk.len();
-                self.queue.push_back(Held::Handle(chunk));
-            }
+        rope.drain_into(|chunk| self.push_chunk(chunk));
+    }
+
+    fn push_chunk(&mut self, chunk: Chunk<B>) {
+        let n = chunk.len();
+        self.len += n;
+        if n < COPY_BELOW_BYTES {
+            let start = self.copied.len();
+            self.copied.resize(start + n, 0);
+            chunk.copy_to(&mut self.copied[start..]);
+            self.after += n;
+        } else {
+            let copied = core::mem::take(&mut self.after);
+            self.handles.push_back(Held { copied, chunk });
         }
     }
 
     /// Copies from the front without taking.
     pub(crate) fn peek(&self, to: &mut [u8]) -> usize {
-        let mut done = 0;
-        for held in &self.queue {
-            if done == to.len() {
-                break;
-            }
-            let n = held.len().min(to.len() - done);
-            match held {
-                Held::Copied { data, read } => {
-                    to[done..done + n].copy_from_slice(&data[*read..read + n])
-                }
-                Held::Handle(chunk) => chunk.copy_to(&mut to[done..done + n]),
-            }
+        let (mut done, mut at) = (0, self.read);
+        for held in &self.handles {
+            let n = held.copied.min(to.len() - done);
+            to[done..done + n].copy_from_slice(&self.copied[at..at + n]);
+            (done, at) = (done + n, at + n);
+            let n = held.chunk.len().min(to.len() - done);
+            held.chunk.copy_to(&mut to[done..done + n]);
             done += n;
+            if done == to.len() {
+                return done;
+            }
         }
-        done
+        let n = self.after.min(to.len() - done);
+        to[done..done + n].copy_from_slice(&self.copied[at..at + n]);
+        done + n
     }
 
     /// Takes bytes from the front.
     pub(crate) fn read(&mut self, to: &mut [u8]) -> usize {
-        let n = self.peek(to);
-        self.discard(n);
-        n
+        let mut done = 0;
+        while let Some(held) = self.handles.front_mut() {
+            let n = held.copied.min(to.len() - done);
+            to[done..done + n].copy_from_slice(&self.copied[self.read..self.read + n]);
+            self.read += n;
+            held.copied -= n;
+            done += n;
+            let whole = held.chunk.len();
+            let n = whole.min(to.len() - done);
+            held.chunk.copy_to(&mut to[done..done + n]);
+            done += n;
+            if n < whole {
+                held.chunk = held.chunk.slice(n..whole);
+                break;
+            }
+            self.handles.pop_front();
+        }
+        if self.handles.is_empty() {
+            let n = self.after.min(to.len() - done);
+            to[done..done + n].copy_from_slice(&self.copied[self.read..self.read + n]);
+            self.read += n;
+            self.after -= n;
+            done += n;
+        }
+        self.len -= done;
+        self.tidy();
+        done
     }
 
-    fn discard(&mut self, mut n: usize) {
-        self.len -= n;
-        while n > 0 {
-            let Some(front) = self.queue.front_mut() else {
-                return;
-            };
-            let have = front.len();
-            if have <= n {
-                self.queue.pop_front();
-                n -= have;
-                continue;
-            }
-            match front {
-                Held::Copied { read, .. } => *read += n,
-                Held::Handle(chunk) => *chunk = chunk.slice(n..have),
-            }
-            return;
+    /// Takes everything as handles; what was copied comes in one run of its own between them.
+    pub(crate) fn take(&mut self) -> Rope<B> {
+        let mut rope = Rope::default();
+        let copied = Bytes::from(core::mem::take(&mut self.copied));
+        let mut at = self.read;
+        let mut run = |n: usize| {
+            at += n;
+            Chunk::Memory(copied.slice(at - n..at))
+        };
+        for held in core::mem::take(&mut self.handles) {
+            rope.push(run(held.copied));
+            rope.push(held.chunk);
         }
-        if self.queue.is_empty() {
-            // An idle connection holds no memory for what it once received.
-            self.queue = VecDeque::new();
+        rope.push(run(self.after));
+        self.clear();
+        rope
+    }
+
+    fn tidy(&mut self) {
+        if self.read == self.copied.len() {
+            self.read = 0;
+            self.copied.clear();
+            if self.copied.capacity() > KEPT_BYTES {
+                self.copied = Vec::new();
+            }
+        } else if self.read >= SLACK_BYTES && self.read >= self.copied.len() / 2 {
+            self.copied.drain(..self.read);
+            self.read = 0;
+        }
+        if self.handles.is_empty() && self.handles.capacity() > KEPT_HANDLES {
+            self.handles = VecDeque::new();
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.queue = VecDeque::new();
+        self.copied = Vec::new();
+        self.read = 0;
+        self.after = 0;
+        self.handles = VecDeque::new();
         self.len = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Copy(usize),
+        Handles(usize, usize),
+        Read(usize),
+        Take,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0usize..200).prop_map(Step::Copy),
+            4 => (0usize..1600, 0usize..1600).prop_map(|(a, b)| Step::Handles(a, b)),
+            8 => (0usize..3000).prop_map(Step::Read),
+            1 => Just(Step::Take),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_plain_queue_of_bytes(steps in proptest::collection::vec(step(), 0..80)) {
+            let mut model: VecDeque<u8> = VecDeque::new();
+            let mut buffer: RecvBuffer<Bytes> = RecvBuffer::new(1 << 20);
+            let mut next = 0u8;
+            for step in steps {
+                let mut bytes = |n: usize| -> Vec<u8> {
+                    next = next.wrapping_add(1);
+                    (0..n).map(|i| next.wrapping_add((i * 7 + i / 256) as u8)).collect()
+                };
+                match step {
+                    Step::Copy(n) => {
+                        let new = bytes(n);
+                        buffer.push_copy(&new);
+                        model.extend(&new);
+                    }
+                    Step::Handles(a, b) => {
+                        let (a, b) = (bytes(a), bytes(b));
+                        let mut rope = Rope::from(Chunk::Device(Bytes::from(&a[..])));
+                        rope.push(Chunk::Device(Bytes::from(&b[..])));
+                        buffer.push_rope(rope);
+                        model.extend(a.iter().chain(&b));
+                    }
+                    Step::Read(n) => {
+                        let (mut seen, mut got) = (vec![0; n], vec![0; n]);
+                        let n = n.min(model.len());
+                        prop_assert_eq!(buffer.peek(&mut seen), n);
+                        prop_assert_eq!(buffer.read(&mut got), n);
+                        let expected: Vec<u8> = model.drain(..n).collect();
+                        prop_assert_eq!(&seen[..n], &expected[..]);
+                        prop_assert_eq!(&got[..n], &expected[..]);
+                    }
+                    Step::Take => {
+                        let expected: Vec<u8> = model.drain(..).collect();
+                        prop_assert_eq!(buffer.take().to_vec(), expected);
+                    }
+                }
+                prop_assert_eq!(buffer.len(), model.len());
+                prop_assert_eq!(buffer.free(), (1 << 20) - model.len());
+            }
+        }
     }
 }

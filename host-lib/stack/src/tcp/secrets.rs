@@ -1,6 +1,9 @@
 //! What must not be guessed: initial sequence numbers (RFC 6528), ports (RFC 6056), hash keys.
 
+use core::cell::Cell;
 use core::hash::{BuildHasher, Hasher};
+use std::net::Ipv4Addr;
+
 use siphasher::sip::{SipHasher13, SipHasher24};
 
 use super::Flow;
@@ -12,11 +15,17 @@ use crate::time::Instant;
 pub(crate) struct Secrets {
     seed: [u8; 16],
     draws: u64,
+    /// The destination asked for last, and its mask.
+    ident_mask: Cell<Option<(Ipv4Addr, u16)>>,
 }
 
 impl Secrets {
     pub(crate) fn new(seed: [u8; 16]) -> Secrets {
-        Secrets { seed, draws: 0 }
+        Secrets {
+            seed,
+            draws: 0,
+            ident_mask: Cell::new(None),
+        }
     }
 
     fn hash(&self, purpose: u8, words: &[u64]) -> u64 {
@@ -48,8 +57,16 @@ impl Secrets {
     }
 
     /// Makes IPv4 identifications to one host tell nothing about those to others (RFC 7739's concern, in IPv4).
-    pub(crate) fn ident_mask(&self, dst: std::net::Ipv4Addr) -> u16 {
-        self.hash(6, &[u64::from(u32::from(dst))]) as u16
+    #[inline]
+    pub(crate) fn ident_mask(&self, dst: Ipv4Addr) -> u16 {
+        match self.ident_mask.get() {
+            Some((last, mask)) if last == dst => mask,
+            _ => {
+                let mask = self.hash(6, &[u64::from(u32::from(dst))]) as u16;
+                self.ident_mask.set(Some((dst, mask)));
+                mask
+            }
+        }
     }
 
     /// A number nobody outside can foresee.
@@ -78,7 +95,7 @@ impl BuildHasher for TableKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::SocketAddrV4;
 
     fn flow(port: u16) -> Flow {
         let at = |n, port| SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, n), port);

@@ -1,12 +1,18 @@
 //! Bytes the program has sent and the peer has not yet acknowledged.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
 
 /// Writes are gathered into pieces of at most this size.
-const PIECE_BYTES: usize = 16 * 1024;
+const PIECE_BYTES: usize = 32 * 1024;
+/// A write from which on room for a whole piece is made at once.
+const LONG_WRITE_BYTES: usize = 1024;
+/// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
+const KEPT_BYTES: usize = 64;
+const KEPT_PIECES: usize = 4;
 
 struct Piece<B> {
     /// Position of its first byte in the stream.
@@ -17,8 +23,12 @@ struct Piece<B> {
 /// The send queue of one connection, addressed by offset from the first unacknowledged byte.
 pub(crate) struct SendBuffer<B> {
     pieces: VecDeque<Piece<B>>,
-    /// Bytes not sent yet, still growing; they become a piece when a segment needs them.
-    tail: Vec<u8>,
+    /// The piece in which the last segment ended: the next one most likely begins there.
+    recent: usize,
+    /// Bytes not sent yet, still growing; they become a piece when a segment needs them. Nobody else has a handle.
+    tail: Option<Arc<Vec<u8>>>,
+    /// Memory of an acknowledged piece, for the next tail. Empty, and nobody else has a handle.
+    spare: Option<Arc<Vec<u8>>>,
     /// Position of the first unacknowledged byte in the stream.
     base: u64,
     len: usize,
@@ -29,7 +39,9 @@ impl<B: Payload> SendBuffer<B> {
     pub(crate) fn new(capacity: usize) -> SendBuffer<B> {
         SendBuffer {
             pieces: VecDeque::new(),
-            tail: Vec::new(),
+            recent: 0,
+            tail: None,
+            spare: None,
             base: 0,
             len: 0,
             capacity,
@@ -52,59 +64,100 @@ impl<B: Payload> SendBuffer<B> {
         self.capacity = capacity;
     }
 
+    fn tail_len(&self) -> usize {
+        self.tail.as_ref().map_or(0, |tail| tail.len())
+    }
+
     /// Copies in as much as there is room for and returns how much that was.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.free());
         let mut rest = &bytes[..n];
         while !rest.is_empty() {
-            if self.tail.len() >= PIECE_BYTES {
+            if self.tail_len() >= PIECE_BYTES {
                 self.freeze();
             }
-            let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES - self.tail.len()));
-            self.tail.extend_from_slice(now);
+            let spare = &mut self.spare;
+            let tail = self
+                .tail
+                .get_or_insert_with(|| spare.take().unwrap_or_default());
+            // Never a second handle: see the field.
+            let Some(tail) = Arc::get_mut(tail) else {
+                break;
+            };
+            let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES - tail.len()));
+            if tail.capacity() == 0 {
+                // A program that writes much will write more.
+                let more = now.len() >= LONG_WRITE_BYTES;
+                tail.reserve_exact(if more { PIECE_BYTES } else { now.len() });
+            }
+            tail.extend_from_slice(now);
             self.len += now.len();
             rest = later;
+        }
+        n - rest.len()
+    }
+
+    /// Appends a handle to as much as there is room for and returns how much that was.
+    pub(crate) fn push_handle(&mut self, bytes: &Bytes) -> usize {
+        let n = bytes.len().min(self.free());
+        if n > 0 {
+            self.freeze();
+            let start = self.base + self.len as u64;
+            self.len += n;
+            self.pieces.push_back(Piece {
+                start,
+                chunk: Chunk::Memory(bytes.slice(0..n)),
+            });
         }
         n
     }
 
     fn freeze(&mut self) {
-        if self.tail.is_empty() {
+        let Some(tail) = self.tail.take() else {
             return;
-        }
-        let start = self.base + (self.len - self.tail.len()) as u64;
-        let data = core::mem::take(&mut self.tail);
+        };
+        let start = self.base + (self.len - tail.len()) as u64;
         self.pieces.push_back(Piece {
             start,
-            chunk: Chunk::Memory(Bytes::from(data)),
+            chunk: Chunk::Memory(Bytes::shared(tail)),
         });
     }
 
     /// Handles to `len` bytes from `offset` on.
     pub(crate) fn slice(&mut self, offset: usize, len: usize) -> Rope<B> {
         let mut out = Rope::default();
-        if offset + len > self.len - self.tail.len() {
+        if len == 0 {
+            return out;
+        }
+        if offset + len > self.len - self.tail_len() {
             self.freeze();
         }
         let (from, to) = (self.base + offset as u64, self.base + (offset + len) as u64);
-        let first = self
-            .pieces
-            .partition_point(|p| p.start + p.chunk.len() as u64 <= from);
-        for piece in self.pieces.iter().skip(first) {
-            if piece.start >= to {
-                break;
-            }
+        let ends = |p: &Piece<B>| p.start + p.chunk.len() as u64;
+        let mut at = match self.pieces.get(self.recent) {
+            Some(recent) if (recent.start..ends(recent)).contains(&from) => self.recent,
+            _ => self.pieces.partition_point(|p| ends(p) <= from),
+        };
+        while let Some(piece) = self.pieces.get(at) {
             let a = from.saturating_sub(piece.start) as usize;
             let b = (to - piece.start) as usize;
             out.push(piece.chunk.slice(a..b));
+            if ends(piece) > to {
+                break;
+            }
+            at += 1;
+            if ends(piece) == to {
+                break;
+            }
         }
+        self.recent = at;
         out
     }
 
     /// Drops `n` acknowledged bytes from the front.
     pub(crate) fn consume(&mut self, n: usize) {
         let n = n.min(self.len);
-        if n > self.len - self.tail.len() {
+        if n > self.len - self.tail_len() {
             self.freeze();
         }
         self.base += n as u64;
@@ -113,16 +166,38 @@ impl<B: Payload> SendBuffer<B> {
             if front.start + front.chunk.len() as u64 > self.base {
                 break;
             }
-            self.pieces.pop_front();
+            if let Some(piece) = self.pieces.pop_front() {
+                self.recent = self.recent.saturating_sub(1);
+                self.reclaim(piece.chunk);
+            }
         }
         if self.len == 0 {
-            // An idle connection holds no memory for what it once sent.
-            self.pieces = VecDeque::new();
+            // An idle connection holds next to no memory for what it once sent.
+            self.spare = self.spare.take().filter(|s| s.capacity() <= KEPT_BYTES);
+            if self.pieces.capacity() > KEPT_PIECES {
+                self.pieces = VecDeque::new();
+            }
+        }
+    }
+
+    /// Keeps the memory of a piece for the next one, unless a packet under way still needs it.
+    fn reclaim(&mut self, chunk: Chunk<B>) {
+        let Chunk::Memory(bytes) = chunk else {
+            return;
+        };
+        let mut memory = bytes.into_memory();
+        if let Some(bytes) = Arc::get_mut(&mut memory) {
+            if bytes.capacity() <= PIECE_BYTES {
+                bytes.clear();
+                self.spare = Some(memory);
+            }
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.consume(self.len);
+        self.spare = None;
+        self.pieces = VecDeque::new();
     }
 }
 
@@ -134,6 +209,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Push(Vec<u8>),
+        Handle(Vec<u8>),
         Slice(usize, usize),
         Consume(usize),
     }
@@ -148,6 +224,7 @@ mod tests {
         prop_oneof![
             (any::<u8>(), 0usize..300).prop_map(|(b, n)| Step::Push(pattern(b, n))),
             (any::<u8>(), 10_000usize..40_000).prop_map(|(b, n)| Step::Push(pattern(b, n))),
+            (any::<u8>(), 0usize..40_000).prop_map(|(b, n)| Step::Handle(pattern(b, n))),
             (0usize..60_000, 0usize..3000).prop_map(|(a, n)| Step::Slice(a, n)),
             (0usize..9000).prop_map(Step::Consume),
         ]
@@ -162,6 +239,11 @@ mod tests {
                 match step {
                     Step::Push(bytes) => {
                         let n = buffer.push(&bytes);
+                        prop_assert_eq!(n, bytes.len().min(50_000 - model.len()));
+                        model.extend(&bytes[..n]);
+                    }
+                    Step::Handle(bytes) => {
+                        let n = buffer.push_handle(&Bytes::from(&bytes[..]));
                         prop_assert_eq!(n, bytes.len().min(50_000 - model.len()));
                         model.extend(&bytes[..n]);
                     }

@@ -44,6 +44,7 @@ pub(crate) struct Ipv4Header {
 
 impl Ipv4Header {
     /// Reads the header at the start of `head`, whose packet has `available` bytes in all.
+    #[inline]
     pub(crate) fn parse(
         head: &[u8],
         available: usize,
@@ -85,6 +86,7 @@ impl Ipv4Header {
     }
 
     /// Writes a header of 20 bytes; its checksum is left 0 if the device inserts it.
+    #[inline]
     pub(crate) fn emit(&self, offload_checksum: bool) -> [u8; HEADER_LEN] {
         let mut h = [0u8; HEADER_LEN];
         h[0] = 0x45;
