@@ -53,11 +53,16 @@ impl Ours {
         let mut config = Config::new(cidr, [last; 16]);
         config.mtu = mtu;
         config.offload = Offload {
+            tx_segmentation_bytes: 0,
             tx_ipv4_checksum: true,
             tx_l4_checksum: true,
         };
         config.tcp.send_buffer_bytes = buffers.send;
         config.tcp.recv_buffer_bytes = buffers.recv;
+        // As smoltcp's: buffers of one size, and segments of the whole MSS.
+        config.tcp.max_send_buffer_bytes = buffers.send;
+        config.tcp.max_recv_buffer_bytes = buffers.recv;
+        config.tcp.timestamps = false;
         change(&mut config);
         Ok(Ours {
             stack: Stack::new(config),
