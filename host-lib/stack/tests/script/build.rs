@@ -218,6 +218,7 @@ fn tcp_options(tcp: &Tcp, cx: &Context<'_>) -> Result<Vec<u8>, String> {
             Opt::WindowScale(value) => out.extend([3, 3, value.exact()? as u8]),
             Opt::SackPermitted => out.extend([4, 2]),
             Opt::Sack(blocks) => {
+                let blocks = blocks.as_ref().ok_or("which blocks?")?;
                 out.extend([5, (2 + 8 * blocks.len()) as u8]);
                 for (from, to) in blocks {
                     out.extend(cx.flow.ours(Number::Relative(*from))?.to_be_bytes());

@@ -102,6 +102,13 @@ fn payload(want: &Packet, came: &[u8], position: usize) -> Result<(), String> {
 
 /// RFC 1122 section 3.2.2: an error holds the IP header and at least 8 octets of what caused it, unchanged.
 fn quotes(data: &[u8], cause: &[u8]) -> Result<(), String> {
+    if cause.len() > 20 && be16(cause, 6) & 0x3fff != 0 {
+        // Of a datagram made whole: its addresses must be right.
+        let addresses = data.get(12..20) == Some(&cause[12..20]);
+        return addresses
+            .then_some(())
+            .ok_or_else(|| "the quotation is of another packet".into());
+    }
     let header_len = usize::from(cause.first().copied().unwrap_or(0) & 15) * 4;
     let least = (header_len + 8).min(cause.len());
     if data.len() < least {
@@ -194,7 +201,8 @@ fn option_fits(want: &Opt, came: &SeenOption, cx: &mut Context<'_>) -> Result<bo
         (Opt::End, 0, _) | (Opt::Nop, 1, _) | (Opt::SackPermitted, 4, 0) => true,
         (Opt::Mss(value), 2, 2) => value.has(be16(v, 0)),
         (Opt::WindowScale(value), 3, 1) => value.has(v[0]),
-        (Opt::Sack(blocks), 5, len) if len == 8 * blocks.len() => {
+        (Opt::Sack(None), 5, _) => true,
+        (Opt::Sack(Some(blocks)), 5, len) if len == 8 * blocks.len() => {
             blocks.iter().zip(v.chunks_exact(8)).all(|(want, b)| {
                 let edge = |at| be32(b, at).wrapping_sub(cx.flow.isn);
                 *want == (edge(0), edge(4))

@@ -168,8 +168,12 @@ pub(crate) enum Opt {
     Mss(Want),
     WindowScale(Want),
     SackPermitted,
-    Sack(Vec<(u32, u32)>),
-    Timestamps { value: Stamp, echo: Stamp },
+    /// `None` for any blocks, written `sack *`.
+    Sack(Option<Vec<(u32, u32)>>),
+    Timestamps {
+        value: Stamp,
+        echo: Stamp,
+    },
     Raw(Vec<u8>),
 }
 

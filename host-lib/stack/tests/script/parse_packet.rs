@@ -213,13 +213,16 @@ fn options(text: &str) -> Result<Options, String> {
             ["mss", value] => Opt::Mss(Want::parse(value)?),
             ["wscale", value] => Opt::WindowScale(Want::parse(value)?),
             ["sackOK"] => Opt::SackPermitted,
+            ["sack", "*"] => Opt::Sack(None),
             ["sack", ref blocks @ ..] => {
                 let block = |b: &&str| {
                     let (from, to) = b.split_once(':')?;
                     Some((from.parse().ok()?, to.parse().ok()?))
                 };
                 let blocks: Option<Vec<(u32, u32)>> = blocks.iter().map(block).collect();
-                Opt::Sack(blocks.ok_or_else(|| format!("`{part}`: expected FROM:TO"))?)
+                Opt::Sack(Some(
+                    blocks.ok_or_else(|| format!("`{part}`: expected FROM:TO"))?,
+                ))
             }
             ["TS", "val", value, "ecr", echo] => Opt::Timestamps {
                 value: stamp(value),

@@ -107,7 +107,18 @@ impl Run {
                 self.tell(&step.text);
                 self.arrive(packet)?;
             }
+            Action::Perhaps(packet) => {
+                self.settle(from)?;
+                let held = (self.sent.clone(), self.flows.clone(), self.stamps.clone());
+                if self.expect(packet, from, to).is_err() {
+                    (self.sent, self.flows, self.stamps) = held;
+                }
+            }
             Action::Quiet => self.pass(from)?,
+            Action::Drain => {
+                self.settle(from)?;
+                self.sent.clear();
+            }
             Action::Call(call) => {
                 self.pass(from)?;
                 self.tell(&step.text);
@@ -150,7 +161,11 @@ impl Run {
             let mut at = self.now;
             while let Some(packet) = self.stack.poll_transmit(at) {
                 self.last_token = Some(packet.token);
-                let seen = seen::parse(packet.to_vec())?;
+                let bytes = packet.to_vec();
+                if bytes.len() > usize::from(self.stack.config().mtu) {
+                    return Err(format!("{} bytes were sent over the MTU", bytes.len()));
+                }
+                let seen = seen::parse(bytes)?;
                 self.sent.push_back((at, seen));
                 if self.sent.len() > 10_000 {
                     return Err("the stack never stops sending".into());

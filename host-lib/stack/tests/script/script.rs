@@ -36,6 +36,10 @@ pub(crate) enum Action {
     In(Packet),
     /// The stack sends a packet.
     Out(Packet),
+    /// The stack may send a packet at once, or not.
+    Perhaps(Packet),
+    /// What is sent now is not looked at.
+    Drain,
     /// Time passes and nothing is sent.
     Quiet,
     /// The program calls.
@@ -98,8 +102,12 @@ impl Script {
             Action::In(parse_packet::packet(&mut words)?)
         } else if words.take(">") {
             Action::Out(parse_packet::packet(&mut words)?)
+        } else if words.take(">?") {
+            Action::Perhaps(parse_packet::packet(&mut words)?)
         } else if words.take("quiet") {
             Action::Quiet
+        } else if words.take("drain") {
+            Action::Drain
         } else {
             Action::Call(call::parse(&mut words)?)
         };
