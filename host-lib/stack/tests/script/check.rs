@@ -76,7 +76,9 @@ pub(crate) fn compare(want: &Packet, came: &Seen, cx: &mut Context<'_>) -> Resul
 
 fn ip(want: &Packet, came: &Seen) -> Result<(), String> {
     same("ECN bits", want.ip.ecn, came.tos & 3)?;
-    same("DSCP", want.ip.dscp.unwrap_or(0), came.tos >> 2)?;
+    if let Some(dscp) = want.ip.dscp {
+        same("DSCP", dscp, came.tos >> 2)?;
+    }
     if let Some(ttl) = want.ip.ttl {
         same("time to live", ttl, came.ttl)?;
     }
