@@ -242,9 +242,13 @@ fn tcp_options(tcp: &Tcp, cx: &Context<'_>) -> Result<Vec<u8>, String> {
 
 fn icmp_header(icmp: &Icmp, cx: &Context<'_>) -> Result<Vec<u8>, String> {
     let mut out = vec![icmp.kind, icmp.code, 0, 0];
-    for rest in icmp.rest {
-        out.extend(rest.unwrap_or(0).to_be_bytes());
-    }
+    // Without an identifier a reply has that of the request sent last.
+    let asked = match (icmp.kind, cx.last_out.get(24..26)) {
+        (0, Some(ident)) => u16::from_be_bytes([ident[0], ident[1]]),
+        _ => 0,
+    };
+    out.extend(icmp.rest[0].unwrap_or(asked).to_be_bytes());
+    out.extend(icmp.rest[1].unwrap_or(0).to_be_bytes());
     let Some(quote) = &icmp.quote else {
         return Ok(out);
     };
