@@ -44,6 +44,7 @@ impl<B: Payload> Tcb<B> {
         if acked == 0 && blocks.is_empty() && !duplicate {
             return;
         }
+        self.recovery.flight_before = self.outstanding();
         let (dsack, blocks) = split_duplicate(h.ack, blocks);
         let (now, rack, stamps) = (cx.now, &mut self.rack, self.timestamps);
         let echo = stamps.and(h.timestamps);
@@ -114,10 +115,12 @@ impl<B: Payload> Tcb<B> {
         // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
         self.send.consume(octets as usize);
         self.retransmits = 0;
-        self.rto.reset_back_off();
         self.soft_error = None;
         self.progress_at = cx.now;
-        self.window_full_at = self.window_full_at.max(self.snd_una - acked);
+        // Marks in the sequence space stay near enough to be compared.
+        let before = self.snd_una - acked;
+        self.window_full_at = self.window_full_at.max(before);
+        self.recovery.high_seq = self.recovery.high_seq.max(before);
         // RFC 6298 (5.2) "When all outstanding data has been acknowledged, turn off the retransmission timer",
         // (5.3) otherwise "restart the retransmission timer so that it will expire after RTO seconds".
         self.rto_at = (!self.board.is_empty()).then(|| cx.now + self.rto.rto());
@@ -165,7 +168,9 @@ impl<B: Payload> Tcb<B> {
 
     /// RFC 3168 section 6.1.2: the peer has heard of congestion; the window is reduced once a round trip.
     fn ecn_echo(&mut self, h: &TcpHeader) {
-        if self.ecn.on && h.flags.has(Flags::ECE) && !h.flags.has(Flags::SYN) {
+        // Marks of what was sent before the last reduction have been answered by it.
+        let news = h.ack.gt(self.recovery.high_seq);
+        if self.ecn.on && news && h.flags.has(Flags::ECE) {
             let reduced = self.reduce_window();
             self.ecn.reduced |= reduced;
         }

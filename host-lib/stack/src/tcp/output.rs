@@ -195,7 +195,10 @@ impl<B: Payload> Tcb<B> {
         }
         let room = self.congestion.window().saturating_sub(self.flight());
         let window = self.snd_wnd.saturating_sub(outstanding);
-        let most = unsent.min(window as usize).min(self.segment_limit(cx));
+        let mss = self.mss_beside_sacks();
+        let most = unsent
+            .min(window as usize)
+            .min(Self::segment_limit(cx, mss));
         let len = most.min(room as usize);
         if len < most {
             self.window_full_at = self.snd_nxt;
@@ -203,11 +206,10 @@ impl<B: Payload> Tcb<B> {
         let last = len == unsent;
         // The FIN is an octet of the sequence space and waits for the peer's window like any other.
         let fin = fin_due && last && window as usize > len;
-        if !(fin || len > 0 && self.worth_sending(len, last)) {
+        if !(fin || len > 0 && self.worth_sending(len, mss, last)) {
             return None;
         }
         // A segment that the device cuts is cut into full ones; what is left over follows by itself.
-        let mss = self.mss as usize;
         let len = if len > mss && !last {
             len - len % mss
         } else {
@@ -228,9 +230,16 @@ impl<B: Payload> Tcb<B> {
         Some(segment)
     }
 
-    /// Octets of data that one segment may have.
-    fn segment_limit(&self, cx: &Cx<'_>) -> usize {
-        let mss = self.mss as usize;
+    /// Octets of data of a full segment now: what is reported by SACK takes its place (RFC 2018 section 4: SACK options
+    /// "SHOULD be included in all ACKs" while there is a gap, those with data among them).
+    fn mss_beside_sacks(&self) -> usize {
+        let blocks = self.sacks.len().min(self.most_blocks());
+        let option = if blocks > 0 { 4 + 8 * blocks } else { 0 };
+        (self.mss as usize).saturating_sub(option).max(1)
+    }
+
+    /// Octets of data that one packet may have.
+    fn segment_limit(cx: &Cx<'_>, mss: usize) -> usize {
         if cx.segmentation <= mss {
             return mss;
         }
@@ -238,9 +247,9 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Sender's silly window avoidance (RFC 9293 section 3.8.6.2.1) and Nagle (section 3.7.4).
-    fn worth_sending(&self, len: usize, last: bool) -> bool {
+    fn worth_sending(&self, len: usize, mss: usize, last: bool) -> bool {
         // (1) "if a maximum-sized segment can be sent"
-        if len >= self.mss as usize {
+        if len >= mss {
             return true;
         }
         // Corked: what does not fill a segment waits for more, for 200 ms at most.
@@ -286,10 +295,17 @@ impl<B: Payload> Tcb<B> {
 
     /// SACK blocks that fit beside `len` octets of data.
     fn option_room(&self, len: usize) -> usize {
-        let stamps = if self.timestamps.is_some() { 12 } else { 0 };
-        let most = (40 - stamps - 4) / 8;
         let free = (self.mss as usize).saturating_sub(len);
-        (free.saturating_sub(4) / 8).min(most)
+        (free.saturating_sub(4) / 8).min(self.most_blocks())
+    }
+
+    /// RFC 2018 section 3: four blocks, three beside timestamps.
+    fn most_blocks(&self) -> usize {
+        if self.timestamps.is_some() {
+            3
+        } else {
+            4
+        }
     }
 
     /// A FIN is queued, or sent and not acknowledged.
@@ -306,6 +322,7 @@ impl<B: Payload> Tcb<B> {
         if self.board.is_empty() {
             // What ran until now guarded what could not be sent.
             self.rto_at = None;
+            self.progress_at = cx.now;
         }
         // Where a probe has been before, some of it is sent again.
         let again = self.snd_nxt.lt(self.snd_max);
@@ -327,7 +344,6 @@ impl<B: Payload> Tcb<B> {
         // not running, start it".
         if self.rto_at.is_none() {
             self.rto_at = Some(cx.now + self.rto.rto());
-            self.progress_at = cx.now;
         }
         self.last_send = cx.now;
     }

@@ -91,6 +91,11 @@ impl Rack {
         self.window_persist = PERSIST;
     }
 
+    /// What seemed to be the most recent arrival may have been an older copy.
+    pub(crate) fn forget_newest(&mut self) {
+        self.newest = None;
+    }
+
     /// A recovery has ended: the wider window is kept for sixteen of them.
     pub(crate) fn on_recovery_end(&mut self) {
         self.window_persist = self.window_persist.saturating_sub(1);

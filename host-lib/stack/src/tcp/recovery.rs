@@ -58,7 +58,7 @@ pub(crate) struct Probe {
 pub(crate) struct Recovery {
     pub(crate) phase: Phase,
     /// The phase ends when this is acknowledged: SND.NXT when it began.
-    high_seq: Seq,
+    pub(crate) high_seq: Seq,
     pub(crate) frto: Option<Frto>,
     /// The next retransmission goes out whatever the window says.
     pub(crate) force: bool,
@@ -67,6 +67,8 @@ pub(crate) struct Recovery {
     pub(crate) duplicate_acks: u32,
     /// RFC 6582 section 4: no new recovery for duplicates of what was sent before this.
     no_recovery_before: Seq,
+    /// FlightSize when the last acknowledgment arrived.
+    pub(crate) flight_before: u32,
     /// RFC 6937's names.
     prr_delivered: u32,
     pub(crate) prr_out: u32,
@@ -84,6 +86,7 @@ impl Recovery {
             probe: None,
             duplicate_acks: 0,
             no_recovery_before: iss,
+            flight_before: 0,
             prr_delivered: 0,
             prr_out: 0,
             recover_fs: 0,
@@ -154,6 +157,7 @@ impl<B: Payload> Tcb<B> {
                 now: cx.now,
                 octets: acked,
                 srtt: self.rto.srtt().unwrap_or_default(),
+                after_timeout: self.recovery.phase == Phase::Loss,
             });
         }
     }
@@ -193,9 +197,13 @@ impl<B: Payload> Tcb<B> {
     /// Marks what is lost by now and enters recovery for it.
     pub(crate) fn detect_losses(&mut self, cx: &mut Cx<'_>) {
         let recovering = matches!(self.recovery.phase, Phase::Recovery | Phase::Loss);
-        let (mut any, wait) =
+        let (mut any, wait) = if self.sack_permitted {
             self.rack
-                .detect(&mut self.board, cx.now, recovering, self.rto.srtt());
+                .detect(&mut self.board, cx.now, recovering, self.rto.srtt())
+        } else {
+            // RFC 8985 section 3.2: RACK needs SACK.
+            (false, None)
+        };
         self.reorder_at = wait.map(|wait| cx.now + wait);
         if !self.sack_permitted
             && !recovering
@@ -211,13 +219,15 @@ impl<B: Payload> Tcb<B> {
 
     fn begin_reduction(&mut self, phase: Phase) {
         let before = self.congestion;
-        self.congestion.reduce(self.outstanding());
+        // The acknowledgment that tells of it may have moved SND.UNA.
+        let flight = self.outstanding().max(self.recovery.flight_before);
+        self.congestion.reduce(flight);
         let recovery = &mut self.recovery;
         recovery.phase = phase;
         recovery.high_seq = self.snd_nxt;
         recovery.prr_delivered = 0;
         recovery.prr_out = 0;
-        recovery.recover_fs = self.snd_nxt.distance_from(self.snd_una).max(1);
+        recovery.recover_fs = flight.max(1);
         recovery.undo = Some(Undo {
             before,
             una: self.snd_una,
@@ -317,6 +327,7 @@ impl<B: Payload> Tcb<B> {
             cx.stats.tcp_spurious_recoveries += 1;
         }
         self.board.unmark_lost();
+        self.rack.forget_newest();
         self.recovery.phase = Phase::Open;
         self.recovery.frto = None;
         self.recovery.force = false;

@@ -70,7 +70,7 @@ impl RtoEstimator {
         self.backoff = (self.backoff + 1).min(16);
     }
 
-    /// Something new was acknowledged: as in the common kernels the back-off ends, also where Karn's algorithm has no sample.
+    /// The window has opened: what was backed off were probes.
     pub(crate) fn reset_back_off(&mut self) {
         self.backoff = 0;
     }

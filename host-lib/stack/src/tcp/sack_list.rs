@@ -60,6 +60,11 @@ impl SackList {
             .any(|(l, r)| l.le(left) && r.ge(right))
     }
 
+    /// Blocks there are to report.
+    pub(crate) fn len(&self) -> usize {
+        self.len + usize::from(self.duplicate.is_some())
+    }
+
     /// True if the next acknowledgment has something to report.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0 && self.duplicate.is_none()

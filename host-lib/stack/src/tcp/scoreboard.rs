@@ -383,8 +383,15 @@ impl Scoreboard {
             }
             self.una = ack;
         }
-        for (left, right) in blocks.iter().copied() {
-            self.sack(left, right, &mut told, &mut each);
+        // RFC 8985 section 6.2, step 3, goes "in ascending order of Segment.end_seq".
+        let mut ascending = [(ack, ack); SackBlocks::MAX];
+        for (to, block) in ascending.iter_mut().zip(blocks) {
+            *to = *block;
+        }
+        let count = blocks.len().min(SackBlocks::MAX);
+        ascending[..count].sort_by(|a, b| a.0.diff(b.0).cmp(&0));
+        for (left, right) in &ascending[..count] {
+            self.sack(*left, *right, &mut told, &mut each);
         }
         let end = self.end();
         for (i, slot) in self.seen.iter_mut().enumerate() {

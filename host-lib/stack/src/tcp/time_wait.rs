@@ -55,9 +55,15 @@ impl TimeWait {
             };
         }
         let stamps = self.timestamps.zip(h.timestamps);
-        // RFC 6191 section 2: with timestamps a greater one opens the connection again, without it a greater sequence number.
-        let newer = stamps.is_some_and(|(ours, theirs)| older(ours.recent, theirs.value));
-        if syn && !h.flags.has(Flags::ACK) && (newer || h.seq.gt(self.rcv_nxt)) {
+        // RFC 6191 section 2: a greater timestamp opens the connection again; with the same, or without one, a greater
+        // sequence number does.
+        let newer = match stamps {
+            Some((ours, theirs)) if ours.recent != theirs.value => {
+                older(ours.recent, theirs.value)
+            }
+            _ => h.seq.gt(self.rcv_nxt),
+        };
+        if syn && !h.flags.has(Flags::ACK) && newer {
             // RFC 9293 MAY-2: it "MAY accept a new SYN from the remote TCP endpoint to reopen the connection
             // directly from TIME-WAIT state, if ... (1) assigns its initial sequence number for the new connection
             // to be larger than the largest sequence number it used on the previous connection".

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use ferrule_stack::{Readiness, Shutdown};
 
 use crate::flow::Usual;
+use crate::option::Change;
 use crate::words::{Want, Words};
 
 /// A call with its expected result.
@@ -40,7 +41,6 @@ pub(crate) enum What {
     Shutdown(Shutdown),
     Close,
     Abort,
-    NoDelay(bool),
     SendBuffer(usize),
     RecvBuffer(usize),
     State,
@@ -84,10 +84,7 @@ pub(crate) enum What {
     Release,
     Unreachable,
     /// Any other option of a socket, by name.
-    Option {
-        name: String,
-        values: Vec<String>,
-    },
+    Option(Change),
 }
 
 /// Names of errors, as results.
@@ -189,7 +186,7 @@ fn arguments(verb: &str, words: &mut Words) -> Result<What, String> {
         }),
         "close" => What::Close,
         "abort" => What::Abort,
-        "nodelay" => What::NoDelay(!words.take("off")),
+        "nodelay" => What::Option(Change::NoDelay(!words.take("off"))),
         "sndbuf" => What::SendBuffer(words.number("bytes")?),
         "rcvbuf" => What::RecvBuffer(words.number("bytes")?),
         "state" => What::State,
@@ -256,7 +253,7 @@ fn arguments(verb: &str, words: &mut Words) -> Result<What, String> {
             while words.peek().is_some_and(|w| w != "=") {
                 values.push(words.next("a value")?);
             }
-            What::Option { name, values }
+            What::Option(Change::parse(&name, &values)?)
         }
         other => return Err(format!("`{other}` is not understood")),
     })

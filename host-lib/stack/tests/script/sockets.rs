@@ -160,8 +160,11 @@ impl Run {
             }
             What::Close => settled(nothing(stack.close(now, id)), want, "success"),
             What::Abort => settled(nothing(stack.tcp_abort(now, id)), want, "success"),
-            What::NoDelay(on) => {
-                let outcome = stack.tcp_set_nodelay(now, id, *on);
+            What::Option(change) => {
+                let outcome = stack.tcp_options(id).and_then(|mut options| {
+                    change.apply(&mut options);
+                    stack.tcp_set_options(now, id, options)
+                });
                 settled(nothing(outcome), want, "success")
             }
             What::SendBuffer(bytes) => {
@@ -193,9 +196,6 @@ impl Run {
                 want,
                 "an address",
             ),
-            What::Option { name, values } => {
-                Err(format!("there is no option {name} to set to {values:?}"))
-            }
             other => Err(format!("{other:?} is not a call on a connection")),
         }
     }

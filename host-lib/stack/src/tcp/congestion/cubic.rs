@@ -104,6 +104,7 @@ mod tests {
                         now,
                         octets: mss,
                         srtt: rtt,
+                        after_timeout: false,
                     },
                 );
             }

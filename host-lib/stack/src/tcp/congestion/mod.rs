@@ -52,6 +52,8 @@ pub(crate) struct Acked {
     pub(crate) octets: u32,
     /// The smoothed round-trip time.
     pub(crate) srtt: Duration,
+    /// What was lost by a timeout is being sent again.
+    pub(crate) after_timeout: bool,
 }
 
 /// RFC 6928 section 2: "min (10*MSS, max (2*MSS, 14600))".
@@ -63,6 +65,8 @@ fn initial_window(mss: u32) -> u32 {
 const MAX_WINDOW: u32 = 1 << 30;
 /// RFC 9406 section 4.2: in slow start one ACK adds at most L segments, "L = 8" without pacing.
 const SLOW_START_SEGMENTS: u32 = 8;
+/// RFC 3465 section 2.3: "L = 1*SMSS" after a timeout, when an ACK covers also what was not lost.
+const AFTER_TIMEOUT_SEGMENTS: u32 = 1;
 
 impl Congestion {
     pub(crate) fn new(algorithm: Algorithm, mss: u32) -> Congestion {
@@ -135,7 +139,12 @@ impl Congestion {
         if self.in_slow_start() {
             // RFC 5681 (2) as RFC 9406 section 4.2 has it: "cwnd = cwnd + min(N, L * SMSS)", N the bytes newly
             // acknowledged: ACK division gains nothing.
-            let growth = acked.octets.min(SLOW_START_SEGMENTS * self.mss);
+            let most = if acked.after_timeout {
+                AFTER_TIMEOUT_SEGMENTS
+            } else {
+                SLOW_START_SEGMENTS
+            };
+            let growth = acked.octets.min(most * self.mss);
             let used = growth.min(self.ssthresh - self.cwnd);
             self.cwnd = (self.cwnd + used).min(MAX_WINDOW);
             acked.octets = growth - used;
@@ -196,6 +205,7 @@ mod tests {
             now: Instant::from_millis(1000),
             octets,
             srtt: Duration::from_millis(20),
+            after_timeout: false,
         }
     }
 
