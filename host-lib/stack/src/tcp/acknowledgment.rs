@@ -69,7 +69,6 @@ impl<B: Payload> Tcb<B> {
         // The SYN's octet is no data.
         let octets = if before == self.iss { acked - 1 } else { acked };
         self.after_ack(cx, h, told, octets, duplicate, dsack);
-        self.ecn_echo(h);
         if acked > 0 || told.sacked > 0 {
             self.arm_tail_probe(cx.now);
         }
@@ -167,7 +166,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// RFC 3168 section 6.1.2: the peer has heard of congestion; the window is reduced once a round trip.
-    fn ecn_echo(&mut self, h: &TcpHeader) {
+    pub(super) fn ecn_echo(&mut self, h: &TcpHeader) {
         // Marks of what was sent before the last reduction have been answered by it.
         let news = h.ack.gt(self.recovery.high_seq);
         if self.ecn.on && news && h.flags.has(Flags::ECE) {

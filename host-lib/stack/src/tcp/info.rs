@@ -157,7 +157,7 @@ impl<B: Payload> Tcb<B> {
         TcpInfo {
             state: self.state,
             congestion_state: match self.recovery.phase {
-                Phase::Open if self.board.sacked() > 0 || self.recovery.duplicate_acks > 0 => 1,
+                Phase::Open if self.is_disordered() => 1,
                 Phase::Open => 0,
                 Phase::Reducing => 2,
                 Phase::Recovery => 3,

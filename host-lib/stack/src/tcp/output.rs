@@ -219,6 +219,9 @@ impl<B: Payload> Tcb<B> {
         let start = self.snd_nxt;
         self.push_new(cx, octets);
         self.recovery.note_sent(octets, None);
+        if self.is_disordered() {
+            self.recovery.limited = self.recovery.limited.saturating_add(octets);
+        }
         self.arm_tail_probe(cx.now);
         let mut segment = self.data_segment(cx, start, octets);
         segment.ect = self.ecn.on && len > 0 && start.ge(self.snd_max - octets);

@@ -69,6 +69,8 @@ pub(crate) struct Recovery {
     no_recovery_before: Seq,
     /// FlightSize when the last acknowledgment arrived.
     pub(crate) flight_before: u32,
+    /// Octets sent by limited transmit (RFC 3042) since the first sign of a loss.
+    pub(crate) limited: u32,
     /// RFC 6937's names.
     prr_delivered: u32,
     pub(crate) prr_out: u32,
@@ -87,6 +89,7 @@ impl Recovery {
             duplicate_acks: 0,
             no_recovery_before: iss,
             flight_before: 0,
+            limited: 0,
             prr_delivered: 0,
             prr_out: 0,
             recover_fs: 0,
@@ -136,9 +139,14 @@ impl<B: Payload> Tcb<B> {
         if self.recovery.probe.is_some() {
             self.on_probe_ack(cx, h, duplicate, dsack);
         }
+        if !self.is_disordered() {
+            self.recovery.limited = 0;
+        }
         if delivered == 0 && !duplicate && acked == 0 {
             return;
         }
+        self.ecn_echo(h);
+        let reducing = matches!(self.recovery.phase, Phase::Recovery | Phase::Reducing);
         match self.recovery.phase {
             Phase::Open => {}
             Phase::Reducing => {
@@ -152,7 +160,7 @@ impl<B: Payload> Tcb<B> {
         self.detect_losses(cx);
         if self.recovery.phase == Phase::Recovery || self.recovery.phase == Phase::Reducing {
             self.reduce_proportionally(delivered);
-        } else if acked > 0 && self.window_was_used(acked) {
+        } else if acked > 0 && !reducing && self.window_was_used(acked) {
             self.congestion.on_ack(Acked {
                 now: cx.now,
                 octets: acked,
@@ -160,6 +168,11 @@ impl<B: Payload> Tcb<B> {
                 after_timeout: self.recovery.phase == Phase::Loss,
             });
         }
+    }
+
+    /// Something beyond SND.UNA has arrived.
+    pub(crate) fn is_disordered(&self) -> bool {
+        self.board.sacked() > 0 || self.recovery.duplicate_acks > 0
     }
 
     /// RFC 7661 section 3 and RFC 9438 section 5.8: a window that is not used says nothing about the path and must not grow.
@@ -221,7 +234,9 @@ impl<B: Payload> Tcb<B> {
         let before = self.congestion;
         // The acknowledgment that tells of it may have moved SND.UNA.
         let flight = self.outstanding().max(self.recovery.flight_before);
-        self.congestion.reduce(flight);
+        // RFC 5681 section 3.2 (2): what limited transmit has sent "MUST NOT be included in this calculation".
+        self.congestion
+            .reduce(flight.saturating_sub(self.recovery.limited));
         let recovery = &mut self.recovery;
         recovery.phase = phase;
         recovery.high_seq = self.snd_nxt;

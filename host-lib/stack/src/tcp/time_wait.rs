@@ -58,9 +58,7 @@ impl TimeWait {
         // RFC 6191 section 2: a greater timestamp opens the connection again; with the same, or without one, a greater
         // sequence number does.
         let newer = match stamps {
-            Some((ours, theirs)) if ours.recent != theirs.value => {
-                older(ours.recent, theirs.value)
-            }
+            Some((ours, theirs)) if ours.recent != theirs.value => older(ours.recent, theirs.value),
             _ => h.seq.gt(self.rcv_nxt),
         };
         if syn && !h.flags.has(Flags::ACK) && newer {

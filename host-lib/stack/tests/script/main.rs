@@ -27,7 +27,20 @@ use script::Script;
 use source::{Place, Trouble};
 
 /// Features that the stack has, of those that scripts name with `needs`.
-const PRESENT: [&str; 12] = ["cubic","dsack","ecn","frto","keepalive","linux_options","prr","rack","sack","timestamps","tlp","user_timeout"];
+const PRESENT: [&str; 12] = [
+    "cubic",
+    "dsack",
+    "ecn",
+    "frto",
+    "keepalive",
+    "linux_options",
+    "prr",
+    "rack",
+    "sack",
+    "timestamps",
+    "tlp",
+    "user_timeout",
+];
 
 /// Scripts that fail because the stack breaks their rule, and how. One that passes must not be here.
 const KNOWN_FAILURES: [(&str, &str); 8] = [
