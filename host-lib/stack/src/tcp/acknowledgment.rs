@@ -12,7 +12,8 @@ impl<B: Payload> Tcb<B> {
         let before = self.snd_una;
         let acked = h.ack.distance_from(before);
         let window_before = self.snd_wnd;
-        let newer = self.snd_wl1.lt(h.seq) || (self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack));
+        let newer = self.snd_wl1.lt(h.seq)
+            || self.snd_wl1 == h.seq && self.snd_wl2.le(h.ack) && h.seq.ge(self.rcv_nxt);
         // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated": checked for newness by WL1, WL2. What
         // acknowledges something new is newer than all before, even if it is a retransmission with an old number;
         // else its window, which counts from SND.UNA, would be replaced by a stale one.

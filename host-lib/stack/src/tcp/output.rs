@@ -153,14 +153,13 @@ impl<B: Payload> Tcb<B> {
     /// What is taken for lost, as the congestion window allows.
     fn retransmission(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
         let force = self.recovery.force;
-        if !force && self.recovery.frto.is_some() {
+        if !force && (self.recovery.frto.is_some() || self.recovery.one_at_first) {
             return None;
         }
-        let Some((start, len)) = self.board.next_lost() else {
+        let Some((start, len)) = self.board.next_lost(self.mss) else {
             self.recovery.force = false;
             return None;
         };
-        let len = len.min(self.mss);
         let room = self.congestion.window().saturating_sub(self.flight());
         // What a peer took its window back from it would drop, but for the first octets, which probe it.
         let beyond = start.ge(self.snd_una + self.snd_wnd) && start != self.snd_una;
@@ -181,7 +180,8 @@ impl<B: Payload> Tcb<B> {
 
     /// New data, as the windows allow.
     fn new_data(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
-        if self.fin_sent || self.recovery.frto == Some(Frto::First) {
+        let waits = self.recovery.frto == Some(Frto::First) || self.recovery.one_at_first;
+        if self.fin_sent || waits {
             return None;
         }
         let outstanding = self.outstanding();

@@ -60,6 +60,8 @@ pub(crate) struct Recovery {
     /// The phase ends when this is acknowledged: SND.NXT when it began.
     pub(crate) high_seq: Seq,
     pub(crate) frto: Option<Frto>,
+    /// Nothing but the first retransmission goes out until something is acknowledged.
+    pub(crate) one_at_first: bool,
     /// The next retransmission goes out whatever the window says.
     pub(crate) force: bool,
     pub(crate) probe: Option<Probe>,
@@ -84,6 +86,7 @@ impl Recovery {
             phase: Phase::Open,
             high_seq: iss,
             frto: None,
+            one_at_first: false,
             force: false,
             probe: None,
             duplicate_acks: 0,
@@ -110,7 +113,11 @@ impl Recovery {
 impl<B: Payload> Tcb<B> {
     /// Octets thought to be in the network.
     pub(crate) fn flight(&self) -> u32 {
-        let reported = self.recovery.duplicate_acks.saturating_mul(self.mss);
+        // After a timeout everything is lost that was not reported, and duplicates tell nothing.
+        let reported = match self.recovery.phase {
+            Phase::Loss => 0,
+            _ => self.recovery.duplicate_acks.saturating_mul(self.mss),
+        };
         self.board.pipe().saturating_sub(reported)
     }
 
@@ -146,6 +153,7 @@ impl<B: Payload> Tcb<B> {
             return;
         }
         self.ecn_echo(h);
+        self.recovery.one_at_first &= acked == 0;
         let reducing = matches!(self.recovery.phase, Phase::Recovery | Phase::Reducing);
         match self.recovery.phase {
             Phase::Open => {}
@@ -301,7 +309,7 @@ impl<B: Payload> Tcb<B> {
     fn end_reduction(&mut self) {
         self.congestion.set_window(self.congestion.ssthresh());
         self.recovery.phase = Phase::Open;
-        self.recovery.undo = None;
+        // A DSACK that shows it to have been in vain may still come.
     }
 
     fn in_recovery(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, acked: u32) {
@@ -417,7 +425,8 @@ impl<B: Payload> Tcb<B> {
         self.reorder_at = None;
     }
 
-    /// Sends again what is in flight and no longer fits the path, without a sign of congestion (RFC 1191 section 6.4).
+    /// Sends again what is in flight and no longer fits the path, without a sign of congestion (RFC 1191 section 6.4): "only
+    /// one segment should be retransmitted until acknowledgements begin to arrive".
     pub(crate) fn resegment(&mut self) {
         self.board.mark_longer_lost(self.mss);
         if self.board.lost() > 0 && self.recovery.phase != Phase::Loss {
@@ -426,6 +435,8 @@ impl<B: Payload> Tcb<B> {
             self.recovery.undo = None;
             self.recovery.frto = None;
             self.recovery.probe = None;
+            self.recovery.force = true;
+            self.recovery.one_at_first = true;
         }
     }
 
@@ -458,7 +469,12 @@ impl<B: Payload> Tcb<B> {
                 self.take_back(cx);
                 return;
             }
-            // Step 2 a and 3 a: the loss was real.
+            // Step 3 a: "set the congestion window to no more than 3 * MSS and continue with the slow start algorithm".
+            Some(Frto::Second) if duplicate || told.sacked > 0 => {
+                self.recovery.frto = None;
+                self.congestion.set_window(3 * self.mss);
+            }
+            // Step 2 a: the loss was real.
             Some(_) if duplicate || told.sacked > 0 || recovered => self.recovery.frto = None,
             Some(_) => {}
         }

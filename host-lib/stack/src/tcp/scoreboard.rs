@@ -176,43 +176,53 @@ impl Scoreboard {
         }
     }
 
-    /// Notes that `len` octets from `start` on, which lie in one segment, were sent again.
+    /// Notes that `len` octets from `start` on were sent again.
     pub(crate) fn sent_again(&mut self, start: Seq, len: u32, now: Instant) {
         let mut index = self.index_of(start);
         if self.start_of(index).lt(start) {
             self.split(index, start);
             index += 1;
         }
-        let Some(record) = self.sent.get(index) else {
-            return;
-        };
-        if record.end.distance_from(start) > len {
-            self.split(index, start + len);
-        }
-        let start = self.start_of(index);
-        if let Some(record) = self.sent.get_mut(index) {
-            let len = record.end.distance_from(start);
-            if !record.has(AGAIN) {
-                self.again_octets += len;
+        let (mut at, end) = (start, start + len);
+        while at.lt(end) {
+            let Some(record) = self.sent.get(index) else {
+                return;
+            };
+            if record.end.gt(end) {
+                self.split(index, end);
             }
-            record.flags |= AGAIN | RETRANSMITTED;
-            record.at = now;
-            self.again.push_back((now, record.end));
+            if let Some(record) = self.sent.get_mut(index) {
+                if !record.has(AGAIN) {
+                    self.again_octets += record.end.distance_from(at);
+                }
+                record.flags |= AGAIN | RETRANSMITTED;
+                record.at = now;
+                self.again.push_back((now, record.end));
+                at = record.end;
+            }
+            index += 1;
         }
     }
 
-    /// Start and length of the first segment taken for lost and not sent again.
-    pub(crate) fn next_lost(&mut self) -> Option<(Seq, u32)> {
+    /// Start and length of the first octets taken for lost and not sent again: all of a segment, or as much as follows one
+    /// another of several small ones, `most` at most.
+    pub(crate) fn next_lost(&mut self, most: u32) -> Option<(Seq, u32)> {
         if self.lost == 0 {
             return None;
         }
         let first = self.index_of(self.lost_hint.max(self.una));
         for index in first..self.sent.len() {
-            let record = self.sent[index];
-            if record.has(LOST) && !record.has(AGAIN) {
+            if self.sent[index].flags & (LOST | AGAIN) == LOST {
                 let start = self.start_of(index);
                 self.lost_hint = start;
-                return Some((start, record.end.distance_from(start)));
+                let mut end = start;
+                for record in self.sent.range(index..) {
+                    if record.flags & (LOST | AGAIN) != LOST || end.distance_from(start) >= most {
+                        break;
+                    }
+                    end = record.end;
+                }
+                return Some((start, end.distance_from(start).min(most)));
             }
         }
         self.lost_hint = self.end();

@@ -43,7 +43,7 @@ pub(crate) fn build(packet: &Packet, cx: &mut Context<'_>) -> Result<Vec<u8>, St
         .ok_or("a packet to be made needs an exact length")?;
     let (protocol, header, sum_at, position) = match &packet.kind {
         Kind::Tcp(tcp) => {
-            let header = tcp_header(tcp, cx)?;
+            let header = tcp_header(tcp, !packet.damage.is_empty(), cx)?;
             let position = match tcp.seq {
                 // The first byte of the stream follows the SYN, which has number 0.
                 Number::Relative(n) if tcp.flags[0] & flag::SYN == 0 => n.wrapping_sub(1),
@@ -174,7 +174,7 @@ fn ip_header(
     h
 }
 
-fn tcp_header(tcp: &Tcp, cx: &mut Context<'_>) -> Result<Vec<u8>, String> {
+fn tcp_header(tcp: &Tcp, packet_is_damaged: bool, cx: &mut Context<'_>) -> Result<Vec<u8>, String> {
     let [flags] = tcp.flags[..] else {
         return Err("a packet to be made has one set of flags".into());
     };
@@ -189,6 +189,14 @@ fn tcp_header(tcp: &Tcp, cx: &mut Context<'_>) -> Result<Vec<u8>, String> {
         0 => 0,
         _ => cx.flow.ours(tcp.ack)?,
     };
+    if !packet_is_damaged {
+        let scale = tcp.options.list.iter().find_map(|option| match option {
+            Opt::WindowScale(value) => value.exact().ok().map(|s| s as u8),
+            _ => None,
+        });
+        let window = cx.flow.window;
+        cx.flow.always.arrives(flags, ack, window, scale);
+    }
     let mut h = Vec::with_capacity(60);
     h.extend(cx.peer.port().to_be_bytes());
     h.extend(cx.local.port().to_be_bytes());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use crate::always::Always;
 use crate::packet::{Ends, Number, Stamp};
 
 /// The addresses a script uses where it says nothing else.
@@ -50,6 +51,7 @@ pub(crate) struct Flow {
     pub(crate) highest: u32,
     /// Our latest timestamp value.
     pub(crate) last_stamp: Option<u32>,
+    pub(crate) always: Always,
 }
 
 impl Flow {
@@ -60,6 +62,7 @@ impl Flow {
             window: 65_535,
             highest: 0,
             last_stamp: None,
+            always: Always::default(),
         }
     }
 

@@ -29,7 +29,7 @@ impl Change {
         Ok(match (name, &values[..]) {
             ("nodelay", _) => Change::NoDelay(on()?),
             ("cork", _) => Change::Cork(on()?),
-            ("quickack", _) => Change::QuickAck(on()?),
+            ("quick_ack", _) => Change::QuickAck(on()?),
             ("keepalive", ["off"]) => Change::KeepAlive(None),
             ("keepalive", []) => Change::KeepAlive(Some(KeepAlive::default())),
             ("keepalive", [idle, interval, probes]) => Change::KeepAlive(Some(KeepAlive {
@@ -40,7 +40,7 @@ impl Change {
             ("user_timeout", ["off"]) => Change::UserTimeout(None),
             ("user_timeout", [time]) => Change::UserTimeout(Some(duration(time)?)),
             ("congestion", ["cubic"]) => Change::Congestion(Algorithm::Cubic),
-            ("congestion", ["reno"]) => Change::Congestion(Algorithm::NewReno),
+            ("congestion", ["newreno"]) => Change::Congestion(Algorithm::NewReno),
             _ => return Err(format!("there is no option {name} {}", values.join(" "))),
         })
     }

@@ -117,7 +117,11 @@ impl Run {
             Action::Quiet => self.pass(from)?,
             Action::Drain => {
                 self.settle(from)?;
-                self.sent.clear();
+                while !self.sent.is_empty() {
+                    self.sent.clear();
+                    self.settle(from)?;
+                }
+                self.now = from;
             }
             Action::Call(call) => {
                 self.pass(from)?;
@@ -242,7 +246,7 @@ impl Run {
         }
         self.now = at;
         let (ports, mut flow) = self.flow(&packet.ends);
-        let compared = check::compare(
+        let mut compared = check::compare(
             packet,
             &seen,
             &mut check::Context {
@@ -258,6 +262,9 @@ impl Run {
             let end = tcp.seq.wrapping_add(octets);
             if end.wrapping_sub(flow.highest) < 1 << 31 {
                 flow.highest = end;
+            }
+            if compared.is_ok() {
+                compared = flow.always.sends(tcp);
             }
         }
         self.flows.insert(ports, flow);
