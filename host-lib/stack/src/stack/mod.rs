@@ -1,5 +1,6 @@
 //! The stack: tables of sockets and connections, and the order in which things happen.
 
+mod fast_path;
 mod flows;
 mod icmp;
 mod ip_input;
@@ -126,7 +127,11 @@ impl<B: Payload> Stack<B> {
     /// most 256), `body` the rest. Bytes after the packet's own length, such as Ethernet's padding, are ignored.
     pub fn on_packet(&mut self, now: Instant, meta: RxMeta, head: &[u8], body: B) {
         self.stats.packets_in += 1;
-        self.stats.bytes_in += (head.len() + body.len()) as u64;
+        let len = head.len() + body.len();
+        self.stats.bytes_in += len as u64;
+        if let Some(segment) = self.expect(meta, head, len) {
+            return self.on_expected(now, &segment, head, body);
+        }
         self.ip_input(now, meta, head, Rope::from(Chunk::Device(body)), false);
     }
 
