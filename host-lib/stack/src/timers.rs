@@ -104,9 +104,14 @@ impl<K: PartialEq + Copy> Timers<K> {
         });
         match (current, deadline.map(Instant::as_nanos)) {
             (Some(index), Some(deadline)) => {
-                self.unlink(index);
-                self.nodes[index].deadline = deadline;
-                self.place(index);
+                // A timer that is set anew all the time mostly stays in its slot.
+                let list = self.list_of(deadline);
+                let node = &mut self.nodes[index];
+                node.deadline = deadline;
+                if usize::from(node.list) != list {
+                    self.unlink(index);
+                    self.place(index, list, deadline);
+                }
             }
             (Some(index), None) => {
                 self.release(index);
@@ -114,7 +119,7 @@ impl<K: PartialEq + Copy> Timers<K> {
             }
             (None, Some(deadline)) => {
                 let index = self.take(key, deadline);
-                self.place(index);
+                self.place(index, self.list_of(deadline), deadline);
                 *armed = Timer::new(index);
             }
             (None, None) => *armed = None,
@@ -198,8 +203,8 @@ impl<K: PartialEq + Copy> Timers<K> {
         self.mark_empty(list);
         let mut at = head;
         loop {
-            let next = self.nodes[at].next;
-            self.place(at);
+            let Node { next, deadline, .. } = self.nodes[at];
+            self.place(at, self.list_of(deadline), deadline);
             if next == head {
                 return;
             }
@@ -207,21 +212,29 @@ impl<K: PartialEq + Copy> Timers<K> {
         }
     }
 
-    fn place(&mut self, index: u32) {
-        let deadline = self.nodes[index].deadline;
+    /// The list in which a timer waits until `deadline`.
+    #[inline]
+    fn list_of(&self, deadline: u64) -> usize {
         if deadline <= self.reached {
-            self.quiet_until = 0;
-            self.link(index, DUE);
-            return;
+            return DUE;
         }
-        let highest = (u64::BITS - 1) - (deadline ^ self.reached).leading_zeros();
-        let level = highest / DIGIT_BITS;
-        let shift = level * DIGIT_BITS;
-        let slot = (deadline >> shift) as usize % SLOTS;
-        self.quiet_until = self.quiet_until.min(deadline >> shift << shift);
-        self.slots[level as usize] |= 1 << slot;
-        self.levels |= 1 << level;
-        self.link(index, level as usize * SLOTS + slot);
+        let level = highest_digit(deadline ^ self.reached);
+        level as usize * SLOTS + (deadline >> (level * DIGIT_BITS)) as usize % SLOTS
+    }
+
+    fn place(&mut self, index: u32, list: usize, deadline: u64) {
+        let (level, slot) = (list / SLOTS, list % SLOTS);
+        let begins = match self.slots.get_mut(level) {
+            Some(slots) => {
+                *slots |= 1 << slot;
+                self.levels |= 1 << level;
+                let shift = level as u32 * DIGIT_BITS;
+                deadline >> shift << shift
+            }
+            None => 0,
+        };
+        self.quiet_until = self.quiet_until.min(begins);
+        self.link(index, list);
     }
 
     /// Appends to the ring of a list.
@@ -293,6 +306,11 @@ impl<K: PartialEq + Copy> Timers<K> {
         node.next = self.unused;
         self.unused = index;
     }
+}
+
+/// The place of the highest digit of `bits`, which are not all zero.
+fn highest_digit(bits: u64) -> u32 {
+    (u64::BITS - 1 - bits.leading_zeros()) / DIGIT_BITS
 }
 
 #[cfg(test)]

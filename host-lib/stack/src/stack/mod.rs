@@ -35,7 +35,7 @@ use crate::timers::{Timer, Timers};
 use flows::{FlowOwner, FlowTable};
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
-use turns::After;
+use turns::{After, Turn};
 
 pub use ping_calls::EchoReply;
 pub use udp_calls::Received;
@@ -148,7 +148,31 @@ impl<B: Payload> Stack<B> {
         while looped < MAX_LOOPED {
             let packet = match self.out.pop_front() {
                 Some(packet) => packet,
-                None => self.next_from_sockets(now)?,
+                None => {
+                    let key = self.ready.pop_front()?;
+                    let turn = match self.kind_in_turn(key) {
+                        Some(Turn::Segment) => {
+                            let Some((segment, flow)) = self.next_segment(now, key) else {
+                                continue;
+                            };
+                            let remote = *flow.remote.ip();
+                            let packet = self.segment_packet(key, &flow, segment);
+                            if !self.config.is_local(remote) {
+                                // A packet is large: this one is made where the caller will find it.
+                                self.count_out(&packet);
+                                return Some(packet);
+                            }
+                            Some(packet)
+                        }
+                        Some(Turn::Datagram) => self.next_udp(key),
+                        Some(Turn::Ping) => self.next_ping(key),
+                        None => None,
+                    };
+                    let Some(packet) = turn else {
+                        continue;
+                    };
+                    packet
+                }
             };
             if self.config.is_local(packet.dst) {
                 looped += 1;
@@ -161,11 +185,15 @@ impl<B: Payload> Stack<B> {
                 self.ip_input(now, meta, packet.head.as_slice(), packet.payload, true);
                 continue;
             }
-            self.stats.packets_out += 1;
-            self.stats.bytes_out += packet.len() as u64;
+            self.count_out(&packet);
             return Some(packet);
         }
         None
+    }
+
+    fn count_out(&mut self, packet: &TxPacket<B>) {
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += packet.len() as u64;
     }
 
     /// When [`Stack::poll_transmit`] must be called again even if nothing arrives; the origin of time if at once.

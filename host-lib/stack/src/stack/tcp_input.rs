@@ -12,7 +12,7 @@ use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::{self, HalfOpen, Listener};
-use crate::tcp::{time_wait, Flow, Tcb, TcpState};
+use crate::tcp::{time_wait, Flow, Segment, Tcb, TcpState};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
@@ -365,16 +365,26 @@ impl<B: Payload> Stack<B> {
     }
 
     /// The next segment of a connection whose turn it is.
-    pub(super) fn next_tcp(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
-        let (segment, flow) =
-            self.with_tcb(now, key, |tcb, cx| (tcb.poll_transmit(cx), tcb.flow))?;
-        let segment = segment?;
-        Some(self.tcp_packet(
-            &flow,
-            &segment.header,
-            segment.payload,
-            Token(Owner::Socket(key)),
-        ))
+    #[inline]
+    pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<(Segment<B>, Flow)> {
+        let mut flow = None;
+        let segment = self.with_tcb(now, key, |tcb, cx| {
+            flow = Some(tcb.flow);
+            tcb.poll_transmit(cx)
+        })??;
+        Some((segment, flow?))
+    }
+
+    /// It as a packet.
+    #[inline]
+    pub(super) fn segment_packet(
+        &mut self,
+        key: Key,
+        flow: &Flow,
+        segment: Segment<B>,
+    ) -> TxPacket<B> {
+        let token = Token(Owner::Socket(key));
+        self.tcp_packet(flow, &segment.header, segment.payload, token)
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.

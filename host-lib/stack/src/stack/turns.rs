@@ -1,9 +1,9 @@
 //! Whose turn it is to send, what is to be reported, and what follows when something was done to a connection.
 
-use super::socket::Kind;
+use super::socket::{is_handed_out, Kind};
 use super::timer_keys::TimerKey;
 use super::Stack;
-use crate::packet::{Owner, Token, TxPacket};
+use crate::packet::{Owner, Token};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::slab::Key;
@@ -18,25 +18,25 @@ pub(super) struct After {
     pub(super) blocked: bool,
 }
 
+/// What it is the turn of.
+pub(super) enum Turn {
+    Segment,
+    Datagram,
+    Ping,
+}
+
 impl<B: Payload> Stack<B> {
+    /// What a socket that has left the queue of those with something to send may now send.
     #[inline]
-    pub(super) fn next_from_sockets(&mut self, now: Instant) -> Option<TxPacket<B>> {
-        while let Some(key) = self.ready.pop_front() {
-            let Some(entry) = self.sockets.get_mut(key) else {
-                continue;
-            };
-            entry.queued = false;
-            let packet = match &entry.kind {
-                Kind::Tcp(_) => self.next_tcp(now, key),
-                Kind::Udp(_) => self.next_udp(key),
-                Kind::Ping(_) => self.next_ping(key),
-                Kind::Listener(_) => None,
-            };
-            if packet.is_some() {
-                return packet;
-            }
+    pub(super) fn kind_in_turn(&mut self, key: Key) -> Option<Turn> {
+        let entry = self.sockets.get_mut(key)?;
+        entry.queued = false;
+        match &entry.kind {
+            Kind::Tcp(_) => Some(Turn::Segment),
+            Kind::Udp(_) => Some(Turn::Datagram),
+            Kind::Ping(_) => Some(Turn::Ping),
+            Kind::Listener(_) => None,
         }
-        None
     }
 
     pub(super) fn make_ready(&mut self, key: Key) {
@@ -103,7 +103,7 @@ impl<B: Payload> Stack<B> {
             entry.queued = true;
             self.ready.push_back(key);
         }
-        if !(events.is_empty() || tcb.orphan || tcb.accepting.is_some()) {
+        if !events.is_empty() && is_handed_out(tcb) {
             if entry.pending.is_empty() {
                 self.events.push_back(key);
             }

@@ -8,6 +8,7 @@ mod icmp;
 mod input;
 pub(crate) mod listener;
 mod output;
+pub(crate) use output::Segment;
 pub(crate) mod reassembler;
 pub(crate) mod recv_buffer;
 pub(crate) mod rto;
