@@ -92,7 +92,7 @@ impl<H: Host> Pair<H> {
         let expected = self.b.expect(Self::server_port(i))?;
         let client = self.client(i)?;
         self.settle()?;
-        Ok((client, self.b.accept(expected)?))
+        Ok((client, self.b.accept(self.now, expected)?))
     }
 
     /// The server's port of connection number `i`.
