@@ -37,6 +37,7 @@ mod error;
 mod incoming;
 mod ip;
 mod packet;
+mod pages;
 mod payload;
 mod readiness;
 mod rope;

@@ -1,5 +1,7 @@
 //! Numbered slots with generations, so that an id that outlived its entry is noticed and never mistaken.
 
+use crate::pages::Pages;
+
 /// A number and a generation: names one entry of one [`Slab`], once.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Key {
@@ -14,14 +16,14 @@ struct Slot<T> {
 
 /// A growable table of `T` with stable keys.
 pub(crate) struct Slab<T> {
-    slots: Vec<Slot<T>>,
+    slots: Pages<Slot<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Slab<T> {
     pub(crate) fn new() -> Slab<T> {
         Slab {
-            slots: Vec::new(),
+            slots: Pages::new(),
             free: Vec::new(),
         }
     }
@@ -32,24 +34,37 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Key {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                value: None,
-            });
-            (self.slots.len() - 1) as u32
-        });
-        let slot = &mut self.slots[index as usize];
-        slot.value = Some(value);
+        if let Some(index) = self.free.pop() {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.value = Some(value);
+                return Key {
+                    index,
+                    generation: slot.generation,
+                };
+            }
+        }
+        let slot = Slot {
+            generation: 0,
+            value: Some(value),
+        };
         Key {
+            index: self.slots.push(slot),
+            generation: 0,
+        }
+    }
+
+    /// The key of the entry at `index`.
+    pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
+        let slot = self.slots.get(index).filter(|s| s.value.is_some())?;
+        Some(Key {
             index,
             generation: slot.generation,
-        }
+        })
     }
 
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        let slot = self.slots.get(key.index as usize)?;
+        let slot = self.slots.get(key.index)?;
         (slot.generation == key.generation)
             .then_some(slot.value.as_ref())
             .flatten()
@@ -57,14 +72,14 @@ impl<T> Slab<T> {
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
+        let slot = self.slots.get_mut(key.index)?;
         (slot.generation == key.generation)
             .then_some(slot.value.as_mut())
             .flatten()
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
+        let slot = self.slots.get_mut(key.index)?;
         if slot.generation != key.generation {
             return None;
         }
@@ -95,6 +110,7 @@ mod tests {
             (None, Some(&"b"), 1)
         );
         assert_eq!(slab.remove(a), None);
+        assert_eq!((slab.key_at(b.index), slab.key_at(9)), (Some(b), None));
         assert_eq!(
             slab.get_mut(Key {
                 index: 9,

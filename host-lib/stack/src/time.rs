@@ -1,37 +1,47 @@
 //! Points in time as the caller counts them: nanoseconds on a clock the stack never reads itself.
 
 use core::fmt;
+use core::num::NonZeroU64;
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
 /// A point on the caller's monotonic clock, in nanoseconds since an origin the caller chooses.
 ///
-/// Arithmetic saturates: a deadline beyond the end of time is the end of time.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Instant(u64);
+/// Arithmetic saturates: a deadline beyond the end of time, 2^64 - 2 ns, is the end of time.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(
+    /// One more than the nanoseconds, so that an `Option` of it takes no more room: connections have many.
+    NonZeroU64,
+);
+
+impl Default for Instant {
+    fn default() -> Instant {
+        Instant::ZERO
+    }
+}
 
 impl Instant {
     /// The clock's origin.
-    pub const ZERO: Instant = Instant(0);
+    pub const ZERO: Instant = Instant(NonZeroU64::MIN);
 
     /// The instant `nanos` nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Instant {
-        Instant(nanos)
+        Instant(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// The instant `millis` milliseconds after the origin.
     pub const fn from_millis(millis: u64) -> Instant {
-        Instant(millis.saturating_mul(1_000_000))
+        Instant::from_nanos(millis.saturating_mul(1_000_000))
     }
 
     /// Nanoseconds since the origin.
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Time passed since `earlier`; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 }
 
@@ -55,7 +65,7 @@ impl AddAssign<Duration> for Instant {
 impl Sub<Duration> for Instant {
     type Output = Instant;
     fn sub(self, rhs: Duration) -> Instant {
-        Instant(self.0.saturating_sub(nanos(rhs)))
+        Instant::from_nanos(self.as_nanos().saturating_sub(nanos(rhs)))
     }
 }
 
@@ -71,8 +81,32 @@ impl fmt::Debug for Instant {
         write!(
             f,
             "{}.{:09}s",
-            self.0 / 1_000_000_000,
-            self.0 % 1_000_000_000
+            self.as_nanos() / 1_000_000_000,
+            self.as_nanos() % 1_000_000_000
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_ends_one_nanosecond_early_and_begins_at_zero() {
+        let end = Instant::from_nanos(u64::MAX);
+        assert_eq!(end.as_nanos(), u64::MAX - 1);
+        assert_eq!(end + Duration::MAX, end);
+        assert_eq!(Instant::ZERO - Duration::from_nanos(1), Instant::default());
+        assert_eq!(end - Instant::ZERO, Duration::from_nanos(u64::MAX - 1));
+        assert_eq!(Instant::from_millis(2).as_nanos(), 2_000_000);
+        assert_eq!(
+            format!("{:?}", Instant::from_nanos(1_000_000_007)),
+            "1.000000007s"
+        );
+    }
+
+    #[test]
+    fn an_optional_instant_takes_no_more_room() {
+        assert_eq!(size_of::<Option<Instant>>(), size_of::<u64>());
     }
 }

@@ -5,6 +5,7 @@
 //! time reached so far, in the slot of that digit. So each level's timers come before those of the levels above it, no
 //! slot wraps, and setting, cancelling and expiring take time that does not depend on how many timers there are.
 
+use crate::pages::Pages;
 use crate::time::Instant;
 
 const DIGIT_BITS: u32 = 6;
@@ -46,7 +47,7 @@ struct Node<K> {
 
 /// Timers by key; each key has at most one deadline, and its owner the handle to it.
 pub(crate) struct Timers<K> {
-    nodes: Vec<Node<K>>,
+    nodes: Pages<Node<K>>,
     /// First of the unused nodes, linked by `next`.
     unused: u32,
     /// First node of each ring.
@@ -63,7 +64,7 @@ pub(crate) struct Timers<K> {
 impl<K: PartialEq + Copy> Timers<K> {
     pub(crate) fn new() -> Timers<K> {
         Timers {
-            nodes: Vec::new(),
+            nodes: Pages::new(),
             unused: NIL,
             heads: Box::new([NIL; LISTS]),
             slots: [0; LEVELS],
@@ -75,7 +76,13 @@ impl<K: PartialEq + Copy> Timers<K> {
 
     /// Moves the deadline of `key`, whose timer is `*armed`, to `deadline`.
     #[inline]
-    pub(crate) fn set(&mut self, key: K, armed: &mut Option<Timer>, deadline: Option<Instant>) {
+    pub(crate) fn set(
+        &mut self,
+        key: impl Into<K>,
+        armed: &mut Option<Timer>,
+        deadline: Option<Instant>,
+    ) {
+        let key = key.into();
         match (*armed, deadline) {
             (None, None) => {}
             (Some(timer), Some(deadline)) if self.is_at(timer, key, deadline) => {}
@@ -85,21 +92,26 @@ impl<K: PartialEq + Copy> Timers<K> {
 
     /// The timer is `key`'s and runs out at `deadline`.
     fn is_at(&self, timer: Timer, key: K, deadline: Instant) -> bool {
-        let node = self.nodes.get(timer.index() as usize);
+        let node = self.nodes.get(timer.index());
         node.is_some_and(|n| n.deadline == deadline.as_nanos() && n.key == key && n.list != UNUSED)
     }
 
     fn change(&mut self, key: K, armed: &mut Option<Timer>, deadline: Option<Instant>) {
         let current = armed.map(Timer::index).filter(|i| {
             // A handle that outlived its timer counts as none.
-            let node = self.nodes.get(*i as usize);
+            let node = self.nodes.get(*i);
             node.is_some_and(|n| n.list != UNUSED && n.key == key)
         });
         match (current, deadline.map(Instant::as_nanos)) {
             (Some(index), Some(deadline)) => {
-                self.unlink(index);
-                self.nodes[index as usize].deadline = deadline;
-                self.place(index);
+                // A timer that is set anew all the time mostly stays in its slot.
+                let list = self.list_of(deadline);
+                let node = &mut self.nodes[index];
+                node.deadline = deadline;
+                if usize::from(node.list) != list {
+                    self.unlink(index);
+                    self.place(index, list, deadline);
+                }
             }
             (Some(index), None) => {
                 self.release(index);
@@ -107,7 +119,7 @@ impl<K: PartialEq + Copy> Timers<K> {
             }
             (None, Some(deadline)) => {
                 let index = self.take(key, deadline);
-                self.place(index);
+                self.place(index, self.list_of(deadline), deadline);
                 *armed = Timer::new(index);
             }
             (None, None) => *armed = None,
@@ -118,7 +130,7 @@ impl<K: PartialEq + Copy> Timers<K> {
     pub(crate) fn next(&self) -> Option<Instant> {
         let due = self.heads[DUE];
         if due != NIL {
-            return Some(Instant::from_nanos(self.nodes[due as usize].deadline));
+            return Some(Instant::from_nanos(self.nodes[due].deadline));
         }
         let (list, start) = self.first_slot()?;
         Some(Instant::from_nanos(self.least(list).unwrap_or(start)))
@@ -140,7 +152,7 @@ impl<K: PartialEq + Copy> Timers<K> {
             let due = self.heads[DUE];
             if due != NIL {
                 self.release(due);
-                return Some(self.nodes[due as usize].key);
+                return Some(self.nodes[due].key);
             }
             match self.first_slot() {
                 Some((list, start)) if start <= now => {
@@ -175,7 +187,7 @@ impl<K: PartialEq + Copy> Timers<K> {
         let head = self.heads[list];
         let (mut at, mut least) = (head, u64::MAX);
         for _ in 0..LOOK {
-            let node = &self.nodes[at as usize];
+            let node = &self.nodes[at];
             least = least.min(node.deadline);
             at = node.next;
             if at == head {
@@ -191,8 +203,8 @@ impl<K: PartialEq + Copy> Timers<K> {
         self.mark_empty(list);
         let mut at = head;
         loop {
-            let next = self.nodes[at as usize].next;
-            self.place(at);
+            let Node { next, deadline, .. } = self.nodes[at];
+            self.place(at, self.list_of(deadline), deadline);
             if next == head {
                 return;
             }
@@ -200,21 +212,29 @@ impl<K: PartialEq + Copy> Timers<K> {
         }
     }
 
-    fn place(&mut self, index: u32) {
-        let deadline = self.nodes[index as usize].deadline;
+    /// The list in which a timer waits until `deadline`.
+    #[inline]
+    fn list_of(&self, deadline: u64) -> usize {
         if deadline <= self.reached {
-            self.quiet_until = 0;
-            self.link(index, DUE);
-            return;
+            return DUE;
         }
-        let highest = (u64::BITS - 1) - (deadline ^ self.reached).leading_zeros();
-        let level = highest / DIGIT_BITS;
-        let shift = level * DIGIT_BITS;
-        let slot = (deadline >> shift) as usize % SLOTS;
-        self.quiet_until = self.quiet_until.min(deadline >> shift << shift);
-        self.slots[level as usize] |= 1 << slot;
-        self.levels |= 1 << level;
-        self.link(index, level as usize * SLOTS + slot);
+        let level = highest_digit(deadline ^ self.reached);
+        level as usize * SLOTS + (deadline >> (level * DIGIT_BITS)) as usize % SLOTS
+    }
+
+    fn place(&mut self, index: u32, list: usize, deadline: u64) {
+        let (level, slot) = (list / SLOTS, list % SLOTS);
+        let begins = match self.slots.get_mut(level) {
+            Some(slots) => {
+                *slots |= 1 << slot;
+                self.levels |= 1 << level;
+                let shift = level as u32 * DIGIT_BITS;
+                deadline >> shift << shift
+            }
+            None => 0,
+        };
+        self.quiet_until = self.quiet_until.min(begins);
+        self.link(index, list);
     }
 
     /// Appends to the ring of a list.
@@ -224,27 +244,27 @@ impl<K: PartialEq + Copy> Timers<K> {
             self.heads[list] = index;
             (index, index)
         } else {
-            let last = self.nodes[head as usize].prev;
-            self.nodes[last as usize].next = index;
-            self.nodes[head as usize].prev = index;
+            let last = self.nodes[head].prev;
+            self.nodes[last].next = index;
+            self.nodes[head].prev = index;
             (last, head)
         };
-        let node = &mut self.nodes[index as usize];
+        let node = &mut self.nodes[index];
         node.prev = prev;
         node.next = next;
         node.list = list as u16;
     }
 
     fn unlink(&mut self, index: u32) {
-        let node = &self.nodes[index as usize];
+        let node = &self.nodes[index];
         let (prev, next, list) = (node.prev, node.next, usize::from(node.list));
         if next == index {
             self.heads[list] = NIL;
             self.mark_empty(list);
             return;
         }
-        self.nodes[prev as usize].next = next;
-        self.nodes[next as usize].prev = prev;
+        self.nodes[prev].next = next;
+        self.nodes[next].prev = prev;
         if self.heads[list] == index {
             self.heads[list] = next;
         }
@@ -269,26 +289,28 @@ impl<K: PartialEq + Copy> Timers<K> {
             list: UNUSED,
         };
         let index = self.unused;
-        match self.nodes.get_mut(index as usize) {
+        match self.nodes.get_mut(index) {
             Some(unused) => {
                 self.unused = unused.next;
                 *unused = node;
                 index
             }
-            None => {
-                self.nodes.push(node);
-                (self.nodes.len() - 1) as u32
-            }
+            None => self.nodes.push(node),
         }
     }
 
     fn release(&mut self, index: u32) {
         self.unlink(index);
-        let node = &mut self.nodes[index as usize];
+        let node = &mut self.nodes[index];
         node.list = UNUSED;
         node.next = self.unused;
         self.unused = index;
     }
+}
+
+/// The place of the highest digit of `bits`, which are not all zero.
+fn highest_digit(bits: u64) -> u32 {
+    (u64::BITS - 1 - bits.leading_zeros()) / DIGIT_BITS
 }
 
 #[cfg(test)]
@@ -314,10 +336,10 @@ mod tests {
 
     #[test]
     fn a_cancelled_timer_never_expires() {
-        let mut timers = Timers::new();
+        let mut timers = Timers::<u8>::new();
         let mut armed = None;
-        timers.set(1, &mut armed, Some(Instant::from_millis(1)));
-        timers.set(1, &mut armed, None);
+        timers.set(1u8, &mut armed, Some(Instant::from_millis(1)));
+        timers.set(1u8, &mut armed, None);
         assert_eq!(timers.expire(Instant::from_millis(9)), None);
         assert_eq!(armed, None);
     }
@@ -339,7 +361,7 @@ mod tests {
         let mut timers = Timers::new();
         timers.set((), &mut None, Some(end));
         assert_eq!(timers.next(), Some(end));
-        assert_eq!(timers.expire(Instant::from_nanos(u64::MAX - 1)), None);
+        assert_eq!(timers.expire(Instant::from_nanos(u64::MAX - 2)), None);
         assert_eq!(timers.expire(end), Some(()));
     }
 
@@ -365,17 +387,20 @@ mod tests {
         ]
     }
 
+    /// The last nanosecond of time.
+    const END: u64 = u64::MAX - 1;
+
     /// Does the same to the wheel and to an ordered set.
     fn run(keys: usize, start: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
-        let mut now = start;
-        let mut timers = Timers::new();
+        let mut now = start.min(END);
+        let mut timers = Timers::<usize>::new();
         let mut armed = vec![None; keys];
         let mut deadlines: Vec<Option<u64>> = vec![None; keys];
         timers.expire(Instant::from_nanos(now));
         for step in steps {
             match step {
                 Step::Set(key, span) => {
-                    let at = now.saturating_add(span);
+                    let at = now.saturating_add(span).min(END);
                     timers.set(key, &mut armed[key], Some(Instant::from_nanos(at)));
                     deadlines[key] = Some(at);
                 }
@@ -383,7 +408,7 @@ mod tests {
                     timers.set(key, &mut armed[key], None);
                     deadlines[key] = None;
                 }
-                Step::Advance(span) => now = now.saturating_add(span),
+                Step::Advance(span) => now = now.saturating_add(span).min(END),
             }
             let mut last = 0;
             let mut expected: BTreeSet<(u64, usize)> = BTreeSet::new();

@@ -372,7 +372,11 @@ fn simultaneous_open_makes_one_connection() {
 
 #[test]
 fn bytes_sent_by_handle_arrive_in_order_among_copied_ones_and_can_be_taken_by_handle() {
-    let mut net = Net::new(Wire::default(), 3);
+    let wire = Wire {
+        delay_us: 100,
+        ..Wire::default()
+    };
+    let mut net = Net::new(wire, 3);
     let (client, server) = net.connect(80);
     let data = pattern(0, 60_000);
     let whole = Bytes::from(&data[..]);

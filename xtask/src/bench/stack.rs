@@ -1,4 +1,5 @@
-//! The TCP/IP stack beside smoltcp: `ferrule-stack-bench` measures, in a process of its own, which Callgrind can run too.
+//! The TCP/IP stack beside smoltcp: `ferrule-stack-bench` measures, partly in programs of its own that Callgrind runs or
+//! whose allocator counts.
 use std::error::Error;
 use std::process::Command;
 

@@ -31,7 +31,7 @@ pub trait Host: Sized {
     fn connect(&mut self, now: u64, from_port: u16, to: u8, port: u16) -> Result<Self::Socket>;
 
     /// The connection that `expected` has become.
-    fn accept(&mut self, expected: Self::Socket) -> Result<Self::Socket>;
+    fn accept(&mut self, now: u64, expected: Self::Socket) -> Result<Self::Socket>;
 
     /// Queues bytes; returns how many there was room for, which may be none.
     fn send(&mut self, now: u64, socket: Self::Socket, bytes: &[u8]) -> Result<usize>;

@@ -28,6 +28,7 @@ pub struct Ours {
     pub stack: Stack<Frame>,
     address: Ipv4Addr,
     listeners: HashMap<u16, SocketId>,
+    buffers: Buffers,
 }
 
 fn address(last: u8) -> Ipv4Addr {
@@ -68,7 +69,15 @@ impl Ours {
             stack: Stack::new(config),
             address: address(last),
             listeners: HashMap::new(),
+            buffers,
         })
+    }
+
+    /// Buffers that never grow, as smoltcp's are.
+    fn fix_buffers(&mut self, now: u64, socket: SocketId) -> Result<()> {
+        let now = Instant::from_nanos(now);
+        self.stack.set_send_buffer(socket, self.buffers.send)?;
+        Ok(self.stack.set_recv_buffer(now, socket, self.buffers.recv)?)
     }
 
     /// Gives one packet to the stack as the driver does.
@@ -106,15 +115,19 @@ impl Host for Ours {
     }
 
     fn connect(&mut self, now: u64, from_port: u16, to: u8, port: u16) -> Result<SocketId> {
-        Ok(self.stack.tcp_connect(
+        let socket = self.stack.tcp_connect(
             Instant::from_nanos(now),
             Some(SocketAddrV4::new(self.address, from_port)),
             SocketAddrV4::new(address(to), port),
-        )?)
+        )?;
+        self.fix_buffers(now, socket)?;
+        Ok(socket)
     }
 
-    fn accept(&mut self, expected: SocketId) -> Result<SocketId> {
-        Ok(self.stack.tcp_accept(expected)?.0)
+    fn accept(&mut self, now: u64, expected: SocketId) -> Result<SocketId> {
+        let (socket, _) = self.stack.tcp_accept(expected)?;
+        self.fix_buffers(now, socket)?;
+        Ok(socket)
     }
 
     fn send(&mut self, now: u64, socket: SocketId, bytes: &[u8]) -> Result<usize> {

@@ -62,6 +62,19 @@ impl<H: Host> Pair<H> {
         self.b.poll(self.now, &mut self.ab, &mut self.ba, most);
     }
 
+    /// Nothing arrives: time moves on to what happens by itself, a delayed ACK or a window update; `None` if nothing will.
+    pub fn wait(&mut self) -> Option<()> {
+        self.poll_b(0);
+        if self.ba.is_empty() {
+            let (a, b) = (
+                self.a.next_deadline(self.now),
+                self.b.next_deadline(self.now),
+            );
+            self.now = self.now.max(a.into_iter().chain(b).min()?);
+        }
+        Some(())
+    }
+
     /// Both in turn until neither has anything to say.
     pub fn settle(&mut self) -> Result<()> {
         for _ in 0..PATIENCE {
@@ -79,7 +92,7 @@ impl<H: Host> Pair<H> {
         let expected = self.b.expect(Self::server_port(i))?;
         let client = self.client(i)?;
         self.settle()?;
-        Ok((client, self.b.accept(expected)?))
+        Ok((client, self.b.accept(self.now, expected)?))
     }
 
     /// The server's port of connection number `i`.

@@ -175,7 +175,12 @@ fn short_lived(records: &mut Vec<Record>) -> Result<()> {
 /// Instructions of `kind`, ours and smoltcp's, against a budget.
 fn counted(records: &mut Vec<Record>, program: &Path) -> Result<()> {
     for (what, kind, operations, budget) in [
-        ("bulk, MSS 1460, a segment", JobKind::Bulk, 20_000, 1_800.0),
+        (
+            "bulk, MSS 1460, copying calls, a segment",
+            JobKind::Bulk,
+            20_000,
+            1_800.0,
+        ),
         ("1-byte round trip", JobKind::RoundTrip, 20_000, 3_000.0),
     ] {
         let Some(ours) = instructions(program, Ours, kind, 1, operations)? else {
@@ -187,6 +192,16 @@ fn counted(records: &mut Vec<Record>, program: &Path) -> Result<()> {
             Record::new(what, ours, INSTRUCTIONS)
                 .with_peer(theirs)
                 .limit(Limit::AtMost(budget)),
+        );
+    }
+    if let Some(ours) = instructions(program, Ours, JobKind::BulkHandles, 1, 20_000)? {
+        records.push(
+            Record::new(
+                "bulk, MSS 1460, calls by handle, a segment",
+                ours,
+                INSTRUCTIONS,
+            )
+            .limit(Limit::AtMost(1_000.0)),
         );
     }
     let hot = |n| instructions(program, Ours, JobKind::RoundTripHot, n, 20_000);

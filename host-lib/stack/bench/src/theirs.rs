@@ -168,7 +168,7 @@ impl Host for Theirs {
         Ok(handle)
     }
 
-    fn accept(&mut self, expected: SocketHandle) -> Result<SocketHandle> {
+    fn accept(&mut self, _: u64, expected: SocketHandle) -> Result<SocketHandle> {
         let socket = self.sockets.get::<tcp::Socket<'_>>(expected);
         match socket.state() {
             tcp::State::Established => Ok(expected),

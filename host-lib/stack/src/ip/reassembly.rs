@@ -70,12 +70,14 @@ impl<B: Payload> Reassembly<B> {
     }
 
     /// When the oldest is given up.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let name = self.order.first_key_value()?.1;
         self.partial.get(name).map(|p| p.until)
     }
 
     /// Gives up what has waited too long; returns how many datagrams that were.
+    #[inline]
     pub(crate) fn expire(&mut self, now: Instant) -> u64 {
         let mut n = 0;
         while self.deadline().is_some_and(|at| at <= now) {

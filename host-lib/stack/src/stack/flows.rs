@@ -44,6 +44,12 @@ impl FlowTable {
         self.last.as_ref().map(|(_, owner)| owner)
     }
 
+    /// The flow that was asked for last, if it has an owner.
+    #[inline]
+    pub(super) fn last(&self) -> Option<&(Flow, FlowOwner)> {
+        self.last.as_ref()
+    }
+
     pub(super) fn insert(&mut self, flow: Flow, owner: FlowOwner) {
         self.last = None;
         self.owners.insert(flow, owner);

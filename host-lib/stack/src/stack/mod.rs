@@ -1,5 +1,6 @@
 //! The stack: tables of sockets and connections, and the order in which things happen.
 
+mod fast_path;
 mod flows;
 mod icmp;
 mod ip_input;
@@ -8,6 +9,8 @@ mod ping_calls;
 mod socket;
 mod tcp_calls;
 mod tcp_input;
+mod timer_keys;
+mod turns;
 mod udp_calls;
 
 use std::collections::{HashMap, VecDeque};
@@ -26,12 +29,13 @@ use crate::stats::Stats;
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::{Cx, Flow, Tcb, TcpState};
+use crate::tcp::Flow;
 use crate::time::Instant;
 use crate::timers::{Timer, Timers};
-use crate::wire::tcp::TcpHeader;
 use flows::{FlowOwner, FlowTable};
 use socket::{Entry, Kind};
+use timer_keys::{CompactKey, TimerKey};
+use turns::{After, Turn};
 
 pub use ping_calls::EchoReply;
 pub use udp_calls::Received;
@@ -45,21 +49,6 @@ impl SocketId {
     pub fn as_u64(self) -> u64 {
         u64::from(self.0.generation) << 32 | u64::from(self.0.index)
     }
-}
-
-/// What a timer is for.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum TimerKey {
-    Socket(Key),
-    HalfOpen(Key),
-    TimeWait(Key),
-}
-
-/// What an operation on a connection left to be done.
-struct After {
-    events: Readiness,
-    reply: Option<TcpHeader>,
-    blocked: bool,
 }
 
 /// Replies that wait for transmission at most.
@@ -81,7 +70,7 @@ pub struct Stack<B> {
     udp_bound: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
     udp_connected: HashMap<Flow, Key, TableKeys>,
     pings: HashMap<u16, Key, TableKeys>,
-    timers: Timers<TimerKey>,
+    timers: Timers<CompactKey>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<TxPacket<B>>,
@@ -138,7 +127,11 @@ impl<B: Payload> Stack<B> {
     /// most 256), `body` the rest. Bytes after the packet's own length, such as Ethernet's padding, are ignored.
     pub fn on_packet(&mut self, now: Instant, meta: RxMeta, head: &[u8], body: B) {
         self.stats.packets_in += 1;
-        self.stats.bytes_in += (head.len() + body.len()) as u64;
+        let len = head.len() + body.len();
+        self.stats.bytes_in += len as u64;
+        if let Some(segment) = self.expect(meta, head, len) {
+            return self.on_expected(now, &segment, head, body);
+        }
         self.ip_input(now, meta, head, Rope::from(Chunk::Device(body)), false);
     }
 
@@ -155,7 +148,31 @@ impl<B: Payload> Stack<B> {
         while looped < MAX_LOOPED {
             let packet = match self.out.pop_front() {
                 Some(packet) => packet,
-                None => self.next_from_sockets(now)?,
+                None => {
+                    let key = self.ready.pop_front()?;
+                    let turn = match self.kind_in_turn(key) {
+                        Some(Turn::Segment) => {
+                            let Some((segment, flow)) = self.next_segment(now, key) else {
+                                continue;
+                            };
+                            let remote = *flow.remote.ip();
+                            let packet = self.segment_packet(key, &flow, segment);
+                            if !self.config.is_local(remote) {
+                                // A packet is large: this one is made where the caller will find it.
+                                self.count_out(&packet);
+                                return Some(packet);
+                            }
+                            Some(packet)
+                        }
+                        Some(Turn::Datagram) => self.next_udp(key),
+                        Some(Turn::Ping) => self.next_ping(key),
+                        None => None,
+                    };
+                    let Some(packet) = turn else {
+                        continue;
+                    };
+                    packet
+                }
             };
             if self.config.is_local(packet.dst) {
                 looped += 1;
@@ -168,11 +185,15 @@ impl<B: Payload> Stack<B> {
                 self.ip_input(now, meta, packet.head.as_slice(), packet.payload, true);
                 continue;
             }
-            self.stats.packets_out += 1;
-            self.stats.bytes_out += packet.len() as u64;
+            self.count_out(&packet);
             return Some(packet);
         }
         None
+    }
+
+    fn count_out(&mut self, packet: &TxPacket<B>) {
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += packet.len() as u64;
     }
 
     /// When [`Stack::poll_transmit`] must be called again even if nothing arrives; the origin of time if at once.
@@ -190,16 +211,7 @@ impl<B: Payload> Stack<B> {
     pub fn poll(&mut self, now: Instant) {
         self.stats.dropped_fragments += self.reassembly.expire(now);
         while let Some(key) = self.timers.expire(now) {
-            match key {
-                TimerKey::Socket(key) => {
-                    if let Some(entry) = self.sockets.get_mut(key) {
-                        entry.armed = None;
-                    }
-                    self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
-                }
-                TimerKey::HalfOpen(key) => self.on_half_open_timer(now, key),
-                TimerKey::TimeWait(key) => self.end_time_wait(key),
-            }
+            self.on_timer(now, key);
         }
     }
 
@@ -379,103 +391,5 @@ impl<B: Payload> Stack<B> {
                 self.forget_half_open(key);
             }
         }
-    }
-
-    #[inline]
-    fn next_from_sockets(&mut self, now: Instant) -> Option<TxPacket<B>> {
-        while let Some(key) = self.ready.pop_front() {
-            let Some(entry) = self.sockets.get_mut(key) else {
-                continue;
-            };
-            entry.queued = false;
-            let packet = match &entry.kind {
-                Kind::Tcp(_) => self.next_tcp(now, key),
-                Kind::Udp(_) => self.next_udp(key),
-                Kind::Ping(_) => self.next_ping(key),
-                Kind::Listener(_) => None,
-            };
-            if packet.is_some() {
-                return packet;
-            }
-        }
-        None
-    }
-
-    fn make_ready(&mut self, key: Key) {
-        if let Some(entry) = self.sockets.get_mut(key) {
-            if !entry.queued {
-                entry.queued = true;
-                self.ready.push_back(key);
-            }
-        }
-    }
-
-    fn raise(&mut self, key: Key, events: Readiness) {
-        if let Some(entry) = self.sockets.get_mut(key) {
-            if events.is_empty() || entry.is_orphan() {
-                return;
-            }
-            if entry.pending.is_empty() {
-                self.events.push_back(key);
-            }
-            entry.pending |= events;
-        }
-    }
-
-    /// Runs `f` on a connection, then draws the consequences. `None` if there is no such connection.
-    #[inline]
-    fn with_tcb<R>(
-        &mut self,
-        now: Instant,
-        key: Key,
-        f: impl FnOnce(&mut Tcb<B>, &mut Cx<'_>) -> R,
-    ) -> Option<R> {
-        let entry = self.sockets.get_mut(key)?;
-        let Kind::Tcp(tcb) = &mut entry.kind else {
-            return None;
-        };
-        let mut cx = Cx {
-            now,
-            config: &self.config.tcp,
-            stats: &mut self.stats,
-            events: Readiness::NONE,
-            reply: None,
-            blocked: false,
-            segmentation: self.config.offload.tx_segmentation_bytes,
-        };
-        let result = f(tcb, &mut cx);
-        let Cx {
-            events,
-            reply,
-            blocked,
-            ..
-        } = cx;
-        if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
-            let after = After {
-                events,
-                reply,
-                blocked,
-            };
-            self.settle(now, key, after);
-            return Some(result);
-        }
-        // What settle() does for a connection that goes on, without looking it up again.
-        self.timers
-            .set(TimerKey::Socket(key), &mut entry.armed, tcb.deadline());
-        if !entry.queued && !blocked && tcb.wants_transmit() {
-            entry.queued = true;
-            self.ready.push_back(key);
-        }
-        if !(events.is_empty() || tcb.orphan || tcb.accepting.is_some()) {
-            if entry.pending.is_empty() {
-                self.events.push_back(key);
-            }
-            entry.pending |= events;
-        }
-        if let Some(header) = reply {
-            let flow = tcb.flow;
-            self.reply(&flow, &header, Token(Owner::Socket(key)));
-        }
-        Some(result)
     }
 }

@@ -24,6 +24,12 @@ pub(super) struct Entry<B> {
     pub(super) armed: Option<Timer>,
 }
 
+/// The program has a handle to the connection: it is accepted and not closed.
+#[inline]
+pub(super) fn is_handed_out<B>(tcb: &Tcb<B>) -> bool {
+    !tcb.orphan && tcb.accepting.is_none()
+}
+
 impl<B> Entry<B> {
     pub(super) fn new(kind: Kind<B>) -> Entry<B> {
         Entry {
@@ -37,7 +43,7 @@ impl<B> Entry<B> {
     /// The program has no handle to it: closed, or not accepted yet.
     pub(super) fn is_orphan(&self) -> bool {
         match &self.kind {
-            Kind::Tcp(tcb) => tcb.orphan || tcb.accepting.is_some(),
+            Kind::Tcp(tcb) => !is_handed_out(tcb),
             Kind::Listener(_) => false,
             Kind::Udp(udp) => udp.orphan,
             Kind::Ping(ping) => ping.orphan,

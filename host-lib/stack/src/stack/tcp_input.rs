@@ -12,7 +12,7 @@ use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::{self, HalfOpen, Listener};
-use crate::tcp::{time_wait, Flow, Tcb, TcpState, ECT0};
+use crate::tcp::{time_wait, Flow, Segment, Tcb, TcpState, ECT0};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
@@ -370,17 +370,27 @@ impl<B: Payload> Stack<B> {
     }
 
     /// The next segment of a connection whose turn it is.
-    pub(super) fn next_tcp(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
-        let (segment, flow) =
-            self.with_tcb(now, key, |tcb, cx| (tcb.poll_transmit(cx), tcb.flow))?;
-        let segment = segment?;
-        Some(self.tcp_packet(
-            &flow,
-            &segment.header,
-            segment.payload,
-            Token(Owner::Socket(key)),
-            if segment.ect { ECT0 } else { 0 },
-        ))
+    #[inline]
+    pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<(Segment<B>, Flow)> {
+        let mut flow = None;
+        let segment = self.with_tcb(now, key, |tcb, cx| {
+            flow = Some(tcb.flow);
+            tcb.poll_transmit(cx)
+        })??;
+        Some((segment, flow?))
+    }
+
+    /// It as a packet.
+    #[inline]
+    pub(super) fn segment_packet(
+        &mut self,
+        key: Key,
+        flow: &Flow,
+        segment: Segment<B>,
+    ) -> TxPacket<B> {
+        let token = Token(Owner::Socket(key));
+        let tos = if segment.ect { ECT0 } else { 0 };
+        self.tcp_packet(flow, &segment.header, segment.payload, token, tos)
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.

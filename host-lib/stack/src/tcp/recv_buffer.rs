@@ -9,6 +9,8 @@ use crate::rope::{Chunk, Rope};
 const COPY_BELOW_BYTES: usize = 512;
 /// Bytes already read that may lie before the others before these are moved to the front.
 const SLACK_BYTES: usize = 4096;
+/// A run of copied bytes from which on room for others is made at once.
+const LONG_BYTES: usize = 64;
 /// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
 const KEPT_BYTES: usize = 192;
 const KEPT_HANDLES: usize = 4;
@@ -65,6 +67,10 @@ impl<B: Payload> RecvBuffer<B> {
     /// Appends bytes by copying them.
     #[inline]
     pub(crate) fn push_copy(&mut self, bytes: &[u8]) {
+        if self.copied.capacity() == 0 && bytes.len() >= LONG_BYTES {
+            // The first bytes of a packet, and more such packets follow.
+            self.copied.reserve_exact(KEPT_BYTES);
+        }
         self.copied.extend_from_slice(bytes);
         self.after += bytes.len();
         self.len += bytes.len();
@@ -149,12 +155,15 @@ impl<B: Payload> RecvBuffer<B> {
             at += n;
             Chunk::Memory(copied.slice(at - n..at))
         };
-        for held in core::mem::take(&mut self.handles) {
+        for held in self.handles.drain(..) {
             rope.push(run(held.copied));
             rope.push(held.chunk);
         }
         rope.push(run(self.after));
-        self.clear();
+        self.read = 0;
+        self.after = 0;
+        self.len = 0;
+        self.tidy();
         rope
     }
 

@@ -23,7 +23,7 @@ struct Piece<B> {
 /// The send queue of one connection, addressed by offset from the first unacknowledged byte.
 pub(crate) struct SendBuffer<B> {
     pieces: VecDeque<Piece<B>>,
-    /// The piece in which the last segment ended: the next one most likely begins there.
+    /// The piece after the end of the last segment: the next one most likely begins there.
     recent: usize,
     /// Bytes not sent yet, still growing; they become a piece when a segment needs them. Nobody else has a handle.
     tail: Option<Arc<Vec<u8>>>,
@@ -125,30 +125,37 @@ impl<B: Payload> SendBuffer<B> {
 
     /// Handles to `len` bytes from `offset` on.
     pub(crate) fn slice(&mut self, offset: usize, len: usize) -> Rope<B> {
-        let mut out = Rope::default();
         if len == 0 {
-            return out;
+            return Rope::default();
         }
         if offset + len > self.len - self.tail_len() {
             self.freeze();
         }
         let (from, to) = (self.base + offset as u64, self.base + (offset + len) as u64);
-        let ends = |p: &Piece<B>| p.start + p.chunk.len() as u64;
-        let mut at = match self.pieces.get(self.recent) {
-            Some(recent) if (recent.start..ends(recent)).contains(&from) => self.recent,
-            _ => self.pieces.partition_point(|p| ends(p) <= from),
-        };
-        while let Some(piece) = self.pieces.get(at) {
+        if let Some(recent) = self.pieces.get(self.recent) {
+            let end = recent.start + recent.chunk.len() as u64;
+            if recent.start <= from && to <= end {
+                let a = (from - recent.start) as usize;
+                self.recent += usize::from(to == end);
+                return Rope::from(recent.chunk.slice(a..a + len));
+            }
+        }
+        self.gather(from, to)
+    }
+
+    /// Handles to what lies between two positions of the stream, wherever that is.
+    fn gather(&mut self, from: u64, to: u64) -> Rope<B> {
+        let mut out = Rope::default();
+        let end = |p: &Piece<B>| p.start + p.chunk.len() as u64;
+        let mut at = self.pieces.partition_point(|p| end(p) <= from);
+        while let Some(piece) = self.pieces.get(at).filter(|p| p.start < to) {
             let a = from.saturating_sub(piece.start) as usize;
             let b = (to - piece.start) as usize;
             out.push(piece.chunk.slice(a..b));
-            if ends(piece) > to {
+            if end(piece) > to {
                 break;
             }
             at += 1;
-            if ends(piece) == to {
-                break;
-            }
         }
         self.recent = at;
         out

@@ -54,16 +54,7 @@ impl<H: Host> Job for Bulk<H> {
             }
             pair.now += TURN_NS;
             if got == 0 {
-                // The window is shut: a delayed ACK or a window update opens it.
-                pair.poll_b(0);
-                if pair.ba.is_empty() {
-                    let next = [
-                        pair.a.next_deadline(pair.now),
-                        pair.b.next_deadline(pair.now),
-                    ];
-                    let next = next.into_iter().flatten().min();
-                    pair.now = pair.now.max(next.ok_or(Error::Stuck("bulk"))?);
-                }
+                pair.wait().ok_or(Error::Stuck("bulk"))?;
             }
             self.counts.bytes += got as u64;
         }

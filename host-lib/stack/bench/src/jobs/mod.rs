@@ -1,6 +1,7 @@
 //! The pieces of work that are measured, each the same for every stack.
 
 mod bulk;
+mod handles;
 mod idle;
 mod round_trip;
 mod short_lived;
@@ -8,7 +9,7 @@ mod short_lived;
 use clap::ValueEnum;
 
 use crate::host::{Buffers, Host};
-use crate::{Ours, Result, Theirs};
+use crate::{Error, Ours, Result, Theirs};
 
 /// Which stack does the work, on both ends.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
@@ -26,6 +27,8 @@ pub enum JobKind {
     Bulk,
     /// The same with segments as large as an IPv4 packet allows
     BulkLarge,
+    /// Bulk with calls that take and give handles, which only ours has
+    BulkHandles,
     /// A byte there and a byte back; an operation is both
     RoundTrip,
     /// The same on one connection among others that are idle
@@ -81,6 +84,7 @@ fn prepare_on<H: Host + 'static>(kind: JobKind, connections: usize) -> Result<Bo
     Ok(match kind {
         JobKind::Bulk => Box::new(bulk::Bulk::<H>::new(MTU, BULK)?),
         JobKind::BulkLarge => Box::new(bulk::Bulk::<H>::new(LARGE_MTU, LARGE)?),
+        JobKind::BulkHandles => return Err(Error::Theirs("send by handle")),
         JobKind::RoundTrip => Box::new(round_trip::RoundTrip::<H>::new(MTU, BULK, 1, false)?),
         JobKind::RoundTripHot => Box::new(round_trip::RoundTrip::<H>::new(
             MTU,
@@ -104,6 +108,9 @@ fn prepare_on<H: Host + 'static>(kind: JobKind, connections: usize) -> Result<Bo
 /// Sets a job up; `connections` are those that are open all the time, at least one.
 pub fn prepare(stack: StackKind, kind: JobKind, connections: usize) -> Result<Box<dyn Job>> {
     match stack {
+        StackKind::Ours if kind == JobKind::BulkHandles => {
+            Ok(Box::new(handles::Handles::new(MTU, BULK)?))
+        }
         StackKind::Ours => prepare_on::<Ours>(kind, connections),
         StackKind::Theirs => prepare_on::<Theirs>(kind, connections),
     }
@@ -118,6 +125,9 @@ mod tests {
     fn every_stack_can_do_every_job() {
         for stack in [StackKind::Ours, StackKind::Theirs] {
             for kind in JobKind::value_variants() {
+                if (stack, *kind) == (StackKind::Theirs, JobKind::BulkHandles) {
+                    continue;
+                }
                 let mut job = prepare(stack, *kind, 5).expect("set up");
                 job.run(200)
                     .unwrap_or_else(|e| panic!("{stack:?} {kind:?}: {e}"));

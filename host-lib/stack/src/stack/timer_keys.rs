@@ -1,0 +1,65 @@
+//! What timers are for, and who is told when one runs out.
+
+use super::Stack;
+use crate::payload::Payload;
+use crate::slab::Key;
+use crate::time::Instant;
+
+/// What a timer is for.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum TimerKey {
+    Socket(Key),
+    HalfOpen(Key),
+    TimeWait(Key),
+}
+
+/// A timer's key as the timers keep it: the table in the upper two bits, the index in the others. No timer outlives its
+/// entry, so that the generation is the present one.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct CompactKey(u32);
+
+impl CompactKey {
+    const SOCKET: u32 = 0;
+    const HALF_OPEN: u32 = 1 << 30;
+    const TIME_WAIT: u32 = 2 << 30;
+    const TABLE: u32 = 3 << 30;
+}
+
+impl From<TimerKey> for CompactKey {
+    #[inline]
+    fn from(key: TimerKey) -> CompactKey {
+        CompactKey(match key {
+            TimerKey::Socket(key) => CompactKey::SOCKET | key.index,
+            TimerKey::HalfOpen(key) => CompactKey::HALF_OPEN | key.index,
+            TimerKey::TimeWait(key) => CompactKey::TIME_WAIT | key.index,
+        })
+    }
+}
+
+impl<B: Payload> Stack<B> {
+    /// A timer has run out, and is no more.
+    pub(super) fn on_timer(&mut self, now: Instant, key: CompactKey) {
+        let index = key.0 & !CompactKey::TABLE;
+        match key.0 & CompactKey::TABLE {
+            CompactKey::SOCKET => {
+                let Some(key) = self.sockets.key_at(index) else {
+                    return;
+                };
+                if let Some(entry) = self.sockets.get_mut(key) {
+                    entry.armed = None;
+                }
+                self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
+            }
+            CompactKey::HALF_OPEN => {
+                if let Some(key) = self.half_open.key_at(index) {
+                    self.on_half_open_timer(now, key);
+                }
+            }
+            _ => {
+                if let Some(key) = self.time_wait.key_at(index) {
+                    self.end_time_wait(key);
+                }
+            }
+        }
+    }
+}

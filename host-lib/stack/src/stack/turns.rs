@@ -1,0 +1,119 @@
+//! Whose turn it is to send, what is to be reported, and what follows when something was done to a connection.
+
+use super::socket::{is_handed_out, Kind};
+use super::timer_keys::TimerKey;
+use super::Stack;
+use crate::packet::{Owner, Token};
+use crate::payload::Payload;
+use crate::readiness::Readiness;
+use crate::slab::Key;
+use crate::tcp::{Cx, Tcb, TcpState};
+use crate::time::Instant;
+use crate::wire::tcp::TcpHeader;
+
+/// What an operation on a connection left to be done.
+pub(super) struct After {
+    pub(super) events: Readiness,
+    pub(super) reply: Option<TcpHeader>,
+    pub(super) blocked: bool,
+}
+
+/// What it is the turn of.
+pub(super) enum Turn {
+    Segment,
+    Datagram,
+    Ping,
+}
+
+impl<B: Payload> Stack<B> {
+    /// What a socket that has left the queue of those with something to send may now send.
+    #[inline]
+    pub(super) fn kind_in_turn(&mut self, key: Key) -> Option<Turn> {
+        let entry = self.sockets.get_mut(key)?;
+        entry.queued = false;
+        match &entry.kind {
+            Kind::Tcp(_) => Some(Turn::Segment),
+            Kind::Udp(_) => Some(Turn::Datagram),
+            Kind::Ping(_) => Some(Turn::Ping),
+            Kind::Listener(_) => None,
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, key: Key) {
+        if let Some(entry) = self.sockets.get_mut(key) {
+            if !entry.queued {
+                entry.queued = true;
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    pub(super) fn raise(&mut self, key: Key, events: Readiness) {
+        if let Some(entry) = self.sockets.get_mut(key) {
+            if events.is_empty() || entry.is_orphan() {
+                return;
+            }
+            if entry.pending.is_empty() {
+                self.events.push_back(key);
+            }
+            entry.pending |= events;
+        }
+    }
+
+    /// Runs `f` on a connection, then draws the consequences. `None` if there is no such connection.
+    #[inline]
+    pub(super) fn with_tcb<R>(
+        &mut self,
+        now: Instant,
+        key: Key,
+        f: impl FnOnce(&mut Tcb<B>, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
+        let entry = self.sockets.get_mut(key)?;
+        let Kind::Tcp(tcb) = &mut entry.kind else {
+            return None;
+        };
+        let mut cx = Cx {
+            now,
+            config: &self.config.tcp,
+            stats: &mut self.stats,
+            events: Readiness::NONE,
+            reply: None,
+            blocked: false,
+            segmentation: self.config.offload.tx_segmentation_bytes,
+        };
+        let result = f(tcb, &mut cx);
+        let Cx {
+            events,
+            reply,
+            blocked,
+            ..
+        } = cx;
+        if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
+            let after = After {
+                events,
+                reply,
+                blocked,
+            };
+            self.settle(now, key, after);
+            return Some(result);
+        }
+        // What settle() does for a connection that goes on, without looking it up again.
+        self.timers
+            .set(TimerKey::Socket(key), &mut entry.armed, tcb.deadline());
+        if !entry.queued && !blocked && tcb.wants_transmit() {
+            entry.queued = true;
+            self.ready.push_back(key);
+        }
+        if !events.is_empty() && is_handed_out(tcb) {
+            if entry.pending.is_empty() {
+                self.events.push_back(key);
+            }
+            entry.pending |= events;
+        }
+        if let Some(header) = reply {
+            let flow = tcb.flow;
+            self.reply(&flow, &header, Token(Owner::Socket(key)));
+        }
+        Some(result)
+    }
+}
