@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::error::{Error, Result};
+use crate::ip::params::{IpParams, PathMtuDiscovery};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::rope::Rope;
@@ -18,6 +19,7 @@ pub(crate) struct Message<B> {
     /// Sequence number of an echo reply; 0 in UDP.
     pub(crate) seq: u16,
     pub(crate) ttl: u8,
+    pub(crate) tos: u8,
     pub(crate) data: Rope<B>,
 }
 
@@ -26,6 +28,7 @@ pub(crate) struct Unsent<B> {
     pub(crate) from: SocketAddrV4,
     pub(crate) to: SocketAddrV4,
     pub(crate) seq: u16,
+    pub(crate) params: IpParams,
     pub(crate) data: Rope<B>,
 }
 
@@ -135,10 +138,76 @@ impl<B: Payload> Queues<B> {
     }
 }
 
+/// What a program has chosen for its socket.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketOptions {
+    /// IP_TTL; `None` is the stack's.
+    pub(crate) ttl: Option<u8>,
+    /// IP_TOS.
+    pub(crate) tos: u8,
+    /// IP_MTU_DISCOVER.
+    pub(crate) discovery: PathMtuDiscovery,
+    /// IP_RECVERR, without its queue: errors that may pass are told too, and to unconnected sockets.
+    pub(crate) receive_errors: bool,
+    /// SO_BROADCAST.
+    pub(crate) broadcast: bool,
+    /// SO_REUSEADDR.
+    pub(crate) reuse_address: bool,
+    /// SO_REUSEPORT.
+    pub(crate) reuse_port: bool,
+    /// IP_MULTICAST_TTL.
+    pub(crate) multicast_ttl: u8,
+    /// IP_MULTICAST_LOOP.
+    pub(crate) multicast_loop: bool,
+    /// IP_MULTICAST_ALL: receive what others on this host joined for.
+    pub(crate) multicast_all: bool,
+    /// IP_MULTICAST_IF: the local address to send to groups from.
+    pub(crate) multicast_source: Option<Ipv4Addr>,
+}
+
+impl Default for SocketOptions {
+    /// The defaults of Linux.
+    fn default() -> SocketOptions {
+        SocketOptions {
+            ttl: None,
+            tos: 0,
+            discovery: PathMtuDiscovery::Want,
+            receive_errors: false,
+            broadcast: false,
+            reuse_address: false,
+            reuse_port: false,
+            multicast_ttl: 1,
+            multicast_loop: true,
+            multicast_all: true,
+            multicast_source: None,
+        }
+    }
+}
+
+impl SocketOptions {
+    /// The header fields of a datagram to `dst`.
+    pub(crate) fn params(&self, dst: Ipv4Addr, default_ttl: u8) -> IpParams {
+        IpParams {
+            ttl: match dst.is_multicast() {
+                true => self.multicast_ttl,
+                false => self.ttl.unwrap_or(default_ttl),
+            },
+            tos: self.tos,
+            discovery: self.discovery,
+        }
+    }
+}
+
 /// A UDP socket.
 pub(crate) struct UdpSocket<B> {
+    /// What the program bound it to; port 0 if it never did.
+    pub(crate) bound: SocketAddrV4,
+    /// The address in effect; port 0 until it has one.
     pub(crate) local: SocketAddrV4,
     pub(crate) remote: Option<SocketAddrV4>,
+    pub(crate) options: SocketOptions,
+    /// Multicast groups it is a member of.
+    pub(crate) groups: Vec<Ipv4Addr>,
     /// Closed by the program; goes when its queue is empty.
     pub(crate) orphan: bool,
     pub(crate) queues: Queues<B>,
@@ -147,6 +216,7 @@ pub(crate) struct UdpSocket<B> {
 /// A socket that sends ICMP echo requests and receives the replies.
 pub(crate) struct PingSocket<B> {
     pub(crate) ident: u16,
+    pub(crate) options: SocketOptions,
     pub(crate) orphan: bool,
     pub(crate) queues: Queues<B>,
 }

@@ -26,7 +26,7 @@
 //! # Ok::<(), ferrule_stack::Error>(())
 //! ```
 //!
-//! Not here yet: SACK, timestamps, RACK-TLP, CUBIC, ECN, keep-alive, SYN cookies, multicast groups, IPv6.
+//! Not here yet: SACK, timestamps, RACK-TLP, CUBIC, ECN, keep-alive, SYN cookies, IPv6.
 
 #![forbid(unsafe_code)]
 
@@ -47,10 +47,15 @@ mod stats;
 mod tcp;
 mod time;
 mod timers;
+mod udp_table;
 mod wire;
 
-pub use config::{Cidr, Config, Offload, TcpConfig};
+pub use config::{Config, Offload, TcpConfig};
 pub use error::{Error, Result};
+pub use ip::filter::FilterMode;
+pub use ip::params::PathMtuDiscovery;
+pub use ip::prefix::{Address, Cidr};
+pub use ip::routes::{Route, RouteError};
 pub use packet::{Head, RxMeta, Token, TxPacket};
 pub use payload::{Bytes, Payload};
 pub use readiness::Readiness;

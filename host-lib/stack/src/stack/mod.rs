@@ -1,21 +1,27 @@
 //! The stack: tables of sockets and connections, and the order in which things happen.
 
 mod icmp;
+mod igmp;
 mod ip_input;
+mod ip_options;
 mod ip_output;
+mod multicast_calls;
 mod ping_calls;
+mod route_calls;
 mod socket;
 mod tcp_calls;
 mod tcp_input;
 mod udp_calls;
+mod udp_input;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::ip::layer::IpLayer;
 use crate::ip::rate::RateLimit;
-use crate::ip::reassembly::Reassembly;
+use crate::ip::reassembly::{Limits, Reassembly};
 use crate::packet::{Owner, RxMeta, Token, TxPacket};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
@@ -28,6 +34,7 @@ use crate::tcp::time_wait::TimeWait;
 use crate::tcp::{Cx, Flow, Tcb};
 use crate::time::Instant;
 use crate::timers::Timers;
+use crate::udp_table::UdpTable;
 use crate::wire::tcp::TcpHeader;
 use socket::{Entry, Kind};
 
@@ -84,14 +91,14 @@ pub struct Stack<B> {
     half_open: Slab<HalfOpen>,
     time_wait: Slab<(TimeWait, Option<Instant>)>,
     listeners: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
-    udp_bound: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
-    udp_connected: HashMap<Flow, Key, TableKeys>,
+    udp_sockets: UdpTable,
     pings: HashMap<u16, Key, TableKeys>,
     timers: Timers<TimerKey>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<TxPacket<B>>,
     reassembly: Reassembly<B>,
+    ip: IpLayer,
     error_limit: RateLimit,
     next_ident: u16,
     next_port: u64,
@@ -106,9 +113,13 @@ impl<B: Payload> Stack<B> {
         Stack {
             reassembly: Reassembly::new(
                 keys.clone(),
-                config.reassembly_bytes,
-                config.reassembly_timeout,
+                Limits {
+                    bytes: config.reassembly_bytes,
+                    bytes_per_source: config.reassembly_bytes_per_source,
+                    timeout: config.reassembly_timeout,
+                },
             ),
+            ip: IpLayer::new(&config, &keys),
             error_limit: RateLimit::new(config.error_replies_per_second),
             config,
             secrets,
@@ -117,8 +128,7 @@ impl<B: Payload> Stack<B> {
             half_open: Slab::new(),
             time_wait: Slab::new(),
             listeners: HashMap::with_hasher(keys.clone()),
-            udp_bound: HashMap::with_hasher(keys.clone()),
-            udp_connected: HashMap::with_hasher(keys.clone()),
+            udp_sockets: UdpTable::new(&keys),
             pings: HashMap::with_hasher(keys),
             timers: Timers::new(),
             ready: VecDeque::new(),
@@ -186,7 +196,7 @@ impl<B: Payload> Stack<B> {
         if !self.out.is_empty() || !self.ready.is_empty() {
             return Some(Instant::ZERO);
         }
-        [self.timers.next(), self.reassembly.deadline()]
+        [self.timers.next(), self.ip_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -194,7 +204,7 @@ impl<B: Payload> Stack<B> {
 
     /// Runs the timers that are due; what they send waits for [`Stack::poll_transmit`].
     pub fn poll(&mut self, now: Instant) {
-        self.stats.dropped_fragments += self.reassembly.expire(now);
+        self.ip_on_time(now);
         while let Some(key) = self.timers.expire(now) {
             match key {
                 TimerKey::Socket(key) => {
@@ -302,7 +312,7 @@ impl<B: Payload> Stack<B> {
                 Ok(())
             }
             Kind::Udp(_) => {
-                self.close_udp(id.0);
+                self.close_udp(now, id.0);
                 Ok(())
             }
             Kind::Ping(_) => {
