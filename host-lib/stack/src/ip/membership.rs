@@ -57,6 +57,11 @@ impl Memberships {
         self.groups.get(&group).map(|g| &g.merged)
     }
 
+    /// True if the host is in a group.
+    pub(crate) fn contains(&self, group: Ipv4Addr) -> bool {
+        group == ALL_HOSTS || self.groups.contains_key(&group)
+    }
+
     /// True if some socket may want a packet from `source` to `group`.
     pub(crate) fn allows(&self, group: Ipv4Addr, source: Ipv4Addr) -> bool {
         group == ALL_HOSTS || self.merged(group).is_some_and(|f| f.allows(source))

@@ -68,6 +68,8 @@ impl<B: Payload> Stack<B> {
             || self.config.is_broadcast(ip.src)
             || !looped && self.config.is_local(ip.src);
         let for_us = match ip.dst.is_multicast() {
+            // Queries come from routers, whatever sources are wanted (RFC 3376 section 4.1.12).
+            true if ip.protocol == protocol::IGMP => self.ip.members.contains(ip.dst),
             true => self.ip.members.allows(ip.dst, ip.src),
             false => to_many || self.config.is_local(ip.dst),
         };

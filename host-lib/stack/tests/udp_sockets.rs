@@ -1,0 +1,313 @@
+//! UDP sockets: opening, sharing, connecting, broadcasting, and the errors of calls, as Linux has them.
+
+mod common;
+mod craft;
+use common::*;
+use craft::*;
+use ferrule_stack::{Bytes, Error, Instant, SocketId, Stack};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+const NOW: Instant = Instant::ZERO;
+const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+const ALL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 255);
+
+fn heard(s: &mut Stack<Bytes>, id: SocketId) -> bool {
+    s.udp_recv_from(id, &mut [0; 16]).is_ok()
+}
+
+#[test]
+fn a_socket_gets_its_port_from_bind_send_or_connect() {
+    let mut s = stack(A);
+    let id = s.udp_open();
+    assert_eq!(s.local_addr(id), Ok(at(ANY, 0)));
+    assert_eq!(
+        s.udp_send_to(id, b"x", None),
+        Err(Error::DestinationRequired)
+    );
+    assert_eq!(
+        s.udp_send_to(id, b"x", Some(at(B, 0))),
+        Err(Error::InvalidInput)
+    );
+    assert_eq!(s.local_addr(id), Ok(at(ANY, 0)));
+    s.udp_send_to(id, b"x", Some(at(B, 9))).expect("room");
+    let port = s.local_addr(id).expect("open").port();
+    assert!((32_768..=60_999).contains(&port));
+    assert_eq!(s.udp_bind_to(id, at(A, 9)), Err(Error::InvalidInput));
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, port), b"back"));
+    assert!(heard(&mut s, id));
+    // What connect chose is given back when the association is dissolved.
+    let other = s.udp_open();
+    s.udp_connect(other, Some(at(B, 9))).expect("a route");
+    let local = s.local_addr(other).expect("open");
+    assert_eq!((*local.ip(), s.peer_addr(other)), (A, Ok(at(B, 9))));
+    s.udp_connect(other, None).expect("connected");
+    assert_eq!(s.local_addr(other), Ok(at(ANY, 0)));
+    assert_eq!(s.peer_addr(other), Err(Error::NotConnected));
+    assert!(s.udp_bind(at(A, local.port())).is_ok());
+    // What bind chose stays.
+    let bound = s.udp_bind(at(ANY, 7)).expect("free");
+    s.udp_connect(bound, Some(at(B, 9))).expect("a route");
+    assert_eq!(s.local_addr(bound), Ok(at(A, 7)));
+    s.udp_connect(bound, None).expect("connected");
+    assert_eq!(s.local_addr(bound), Ok(at(ANY, 7)));
+    // The unspecified address is this host.
+    drain(&mut s, NOW);
+    s.udp_send_to(id, b"me", Some(at(ANY, 7))).expect("room");
+    assert!(drain(&mut s, NOW).is_empty() && heard(&mut s, bound));
+}
+
+#[test]
+fn an_address_is_shared_only_if_all_agree() {
+    // Options of the first and of the second socket: address, port.
+    let table = [
+        ((false, false), (false, false), false),
+        ((true, false), (false, false), false),
+        ((false, false), (true, false), false),
+        ((true, false), (true, false), true),
+        ((false, true), (false, true), true),
+        ((true, false), (false, true), false),
+        ((true, true), (false, true), true),
+    ];
+    for (first, second, shared) in table {
+        for (ip, other, meets) in [(ANY, A, true), (A, A, true), (A, ALL, false)] {
+            let mut s = stack(A);
+            let mut open = |(address, port), ip| {
+                let id = s.udp_open();
+                s.set_reuse_address(id, address).expect("open");
+                s.set_reuse_port(id, port).expect("open");
+                s.udp_bind_to(id, at(ip, 7))
+            };
+            assert_eq!(open(first, ip), Ok(()));
+            let expected = match shared || !meets {
+                true => Ok(()),
+                false => Err(Error::AddrInUse),
+            };
+            assert_eq!(
+                open(second, other),
+                expected,
+                "{first:?} {second:?} {ip} {other}"
+            );
+        }
+    }
+}
+
+fn sharing(s: &mut Stack<Bytes>, reuse_port: bool) -> SocketId {
+    let id = s.udp_open();
+    match reuse_port {
+        true => s.set_reuse_port(id, true).expect("open"),
+        false => s.set_reuse_address(id, true).expect("open"),
+    }
+    s.udp_bind_to(id, at(ANY, 7)).expect("shared");
+    id
+}
+
+#[test]
+fn of_sockets_with_reuseaddr_the_newest_hears_one_to_one_and_all_hear_broadcasts() {
+    let mut s = stack(A);
+    let (old, new) = (sharing(&mut s, false), sharing(&mut s, false));
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"one"));
+    assert_eq!((heard(&mut s, old), heard(&mut s, new)), (false, true));
+    for all in [ALL, Ipv4Addr::BROADCAST] {
+        feed(&mut s, NOW, &udp(at(B, 9), at(all, 7), b"all"));
+        assert_eq!((heard(&mut s, old), heard(&mut s, new)), (true, true));
+    }
+    s.close(NOW, new).expect("open");
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"one"));
+    assert!(heard(&mut s, old));
+}
+
+#[test]
+fn sockets_with_reuseport_divide_the_peers_and_each_peer_stays_with_its_socket() {
+    let mut s = stack(A);
+    let ids: Vec<SocketId> = (0..4).map(|_| sharing(&mut s, true)).collect();
+    let mut of_peer = BTreeMap::new();
+    for round in 0..2 {
+        for peer in 1000..1400 {
+            feed(&mut s, NOW, &udp(at(B, peer), at(A, 7), b"x"));
+            let hearing: Vec<usize> = (0..4).filter(|i| heard(&mut s, ids[*i])).collect();
+            assert_eq!(hearing.len(), 1);
+            match round {
+                0 => assert_eq!(of_peer.insert(peer, hearing[0]), None),
+                _ => assert_eq!(of_peer[&peer], hearing[0]),
+            }
+        }
+    }
+    for socket in 0..4 {
+        let share = of_peer.values().filter(|s| **s == socket).count();
+        // 100 each on average; six standard deviations are 52.
+        assert!((48..152).contains(&share), "{share}");
+    }
+}
+
+#[test]
+fn a_connected_socket_beside_an_open_one_takes_its_peer_and_leaves_the_rest() {
+    let mut s = stack(A);
+    let open = sharing(&mut s, false);
+    let connected = sharing(&mut s, false);
+    s.udp_connect(connected, Some(at(B, 9))).expect("a route");
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"x"));
+    assert_eq!(
+        (heard(&mut s, open), heard(&mut s, connected)),
+        (false, true)
+    );
+    feed(&mut s, NOW, &udp(at(B, 10), at(A, 7), b"x"));
+    assert_eq!(
+        (heard(&mut s, open), heard(&mut s, connected)),
+        (true, false)
+    );
+    // Connected once more, to another; then not at all.
+    s.udp_connect(connected, Some(at(B, 10))).expect("a route");
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"x"));
+    assert_eq!(
+        (heard(&mut s, open), heard(&mut s, connected)),
+        (true, false)
+    );
+    s.close(NOW, open).expect("open");
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"x"));
+    assert!(!heard(&mut s, connected));
+    let refused = drain(&mut s, NOW);
+    assert_eq!(parse_icmp(&refused[0]).0, (3, 3));
+}
+
+#[test]
+fn broadcasts_are_sent_only_by_those_who_asked_and_heard_here_too() {
+    let mut s = stack(A);
+    let id = s.udp_bind(at(ANY, 7)).expect("free");
+    for all in [ALL, Ipv4Addr::BROADCAST] {
+        s.set_broadcast(id, false).expect("open");
+        let to = Some(at(all, 7));
+        assert_eq!(s.udp_send_to(id, b"x", to), Err(Error::PermissionDenied));
+        assert_eq!(s.udp_connect(id, to), Err(Error::PermissionDenied));
+        s.set_broadcast(id, true).expect("open");
+        assert_eq!(s.udp_send_to(id, b"x", to), Ok(1));
+        let sent = drain(&mut s, NOW);
+        assert_eq!(parse(&sent[0]).0.destination, all.octets());
+        assert_eq!(s.udp_recv_from(id, &mut [0; 4]).map(|r| r.to), Ok(all));
+    }
+    let ping = s.ping_open().expect("free");
+    assert_eq!(s.ping_send(ping, ALL, 1, b""), Err(Error::PermissionDenied));
+}
+
+#[test]
+fn a_socket_on_a_broadcast_or_group_address_hears_only_that_and_sends_from_ours() {
+    let mut s = stack(A);
+    let id = s.udp_bind(at(ALL, 7)).expect("free");
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"x"));
+    assert!(!heard(&mut s, id));
+    drain(&mut s, NOW);
+    feed(&mut s, NOW, &udp(at(B, 9), at(ALL, 7), b"x"));
+    assert!(heard(&mut s, id));
+    s.udp_send_to(id, b"x", Some(at(B, 9))).expect("room");
+    let (ip, _) = parse(&drain(&mut s, NOW)[0]);
+    assert_eq!(ip.source, A.octets());
+}
+
+/// The errno of each error that the table below meets, by its documentation.
+fn errno(error: Error) -> i32 {
+    match error {
+        Error::PermissionDenied => 13,
+        Error::InvalidInput => 22,
+        Error::DestinationRequired => 89,
+        Error::MessageTooLong => 90,
+        Error::AddrInUse => 98,
+        Error::AddrNotAvailable => 99,
+        Error::NotConnected => 107,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same calls on a socket of ours and on one of this machine's kernel, over its loopback network.
+#[test]
+#[cfg(target_os = "linux")]
+fn wrong_calls_give_the_errno_that_the_kernel_gives() {
+    use std::net::UdpSocket;
+    let net = Ipv4Addr::LOCALHOST;
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    let theirs = UdpSocket::bind((net, 0)).expect("loopback works");
+    let mut s = stack(A);
+    let ours = s.udp_bind(at(A, 0)).expect("free");
+    let port = s.local_addr(ours).expect("open").port();
+    let their_port = theirs.local_addr().expect("bound").port();
+    let large = vec![0; 65_508];
+    let loopback_broadcast = Ipv4Addr::new(127, 255, 255, 255);
+    let code = |result: std::io::Result<usize>| result.err().and_then(|e| e.raw_os_error());
+    let ours_code = |result: Result<usize, Error>| result.err().map(errno);
+    let done = |result: std::io::Result<()>| code(result.map(|()| 0));
+    let ours_done = |result: Result<(), Error>| ours_code(result.map(|()| 0));
+    let table: [(&str, Option<i32>, Option<i32>); 14] = [
+        (
+            "send without a peer",
+            code(theirs.send(b"x")),
+            ours_code(s.udp_send_to(ours, b"x", None)),
+        ),
+        (
+            "send to port 0",
+            code(theirs.send_to(b"x", (net, 0))),
+            ours_code(s.udp_send_to(ours, b"x", Some(at(A, 0)))),
+        ),
+        (
+            "65,508 bytes",
+            code(theirs.send_to(&large, (net, 9))),
+            ours_code(s.udp_send_to(ours, &large, Some(at(A, 9)))),
+        ),
+        (
+            "65,507 bytes",
+            code(theirs.send_to(&large[1..], (net, their_port))),
+            ours_code(s.udp_send_to(ours, &large[1..], Some(at(A, port)))),
+        ),
+        (
+            "broadcast",
+            code(theirs.send_to(b"x", (loopback_broadcast, 9))),
+            ours_code(s.udp_send_to(ours, b"x", Some(at(ALL, 9)))),
+        ),
+        (
+            "connect to a broadcast",
+            done(theirs.connect((loopback_broadcast, 9))),
+            ours_done(s.udp_connect(ours, Some(at(ALL, 9)))),
+        ),
+        (
+            "the peer of an unconnected socket",
+            done(theirs.peer_addr().map(|_| ())),
+            ours_done(s.peer_addr(ours).map(|_| ())),
+        ),
+        (
+            "bind to an address that is not ours",
+            done(UdpSocket::bind((Ipv4Addr::new(192, 0, 2, 77), 0)).map(|_| ())),
+            ours_done(s.udp_bind(at(B, 0)).map(|_| ())),
+        ),
+        (
+            "bind to what is taken",
+            done(UdpSocket::bind((net, their_port)).map(|_| ())),
+            ours_done(s.udp_bind(at(A, port)).map(|_| ())),
+        ),
+        (
+            "join what is no group",
+            done(theirs.join_multicast_v4(&net, &net)),
+            ours_done(s.multicast_join(NOW, ours, B)),
+        ),
+        (
+            "leave without having joined",
+            done(theirs.leave_multicast_v4(&group, &net)),
+            ours_done(s.multicast_leave(NOW, ours, group)),
+        ),
+        (
+            "join",
+            done(theirs.join_multicast_v4(&group, &net)),
+            ours_done(s.multicast_join(NOW, ours, group)),
+        ),
+        (
+            "join twice",
+            done(theirs.join_multicast_v4(&group, &net)),
+            ours_done(s.multicast_join(NOW, ours, group)),
+        ),
+        (
+            "a TTL of 0",
+            done(theirs.set_ttl(0)),
+            ours_done(s.set_ttl(ours, Some(0))),
+        ),
+    ];
+    for (call, theirs, ours) in table {
+        assert_eq!(ours, theirs, "{call}");
+    }
+}
