@@ -8,6 +8,7 @@ use crate::ip::params::{IpParams, PathMtuDiscovery};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::rope::Rope;
+use crate::tcp::Shutdown;
 
 /// What holding one message costs beyond its bytes.
 const OVERHEAD_BYTES: usize = 64;
@@ -41,6 +42,9 @@ pub(crate) struct Queues<B> {
     unsent_bytes: usize,
     send_limit: usize,
     wants_room: bool,
+    /// The program will read no more (shutdown): what comes is still queued, as in Linux, but an empty queue is an end.
+    read_closed: bool,
+    write_closed: bool,
     pub(crate) error: Option<Error>,
     /// Messages lost because the receive queue was full.
     pub(crate) drops: u64,
@@ -56,6 +60,8 @@ impl<B: Payload> Queues<B> {
             unsent_bytes: 0,
             send_limit,
             wants_room: false,
+            read_closed: false,
+            write_closed: false,
             error: None,
             drops: 0,
         }
@@ -81,6 +87,22 @@ impl<B: Payload> Queues<B> {
         self.received.front().ok_or(Error::WouldBlock)
     }
 
+    /// Closes one or both directions to the program.
+    pub(crate) fn shut(&mut self, how: Shutdown) {
+        self.read_closed |= how != Shutdown::Write;
+        self.write_closed |= how != Shutdown::Read;
+    }
+
+    /// True if nothing is left to read and the program has said that it reads no more.
+    pub(crate) fn at_end(&self) -> bool {
+        self.read_closed && self.received.is_empty() && self.error.is_none()
+    }
+
+    /// Bytes of the oldest message.
+    pub(crate) fn front_len(&self) -> usize {
+        self.received.front().map_or(0, |m| m.data.len())
+    }
+
     /// Drops the oldest message.
     pub(crate) fn pop(&mut self) {
         if let Some(message) = self.received.pop_front() {
@@ -90,6 +112,9 @@ impl<B: Payload> Queues<B> {
 
     /// Queues a message to send. An empty queue takes a message of any size.
     pub(crate) fn send(&mut self, message: Unsent<B>) -> Result<()> {
+        if self.write_closed {
+            return Err(Error::BrokenPipe);
+        }
         let cost = message.data.len() + OVERHEAD_BYTES;
         if !self.unsent.is_empty() && self.unsent_bytes + cost > self.send_limit {
             self.wants_room = true;
@@ -130,8 +155,10 @@ impl<B: Payload> Queues<B> {
         let mut r = Readiness::NONE;
         r.set(
             Readiness::READABLE,
-            !self.received.is_empty() || self.error.is_some(),
+            !self.received.is_empty() || self.error.is_some() || self.read_closed,
         );
+        r.set(Readiness::READ_CLOSED, self.read_closed);
+        r.set(Readiness::HANGUP, self.read_closed && self.write_closed);
         r.set(Readiness::WRITABLE, self.has_room());
         r.set(Readiness::ERROR, self.error.is_some());
         r
@@ -139,7 +166,7 @@ impl<B: Payload> Queues<B> {
 }
 
 /// What a program has chosen for its socket.
-#[derive(Clone, Debug)]
+#[derive(Copy, Clone, Debug)]
 pub(crate) struct SocketOptions {
     /// IP_TTL; `None` is the stack's.
     pub(crate) ttl: Option<u8>,

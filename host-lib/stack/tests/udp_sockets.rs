@@ -4,7 +4,7 @@ mod common;
 mod craft;
 use common::*;
 use craft::*;
-use ferrule_stack::{Bytes, Error, Instant, SocketId, Stack};
+use ferrule_stack::{Bytes, Error, Instant, Readiness, Shutdown, SocketId, Stack};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -201,6 +201,49 @@ fn a_socket_on_a_broadcast_or_group_address_hears_only_that_and_sends_from_ours(
     s.udp_send_to(id, b"x", Some(at(B, 9))).expect("room");
     let (ip, _) = parse(&drain(&mut s, NOW)[0]);
     assert_eq!(ip.source, A.octets());
+}
+
+#[test]
+fn shutdown_ends_reading_and_sending_as_in_linux() {
+    let mut s = stack(A);
+    let id = s.udp_bind(at(A, 7)).expect("free");
+    assert_eq!(
+        s.udp_shutdown(id, Shutdown::Write),
+        Err(Error::NotConnected)
+    );
+    assert_eq!(
+        s.udp_send_to(id, b"x", Some(at(B, 9))),
+        Err(Error::BrokenPipe)
+    );
+    feed(&mut s, NOW, &udp(at(B, 9), at(A, 7), b"last"));
+    assert_eq!(s.udp_unread(id), Ok(4));
+    s.udp_connect(id, Some(at(B, 9))).expect("a route");
+    assert_eq!(s.udp_shutdown(id, Shutdown::Read), Ok(()));
+    let all = Readiness::READABLE | Readiness::READ_CLOSED | Readiness::HANGUP;
+    assert!(s.readiness(id).is_ok_and(|r| r.contains(all)));
+    let len = |s: &mut Stack<Bytes>| s.udp_recv_from(id, &mut [0; 8]).map(|r| r.len);
+    assert_eq!(
+        (len(&mut s), len(&mut s), s.udp_unread(id)),
+        (Ok(4), Ok(0), Ok(0))
+    );
+}
+
+#[test]
+fn identifications_of_what_may_be_cut_last_however_much_else_is_sent() {
+    let mut s = stack(A);
+    let id = s.udp_bind(at(A, 7)).expect("free");
+    let ident = |s: &mut Stack<Bytes>, len: usize| {
+        s.udp_send_to(id, &vec![0; len], Some(at(B, 9)))
+            .expect("room");
+        let packet = &drain(s, NOW)[0];
+        parse(packet).0.identification
+    };
+    let first = ident(&mut s, 2000);
+    // 16 bits come round after so many datagrams that carry DF.
+    for _ in 0..65_535 {
+        ident(&mut s, 1);
+    }
+    assert_ne!(ident(&mut s, 2000), first);
 }
 
 /// The errno of each error that the table below meets, by its documentation.

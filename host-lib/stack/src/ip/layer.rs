@@ -21,6 +21,8 @@ pub(crate) struct IpLayer {
     pub(crate) igmp: Igmp,
     /// The set of groups has changed since the driver asked.
     pub(crate) groups_changed: bool,
+    /// Identifications given so far to packets that may be cut on their way, and to those that may not.
+    idents: [u16; 2],
 }
 
 impl IpLayer {
@@ -32,6 +34,7 @@ impl IpLayer {
             members: Memberships::new(keys.clone()),
             igmp: Igmp::new(keys.clone(), room),
             groups_changed: false,
+            idents: [0; 2],
         };
         layer.connect_subnets(&config.addrs);
         for route in &config.routes {
@@ -47,6 +50,14 @@ impl IpLayer {
             // One that exists serves this address too.
             let _ = self.routes.add(Route::new(cidr.subnet()).from(cidr.addr()));
         }
+    }
+
+    /// A number for the next packet's identification. Only packets that may be cut need one of their own (RFC 6864
+    /// section 4), so others do not use theirs up.
+    pub(crate) fn next_ident(&mut self, dont_fragment: bool) -> u16 {
+        let ident = &mut self.idents[usize::from(dont_fragment)];
+        *ident = ident.wrapping_add(1);
+        *ident
     }
 
     /// When something here is due.

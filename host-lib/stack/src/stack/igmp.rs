@@ -68,7 +68,7 @@ impl<B: Payload> Stack<B> {
             let first = self.config.addrs.first();
             let src = first.map_or(Ipv4Addr::UNSPECIFIED, |c| c.addr());
             let header_len = HEADER_LEN + ROUTER_ALERT.len();
-            let ident = self.next_ident(outgoing.to);
+            let ident = self.next_ident(outgoing.to, true);
             let ip = Ipv4Header {
                 src,
                 dst: outgoing.to,

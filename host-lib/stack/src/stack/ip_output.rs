@@ -32,24 +32,27 @@ impl<B: Payload> Stack<B> {
     }
 
     /// The identification of the next packet to `dst`.
-    pub(super) fn next_ident(&mut self, dst: Ipv4Addr) -> u16 {
-        self.next_ident = self.next_ident.wrapping_add(1);
-        self.next_ident ^ self.secrets.ident_mask(dst)
+    pub(super) fn next_ident(&mut self, dst: Ipv4Addr, dont_fragment: bool) -> u16 {
+        self.ip.next_ident(dont_fragment) ^ self.secrets.ident_mask(dst)
     }
 
+    /// A header, for a packet that must be `cut` or not.
     fn ip_header(
         &mut self,
         (src, dst): (Ipv4Addr, Ipv4Addr),
         protocol: u8,
         l4_len: usize,
         params: IpParams,
+        cut: bool,
     ) -> Ipv4Header {
+        let path = self.ip.path_mtus.get(dst);
+        let dont_fragment = params.discovery.dont_fragment(path, cut);
         Ipv4Header {
             src,
             dst,
             protocol,
-            ident: self.next_ident(dst),
-            dont_fragment: false,
+            ident: self.next_ident(dst, dont_fragment),
+            dont_fragment,
             more_fragments: false,
             fragment_offset: 0,
             ttl: params.ttl,
@@ -91,10 +94,8 @@ impl<B: Payload> Stack<B> {
             sum.add_rope(&payload);
             l4[16..18].copy_from_slice(&sum.finish().to_be_bytes());
         }
-        let mut ip = self.ip_header((src, dst), protocol::TCP, len + payload.len(), params);
-        ip.dont_fragment = params
-            .discovery
-            .dont_fragment(self.ip.path_mtus.get(dst), false);
+        let l4_len = len + payload.len();
+        let ip = self.ip_header((src, dst), protocol::TCP, l4_len, params, false);
         TxPacket {
             head: Head::new(&ip.emit(offload.tx_ipv4_checksum), l4),
             payload,
@@ -145,8 +146,7 @@ impl<B: Payload> Stack<B> {
             let at = if udp { 6 } else { 2 };
             header[at..at + 2].copy_from_slice(&value.to_be_bytes());
         }
-        let mut ip = self.ip_header((src, dst), protocol, len, params);
-        ip.dont_fragment = params.discovery.dont_fragment(path, !fits);
+        let mut ip = self.ip_header((src, dst), protocol, len, params, !fits);
         let next_hop = self.next_hop(dst);
         let packet = |head, payload| TxPacket {
             head,

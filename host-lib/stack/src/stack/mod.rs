@@ -100,7 +100,6 @@ pub struct Stack<B> {
     reassembly: Reassembly<B>,
     ip: IpLayer,
     error_limit: RateLimit,
-    next_ident: u16,
     next_port: u64,
     stats: Stats,
 }
@@ -134,7 +133,6 @@ impl<B: Payload> Stack<B> {
             ready: VecDeque::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),
-            next_ident: 0,
             next_port: 0,
             stats: Stats::default(),
         }

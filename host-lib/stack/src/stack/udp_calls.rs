@@ -7,8 +7,10 @@ use super::{SocketId, Stack};
 use crate::datagram::{Queues, SocketOptions, UdpSocket, Unsent};
 use crate::error::{Error, Result};
 use crate::payload::{Bytes, Payload};
+use crate::readiness::Readiness;
 use crate::rope::{Chunk, Rope};
 use crate::slab::Key;
+use crate::tcp::Shutdown;
 use crate::wire::ipv4;
 use crate::wire::udp::HEADER_LEN;
 
@@ -75,7 +77,7 @@ impl<B: Payload> Stack<B> {
     pub fn udp_bind_to(&mut self, id: SocketId, addr: SocketAddrV4) -> Result<()> {
         let ip = *addr.ip();
         let udp = self.udp(id)?;
-        let (bound, options) = (udp.local.port() != 0, udp.options.clone());
+        let (bound, options) = (udp.local.port() != 0, udp.options);
         let possible = ip.is_unspecified()
             || ip.is_multicast()
             || self.config.is_local(ip)
@@ -158,7 +160,7 @@ impl<B: Payload> Stack<B> {
     /// another; `None` dissolves the association, and a port that the socket did not bind itself is given back.
     pub fn udp_connect(&mut self, id: SocketId, remote: Option<SocketAddrV4>) -> Result<()> {
         let udp = self.udp(id)?;
-        let (bound, options) = (udp.bound, udp.options.clone());
+        let (bound, options) = (udp.bound, udp.options);
         let (had, port) = (udp.remote.is_some(), udp.local.port());
         let Some(remote) = remote else {
             return match had {
@@ -234,7 +236,7 @@ impl<B: Payload> Stack<B> {
             return Err(Error::InvalidInput);
         }
         let to = to.or(udp.remote).ok_or(Error::DestinationRequired)?;
-        let (local, options) = (udp.local, udp.options.clone());
+        let (local, options) = (udp.local, udp.options);
         let dst = self.own_if_unspecified(*to.ip())?;
         let source = self.udp_source(*local.ip(), &options, dst)?;
         if self.config.is_broadcast(dst) && !options.broadcast {
@@ -281,9 +283,45 @@ impl<B: Payload> Stack<B> {
         Ok(received)
     }
 
+    /// Closes one or both directions of a socket to the program (shutdown): sending fails, reading an empty socket gives
+    /// datagrams without bytes. As in Linux this happens to an unconnected socket too, although it is told
+    /// [`Error::NotConnected`].
+    pub fn udp_shutdown(&mut self, id: SocketId, how: Shutdown) -> Result<()> {
+        let udp = self.udp(id)?;
+        udp.queues.shut(how);
+        let connected = udp.remote.is_some();
+        let mut events = Readiness::NONE;
+        events.set(
+            Readiness::READABLE | Readiness::READ_CLOSED,
+            how != Shutdown::Write,
+        );
+        events.set(
+            Readiness::HANGUP,
+            udp.queues.readiness().contains(Readiness::HANGUP),
+        );
+        self.raise(id.0, events);
+        connected.then_some(()).ok_or(Error::NotConnected)
+    }
+
+    /// Bytes of the oldest datagram (FIONREAD); 0 if there is none.
+    pub fn udp_unread(&mut self, id: SocketId) -> Result<usize> {
+        Ok(self.udp(id)?.queues.front_len())
+    }
+
     /// Like [`Stack::udp_recv_from`], but leaves the datagram.
     pub fn udp_peek_from(&mut self, id: SocketId, buf: &mut [u8]) -> Result<Received> {
-        let message = self.udp(id)?.queues.front()?;
+        let udp = self.udp(id)?;
+        if udp.queues.at_end() {
+            return Ok(Received {
+                len: 0,
+                copied: 0,
+                from: udp.remote.unwrap_or(UNBOUND),
+                to: *udp.local.ip(),
+                ttl: 0,
+                tos: 0,
+            });
+        }
+        let message = udp.queues.front()?;
         let copied = message.data.copy_at(0, buf);
         Ok(Received {
             len: message.data.len(),

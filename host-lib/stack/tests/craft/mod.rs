@@ -1,6 +1,8 @@
 //! Packets made and read by etherparse, so that no code of the stack judges itself.
 #![allow(dead_code, unreachable_pub)] // each test crate uses its own part of this
 
+pub mod igmp;
+
 use etherparse::{IpNumber, Ipv4Header};
 use ferrule_stack::{Bytes, Instant, Stack};
 use std::net::{Ipv4Addr, SocketAddrV4};
