@@ -20,6 +20,9 @@ use std::net::SocketAddrV4;
 /// RFC 1812 section 4.3.2.3: an error quotes as much as fits into 576 bytes.
 const MAX_QUOTE: usize = 576 - 20 - HEADER_LEN;
 
+/// What is read of a quotation: the longest IPv4 header and eight bytes.
+const MAX_QUOTED_HEADERS: usize = 60 + 8;
+
 impl<B: Payload> Stack<B> {
     pub(super) fn icmp_input(&mut self, now: Instant, mut arrival: Arrival<'_, B>) {
         // The devices' checksum units know TCP and UDP; ICMP is always summed here.
@@ -42,7 +45,9 @@ impl<B: Payload> Stack<B> {
             kind::UNREACHABLE | kind::TIME_EXCEEDED | kind::PARAMETER_PROBLEM
                 if !arrival.to_many =>
             {
-                if let Some(quoted) = Quoted::parse(arrival.data.head) {
+                // A quotation may lie anywhere in the packet's pieces: one run of bytes again.
+                let quote = arrival.data.slice(0, MAX_QUOTED_HEADERS).to_vec();
+                if let Some(quoted) = Quoted::parse(&quote) {
                     self.icmp_error(now, header, quoted);
                 }
             }

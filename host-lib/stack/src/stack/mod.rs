@@ -289,7 +289,11 @@ impl<B: Payload> Stack<B> {
             .ok_or(Error::Stale)?;
         match &entry.kind {
             Kind::Tcp(tcb) => Ok(tcb.flow.remote),
-            Kind::Udp(udp) => udp.remote.ok_or(Error::NotConnected),
+            // Linux knows of no peer without a port.
+            Kind::Udp(udp) => udp
+                .remote
+                .filter(|peer| peer.port() != 0)
+                .ok_or(Error::NotConnected),
             Kind::Listener(_) | Kind::Ping(_) => Err(Error::NotConnected),
         }
     }

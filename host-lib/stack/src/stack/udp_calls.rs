@@ -223,6 +223,16 @@ impl<B: Payload> Stack<B> {
         }
     }
 
+    /// Gives a socket without a port a free one. As in Linux this comes first, whatever becomes of the call.
+    fn udp_need_port(&mut self, id: SocketId) -> Result<()> {
+        if self.udp(id)?.local.port() != 0 {
+            return Ok(());
+        }
+        let ip = Ipv4Addr::UNSPECIFIED;
+        let port = self.free_port(|stack, port| stack.udp_conflicts(ip, port, None))?;
+        self.udp_place(id, SocketAddrV4::new(ip, port), None)
+    }
+
     /// Queues a datagram to `to`, or to the socket's peer if that is `None`. All of it is taken or nothing.
     pub fn udp_send_to(
         &mut self,
@@ -231,6 +241,7 @@ impl<B: Payload> Stack<B> {
         to: Option<SocketAddrV4>,
     ) -> Result<usize> {
         let default_ttl = self.config.ttl;
+        self.udp_need_port(id)?;
         let udp = self.udp(id)?;
         if to.is_some_and(|to| to.port() == 0) {
             return Err(Error::InvalidInput);
@@ -254,18 +265,8 @@ impl<B: Payload> Stack<B> {
         if let Some(error) = self.udp(id)?.queues.error.take() {
             return Err(error);
         }
-        let port = match local.port() {
-            0 => {
-                let port = self.free_port(|stack, port| {
-                    stack.udp_conflicts(Ipv4Addr::UNSPECIFIED, port, None)
-                })?;
-                self.udp_place(id, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port), None)?;
-                port
-            }
-            port => port,
-        };
         let message = Unsent {
-            from: SocketAddrV4::new(source, port),
+            from: SocketAddrV4::new(source, local.port()),
             to: SocketAddrV4::new(dst, to.port()),
             seq: 0,
             params: options.params(dst, default_ttl),
