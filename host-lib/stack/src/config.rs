@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::net::Ipv4Addr;
 
 use crate::ip::prefix::Cidr;
-use crate::ip::routes::Route;
+use crate::ip::routes::{Route, RouteError};
 
 /// Which checksums the device fills in on transmission. ICMP and fragments are always summed in software.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -77,8 +77,8 @@ impl Default for TcpConfig {
 pub struct Config {
     /// Local addresses with their subnets; the first is the source where no subnet matches.
     pub addrs: Vec<Cidr>,
-    /// Routes beyond those subnets. By default one to everywhere that leaves the next hop to the device; of several to
-    /// one prefix with one metric the first counts.
+    /// Routes beyond those subnets. By default one to everywhere that leaves the next hop to the device. Those that
+    /// [`Stack::add_route`](crate::Stack::add_route) would refuse are left out.
     pub routes: Vec<Route>,
     /// Largest IPv4 packet in bytes; at least 68 (RFC 791).
     pub mtu: u16,
@@ -132,6 +132,20 @@ impl Config {
     /// True if a packet to `addr` goes to everyone: limited or directed broadcast (RFC 1122 section 3.2.1.3).
     pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
         addr == Ipv4Addr::BROADCAST || self.addrs.iter().any(|c| c.broadcast() == Some(addr))
+    }
+
+    /// Whether a route can be: its gateway a neighbour, its source one of our addresses.
+    pub(crate) fn check_route(&self, route: &Route) -> Result<(), RouteError> {
+        if let Some(gateway) = route.gateway {
+            let neighbour = self.addrs.iter().any(|c| c.contains(gateway));
+            if !neighbour || self.is_local(gateway) || self.is_broadcast(gateway) {
+                return Err(RouteError::GatewayUnreachable);
+            }
+        }
+        match route.source {
+            Some(ip) if !self.is_local(ip) => Err(RouteError::InvalidAddress),
+            _ => Ok(()),
+        }
     }
 
     /// Largest packet our own link takes.

@@ -60,7 +60,7 @@ pub use packet::{Head, RxMeta, Token, TxPacket};
 pub use payload::{Bytes, Payload};
 pub use readiness::Readiness;
 pub use rope::{Chunk, Rope};
-pub use stack::{EchoReply, Received, SocketId, Stack};
+pub use stack::{EchoReply, Received, SendOptions, SocketId, Stack};
 pub use stats::Stats;
 pub use tcp::{Shutdown, TcpState};
 pub use time::Instant;

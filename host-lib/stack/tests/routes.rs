@@ -173,7 +173,7 @@ fn addresses_come_and_go_at_run_time() {
     assert_eq!(way(&mut s, B), (None, third));
     assert_eq!(way(&mut s, FAR), (Some(ROUTER), third));
     let gone = s.udp_send_to(bound, b"x", Some(at(B, 9)));
-    assert_eq!(gone, Err(Error::AddrNotAvailable));
+    assert_eq!(gone, Err(Error::NetworkUnreachable));
     let dropped = s.stats().dropped_address;
     feed(&mut s, now, &udp(at(B, 1), at(A, 8), b"late"));
     assert_eq!(s.stats().dropped_address, dropped + 1);
@@ -182,6 +182,21 @@ fn addresses_come_and_go_at_run_time() {
     let id = s.udp_open();
     let nowhere = s.udp_send_to(id, b"x", Some(at(B, 9)));
     assert_eq!(nowhere, Err(Error::NetworkUnreachable));
+}
+
+#[test]
+fn routes_that_cannot_be_are_left_out_of_a_configuration() {
+    let mut config = Config::new(cidr(A, 24), [1; 16]);
+    let to = cidr(FAR, 24);
+    config.routes = vec![
+        default_via(ROUTER),
+        default_via(B),
+        Route::new(to).via(FAR),
+        Route::new(to).from(B),
+    ];
+    let s = Stack::<Bytes>::new(config);
+    assert_eq!(s.route_to(FAR), Some(&default_via(ROUTER)));
+    assert_eq!(s.routes().count(), 2);
 }
 
 #[test]

@@ -4,7 +4,9 @@ mod common;
 mod craft;
 use common::*;
 use craft::*;
-use ferrule_stack::{Bytes, Error, Instant, Readiness, Shutdown, SocketId, Stack};
+use ferrule_stack::{
+    Bytes, Cidr, Error, Instant, Readiness, SendOptions, Shutdown, SocketId, Stack,
+};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -192,6 +194,55 @@ fn a_socket_on_a_broadcast_or_group_address_hears_only_that_and_sends_from_ours(
     s.udp_send_to(id, b"x", Some(at(B, 9))).expect("room");
     let (ip, _) = parse(&drain(&mut s, NOW)[0]);
     assert_eq!(ip.source, A.octets());
+}
+
+#[test]
+fn one_datagram_may_have_a_source_ttl_and_tos_of_its_own() {
+    let mut s = stack(A);
+    let second = Ipv4Addr::new(10, 0, 0, 77);
+    s.add_address(Cidr::new(second, 24).expect("valid"))
+        .expect("new");
+    let id = s.udp_bind(at(ANY, 7)).expect("free");
+    // An answer from the address that was asked, as a server on all addresses gives it.
+    feed(&mut s, NOW, &udp(at(B, 9), at(second, 7), b"?"));
+    let asked = s.udp_recv_from(id, &mut [0]).expect("a datagram");
+    let chosen = SendOptions {
+        source: Some(asked.to),
+        ttl: Some(9),
+        tos: Some(0x10),
+    };
+    let to = Some(asked.from);
+    s.udp_send_with(id, b"!", to, chosen).expect("room");
+    s.udp_send_to(id, b"!", to).expect("room");
+    let fields: Vec<(Ipv4Addr, u8, u8)> = drain(&mut s, NOW)
+        .iter()
+        .map(|p| parse(p).0)
+        .map(|ip| (ip.source.into(), ip.time_to_live, ip.dscp.value() << 2))
+        .collect();
+    assert_eq!(fields, [(second, 9, 0x10), (A, 64, 0)]);
+    // As sendmsg(2) of Linux 6.18 says: what cannot be a source, what is not ours, what is no choice.
+    let from = |source| SendOptions {
+        source: Some(source),
+        ..SendOptions::default()
+    };
+    let no_ttl = SendOptions {
+        ttl: Some(0),
+        ..SendOptions::default()
+    };
+    for (chosen, expected) in [
+        (from(Ipv4Addr::new(224, 0, 0, 1)), Err(Error::InvalidInput)),
+        (from(Ipv4Addr::BROADCAST), Err(Error::InvalidInput)),
+        (no_ttl, Err(Error::InvalidInput)),
+        (from(B), Err(Error::NetworkUnreachable)),
+        (from(ALL), Err(Error::NetworkUnreachable)),
+        (from(ANY), Ok(1)),
+    ] {
+        assert_eq!(
+            s.udp_send_with(id, b"x", to, chosen),
+            expected,
+            "{chosen:?}"
+        );
+    }
 }
 
 #[test]

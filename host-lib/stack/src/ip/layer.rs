@@ -38,8 +38,10 @@ impl IpLayer {
         };
         layer.connect_subnets(&config.addrs);
         for route in &config.routes {
-            // The first of several to one prefix stays, as `Config::routes` says.
-            let _ = layer.routes.add(*route);
+            // What cannot be is left out, as `Config::routes` says.
+            let _ = config
+                .check_route(route)
+                .and_then(|()| layer.routes.add(*route));
         }
         layer
     }

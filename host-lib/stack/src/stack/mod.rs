@@ -39,7 +39,7 @@ use crate::wire::tcp::TcpHeader;
 use socket::{Entry, Kind};
 
 pub use ping_calls::EchoReply;
-pub use udp_calls::Received;
+pub use udp_calls::{Received, SendOptions};
 
 /// Names a socket of one stack. After the socket is closed the id is stale, and every call with it says so.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

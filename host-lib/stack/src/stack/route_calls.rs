@@ -50,15 +50,7 @@ impl<B: Payload> Stack<B> {
 
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) -> core::result::Result<(), RouteError> {
-        if let Some(gateway) = route.gateway {
-            let neighbour = self.config.addrs.iter().any(|c| c.contains(gateway));
-            if !neighbour || self.config.is_local(gateway) || self.config.is_broadcast(gateway) {
-                return Err(RouteError::GatewayUnreachable);
-            }
-        }
-        if route.source.is_some_and(|ip| !self.config.is_local(ip)) {
-            return Err(RouteError::InvalidAddress);
-        }
+        self.config.check_route(&route)?;
         self.ip.routes.add(route)
     }
 

@@ -45,6 +45,17 @@ impl Received {
     }
 }
 
+/// Choices for one datagram; what is `None` is as the socket has it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct SendOptions {
+    /// The local address to send from (IP_PKTINFO), such as [`Received::to`] of what is answered.
+    pub source: Option<Ipv4Addr>,
+    /// Its time to live (IP_TTL), 1 to 255.
+    pub ttl: Option<u8>,
+    /// Its type of service (IP_TOS).
+    pub tos: Option<u8>,
+}
+
 impl<B: Payload> Stack<B> {
     /// Opens a UDP socket without an address; sending and connecting give it a free port.
     pub fn udp_open(&mut self) -> SocketId {
@@ -197,19 +208,20 @@ impl<B: Payload> Stack<B> {
             true => bound,
             false => Ipv4Addr::UNSPECIFIED,
         };
-        if let (Some(source), true, true) = (
-            options.multicast_source,
-            dst.is_multicast(),
-            wanted.is_unspecified(),
-        ) {
-            return self.source_address(source, dst);
-        }
-        // That there is a way is asked even where the source is given.
-        let by_route = self.route_source(dst)?;
-        match wanted.is_unspecified() {
-            true => Ok(by_route),
-            false => self.source_address(wanted, dst),
-        }
+        let given = match options.multicast_source {
+            Some(source) if dst.is_multicast() && wanted.is_unspecified() => source,
+            // That there is a way is asked even where the source is given.
+            _ => {
+                let by_route = self.route_source(dst)?;
+                match wanted.is_unspecified() {
+                    true => by_route,
+                    false => wanted,
+                }
+            }
+        };
+        // An address that was ours when it was chosen may be so no longer.
+        let ours = self.config.is_local(given);
+        ours.then_some(given).ok_or(Error::NetworkUnreachable)
     }
 
     /// As in BSD and Linux, the unspecified address as a destination is this host.
@@ -240,8 +252,31 @@ impl<B: Payload> Stack<B> {
         payload: &[u8],
         to: Option<SocketAddrV4>,
     ) -> Result<usize> {
+        self.udp_send_with(id, payload, to, SendOptions::default())
+    }
+
+    /// Like [`Stack::udp_send_to`], with choices for this datagram alone (sendmsg).
+    ///
+    /// # Errors
+    /// As sendmsg(2): [`Error::InvalidInput`] for a TTL of 0 or a source that no datagram can have,
+    /// [`Error::NetworkUnreachable`] for a source that is not ours, and all of [`Stack::udp_send_to`]'s.
+    pub fn udp_send_with(
+        &mut self,
+        id: SocketId,
+        payload: &[u8],
+        to: Option<SocketAddrV4>,
+        chosen: SendOptions,
+    ) -> Result<usize> {
         let default_ttl = self.config.ttl;
         self.udp_need_port(id)?;
+        let source = chosen.source.filter(|ip| !ip.is_unspecified());
+        if chosen.ttl == Some(0) || source.is_some_and(|ip| ip.is_multicast() || ip.is_broadcast())
+        {
+            return Err(Error::InvalidInput);
+        }
+        if source.is_some_and(|ip| !self.config.is_local(ip)) {
+            return Err(Error::NetworkUnreachable);
+        }
         let udp = self.udp(id)?;
         if to.is_some_and(|to| to.port() == 0) {
             return Err(Error::InvalidInput);
@@ -249,7 +284,7 @@ impl<B: Payload> Stack<B> {
         let to = to.or(udp.remote).ok_or(Error::DestinationRequired)?;
         let (local, options) = (udp.local, udp.options);
         let dst = self.own_if_unspecified(*to.ip())?;
-        let source = self.udp_source(*local.ip(), &options, dst)?;
+        let source = self.udp_source(source.unwrap_or(*local.ip()), &options, dst)?;
         if self.config.is_broadcast(dst) && !options.broadcast {
             return Err(Error::PermissionDenied);
         }
@@ -265,11 +300,14 @@ impl<B: Payload> Stack<B> {
         if let Some(error) = self.udp(id)?.queues.error.take() {
             return Err(error);
         }
+        let mut params = options.params(dst, default_ttl);
+        params.ttl = chosen.ttl.unwrap_or(params.ttl);
+        params.tos = chosen.tos.unwrap_or(params.tos);
         let message = Unsent {
             from: SocketAddrV4::new(source, local.port()),
             to: SocketAddrV4::new(dst, to.port()),
             seq: 0,
-            params: options.params(dst, default_ttl),
+            params,
             data: Rope::from(Chunk::Memory(Bytes::from(payload))),
         };
         self.udp(id)?.queues.send(message)?;
