@@ -27,6 +27,8 @@
 //! ```
 //!
 //! Not here yet: SACK, timestamps, RACK-TLP, CUBIC, ECN, keep-alive, SYN cookies, IPv6.
+//! ICMP redirects, source quench and timestamp requests are ignored; options of received IPv4 headers are read but never
+//! followed.
 
 #![forbid(unsafe_code)]
 

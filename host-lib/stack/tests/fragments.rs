@@ -5,7 +5,7 @@ mod craft;
 use common::*;
 use craft::*;
 use etherparse::IpNumber;
-use ferrule_stack::{Bytes, Error, Instant, SocketId, Stack};
+use ferrule_stack::{Bytes, Error, Instant, RxMeta, SocketId, Stack};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
@@ -69,12 +69,27 @@ fn nothing_is_told_without_the_beginning_nor_about_what_was_sent_to_many() {
     feed(&mut s, SECOND, &broadcast[0]);
     let whole = fragments(&datagram(3000, 2), 1000);
     whole.iter().for_each(|p| feed(&mut s, SECOND, p));
-    // Contradicting fragments are dropped in silence (RFC 5722 section 3).
+    // Contradicting fragments are dropped in silence (RFC 5722 section 4).
     feed(&mut s, SECOND, &fragments(&datagram(2000, 3), 1000)[0]);
     feed(&mut s, SECOND, &fragments(&datagram(2000, 3), 992)[1]);
     assert!(drain(&mut s, Instant::from_millis(61_000)).is_empty());
     assert_eq!(s.stats().reassembly_timeouts, 3);
     assert_eq!(s.next_deadline(), None);
+}
+
+#[test]
+fn a_datagram_of_which_one_fragment_came_by_link_broadcast_is_answered_by_no_error() {
+    let mut s = stack(A);
+    let unknown = packet(header(IpNumber(200), B, A, |_| {}), &pattern(0, 1600));
+    for (i, piece) in fragments(&unknown, 800).iter().enumerate() {
+        let meta = RxMeta {
+            l2_broadcast: i == 0,
+            ..RxMeta::default()
+        };
+        s.on_packet(SECOND, meta, piece, empty());
+    }
+    assert_eq!(s.stats().reassembled, 1);
+    assert!(drain(&mut s, SECOND).is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::filter::Filter;
 use crate::slab::Key;
 use crate::tcp::secrets::TableKeys;
 
-/// RFC 1112 section 7.1: the group of all hosts, of which every host is a member for ever.
+/// RFC 1112 section 4: the group of all hosts, of which every host is a member for ever.
 pub(crate) const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 struct Group {

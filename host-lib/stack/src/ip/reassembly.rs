@@ -21,12 +21,14 @@ struct Name {
     ident: u16,
 }
 
-/// The header of the fragment that begins a datagram: the one the whole datagram keeps (RFC 815 section 6).
+/// The header of the fragment that begins a datagram: the one the whole datagram keeps (RFC 791 section 3.2).
 #[derive(Debug)]
 pub(crate) struct First {
     pub(crate) ip: Ipv4Header,
     /// As it came, options included.
     pub(crate) raw: Vec<u8>,
+    /// This fragment or another of its datagram was sent to more hosts than us.
+    pub(crate) to_many: bool,
 }
 
 struct Partial<B> {
@@ -39,7 +41,7 @@ struct Partial<B> {
     ecn: EcnSeen,
     /// Some fragment was sent to more hosts than us.
     to_many: bool,
-    /// Its fragments contradicted each other: RFC 5722 section 3 asks to discard those to come as well.
+    /// Its fragments contradicted each other: RFC 5722 section 4 asks to discard those to come as well.
     poisoned: bool,
     /// Place in the order of arrival.
     serial: u64,
@@ -108,7 +110,6 @@ pub(crate) enum Outcome<B> {
 pub(crate) struct Expired<B> {
     /// Its beginning with the bytes after it, if that came, for the sender to be told.
     pub(crate) first: Option<(First, Rope<B>)>,
-    pub(crate) to_many: bool,
 }
 
 impl<B: Payload> Reassembly<B> {
@@ -137,10 +138,11 @@ impl<B: Payload> Reassembly<B> {
         let name = *self.order.first_key_value()?.1;
         let mut partial = self.forget(&name)?;
         let start = partial.pieces.remove(&0).unwrap_or_default();
-        Some(Expired {
-            first: partial.first.map(|first| (first, start)),
-            to_many: partial.to_many,
-        })
+        let first = partial.first.map(|mut first| {
+            first.to_many = partial.to_many;
+            (first, start)
+        });
+        Some(Expired { first })
     }
 
     fn forget(&mut self, name: &Name) -> Option<Partial<B>> {
@@ -238,7 +240,7 @@ impl<B: Payload> Reassembly<B> {
         }
         if start == 0 {
             let raw = raw.to_vec();
-            partial.first = Some(First { ip, raw });
+            partial.first = Some(First { ip, raw, to_many });
         }
         partial.ecn.note(ip.tos);
         partial.to_many |= to_many;
@@ -261,6 +263,7 @@ impl<B: Payload> Reassembly<B> {
             return Outcome::Dropped;
         };
         first.ip.tos = first.ip.tos & !3 | ecn;
+        first.to_many = partial.to_many;
         let mut whole = Rope::default();
         for piece in partial.pieces.into_values() {
             whole.append(piece);

@@ -103,7 +103,7 @@ impl<B: Payload> Stack<B> {
             ip: first.ip,
             raw: &first.raw,
             l4_checked: false,
-            to_many: expired.to_many,
+            to_many: first.to_many,
             data: Incoming::new(&[], data),
         };
         let code = code::REASSEMBLY_TIME;

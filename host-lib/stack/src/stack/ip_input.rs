@@ -94,11 +94,10 @@ impl<B: Payload> Stack<B> {
             self.deliver(now, arrival);
             return;
         }
-        let to_many = arrival.to_many;
         let fragment = Fragment {
             ip,
             raw: arrival.raw,
-            to_many,
+            to_many: arrival.to_many,
             data: arrival.data,
         };
         match self.reassembly.insert(now, fragment) {
@@ -116,7 +115,7 @@ impl<B: Payload> Stack<B> {
                     ip: first.ip,
                     raw: &first.raw,
                     l4_checked: looped,
-                    to_many,
+                    to_many: first.to_many,
                     data: Incoming::new(&front[..n], rope.slice(n..rope.len())),
                 };
                 self.deliver(now, whole);

@@ -165,7 +165,7 @@ impl<B: Payload> Stack<B> {
         }
         self.stats.udp_out += 1;
         if message.params.ttl == 0 {
-            // RFC 1112 section 6.1: such a datagram stays on this host.
+            // As in BSD and Linux such a datagram stays on this host.
             return None;
         }
         let header = UdpHeader {
