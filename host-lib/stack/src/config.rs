@@ -3,55 +3,9 @@
 use core::time::Duration;
 use std::net::Ipv4Addr;
 
+use crate::ip::prefix::Cidr;
+use crate::ip::routes::{Route, RouteError};
 use crate::tcp::Algorithm;
-
-/// An IPv4 address with the length of its subnet's prefix.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Cidr {
-    addr: Ipv4Addr,
-    prefix_len: u8,
-}
-
-impl Cidr {
-    /// `addr/prefix_len`; `None` if the prefix is longer than 32 bits.
-    pub const fn new(addr: Ipv4Addr, prefix_len: u8) -> Option<Cidr> {
-        if prefix_len <= 32 {
-            Some(Cidr { addr, prefix_len })
-        } else {
-            None
-        }
-    }
-
-    /// The address itself.
-    pub const fn addr(self) -> Ipv4Addr {
-        self.addr
-    }
-
-    /// Bits of the subnet's prefix, 0 to 32.
-    pub const fn prefix_len(self) -> u8 {
-        self.prefix_len
-    }
-
-    /// The subnet mask.
-    pub fn mask(self) -> Ipv4Addr {
-        Ipv4Addr::from(
-            u32::MAX
-                .checked_shl(32 - u32::from(self.prefix_len))
-                .unwrap_or(0),
-        )
-    }
-
-    /// True if `other` is in this subnet.
-    pub fn contains(self, other: Ipv4Addr) -> bool {
-        (u32::from(self.addr) ^ u32::from(other)) & u32::from(self.mask()) == 0
-    }
-
-    /// The subnet's directed broadcast address; /31 and /32 have none (RFC 3021).
-    pub fn broadcast(self) -> Option<Ipv4Addr> {
-        (self.prefix_len < 31)
-            .then(|| Ipv4Addr::from(u32::from(self.addr) | !u32::from(self.mask())))
-    }
-}
 
 /// Which checksums the device fills in on transmission. ICMP and fragments are always summed in software.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -156,6 +110,9 @@ impl Default for TcpConfig {
 pub struct Config {
     /// Local addresses with their subnets; the first is the source where no subnet matches.
     pub addrs: Vec<Cidr>,
+    /// Routes beyond those subnets. By default one to everywhere that leaves the next hop to the device. Those that
+    /// [`Stack::add_route`](crate::Stack::add_route) would refuse are left out.
+    pub routes: Vec<Route>,
     /// Largest IPv4 packet in bytes; at least 68 (RFC 791).
     pub mtu: u16,
     /// Secret from which sequence numbers, ports, identifications and hash keys are derived.
@@ -174,6 +131,8 @@ pub struct Config {
     pub reassembly_timeout: Duration,
     /// Bytes held for datagrams that are not yet whole; beyond it the oldest goes.
     pub reassembly_bytes: usize,
+    /// Bytes held for those of one sender; beyond it the oldest of that sender goes.
+    pub reassembly_bytes_per_source: usize,
     /// ICMP errors and RSTs without a connection, together, sent per second at most.
     pub error_replies_per_second: u32,
 }
@@ -183,6 +142,7 @@ impl Config {
     pub fn new(addr: Cidr, seed: [u8; 16]) -> Config {
         Config {
             addrs: vec![addr],
+            routes: vec![Route::default_route()],
             mtu: 1500,
             seed,
             offload: Offload::default(),
@@ -191,7 +151,8 @@ impl Config {
             udp_recv_buffer_bytes: 256 * 1024,
             udp_send_buffer_bytes: 256 * 1024,
             reassembly_timeout: Duration::from_secs(60),
-            reassembly_bytes: 1024 * 1024,
+            reassembly_bytes: 4 * 1024 * 1024,
+            reassembly_bytes_per_source: 1024 * 1024,
             error_replies_per_second: 1000,
         }
     }
@@ -208,34 +169,22 @@ impl Config {
         addr == Ipv4Addr::BROADCAST || self.addrs.iter().any(|c| c.broadcast() == Some(addr))
     }
 
-    /// The local address to send from to `dst`: the one on its subnet, else the first.
-    pub(crate) fn source_for(&self, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-        if self.is_local(dst) {
-            return Some(dst);
+    /// Whether a route can be: its gateway a neighbour, its source one of our addresses.
+    pub(crate) fn check_route(&self, route: &Route) -> Result<(), RouteError> {
+        if let Some(gateway) = route.gateway {
+            let neighbour = self.addrs.iter().any(|c| c.contains(gateway));
+            if !neighbour || self.is_local(gateway) || self.is_broadcast(gateway) {
+                return Err(RouteError::GatewayUnreachable);
+            }
         }
-        self.addrs
-            .iter()
-            .find(|c| c.contains(dst))
-            .or(self.addrs.first())
-            .map(|c| c.addr())
+        match route.source {
+            Some(ip) if !self.is_local(ip) => Err(RouteError::InvalidAddress),
+            _ => Ok(()),
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn subnets_of_every_length() {
-        let ip = Ipv4Addr::new(192, 0, 2, 130);
-        let cidr = |n| Cidr::new(ip, n).expect("a valid prefix length");
-        assert_eq!(Cidr::new(ip, 33), None);
-        assert_eq!(cidr(0).mask(), Ipv4Addr::UNSPECIFIED);
-        assert_eq!(cidr(25).mask(), Ipv4Addr::new(255, 255, 255, 128));
-        assert_eq!(cidr(25).broadcast(), Some(Ipv4Addr::new(192, 0, 2, 255)));
-        assert_eq!(cidr(31).broadcast(), None);
-        assert!(cidr(31).contains(Ipv4Addr::new(192, 0, 2, 131)));
-        assert!(!cidr(32).contains(Ipv4Addr::new(192, 0, 2, 131)));
-        assert!(cidr(0).contains(Ipv4Addr::new(8, 8, 8, 8)));
+    /// Largest packet our own link takes.
+    pub(crate) fn link_mtu(&self) -> u16 {
+        self.mtu.max(68)
     }
 }

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::error::{Error, Result};
+use crate::ip::params::{IpParams, PathMtuDiscovery};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::rope::Rope;
+use crate::tcp::Shutdown;
 
 /// What holding one message costs beyond its bytes.
 const OVERHEAD_BYTES: usize = 64;
@@ -18,6 +20,7 @@ pub(crate) struct Message<B> {
     /// Sequence number of an echo reply; 0 in UDP.
     pub(crate) seq: u16,
     pub(crate) ttl: u8,
+    pub(crate) tos: u8,
     pub(crate) data: Rope<B>,
 }
 
@@ -26,6 +29,7 @@ pub(crate) struct Unsent<B> {
     pub(crate) from: SocketAddrV4,
     pub(crate) to: SocketAddrV4,
     pub(crate) seq: u16,
+    pub(crate) params: IpParams,
     pub(crate) data: Rope<B>,
 }
 
@@ -38,6 +42,9 @@ pub(crate) struct Queues<B> {
     unsent_bytes: usize,
     send_limit: usize,
     wants_room: bool,
+    /// The program will read no more (shutdown): what comes is still queued, as in Linux, but an empty queue is an end.
+    read_closed: bool,
+    write_closed: bool,
     pub(crate) error: Option<Error>,
     /// Messages lost because the receive queue was full.
     pub(crate) drops: u64,
@@ -53,6 +60,8 @@ impl<B: Payload> Queues<B> {
             unsent_bytes: 0,
             send_limit,
             wants_room: false,
+            read_closed: false,
+            write_closed: false,
             error: None,
             drops: 0,
         }
@@ -78,6 +87,22 @@ impl<B: Payload> Queues<B> {
         self.received.front().ok_or(Error::WouldBlock)
     }
 
+    /// Closes one or both directions to the program.
+    pub(crate) fn shut(&mut self, how: Shutdown) {
+        self.read_closed |= how != Shutdown::Write;
+        self.write_closed |= how != Shutdown::Read;
+    }
+
+    /// True if nothing is left to read and the program has said that it reads no more.
+    pub(crate) fn at_end(&self) -> bool {
+        self.read_closed && self.received.is_empty() && self.error.is_none()
+    }
+
+    /// Bytes of the oldest message.
+    pub(crate) fn front_len(&self) -> usize {
+        self.received.front().map_or(0, |m| m.data.len())
+    }
+
     /// Drops the oldest message.
     pub(crate) fn pop(&mut self) {
         if let Some(message) = self.received.pop_front() {
@@ -87,6 +112,9 @@ impl<B: Payload> Queues<B> {
 
     /// Queues a message to send. An empty queue takes a message of any size.
     pub(crate) fn send(&mut self, message: Unsent<B>) -> Result<()> {
+        if self.write_closed {
+            return Err(Error::BrokenPipe);
+        }
         let cost = message.data.len() + OVERHEAD_BYTES;
         if !self.unsent.is_empty() && self.unsent_bytes + cost > self.send_limit {
             self.wants_room = true;
@@ -127,18 +155,86 @@ impl<B: Payload> Queues<B> {
         let mut r = Readiness::NONE;
         r.set(
             Readiness::READABLE,
-            !self.received.is_empty() || self.error.is_some(),
+            !self.received.is_empty() || self.error.is_some() || self.read_closed,
         );
+        r.set(Readiness::READ_CLOSED, self.read_closed);
+        r.set(Readiness::HANGUP, self.read_closed && self.write_closed);
         r.set(Readiness::WRITABLE, self.has_room());
         r.set(Readiness::ERROR, self.error.is_some());
         r
     }
 }
 
+/// What a program has chosen for its socket.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct SocketOptions {
+    /// IP_TTL; `None` is the stack's.
+    pub(crate) ttl: Option<u8>,
+    /// IP_TOS.
+    pub(crate) tos: u8,
+    /// IP_MTU_DISCOVER.
+    pub(crate) discovery: PathMtuDiscovery,
+    /// IP_RECVERR, without its queue: errors that may pass are told too, and to unconnected sockets.
+    pub(crate) receive_errors: bool,
+    /// SO_BROADCAST.
+    pub(crate) broadcast: bool,
+    /// SO_REUSEADDR.
+    pub(crate) reuse_address: bool,
+    /// SO_REUSEPORT.
+    pub(crate) reuse_port: bool,
+    /// IP_MULTICAST_TTL.
+    pub(crate) multicast_ttl: u8,
+    /// IP_MULTICAST_LOOP.
+    pub(crate) multicast_loop: bool,
+    /// IP_MULTICAST_ALL: receive what others on this host joined for.
+    pub(crate) multicast_all: bool,
+    /// IP_MULTICAST_IF: the local address to send to groups from.
+    pub(crate) multicast_source: Option<Ipv4Addr>,
+}
+
+impl Default for SocketOptions {
+    /// The defaults of Linux.
+    fn default() -> SocketOptions {
+        SocketOptions {
+            ttl: None,
+            tos: 0,
+            discovery: PathMtuDiscovery::Want,
+            receive_errors: false,
+            broadcast: false,
+            reuse_address: false,
+            reuse_port: false,
+            multicast_ttl: 1,
+            multicast_loop: true,
+            multicast_all: true,
+            multicast_source: None,
+        }
+    }
+}
+
+impl SocketOptions {
+    /// The header fields of a datagram to `dst`.
+    pub(crate) fn params(&self, dst: Ipv4Addr, default_ttl: u8) -> IpParams {
+        IpParams {
+            ttl: match dst.is_multicast() {
+                true => self.multicast_ttl,
+                false => self.ttl.unwrap_or(default_ttl),
+            },
+            tos: self.tos,
+            discovery: self.discovery,
+        }
+    }
+}
+
 /// A UDP socket.
 pub(crate) struct UdpSocket<B> {
+    /// What the program bound it to; port 0 if it never did.
+    pub(crate) bound: SocketAddrV4,
+    /// The address in effect; port 0 until it has one.
     pub(crate) local: SocketAddrV4,
     pub(crate) remote: Option<SocketAddrV4>,
+    pub(crate) options: SocketOptions,
+    /// Multicast groups it is a member of.
+    pub(crate) groups: Vec<Ipv4Addr>,
     /// Closed by the program; goes when its queue is empty.
     pub(crate) orphan: bool,
     pub(crate) queues: Queues<B>,
@@ -147,6 +243,7 @@ pub(crate) struct UdpSocket<B> {
 /// A socket that sends ICMP echo requests and receives the replies.
 pub(crate) struct PingSocket<B> {
     pub(crate) ident: u16,
+    pub(crate) options: SocketOptions,
     pub(crate) orphan: bool,
     pub(crate) queues: Queues<B>,
 }

@@ -54,6 +54,27 @@ pub enum Error {
     /// The datagram is larger than can be sent (EMSGSIZE).
     #[error("the message is too long for a datagram")]
     MessageTooLong,
+    /// Neither was a destination given nor is the socket connected (EDESTADDRREQ).
+    #[error("no destination: give one or connect the socket")]
+    DestinationRequired,
+    /// Sending to a broadcast address without asking for it (EACCES).
+    #[error("to send to a broadcast address the socket's broadcast option must be set")]
+    PermissionDenied,
+    /// More multicast groups or sources than one socket may have (ENOBUFS).
+    #[error("the socket has as many multicast groups or sources as it may")]
+    NoBuffers,
+    /// The peer's host does not speak the protocol (ENOPROTOOPT).
+    #[error("the peer's host does not speak the protocol")]
+    ProtocolUnavailable,
+    /// A packet of ours made no sense to a router or the peer's host (EPROTO).
+    #[error("a router or the peer's host could not make sense of a header")]
+    Protocol,
+    /// A router knows that the host is down (EHOSTDOWN).
+    #[error("the host is down")]
+    HostDown,
+    /// A router says that we are isolated (ENONET).
+    #[error("this host is cut off from the network")]
+    NotOnNetwork,
 }
 
 impl Error {
@@ -64,7 +85,9 @@ impl Error {
             Error::Stale => ErrorKind::NotFound,
             Error::Unsupported => ErrorKind::Unsupported,
             Error::InvalidInput | Error::MessageTooLong => ErrorKind::InvalidInput,
-            Error::NotConnected => ErrorKind::NotConnected,
+            Error::NotConnected | Error::DestinationRequired => ErrorKind::NotConnected,
+            Error::PermissionDenied => ErrorKind::PermissionDenied,
+            Error::NoBuffers | Error::ProtocolUnavailable | Error::Protocol => ErrorKind::Other,
             Error::ConnectionRefused => ErrorKind::ConnectionRefused,
             Error::ConnectionReset => ErrorKind::ConnectionReset,
             Error::ConnectionAborted => ErrorKind::ConnectionAborted,
@@ -72,8 +95,8 @@ impl Error {
             Error::TimedOut => ErrorKind::TimedOut,
             Error::AddrInUse => ErrorKind::AddrInUse,
             Error::AddrNotAvailable => ErrorKind::AddrNotAvailable,
-            Error::HostUnreachable => ErrorKind::HostUnreachable,
-            Error::NetworkUnreachable => ErrorKind::NetworkUnreachable,
+            Error::HostUnreachable | Error::HostDown => ErrorKind::HostUnreachable,
+            Error::NetworkUnreachable | Error::NotOnNetwork => ErrorKind::NetworkUnreachable,
         }
     }
 }

@@ -26,7 +26,9 @@
 //! # Ok::<(), ferrule_stack::Error>(())
 //! ```
 //!
-//! Not here yet: SYN cookies, multicast groups, IPv6.
+//! Not here yet: SYN cookies, IPv6.
+//! ICMP redirects, source quench and timestamp requests are ignored; options of received IPv4 headers are read but never
+//! followed.
 
 #![forbid(unsafe_code)]
 
@@ -48,15 +50,20 @@ mod stats;
 mod tcp;
 mod time;
 mod timers;
+mod udp_table;
 mod wire;
 
-pub use config::{Cidr, Config, Ecn, Offload, TcpConfig};
+pub use config::{Config, Ecn, Offload, TcpConfig};
 pub use error::{Error, Result};
+pub use ip::filter::FilterMode;
+pub use ip::params::PathMtuDiscovery;
+pub use ip::prefix::{Address, Cidr};
+pub use ip::routes::{Route, RouteError};
 pub use packet::{Head, RxMeta, Token, TxPacket};
 pub use payload::{Bytes, Payload};
 pub use readiness::Readiness;
 pub use rope::{Chunk, Rope};
-pub use stack::{EchoReply, Received, SocketId, Stack};
+pub use stack::{EchoReply, Received, SendOptions, SocketId, Stack};
 pub use stats::Stats;
 pub use tcp::{Algorithm, KeepAlive, Shutdown, TcpInfo, TcpOptions, TcpState};
 pub use time::Instant;

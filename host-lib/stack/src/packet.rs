@@ -76,8 +76,10 @@ pub struct TxPacket<B> {
     pub head: Head,
     /// The payload.
     pub payload: Rope<B>,
-    /// Destination address; the next hop towards it is the device's business.
+    /// Destination address.
     pub dst: Ipv4Addr,
+    /// The gateway to hand the packet to; `None` leaves the next hop to the device.
+    pub next_hop: Option<Ipv4Addr>,
     /// The device must insert the IPv4 header checksum; the field is 0.
     pub insert_ipv4_checksum: bool,
     /// The device must insert the TCP or UDP checksum; the field is 0.

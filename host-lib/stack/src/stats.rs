@@ -20,6 +20,8 @@ pub struct Stats {
     pub dropped_checksum: u64,
     /// Dropped: addressed to someone else, or from an impossible source.
     pub dropped_address: u64,
+    /// Dropped: IPv4 options that cannot be read, or a route chosen by the sender.
+    pub dropped_options: u64,
     /// Dropped: a protocol nobody here speaks.
     pub dropped_protocol: u64,
     /// Dropped: no socket for that port.
@@ -32,8 +34,10 @@ pub struct Stats {
     pub dropped_syn_queue_full: u64,
     /// Dropped: last ACKs of handshakes because a listener's accept queue was full.
     pub dropped_accept_queue_full: u64,
-    /// Dropped: fragments that overlapped others, came too late or exceeded the memory for them.
+    /// Dropped: fragments that contradicted others, exceeded the memory for them, or belonged to a datagram given up.
     pub dropped_fragments: u64,
+    /// Fragmented datagrams given up because fragments were missing for too long.
+    pub reassembly_timeouts: u64,
     /// Fragmented datagrams made whole.
     pub reassembled: u64,
     /// TCP segments received.
@@ -74,7 +78,7 @@ pub struct Stats {
     pub tcp_active_opens: u64,
     /// Connections opened by a listener.
     pub tcp_passive_opens: u64,
-    /// UDP datagrams delivered to a socket.
+    /// UDP datagrams delivered to sockets, counted once for each.
     pub udp_in: u64,
     /// UDP datagrams sent.
     pub udp_out: u64,
@@ -84,6 +88,12 @@ pub struct Stats {
     pub icmp_echo_replies: u64,
     /// ICMP errors sent.
     pub icmp_errors_out: u64,
+    /// Times that a path MTU was found to be smaller than believed.
+    pub path_mtu_reductions: u64,
+    /// IGMP messages received intact.
+    pub igmp_in: u64,
+    /// IGMP messages sent.
+    pub igmp_out: u64,
     /// Replies withheld by the rate limit.
     pub rate_limited: u64,
 }

@@ -116,7 +116,7 @@ proptest! {
                 let len = packet.len() as u16;
                 packet[2..4].copy_from_slice(&len.to_be_bytes());
                 packet[6..8].fill(0);
-                packet[9] = [1, 6, 17][i % 3];
+                packet[9] = [1, 2, 6, 17][i % 4];
                 packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
             }
             let meta = RxMeta { ipv4_checksum_ok: true, l4_checksum_ok: true, l2_broadcast: i % 7 == 0 };

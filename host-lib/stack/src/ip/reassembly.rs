@@ -1,10 +1,10 @@
 //! Reassembly of fragmented datagrams (RFC 791 section 3.2, RFC 815), bounded in memory and time.
 
-use std::collections::{BTreeMap, HashMap};
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use core::time::Duration;
-
+use super::fragment_ecn::EcnSeen;
 use crate::incoming::Incoming;
 use crate::payload::Payload;
 use crate::rope::Rope;
@@ -21,15 +21,44 @@ struct Name {
     ident: u16,
 }
 
+/// The header of the fragment that begins a datagram: the one the whole datagram keeps (RFC 791 section 3.2).
+#[derive(Debug)]
+pub(crate) struct First {
+    pub(crate) ip: Ipv4Header,
+    /// As it came, options included.
+    pub(crate) raw: Vec<u8>,
+    /// This fragment or another of its datagram was sent to more hosts than us.
+    pub(crate) to_many: bool,
+}
+
 struct Partial<B> {
     /// Fragments by offset; they never overlap.
     pieces: BTreeMap<usize, Rope<B>>,
     held: usize,
     /// Known once the last fragment came.
     total: Option<usize>,
+    first: Option<First>,
+    ecn: EcnSeen,
+    /// Some fragment was sent to more hosts than us.
+    to_many: bool,
+    /// Its fragments contradicted each other: RFC 5722 section 4 asks to discard those to come as well.
+    poisoned: bool,
     /// Place in the order of arrival.
     serial: u64,
     until: Instant,
+}
+
+impl<B> Partial<B> {
+    fn charge(&self) -> usize {
+        self.held + (self.pieces.len() + 1) * OVERHEAD_BYTES
+    }
+}
+
+/// What one sender has pending.
+#[derive(Default)]
+struct Sender {
+    charged: usize,
+    order: BTreeSet<u64>,
 }
 
 /// Fragments charge this much beyond their bytes.
@@ -37,14 +66,34 @@ const OVERHEAD_BYTES: usize = 128;
 /// A datagram of more pieces is nobody's honest work: 65,535 bytes in fragments of 8 would be 8,192.
 const MAX_PIECES: usize = 256;
 
+/// How much may wait for how long.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of all datagrams; beyond it the oldest goes.
+    pub(crate) bytes: usize,
+    /// Bytes of one sender's; beyond it the oldest of that sender's goes, so that nobody crowds out the others.
+    pub(crate) bytes_per_source: usize,
+    pub(crate) timeout: Duration,
+}
+
 /// Datagrams that are not yet whole.
 pub(crate) struct Reassembly<B> {
     partial: HashMap<Name, Partial<B>, TableKeys>,
     order: BTreeMap<u64, Name>,
+    senders: HashMap<Ipv4Addr, Sender, TableKeys>,
     next_serial: u64,
     charged: usize,
-    limit: usize,
-    timeout: Duration,
+    limits: Limits,
+}
+
+/// A fragment with what its packet said about it.
+pub(crate) struct Fragment<'a, B> {
+    pub(crate) ip: Ipv4Header,
+    /// The header's bytes.
+    pub(crate) raw: &'a [u8],
+    pub(crate) to_many: bool,
+    /// What follows the header.
+    pub(crate) data: Incoming<'a, B>,
 }
 
 /// What became of a fragment.
@@ -54,18 +103,24 @@ pub(crate) enum Outcome<B> {
     /// It, or what it belongs to, was dropped.
     Dropped,
     /// The datagram is whole: everything after the IPv4 header.
-    Whole(Rope<B>),
+    Whole(First, Rope<B>),
+}
+
+/// A datagram that was given up because its time was over.
+pub(crate) struct Expired<B> {
+    /// Its beginning with the bytes after it, if that came, for the sender to be told.
+    pub(crate) first: Option<(First, Rope<B>)>,
 }
 
 impl<B: Payload> Reassembly<B> {
-    pub(crate) fn new(keys: TableKeys, limit: usize, timeout: Duration) -> Reassembly<B> {
+    pub(crate) fn new(keys: TableKeys, limits: Limits) -> Reassembly<B> {
         Reassembly {
-            partial: HashMap::with_hasher(keys),
+            partial: HashMap::with_hasher(keys.clone()),
             order: BTreeMap::new(),
+            senders: HashMap::with_hasher(keys),
             next_serial: 0,
             charged: 0,
-            limit,
-            timeout,
+            limits,
         }
     }
 
@@ -76,45 +131,58 @@ impl<B: Payload> Reassembly<B> {
         self.partial.get(name).map(|p| p.until)
     }
 
-    /// Gives up what has waited too long; returns how many datagrams that were.
-    #[inline]
-    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
-        let mut n = 0;
-        while self.deadline().is_some_and(|at| at <= now) {
-            self.drop_oldest();
-            n += 1;
+    /// Gives up one datagram that has waited too long.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Expired<B>> {
+        if self.deadline().is_none_or(|at| at > now) {
+            return None;
         }
-        n
-    }
-
-    /// Bytes held and charged.
-    #[cfg(test)]
-    fn charged(&self) -> usize {
-        self.charged
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some((_, name)) = self.order.pop_first() {
-            if let Some(partial) = self.partial.remove(&name) {
-                self.charged -= charge(&partial);
-            }
-        }
+        let name = *self.order.first_key_value()?.1;
+        let mut partial = self.forget(&name)?;
+        let start = partial.pieces.remove(&0).unwrap_or_default();
+        let first = partial.first.map(|mut first| {
+            first.to_many = partial.to_many;
+            (first, start)
+        });
+        Some(Expired { first })
     }
 
     fn forget(&mut self, name: &Name) -> Option<Partial<B>> {
         let partial = self.partial.remove(name)?;
         self.order.remove(&partial.serial);
-        self.charged -= charge(&partial);
+        self.charged -= partial.charge();
+        if let Some(sender) = self.senders.get_mut(&name.src) {
+            sender.charged -= partial.charge();
+            sender.order.remove(&partial.serial);
+            if sender.order.is_empty() {
+                self.senders.remove(&name.src);
+            }
+        }
         Some(partial)
     }
 
+    fn forget_serial(&mut self, serial: Option<u64>) -> bool {
+        let name = serial.and_then(|serial| self.order.get(&serial).copied());
+        name.is_some_and(|name| self.forget(&name).is_some())
+    }
+
+    /// Notes that what `name` is charged grew to or shrank to what it is now.
+    fn recharge(&mut self, name: &Name, before: usize) {
+        let after = self.partial.get(name).map_or(0, Partial::charge);
+        let serial = self.partial.get(name).map_or(0, |p| p.serial);
+        self.charged = self.charged + after - before;
+        let sender = self.senders.entry(name.src).or_default();
+        sender.charged = sender.charged + after - before;
+        sender.order.insert(serial);
+    }
+
     /// Takes a fragment.
-    pub(crate) fn insert(
-        &mut self,
-        now: Instant,
-        ip: &Ipv4Header,
-        data: Incoming<'_, B>,
-    ) -> Outcome<B> {
+    pub(crate) fn insert(&mut self, now: Instant, fragment: Fragment<'_, B>) -> Outcome<B> {
+        let Fragment {
+            ip,
+            raw,
+            to_many,
+            data,
+        } = fragment;
         let name = Name {
             src: ip.src,
             dst: ip.dst,
@@ -129,183 +197,144 @@ impl<B: Payload> Reassembly<B> {
         {
             return Outcome::Dropped;
         }
-        let serial = self.next_serial;
-        let until = now + self.timeout;
-        let partial = self.partial.entry(name).or_insert_with(|| {
+        let mut before = self.partial.get(&name).map_or(0, Partial::charge);
+        if !self.partial.contains_key(&name) {
+            let serial = self.next_serial;
             self.next_serial += 1;
             self.order.insert(serial, name);
-            self.charged += OVERHEAD_BYTES;
-            Partial {
+            let partial = Partial {
                 pieces: BTreeMap::new(),
                 held: 0,
                 total: None,
+                first: None,
+                ecn: EcnSeen::default(),
+                to_many: false,
+                poisoned: false,
                 serial,
-                until,
-            }
-        });
-        let ends_differ = match (partial.total, ip.more_fragments) {
-            (Some(total), false) => total != end,
-            (Some(total), true) => end > total,
-            (None, false) => partial
-                .pieces
-                .last_key_value()
-                .is_some_and(|(at, p)| at + p.len() > end),
-            (None, true) => false,
-        };
-        let before = partial
-            .pieces
-            .range(..=start)
-            .next_back()
-            .map(|(at, p)| (*at, at + p.len()));
-        if before == Some((start, end)) && !ends_differ {
-            // The same fragment again.
-            return Outcome::Held;
+                until: now + self.limits.timeout,
+            };
+            self.partial.insert(name, partial);
+            before = 0;
         }
-        let overlaps = before.is_some_and(|(_, e)| e > start)
-            || partial
-                .pieces
-                .range(start..)
-                .next()
-                .is_some_and(|(at, _)| *at < end);
-        if overlaps || ends_differ || partial.pieces.len() >= MAX_PIECES {
-            // Fragments that contradict each other are an attack on whoever checked only some of them (RFC 1858,
-            // RFC 5722): the whole datagram goes.
-            self.forget(&name);
+        let Some(partial) = self.partial.get_mut(&name) else {
             return Outcome::Dropped;
+        };
+        if partial.poisoned {
+            return Outcome::Dropped;
+        }
+        match partial.fits(start, end, ip.more_fragments) {
+            Fit::Again => return Outcome::Held,
+            Fit::Contradicts => {
+                // Fragments that contradict each other are an attack on whoever checked only some of them (RFC 1858,
+                // RFC 5722): the whole datagram goes.
+                partial.poisoned = true;
+                partial.pieces.clear();
+                partial.held = 0;
+                partial.first = None;
+                self.recharge(&name, before);
+                return Outcome::Dropped;
+            }
+            Fit::New => {}
         }
         if !ip.more_fragments {
             partial.total = Some(end);
         }
+        if start == 0 {
+            let raw = raw.to_vec();
+            partial.first = Some(First { ip, raw, to_many });
+        }
+        partial.ecn.note(ip.tos);
+        partial.to_many |= to_many;
         let rope = data.into_rope();
         partial.held += rope.len();
-        self.charged += rope.len() + OVERHEAD_BYTES;
         partial.pieces.insert(start, rope);
-        if partial.total == Some(partial.held) {
-            let Some(partial) = self.forget(&name) else {
-                return Outcome::Dropped;
-            };
-            let mut whole = Rope::default();
-            partial
-                .pieces
-                .into_values()
-                .for_each(|piece| whole.append(piece));
-            return Outcome::Whole(whole);
+        let whole = partial.total == Some(partial.held);
+        self.recharge(&name, before);
+        if whole {
+            return self.finish(&name);
         }
+        self.shed(name.src)
+    }
+
+    fn finish(&mut self, name: &Name) -> Outcome<B> {
+        let Some(partial) = self.forget(name) else {
+            return Outcome::Dropped;
+        };
+        let (Some(mut first), Some(ecn)) = (partial.first, partial.ecn.combined()) else {
+            return Outcome::Dropped;
+        };
+        first.ip.tos = first.ip.tos & !3 | ecn;
+        first.to_many = partial.to_many;
+        let mut whole = Rope::default();
+        for piece in partial.pieces.into_values() {
+            whole.append(piece);
+        }
+        Outcome::Whole(first, whole)
+    }
+
+    /// Keeps to the limits; what was just taken in is the last to go.
+    fn shed(&mut self, src: Ipv4Addr) -> Outcome<B> {
         let mut outcome = Outcome::Held;
-        while self.charged > self.limit && !self.order.is_empty() {
-            self.drop_oldest();
+        let oldest = |sender: &Sender| sender.order.first().copied();
+        while let Some(sender) = self.senders.get(&src) {
+            if sender.charged <= self.limits.bytes_per_source || !self.forget_serial(oldest(sender))
+            {
+                break;
+            }
+            outcome = Outcome::Dropped;
+        }
+        while self.charged > self.limits.bytes {
+            let oldest = self.order.first_key_value().map(|(serial, _)| *serial);
+            if !self.forget_serial(oldest) {
+                break;
+            }
             outcome = Outcome::Dropped;
         }
         outcome
     }
 }
 
-fn charge<B>(partial: &Partial<B>) -> usize {
-    partial.held + (partial.pieces.len() + 1) * OVERHEAD_BYTES
+/// How a fragment goes with those that are there.
+enum Fit {
+    New,
+    /// The same range again: a duplicate, of which the first is kept.
+    Again,
+    /// It overlaps others, or the datagram would have two ends.
+    Contradicts,
+}
+
+impl<B: Payload> Partial<B> {
+    fn fits(&self, start: usize, end: usize, more: bool) -> Fit {
+        let ends_differ = match (self.total, more) {
+            (Some(total), false) => total != end,
+            (Some(total), true) => end >= total,
+            (None, false) => self
+                .pieces
+                .last_key_value()
+                .is_some_and(|(at, p)| at + p.len() >= end),
+            (None, true) => false,
+        };
+        let before = self
+            .pieces
+            .range(..=start)
+            .next_back()
+            .map(|(at, p)| (*at, at + p.len()));
+        let same_again = before == Some((start, end)) && more == (self.total != Some(end));
+        if same_again {
+            return Fit::Again;
+        }
+        let overlaps = before.is_some_and(|(_, e)| e > start)
+            || self
+                .pieces
+                .range(start..)
+                .next()
+                .is_some_and(|(at, _)| *at < end);
+        if overlaps || ends_differ || self.pieces.len() >= MAX_PIECES {
+            return Fit::Contradicts;
+        }
+        Fit::New
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::payload::Bytes;
-    use crate::rope::Chunk;
-    use crate::tcp::secrets::Secrets;
-    use proptest::prelude::*;
-
-    fn header(ident: u16, offset: usize, more: bool) -> Ipv4Header {
-        Ipv4Header {
-            src: Ipv4Addr::new(192, 0, 2, 1),
-            dst: Ipv4Addr::new(192, 0, 2, 2),
-            protocol: 17,
-            ident,
-            dont_fragment: false,
-            more_fragments: more,
-            fragment_offset: offset,
-            ttl: 64,
-            tos: 0,
-            header_len: 20,
-            total_len: 20,
-        }
-    }
-
-    fn reassembly(limit: usize) -> Reassembly<Bytes> {
-        Reassembly::new(
-            Secrets::new([1; 16]).table_keys(),
-            limit,
-            Duration::from_secs(60),
-        )
-    }
-
-    fn put(r: &mut Reassembly<Bytes>, now: u64, h: Ipv4Header, data: &[u8]) -> Outcome<Bytes> {
-        let rope = Rope::from(Chunk::Device(Bytes::from(data)));
-        r.insert(Instant::from_millis(now), &h, Incoming::new(&[], rope))
-    }
-
-    #[test]
-    fn overlapping_fragments_drop_the_datagram() {
-        let mut r = reassembly(100_000);
-        assert!(matches!(
-            put(&mut r, 0, header(1, 0, true), &[1; 16]),
-            Outcome::Held
-        ));
-        assert!(matches!(
-            put(&mut r, 0, header(1, 8, true), &[2; 16]),
-            Outcome::Dropped
-        ));
-        assert_eq!(r.charged(), 0);
-    }
-
-    #[test]
-    fn waits_as_long_as_it_was_told_and_holds_no_more_than_its_limit() {
-        let mut r = reassembly(10_000);
-        put(&mut r, 0, header(0, 8, true), &[0; 8]);
-        assert_eq!(r.deadline(), Some(Instant::from_millis(60_000)));
-        assert_eq!(
-            (
-                r.expire(Instant::from_millis(59_999)),
-                r.expire(Instant::from_millis(60_000))
-            ),
-            (0, 1)
-        );
-        for ident in 0..1000 {
-            put(&mut r, 1, header(ident, 8, true), &[0; 800]);
-            assert!(r.charged() <= 10_000);
-        }
-        assert_eq!(
-            r.expire(Instant::from_millis(70_000)),
-            r.next_serial.min(10_000 / (800 + 256))
-        );
-        assert_eq!((r.charged(), r.deadline()), (0, None));
-    }
-
-    proptest! {
-        #[test]
-        fn any_order_with_duplicates_gives_the_datagram_once(
-            len in 1usize..3000, cut in 1usize..40, shuffle in proptest::collection::vec(any::<u32>(), 1..120),
-        ) {
-            let data: Vec<u8> = (0..len).map(|i| ((i * 31) >> 3) as u8).collect();
-            let pieces: Vec<(usize, &[u8])> = data.chunks(cut * 8).enumerate().map(|(i, p)| (i * cut * 8, p)).collect();
-            prop_assume!(pieces.len() <= MAX_PIECES);
-            let mut r = reassembly(1_000_000);
-            let mut seen = vec![false; pieces.len()];
-            let mut order: Vec<usize> = shuffle.iter().map(|s| *s as usize % pieces.len()).collect();
-            order.extend(0..pieces.len());
-            for i in order {
-                let (at, piece) = pieces[i];
-                let fresh = seen.iter().filter(|s| !**s).count();
-                let out = put(&mut r, 0, header(9, at, at + piece.len() < len), piece);
-                let completes = fresh == 1 && !seen[i];
-                seen[i] = true;
-                if completes {
-                    let Outcome::Whole(rope) = out else {
-                        return Err(TestCaseError::fail("not whole"));
-                    };
-                    prop_assert_eq!(rope.to_vec(), data);
-                    prop_assert_eq!(r.charged(), 0);
-                    return Ok(());
-                }
-                prop_assert!(matches!(out, Outcome::Held));
-            }
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,10 @@
 use super::ip_input::Arrival;
 use super::{FlowOwner, Stack};
 use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::incoming::Incoming;
+use crate::ip::icmp_errors::meaning;
+use crate::ip::params::IpParams;
+use crate::ip::reassembly::Expired;
 use crate::packet::Token;
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
@@ -16,6 +19,9 @@ use std::net::SocketAddrV4;
 
 /// RFC 1812 section 4.3.2.3: an error quotes as much as fits into 576 bytes.
 const MAX_QUOTE: usize = 576 - 20 - HEADER_LEN;
+
+/// What is read of a quotation: the longest IPv4 header and eight bytes.
+const MAX_QUOTED_HEADERS: usize = 60 + 8;
 
 impl<B: Payload> Stack<B> {
     pub(super) fn icmp_input(&mut self, now: Instant, mut arrival: Arrival<'_, B>) {
@@ -35,8 +41,13 @@ impl<B: Payload> Stack<B> {
         match header.kind {
             kind::ECHO_REQUEST => self.answer_echo(now, arrival, header),
             kind::ECHO_REPLY => self.echo_reply(arrival, header),
-            kind::UNREACHABLE | kind::TIME_EXCEEDED | kind::PARAMETER_PROBLEM => {
-                if let Some(quoted) = Quoted::parse(arrival.data.head) {
+            // An error sent to more than us is about nobody's packet in particular, so nobody's.
+            kind::UNREACHABLE | kind::TIME_EXCEEDED | kind::PARAMETER_PROBLEM
+                if !arrival.to_many =>
+            {
+                // A quotation may lie anywhere in the packet's pieces: one run of bytes again.
+                let quote = arrival.data.slice(0, MAX_QUOTED_HEADERS).to_vec();
+                if let Some(quoted) = Quoted::parse(&quote) {
                     self.icmp_error(now, header, quoted);
                 }
             }
@@ -60,12 +71,16 @@ impl<B: Payload> Stack<B> {
             ..request
         };
         let (src, dst) = (arrival.ip.dst, arrival.ip.src);
+        // RFC 1349 section 5.1: "An ICMP reply message is sent with the same value in the TOS field as was used in the
+        // corresponding ICMP request message"; its ECN bits are not the sender's to choose.
+        let params = IpParams::control(self.config.ttl, arrival.ip.tos & !3);
         let data = arrival.data.into_rope();
         if let Ok(packet) = self.send_message(
             (src, dst),
             protocol::ICMP,
             &mut reply.emit(),
             data,
+            params,
             Token::NOBODY,
         ) {
             self.stats.icmp_echo_replies += 1;
@@ -73,30 +88,64 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// Tells a sender that its packet could not be delivered, where RFC 1122 section 3.2.2 allows it.
+    /// Tells a sender that its packet could not be delivered.
     pub(super) fn send_unreachable(&mut self, now: Instant, arrival: &Arrival<'_, B>, code: u8) {
-        if arrival.to_many || arrival.ip.fragment_offset != 0 {
+        self.send_icmp_error(now, arrival, kind::UNREACHABLE, code, [0; 2]);
+    }
+
+    /// Tells a sender that fragments were missing for too long (RFC 792: "If fragment zero is not available then no time
+    /// exceeded need be sent at all").
+    pub(super) fn send_reassembly_timeout(&mut self, now: Instant, expired: Expired<B>) {
+        let Some((first, data)) = expired.first else {
+            return;
+        };
+        let arrival = Arrival {
+            ip: first.ip,
+            raw: &first.raw,
+            l4_checked: false,
+            to_many: first.to_many,
+            data: Incoming::new(&[], data),
+        };
+        let code = code::REASSEMBLY_TIME;
+        self.send_icmp_error(now, &arrival, kind::TIME_EXCEEDED, code, [0; 2]);
+    }
+
+    /// Sends an ICMP error where RFC 1122 section 3.2.2 allows it: not about a packet to many, a later fragment or an
+    /// ICMP error, nor to a sender that is no single host; and not too often (RFC 1812 section 4.3.2.8).
+    pub(super) fn send_icmp_error(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival<'_, B>,
+        kind: u8,
+        code: u8,
+        rest: [u16; 2],
+    ) {
+        let about_error = arrival.ip.protocol == protocol::ICMP && !arrival.is_icmp_query();
+        if arrival.to_many
+            || arrival.ip.fragment_offset != 0
+            || about_error
+            || arrival.ip.src.is_unspecified()
+        {
             return;
         }
         if !self.error_limit.allow(now) {
             self.stats.rate_limited += 1;
             return;
         }
-        let mut quote = arrival.ip.emit(false).to_vec();
+        let mut quote = arrival.raw.to_vec();
         let len = arrival.data.len().min(MAX_QUOTE - quote.len());
         quote.extend(arrival.data.slice(0, len).to_vec());
-        let header = IcmpHeader {
-            kind: kind::UNREACHABLE,
-            code,
-            rest: [0; 2],
-        };
+        let header = IcmpHeader { kind, code, rest };
         let addrs = (arrival.ip.dst, arrival.ip.src);
+        // RFC 1812 section 4.3.2.5: errors have precedence 6 (internetwork control) and keep the type of service.
+        let params = IpParams::control(self.config.ttl, 0xc0 | arrival.ip.tos & 0x1e);
         let payload = Rope::from(Chunk::Memory(Bytes::from(quote)));
         if let Ok(packet) = self.send_message(
             addrs,
             protocol::ICMP,
             &mut header.emit(),
             payload,
+            params,
             Token::NOBODY,
         ) {
             self.stats.icmp_errors_out += 1;
@@ -104,20 +153,21 @@ impl<B: Payload> Stack<B> {
         }
     }
 
+    /// What a router or host said about a packet of ours goes to the socket it came from.
     fn icmp_error(&mut self, now: Instant, header: IcmpHeader, quoted: Quoted) {
+        // RFC 1122 section 3.2.2: nothing may be said about a packet to many, and what we did not send is no concern.
+        let to_many = quoted.dst.is_multicast() || self.config.is_broadcast(quoted.dst);
+        if to_many || !self.config.is_local(quoted.src) {
+            return;
+        }
+        let Some(meaning) = meaning(header.kind, header.code) else {
+            return;
+        };
         let flow = Flow {
             local: SocketAddrV4::new(quoted.src, quoted.src_port),
             remote: SocketAddrV4::new(quoted.dst, quoted.dst_port),
         };
         let too_big = header.kind == kind::UNREACHABLE && header.code == code::FRAGMENTATION_NEEDED;
-        let error = match (header.kind, header.code) {
-            (kind::UNREACHABLE, code::NET) => Error::NetworkUnreachable,
-            (kind::UNREACHABLE, code::PORT | code::PROTOCOL) => Error::ConnectionRefused,
-            (kind::UNREACHABLE, code::FRAGMENTATION_NEEDED) => Error::MessageTooLong,
-            (kind::TIME_EXCEEDED, code::REASSEMBLY_TIME) => return,
-            // RFC 1122 section 3.2.2.1 and 4.2.3.9: the others mean that the host cannot be reached, for now.
-            _ => Error::HostUnreachable,
-        };
         match quoted.protocol {
             protocol::TCP => {
                 let Some(FlowOwner::Connection(key)) = self.flows.get(&flow).copied() else {
@@ -130,23 +180,48 @@ impl<B: Payload> Stack<B> {
                 };
                 self.with_tcb(now, key, |tcb, cx| match too_big {
                     true => tcb.on_path_mtu(Seq(quoted.seq), mtu),
-                    false => tcb.on_icmp_error(cx, Seq(quoted.seq), error),
+                    false => tcb.on_icmp_error(cx, Seq(quoted.seq), meaning.error),
                 });
             }
-            // RFC 1122 section 4.1.3.3: UDP "MUST pass to the application layer all ICMP error messages"; as in the
-            // common kernels only a connected socket is told.
             protocol::UDP => {
-                if let (Some(key), false) = (self.udp_connected.get(&flow).copied(), too_big) {
-                    self.datagram_error(key, error);
+                if !too_big {
+                    self.udp_error(&flow, meaning);
+                } else if let Some(discovers) = self.udp_discovers(&flow) {
+                    self.learn_path_mtu(now, header, &quoted);
+                    if discovers {
+                        self.udp_error(&flow, meaning);
+                    }
                 }
             }
             protocol::ICMP => {
                 // The identifier lies where TCP and UDP have the upper half of their sequence or length.
                 if let Some(key) = self.pings.get(&((quoted.seq >> 16) as u16)).copied() {
-                    self.datagram_error(key, error);
+                    if too_big {
+                        self.learn_path_mtu(now, header, &quoted);
+                    }
+                    self.datagram_error(key, meaning.error);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Believes a router about the path MTU, after the quoted packet was found to be of a socket of ours (RFC 5927
+    /// section 7.2 in spirit).
+    fn learn_path_mtu(&mut self, now: Instant, header: IcmpHeader, quoted: &Quoted) {
+        let mtu = header.rest[1];
+        let paths = &mut self.ip.path_mtus;
+        if paths.learn(now, quoted.dst, mtu, quoted.total_len) {
+            self.stats.path_mtu_reductions += 1;
+        }
+    }
+}
+
+impl<B: Payload> Arrival<'_, B> {
+    /// RFC 1122 section 3.2.2: the ICMP messages that are no errors, and about which errors may be sent.
+    fn is_icmp_query(&self) -> bool {
+        let mut first = [0];
+        let there = self.data.slice(0, 1).copy_at(0, &mut first) == 1;
+        there && matches!(first[0], kind::ECHO_REPLY | kind::ECHO_REQUEST)
     }
 }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::{Stack, MAX_REPLIES};
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
+use crate::ip::params::IpParams;
 use crate::packet::{Head, Token, TxPacket};
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
@@ -18,7 +19,7 @@ const MAX_PACKET: usize = 65_535;
 impl<B: Payload> Stack<B> {
     /// The largest MSS we can send and receive (RFC 9293 section 3.7.1: MTU less 40).
     pub(super) fn own_mss(&self) -> u16 {
-        self.config.mtu.max(68) - 40
+        self.config.link_mtu() - 40
     }
 
     /// Queues a packet that belongs to no socket's own turn.
@@ -30,30 +31,38 @@ impl<B: Payload> Stack<B> {
         self.out.push_back(packet);
     }
 
+    /// The identification of the next packet to `dst`.
+    pub(super) fn next_ident(&mut self, dst: Ipv4Addr, dont_fragment: bool) -> u16 {
+        self.ip.next_ident(dont_fragment) ^ self.secrets.ident_mask(dst)
+    }
+
+    /// A header, for a packet that must be `cut` or not.
     fn ip_header(
         &mut self,
-        src: Ipv4Addr,
-        dst: Ipv4Addr,
+        (src, dst): (Ipv4Addr, Ipv4Addr),
         protocol: u8,
         l4_len: usize,
+        params: IpParams,
+        cut: bool,
     ) -> Ipv4Header {
-        self.next_ident = self.next_ident.wrapping_add(1);
+        let path = self.ip.path_mtus.get(dst);
+        let dont_fragment = params.discovery.dont_fragment(path, cut);
         Ipv4Header {
             src,
             dst,
             protocol,
-            ident: self.next_ident ^ self.secrets.ident_mask(dst),
-            dont_fragment: protocol == protocol::TCP,
+            ident: self.next_ident(dst, dont_fragment),
+            dont_fragment,
             more_fragments: false,
             fragment_offset: 0,
-            ttl: self.config.ttl,
-            tos: 0,
+            ttl: params.ttl,
+            tos: params.tos,
             header_len: HEADER_LEN,
             total_len: HEADER_LEN + l4_len,
         }
     }
 
-    /// A TCP segment as a packet.
+    /// A TCP segment as a packet with the stack's own TTL and no ECN.
     pub(super) fn tcp_packet(
         &mut self,
         flow: &Flow,
@@ -61,6 +70,22 @@ impl<B: Payload> Stack<B> {
         payload: Rope<B>,
         token: Token,
         tos: u8,
+    ) -> TxPacket<B> {
+        let params = IpParams {
+            tos,
+            ..IpParams::new(self.config.ttl)
+        };
+        self.tcp_packet_with(flow, header, payload, token, params)
+    }
+
+    /// A TCP segment as a packet.
+    pub(super) fn tcp_packet_with(
+        &mut self,
+        flow: &Flow,
+        header: &TcpHeader,
+        payload: Rope<B>,
+        token: Token,
+        params: IpParams,
     ) -> TxPacket<B> {
         self.stats.tcp_segments_out += 1;
         let (mut l4, len) = header.emit();
@@ -73,25 +98,28 @@ impl<B: Payload> Stack<B> {
             sum.add_rope(&payload);
             l4[16..18].copy_from_slice(&sum.finish().to_be_bytes());
         }
-        let mut ip = self.ip_header(src, dst, protocol::TCP, len + payload.len());
-        ip.tos = tos;
+        let l4_len = len + payload.len();
+        let ip = self.ip_header((src, dst), protocol::TCP, l4_len, params, false);
         TxPacket {
             head: Head::new(&ip.emit(offload.tx_ipv4_checksum), l4),
             payload,
             dst,
+            next_hop: self.next_hop(dst),
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum: offload.tx_l4_checksum,
             token,
         }
     }
 
-    /// A UDP or ICMP message as a packet; if it must go in fragments, the first is returned and the others are queued.
+    /// A UDP or ICMP message as a packet; if it must go in fragments, the first is returned and the others are queued. An
+    /// error if it is too long and must not be cut.
     pub(super) fn send_message(
         &mut self,
         (src, dst): (Ipv4Addr, Ipv4Addr),
         protocol: u8,
         header: &mut [u8; 8],
         payload: Rope<B>,
+        params: IpParams,
         token: Token,
     ) -> Result<TxPacket<B>> {
         let len = header.len() + payload.len();
@@ -99,8 +127,12 @@ impl<B: Payload> Stack<B> {
             return Err(Error::MessageTooLong);
         }
         let offload = self.config.offload;
-        let mtu = usize::from(self.config.mtu.max(68));
+        let path = self.ip.path_mtus.get(dst);
+        let mtu = usize::from(params.discovery.mtu(path, self.config.link_mtu()));
         let fits = len + HEADER_LEN <= mtu || self.config.is_local(dst);
+        if !fits && params.discovery.refuses() {
+            return Err(Error::MessageTooLong);
+        }
         let udp = protocol == protocol::UDP;
         let insert_l4_checksum = fits && udp && offload.tx_l4_checksum;
         if !insert_l4_checksum {
@@ -118,11 +150,13 @@ impl<B: Payload> Stack<B> {
             let at = if udp { 6 } else { 2 };
             header[at..at + 2].copy_from_slice(&value.to_be_bytes());
         }
-        let mut ip = self.ip_header(src, dst, protocol, len);
+        let mut ip = self.ip_header((src, dst), protocol, len, params, !fits);
+        let next_hop = self.next_hop(dst);
         let packet = |head, payload| TxPacket {
             head,
             payload,
             dst,
+            next_hop,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum,
             token,

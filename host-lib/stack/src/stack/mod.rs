@@ -3,23 +3,29 @@
 mod fast_path;
 mod flows;
 mod icmp;
+mod igmp;
 mod ip_input;
+mod ip_options;
 mod ip_output;
+mod multicast_calls;
 mod ping_calls;
+mod route_calls;
 mod socket;
 mod tcp_calls;
 mod tcp_input;
 mod timer_keys;
 mod turns;
 mod udp_calls;
+mod udp_input;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::ip::layer::IpLayer;
 use crate::ip::rate::RateLimit;
-use crate::ip::reassembly::Reassembly;
+use crate::ip::reassembly::{Limits, Reassembly};
 use crate::packet::{Owner, RxMeta, Token, TxPacket};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
@@ -29,16 +35,16 @@ use crate::stats::Stats;
 use crate::tcp::listener::HalfOpen;
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::Flow;
 use crate::time::Instant;
 use crate::timers::{Timer, Timers};
+use crate::udp_table::UdpTable;
 use flows::{FlowOwner, FlowTable};
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
 use turns::{After, Turn};
 
 pub use ping_calls::EchoReply;
-pub use udp_calls::Received;
+pub use udp_calls::{Received, SendOptions};
 
 /// Names a socket of one stack. After the socket is closed the id is stale, and every call with it says so.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -67,16 +73,15 @@ pub struct Stack<B> {
     half_open: Slab<HalfOpen>,
     time_wait: Slab<(TimeWait, Option<Timer>)>,
     listeners: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
-    udp_bound: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
-    udp_connected: HashMap<Flow, Key, TableKeys>,
+    udp_sockets: UdpTable,
     pings: HashMap<u16, Key, TableKeys>,
     timers: Timers<CompactKey>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<TxPacket<B>>,
     reassembly: Reassembly<B>,
+    ip: IpLayer,
     error_limit: RateLimit,
-    next_ident: u16,
     next_port: u64,
     stats: Stats,
 }
@@ -89,9 +94,13 @@ impl<B: Payload> Stack<B> {
         Stack {
             reassembly: Reassembly::new(
                 keys.clone(),
-                config.reassembly_bytes,
-                config.reassembly_timeout,
+                Limits {
+                    bytes: config.reassembly_bytes,
+                    bytes_per_source: config.reassembly_bytes_per_source,
+                    timeout: config.reassembly_timeout,
+                },
             ),
+            ip: IpLayer::new(&config, &keys),
             error_limit: RateLimit::new(config.error_replies_per_second),
             config,
             secrets,
@@ -100,14 +109,12 @@ impl<B: Payload> Stack<B> {
             half_open: Slab::new(),
             time_wait: Slab::new(),
             listeners: HashMap::with_hasher(keys.clone()),
-            udp_bound: HashMap::with_hasher(keys.clone()),
-            udp_connected: HashMap::with_hasher(keys.clone()),
+            udp_sockets: UdpTable::new(&keys),
             pings: HashMap::with_hasher(keys),
             timers: Timers::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),
-            next_ident: 0,
             next_port: 0,
             stats: Stats::default(),
         }
@@ -201,7 +208,7 @@ impl<B: Payload> Stack<B> {
         if !self.out.is_empty() || !self.ready.is_empty() {
             return Some(Instant::ZERO);
         }
-        [self.timers.next(), self.reassembly.deadline()]
+        [self.timers.next(), self.ip_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -209,7 +216,7 @@ impl<B: Payload> Stack<B> {
 
     /// Runs the timers that are due; what they send waits for [`Stack::poll_transmit`].
     pub fn poll(&mut self, now: Instant) {
-        self.stats.dropped_fragments += self.reassembly.expire(now);
+        self.ip_on_time(now);
         while let Some(key) = self.timers.expire(now) {
             self.on_timer(now, key);
         }
@@ -287,7 +294,11 @@ impl<B: Payload> Stack<B> {
             .ok_or(Error::Stale)?;
         match &entry.kind {
             Kind::Tcp(tcb) => Ok(tcb.flow.remote),
-            Kind::Udp(udp) => udp.remote.ok_or(Error::NotConnected),
+            // Linux knows of no peer without a port.
+            Kind::Udp(udp) => udp
+                .remote
+                .filter(|peer| peer.port() != 0)
+                .ok_or(Error::NotConnected),
             Kind::Listener(_) | Kind::Ping(_) => Err(Error::NotConnected),
         }
     }
@@ -308,7 +319,7 @@ impl<B: Payload> Stack<B> {
                 Ok(())
             }
             Kind::Udp(_) => {
-                self.close_udp(id.0);
+                self.close_udp(now, id.0);
                 Ok(())
             }
             Kind::Ping(_) => {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
 use super::{SocketId, Stack};
-use crate::datagram::{Message, PingSocket, Queues, Unsent};
+use crate::datagram::{Message, PingSocket, Queues, SocketOptions, Unsent};
 use crate::error::{Error, Result};
 use crate::packet::{Owner, Token, TxPacket};
 use crate::payload::{Bytes, Payload};
@@ -47,6 +47,7 @@ impl<B: Payload> Stack<B> {
         );
         let ping = PingSocket {
             ident,
+            options: SocketOptions::default(),
             orphan: false,
             queues,
         };
@@ -80,22 +81,28 @@ impl<B: Payload> Stack<B> {
         seq: u16,
         payload: &[u8],
     ) -> Result<()> {
+        let default_ttl = self.config.ttl;
         let ping = self.ping(id)?;
         if let Some(error) = ping.queues.error.take() {
             return Err(error);
         }
-        let ident = ping.ident;
+        let (ident, broadcast) = (ping.ident, ping.options.broadcast);
+        let params = ping.options.params(to, default_ttl);
         if payload.len() > MAX_ECHO {
             return Err(Error::MessageTooLong);
         }
         if to.is_unspecified() {
             return Err(Error::InvalidInput);
         }
+        if self.config.is_broadcast(to) && !broadcast {
+            return Err(Error::PermissionDenied);
+        }
         let from = self.source_address(Ipv4Addr::UNSPECIFIED, to)?;
         let message = Unsent {
             from: SocketAddrV4::new(from, ident),
             to: SocketAddrV4::new(to, 0),
             seq,
+            params,
             data: Rope::from(Chunk::Memory(Bytes::from(payload))),
         };
         self.ping(id)?.queues.send(message)?;
@@ -151,6 +158,7 @@ impl<B: Payload> Stack<B> {
             to: arrival.ip.dst,
             seq,
             ttl: arrival.ip.ttl,
+            tos: arrival.ip.tos,
             data: arrival.data.into_rope(),
         };
         if ping.queues.deliver(message) {
@@ -183,15 +191,17 @@ impl<B: Payload> Stack<B> {
             code: 0,
             rest: [message.from.port(), message.seq],
         };
-        let addrs = (*message.from.ip(), *message.to.ip());
-        let token = Token(Owner::Socket(key));
-        self.send_message(
-            addrs,
+        let sent = self.send_message(
+            (*message.from.ip(), *message.to.ip()),
             protocol::ICMP,
             &mut header.emit(),
             message.data,
-            token,
-        )
-        .ok()
+            message.params,
+            Token(Owner::Socket(key)),
+        );
+        if sent.is_err() {
+            self.datagram_error(key, Error::MessageTooLong);
+        }
+        sent.ok()
     }
 }

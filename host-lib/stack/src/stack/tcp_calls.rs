@@ -66,7 +66,7 @@ impl<B: Payload> Stack<B> {
     /// The address to use towards `to`: `wanted` if it is one of ours, or the fitting one if it is unspecified.
     pub(super) fn source_address(&self, wanted: Ipv4Addr, to: Ipv4Addr) -> Result<Ipv4Addr> {
         if wanted.is_unspecified() {
-            return self.config.source_for(to).ok_or(Error::NetworkUnreachable);
+            return self.route_source(to);
         }
         self.config
             .is_local(wanted)

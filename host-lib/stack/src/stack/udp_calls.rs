@@ -1,25 +1,25 @@
-//! UDP (RFC 768): calls of programs, arriving datagrams, and whose turn it is to send.
+//! UDP (RFC 768): calls of programs.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
 use super::{SocketId, Stack};
-use crate::datagram::{Message, Queues, UdpSocket, Unsent};
+use crate::datagram::{Queues, SocketOptions, UdpSocket, Unsent};
 use crate::error::{Error, Result};
-use crate::packet::{Owner, Token, TxPacket};
 use crate::payload::{Bytes, Payload};
 use crate::readiness::Readiness;
 use crate::rope::{Chunk, Rope};
 use crate::slab::Key;
-use crate::tcp::Flow;
-use crate::time::Instant;
-use crate::wire::icmp::code;
-use crate::wire::ipv4::protocol;
-use crate::wire::udp::{UdpHeader, HEADER_LEN};
+use crate::tcp::Shutdown;
+use crate::wire::ipv4;
+use crate::wire::udp::HEADER_LEN;
 
+/// Headers of a datagram that travels in one piece.
+const OVERHEAD: usize = ipv4::HEADER_LEN + HEADER_LEN;
 /// RFC 768 and RFC 791: 65,535 less both headers.
-const MAX_DATAGRAM: usize = 65_535 - 20 - HEADER_LEN;
+const MAX_DATAGRAM: usize = 65_535 - OVERHEAD;
+
+const UNBOUND: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// A datagram taken from a socket.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -30,44 +30,113 @@ pub struct Received {
     pub copied: usize,
     /// Who sent it.
     pub from: SocketAddrV4,
-    /// The address it was sent to: ours or a broadcast.
+    /// The address it was sent to (IP_PKTINFO): ours, a broadcast or a group.
     pub to: Ipv4Addr,
+    /// Its time to live as it arrived (IP_RECVTTL).
+    pub ttl: u8,
+    /// Its type of service, DSCP and ECN (IP_RECVTOS).
+    pub tos: u8,
+}
+
+impl Received {
+    /// True if the buffer was too short and the rest is lost (MSG_TRUNC).
+    pub const fn is_truncated(&self) -> bool {
+        self.copied < self.len
+    }
+}
+
+/// Choices for one datagram; what is `None` is as the socket has it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct SendOptions {
+    /// The local address to send from (IP_PKTINFO), such as [`Received::to`] of what is answered.
+    pub source: Option<Ipv4Addr>,
+    /// Its time to live (IP_TTL), 1 to 255.
+    pub ttl: Option<u8>,
+    /// Its type of service (IP_TOS).
+    pub tos: Option<u8>,
 }
 
 impl<B: Payload> Stack<B> {
-    /// Opens a UDP socket on `addr`; port 0 takes a free one, an unspecified address means all of ours.
-    pub fn udp_bind(&mut self, addr: SocketAddrV4) -> Result<SocketId> {
-        let ip = *addr.ip();
-        if !ip.is_unspecified() && !self.config.is_local(ip) && !self.config.is_broadcast(ip) {
-            return Err(Error::AddrNotAvailable);
-        }
-        let port = match addr.port() {
-            0 => self.free_port(|stack, port| stack.udp_conflicts(ip, port))?,
-            port if self.udp_conflicts(ip, port) => return Err(Error::AddrInUse),
-            port => port,
-        };
+    /// Opens a UDP socket without an address; sending and connecting give it a free port.
+    pub fn udp_open(&mut self) -> SocketId {
         let socket = UdpSocket {
-            local: SocketAddrV4::new(ip, port),
+            bound: UNBOUND,
+            local: UNBOUND,
             remote: None,
+            options: SocketOptions::default(),
+            groups: Vec::new(),
             orphan: false,
             queues: Queues::new(
                 self.config.udp_recv_buffer_bytes,
                 self.config.udp_send_buffer_bytes,
             ),
         };
-        let key = self.sockets.insert(Entry::new(Kind::Udp(Box::new(socket))));
-        self.udp_bound.insert((ip, port), key);
-        Ok(SocketId(key))
+        SocketId(self.sockets.insert(Entry::new(Kind::Udp(Box::new(socket)))))
     }
 
-    fn udp_conflicts(&self, ip: Ipv4Addr, port: u16) -> bool {
-        let taken = |ip| self.udp_bound.contains_key(&(ip, port));
-        taken(Ipv4Addr::UNSPECIFIED)
-            || taken(ip)
-            || ip.is_unspecified() && self.config.addrs.iter().any(|c| taken(c.addr()))
+    /// Opens a UDP socket on `addr`; port 0 takes a free one, an unspecified address means all of ours.
+    pub fn udp_bind(&mut self, addr: SocketAddrV4) -> Result<SocketId> {
+        let id = self.udp_open();
+        if let Err(error) = self.udp_bind_to(id, addr) {
+            self.sockets.remove(id.0);
+            return Err(error);
+        }
+        Ok(id)
     }
 
-    fn udp(&mut self, id: SocketId) -> Result<&mut UdpSocket<B>> {
+    /// Gives an open socket its address, as [`Stack::udp_bind`]; once.
+    pub fn udp_bind_to(&mut self, id: SocketId, addr: SocketAddrV4) -> Result<()> {
+        let ip = *addr.ip();
+        let udp = self.udp(id)?;
+        let (bound, options) = (udp.local.port() != 0, udp.options);
+        let possible = ip.is_unspecified()
+            || ip.is_multicast()
+            || self.config.is_local(ip)
+            || self.config.is_broadcast(ip);
+        if !possible {
+            return Err(Error::AddrNotAvailable);
+        }
+        if bound {
+            return Err(Error::InvalidInput);
+        }
+        let port = match addr.port() {
+            0 => self.free_port(|stack, port| stack.udp_conflicts(ip, port, None))?,
+            port if self.udp_conflicts(ip, port, Some(&options)) => return Err(Error::AddrInUse),
+            port => port,
+        };
+        let udp = self.udp(id)?;
+        udp.bound = SocketAddrV4::new(ip, port);
+        udp.local = udp.bound;
+        let local = udp.local;
+        self.udp_sockets.insert(id.0, local, None);
+        Ok(())
+    }
+
+    /// True if `ip` and `port` cannot be had beside what is bound. With the new socket's options it may share the port
+    /// with sockets that have the same ones.
+    fn udp_conflicts(&self, ip: Ipv4Addr, port: u16, options: Option<&SocketOptions>) -> bool {
+        self.udp_sockets.on_port(port).iter().any(|key| {
+            let Some(other) = self.udp_at(*key) else {
+                return false;
+            };
+            let taken = *other.local.ip();
+            let meets = ip == taken || ip.is_unspecified() || taken.is_unspecified();
+            let shared = options.is_some_and(|o| {
+                o.reuse_address && other.options.reuse_address
+                    || o.reuse_port && other.options.reuse_port
+            });
+            meets && !shared
+        })
+    }
+
+    pub(super) fn udp_at(&self, key: Key) -> Option<&UdpSocket<B>> {
+        match self.sockets.get(key)?.kind {
+            Kind::Udp(ref udp) => Some(udp),
+            _ => None,
+        }
+    }
+
+    pub(super) fn udp(&mut self, id: SocketId) -> Result<&mut UdpSocket<B>> {
         let entry = self
             .sockets
             .get_mut(id.0)
@@ -79,52 +148,101 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// Sets the socket's peer: only its datagrams are received, ICMP errors about it are reported. Once more sets
-    /// another; `None` dissolves the association.
-    pub fn udp_connect(&mut self, id: SocketId, remote: Option<SocketAddrV4>) -> Result<()> {
-        let local = self.udp(id)?.local;
-        let mut flow = None;
-        if let Some(remote) = remote {
-            if remote.port() == 0 || remote.ip().is_unspecified() {
-                return Err(Error::InvalidInput);
-            }
-            let ip = self.source_address(*local.ip(), *remote.ip())?;
-            flow = Some(Flow {
-                local: SocketAddrV4::new(ip, local.port()),
-                remote,
-            });
-        }
-        self.udp_disconnect(id.0);
-        if let Some(flow) = flow {
-            self.udp_connected.insert(flow, id.0);
-        }
+    /// Gives a socket its place in the tables, out of the one it had; port 0 is no place.
+    fn udp_place(
+        &mut self,
+        id: SocketId,
+        local: SocketAddrV4,
+        remote: Option<SocketAddrV4>,
+    ) -> Result<()> {
         let udp = self.udp(id)?;
-        udp.remote = remote;
+        let old = (udp.local, udp.remote);
+        (udp.local, udp.remote) = (local, remote);
+        if old.0.port() != 0 {
+            self.udp_sockets.remove(id.0, old.0, old.1);
+        }
+        if local.port() != 0 {
+            self.udp_sockets.insert(id.0, local, remote);
+        }
         Ok(())
     }
 
-    fn udp_flow(&self, key: Key) -> Option<Flow> {
-        let Some(Entry {
-            kind: Kind::Udp(udp),
-            ..
-        }) = self.sockets.get(key)
-        else {
-            return None;
+    /// Sets the socket's peer: only its datagrams are received, ICMP errors about it are reported. Once more sets
+    /// another; `None` dissolves the association, and a port that the socket did not bind itself is given back.
+    pub fn udp_connect(&mut self, id: SocketId, remote: Option<SocketAddrV4>) -> Result<()> {
+        let udp = self.udp(id)?;
+        let (bound, options) = (udp.bound, udp.options);
+        let (had, port) = (udp.remote.is_some(), udp.local.port());
+        let Some(remote) = remote else {
+            return match had {
+                true => self.udp_place(id, bound, None),
+                false => Ok(()),
+            };
         };
-        let remote = udp.remote?;
-        let ip = self.source_address(*udp.local.ip(), *remote.ip()).ok()?;
-        Some(Flow {
-            local: SocketAddrV4::new(ip, udp.local.port()),
-            remote,
-        })
+        let remote = SocketAddrV4::new(self.own_if_unspecified(*remote.ip())?, remote.port());
+        if self.config.is_broadcast(*remote.ip()) && !options.broadcast {
+            return Err(Error::PermissionDenied);
+        }
+        let source = self.udp_source(*bound.ip(), &options, *remote.ip())?;
+        let ip = match bound.ip().is_unspecified() {
+            true => source,
+            false => *bound.ip(),
+        };
+        let port = match port {
+            0 => self.free_port(|stack, port| stack.udp_conflicts(ip, port, None))?,
+            port => port,
+        };
+        self.udp_place(id, SocketAddrV4::new(ip, port), Some(remote))
     }
 
-    fn udp_disconnect(&mut self, key: Key) {
-        if let Some(flow) = self.udp_flow(key) {
-            if self.udp_connected.get(&flow) == Some(&key) {
-                self.udp_connected.remove(&flow);
+    /// The address a datagram to `dst` comes from, if its socket is bound to `bound`.
+    fn udp_source(
+        &self,
+        bound: Ipv4Addr,
+        options: &SocketOptions,
+        dst: Ipv4Addr,
+    ) -> Result<Ipv4Addr> {
+        // A socket on a broadcast or group address receives there, but sends from an address of ours.
+        let one_of_ours = !bound.is_multicast() && !self.config.is_broadcast(bound);
+        let wanted = match one_of_ours {
+            true => bound,
+            false => Ipv4Addr::UNSPECIFIED,
+        };
+        let given = match options.multicast_source {
+            Some(source) if dst.is_multicast() && wanted.is_unspecified() => source,
+            // That there is a way is asked even where the source is given.
+            _ => {
+                let by_route = self.route_source(dst)?;
+                match wanted.is_unspecified() {
+                    true => by_route,
+                    false => wanted,
+                }
             }
+        };
+        // An address that was ours when it was chosen may be so no longer.
+        let ours = self.config.is_local(given);
+        ours.then_some(given).ok_or(Error::NetworkUnreachable)
+    }
+
+    /// As in BSD and Linux, the unspecified address as a destination is this host.
+    fn own_if_unspecified(&self, dst: Ipv4Addr) -> Result<Ipv4Addr> {
+        match dst.is_unspecified() {
+            true => {
+                let first = self.config.addrs.first();
+                Ok(first.ok_or(Error::NetworkUnreachable)?.addr())
+            }
+            false => Ok(dst),
         }
+    }
+
+    /// Gives a socket without a port a free one. As in Linux this comes first, whatever becomes of the call.
+    fn udp_need_port(&mut self, id: SocketId) -> Result<()> {
+        if self.udp(id)?.local.port() != 0 {
+            return Ok(());
+        }
+        let ip = Ipv4Addr::UNSPECIFIED;
+        let port = self.free_port(|stack, port| stack.udp_conflicts(ip, port, None))?;
+        self.udp_place(id, SocketAddrV4::new(ip, port), None)
     }
 
     /// Queues a datagram to `to`, or to the socket's peer if that is `None`. All of it is taken or nothing.
@@ -134,27 +252,62 @@ impl<B: Payload> Stack<B> {
         payload: &[u8],
         to: Option<SocketAddrV4>,
     ) -> Result<usize> {
-        let udp = self.udp(id)?;
-        let to = to.or(udp.remote).ok_or(Error::NotConnected)?;
-        let local = udp.local;
-        if let Some(error) = udp.queues.error.take() {
-            return Err(error);
-        }
-        if payload.len() > MAX_DATAGRAM {
-            return Err(Error::MessageTooLong);
-        }
-        if to.port() == 0 || to.ip().is_unspecified() {
+        self.udp_send_with(id, payload, to, SendOptions::default())
+    }
+
+    /// Like [`Stack::udp_send_to`], with choices for this datagram alone (sendmsg).
+    ///
+    /// # Errors
+    /// As sendmsg(2): [`Error::InvalidInput`] for a TTL of 0 or a source that no datagram can have,
+    /// [`Error::NetworkUnreachable`] for a source that is not ours, and all of [`Stack::udp_send_to`]'s.
+    pub fn udp_send_with(
+        &mut self,
+        id: SocketId,
+        payload: &[u8],
+        to: Option<SocketAddrV4>,
+        chosen: SendOptions,
+    ) -> Result<usize> {
+        let default_ttl = self.config.ttl;
+        self.udp_need_port(id)?;
+        let source = chosen.source.filter(|ip| !ip.is_unspecified());
+        if chosen.ttl == Some(0) || source.is_some_and(|ip| ip.is_multicast() || ip.is_broadcast())
+        {
             return Err(Error::InvalidInput);
         }
-        let wanted = match self.config.is_broadcast(*local.ip()) {
-            true => Ipv4Addr::UNSPECIFIED,
-            false => *local.ip(),
-        };
-        let ip = self.source_address(wanted, *to.ip())?;
+        if source.is_some_and(|ip| !self.config.is_local(ip)) {
+            return Err(Error::NetworkUnreachable);
+        }
+        let udp = self.udp(id)?;
+        if to.is_some_and(|to| to.port() == 0) {
+            return Err(Error::InvalidInput);
+        }
+        let to = to.or(udp.remote).ok_or(Error::DestinationRequired)?;
+        let (local, options) = (udp.local, udp.options);
+        let dst = self.own_if_unspecified(*to.ip())?;
+        let source = self.udp_source(source.unwrap_or(*local.ip()), &options, dst)?;
+        if self.config.is_broadcast(dst) && !options.broadcast {
+            return Err(Error::PermissionDenied);
+        }
+        let mtu = options
+            .discovery
+            .mtu(self.ip.path_mtus.get(dst), self.config.link_mtu());
+        let too_long_to_send = options.discovery.refuses()
+            && !self.config.is_local(dst)
+            && payload.len() + OVERHEAD > usize::from(mtu);
+        if payload.len() > MAX_DATAGRAM || too_long_to_send {
+            return Err(Error::MessageTooLong);
+        }
+        if let Some(error) = self.udp(id)?.queues.error.take() {
+            return Err(error);
+        }
+        let mut params = options.params(dst, default_ttl);
+        params.ttl = chosen.ttl.unwrap_or(params.ttl);
+        params.tos = chosen.tos.unwrap_or(params.tos);
         let message = Unsent {
-            from: SocketAddrV4::new(ip, local.port()),
-            to,
+            from: SocketAddrV4::new(source, local.port()),
+            to: SocketAddrV4::new(dst, to.port()),
             seq: 0,
+            params,
             data: Rope::from(Chunk::Memory(Bytes::from(payload))),
         };
         self.udp(id)?.queues.send(message)?;
@@ -162,157 +315,65 @@ impl<B: Payload> Stack<B> {
         Ok(payload.len())
     }
 
-    /// Takes the oldest datagram; what does not fit into `buf` is lost, as [`Received::len`] tells.
+    /// Takes the oldest datagram; what does not fit into `buf` is lost, as [`Received::is_truncated`] tells.
     pub fn udp_recv_from(&mut self, id: SocketId, buf: &mut [u8]) -> Result<Received> {
         let received = self.udp_peek_from(id, buf)?;
         self.udp(id)?.queues.pop();
         Ok(received)
     }
 
+    /// Closes one or both directions of a socket to the program (shutdown): sending fails, reading an empty socket gives
+    /// datagrams without bytes. As in Linux this happens to an unconnected socket too, although it is told
+    /// [`Error::NotConnected`].
+    pub fn udp_shutdown(&mut self, id: SocketId, how: Shutdown) -> Result<()> {
+        let udp = self.udp(id)?;
+        udp.queues.shut(how);
+        let connected = udp.remote.is_some();
+        let mut events = Readiness::NONE;
+        events.set(
+            Readiness::READABLE | Readiness::READ_CLOSED,
+            how != Shutdown::Write,
+        );
+        events.set(
+            Readiness::HANGUP,
+            udp.queues.readiness().contains(Readiness::HANGUP),
+        );
+        self.raise(id.0, events);
+        connected.then_some(()).ok_or(Error::NotConnected)
+    }
+
+    /// Bytes of the oldest datagram (FIONREAD); 0 if there is none.
+    pub fn udp_unread(&mut self, id: SocketId) -> Result<usize> {
+        Ok(self.udp(id)?.queues.front_len())
+    }
+
     /// Like [`Stack::udp_recv_from`], but leaves the datagram.
     pub fn udp_peek_from(&mut self, id: SocketId, buf: &mut [u8]) -> Result<Received> {
-        let message = self.udp(id)?.queues.front()?;
+        let udp = self.udp(id)?;
+        if udp.queues.at_end() {
+            return Ok(Received {
+                len: 0,
+                copied: 0,
+                from: udp.remote.unwrap_or(UNBOUND),
+                to: *udp.local.ip(),
+                ttl: 0,
+                tos: 0,
+            });
+        }
+        let message = udp.queues.front()?;
         let copied = message.data.copy_at(0, buf);
         Ok(Received {
             len: message.data.len(),
             copied,
             from: message.from,
             to: message.to,
+            ttl: message.ttl,
+            tos: message.tos,
         })
     }
 
     /// Datagrams lost because the socket's receive queue was full.
     pub fn udp_drops(&mut self, id: SocketId) -> Result<u64> {
         Ok(self.udp(id)?.queues.drops)
-    }
-
-    pub(super) fn close_udp(&mut self, key: Key) {
-        self.udp_disconnect(key);
-        let Some(Entry {
-            kind: Kind::Udp(udp),
-            ..
-        }) = self.sockets.get_mut(key)
-        else {
-            return;
-        };
-        self.udp_bound.remove(&(*udp.local.ip(), udp.local.port()));
-        udp.orphan = true;
-        if !udp.queues.has_unsent() {
-            self.sockets.remove(key);
-        }
-    }
-
-    pub(super) fn udp_input(&mut self, now: Instant, mut arrival: Arrival<'_, B>) {
-        let Some(header) = UdpHeader::parse(arrival.data.head, arrival.data.len()) else {
-            self.stats.dropped_malformed += 1;
-            return;
-        };
-        arrival.data.truncate(header.len);
-        if header.has_checksum && !arrival.transport_intact() {
-            self.stats.dropped_checksum += 1;
-            return;
-        }
-        let from = SocketAddrV4::new(arrival.ip.src, header.src_port);
-        let to = arrival.ip.dst;
-        let Some(key) = self.udp_socket_for(to, header.dst_port, from) else {
-            self.stats.dropped_no_socket += 1;
-            // RFC 1122 section 4.1.3.1: "if a datagram arrives addressed to a UDP port for which there is no pending
-            // LISTEN call, UDP SHOULD send an ICMP Port Unreachable message."
-            self.send_unreachable(now, &arrival, code::PORT);
-            return;
-        };
-        let Some(Entry {
-            kind: Kind::Udp(udp),
-            ..
-        }) = self.sockets.get_mut(key)
-        else {
-            return;
-        };
-        arrival.data.trim_front(HEADER_LEN);
-        let message = Message {
-            from,
-            to,
-            seq: 0,
-            ttl: arrival.ip.ttl,
-            data: arrival.data.into_rope(),
-        };
-        if udp.queues.deliver(message) {
-            self.stats.udp_in += 1;
-            self.raise(key, Readiness::READABLE);
-        } else {
-            self.stats.dropped_receive_full += 1;
-        }
-    }
-
-    /// A connected socket before others, an exact address before all.
-    fn udp_socket_for(&self, to: Ipv4Addr, port: u16, from: SocketAddrV4) -> Option<Key> {
-        let flow = Flow {
-            local: SocketAddrV4::new(to, port),
-            remote: from,
-        };
-        if let Some(key) = self.udp_connected.get(&flow) {
-            return Some(*key);
-        }
-        let exact = self.udp_bound.get(&(to, port));
-        let key = *exact.or_else(|| self.udp_bound.get(&(Ipv4Addr::UNSPECIFIED, port)))?;
-        match self.sockets.get(key) {
-            // A connected socket hears its peer only.
-            Some(Entry {
-                kind: Kind::Udp(udp),
-                ..
-            }) if udp.remote.is_none_or(|r| r == from) => Some(key),
-            _ => None,
-        }
-    }
-
-    pub(super) fn next_udp(&mut self, key: Key) -> Option<TxPacket<B>> {
-        let Some(Entry {
-            kind: Kind::Udp(udp),
-            ..
-        }) = self.sockets.get_mut(key)
-        else {
-            return None;
-        };
-        let (message, wake) = udp.queues.next_unsent()?;
-        let (more, orphan) = (udp.queues.has_unsent(), udp.orphan);
-        if more {
-            self.make_ready(key);
-        } else if orphan {
-            self.sockets.remove(key);
-        }
-        if wake {
-            self.raise(key, Readiness::WRITABLE);
-        }
-        let header = UdpHeader {
-            src_port: message.from.port(),
-            dst_port: message.to.port(),
-            len: HEADER_LEN + message.data.len(),
-            has_checksum: true,
-        };
-        self.stats.udp_out += 1;
-        let addrs = (*message.from.ip(), *message.to.ip());
-        let token = Token(Owner::Socket(key));
-        self.send_message(
-            addrs,
-            protocol::UDP,
-            &mut header.emit(),
-            message.data,
-            token,
-        )
-        .ok()
-    }
-
-    /// Leaves an error with a UDP or ping socket.
-    pub(super) fn datagram_error(&mut self, key: Key, error: Error) {
-        let queues = match self.sockets.get_mut(key).map(|e| &mut e.kind) {
-            Some(Kind::Udp(udp)) => &mut udp.queues,
-            Some(Kind::Ping(ping)) => &mut ping.queues,
-            _ => return,
-        };
-        queues.error = Some(error);
-        self.raise(
-            key,
-            Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE,
-        );
     }
 }

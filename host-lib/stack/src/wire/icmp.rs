@@ -16,12 +16,26 @@ pub(crate) mod kind {
     pub(crate) const PARAMETER_PROBLEM: u8 = 12;
 }
 
-/// Codes of destination unreachable (RFC 792, RFC 1122 section 3.2.2.1).
+/// Codes of destination unreachable (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1), then of time exceeded.
 pub(crate) mod code {
     pub(crate) const NET: u8 = 0;
+    pub(crate) const HOST: u8 = 1;
     pub(crate) const PROTOCOL: u8 = 2;
     pub(crate) const PORT: u8 = 3;
     pub(crate) const FRAGMENTATION_NEEDED: u8 = 4;
+    pub(crate) const SOURCE_ROUTE_FAILED: u8 = 5;
+    pub(crate) const NET_UNKNOWN: u8 = 6;
+    pub(crate) const HOST_UNKNOWN: u8 = 7;
+    pub(crate) const HOST_ISOLATED: u8 = 8;
+    pub(crate) const NET_PROHIBITED: u8 = 9;
+    pub(crate) const HOST_PROHIBITED: u8 = 10;
+    pub(crate) const NET_TOS: u8 = 11;
+    pub(crate) const HOST_TOS: u8 = 12;
+    pub(crate) const FILTERED: u8 = 13;
+    pub(crate) const PRECEDENCE_VIOLATION: u8 = 14;
+    pub(crate) const PRECEDENCE_CUTOFF: u8 = 15;
+
+    pub(crate) const TTL: u8 = 0;
     pub(crate) const REASSEMBLY_TIME: u8 = 1;
 }
 
@@ -61,6 +75,8 @@ pub(crate) struct Quoted {
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
     pub(crate) protocol: u8,
+    /// Length of the packet as it says itself.
+    pub(crate) total_len: usize,
     pub(crate) src_port: u16,
     pub(crate) dst_port: u16,
     /// TCP's sequence number, if that is what it was.
@@ -83,6 +99,7 @@ impl Quoted {
             src: Ipv4Addr::from(be32(quote, 12)),
             dst: Ipv4Addr::from(be32(quote, 16)),
             protocol: quote[9],
+            total_len: usize::from(be16(quote, 2)),
             src_port: be16(l4, 0),
             dst_port: be16(l4, 2),
             seq: be32(l4, 4),

@@ -11,6 +11,7 @@ pub(crate) const HEADER_LEN: usize = 20;
 /// Protocol numbers (IANA).
 pub(crate) mod protocol {
     pub(crate) const ICMP: u8 = 1;
+    pub(crate) const IGMP: u8 = 2;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
 }
@@ -89,24 +90,53 @@ impl Ipv4Header {
     #[inline]
     pub(crate) fn emit(&self, offload_checksum: bool) -> [u8; HEADER_LEN] {
         let mut h = [0u8; HEADER_LEN];
+        self.write(&mut h);
+        if !offload_checksum {
+            fill_checksum(&mut h);
+        }
+        h
+    }
+
+    /// Writes a header with four bytes of options and its checksum.
+    pub(crate) fn emit_with_options(&self, options: [u8; 4]) -> [u8; HEADER_LEN + 4] {
+        let mut h = [0u8; HEADER_LEN + 4];
+        self.write(&mut h);
+        h[0] = 0x46;
+        h[HEADER_LEN..].copy_from_slice(&options);
+        fill_checksum(&mut h);
+        h
+    }
+
+    /// Writes length, fragment fields and checksum into a header that was received, and leaves the rest as it came.
+    pub(crate) fn patch(&self, raw: &mut [u8]) {
+        raw[2..4].copy_from_slice(&(self.total_len as u16).to_be_bytes());
+        raw[6..8].copy_from_slice(&self.fragment_field().to_be_bytes());
+        fill_checksum(raw);
+    }
+
+    fn fragment_field(&self) -> u16 {
+        u16::from(self.dont_fragment) << 14
+            | u16::from(self.more_fragments) << 13
+            | (self.fragment_offset / 8) as u16 & 0x1fff
+    }
+
+    fn write(&self, h: &mut [u8]) {
         h[0] = 0x45;
         h[1] = self.tos;
         h[2..4].copy_from_slice(&(self.total_len as u16).to_be_bytes());
         h[4..6].copy_from_slice(&self.ident.to_be_bytes());
-        let fragment = u16::from(self.dont_fragment) << 14
-            | u16::from(self.more_fragments) << 13
-            | (self.fragment_offset / 8) as u16 & 0x1fff;
-        h[6..8].copy_from_slice(&fragment.to_be_bytes());
+        h[6..8].copy_from_slice(&self.fragment_field().to_be_bytes());
         h[8] = self.ttl;
         h[9] = self.protocol;
         h[12..16].copy_from_slice(&self.src.octets());
         h[16..20].copy_from_slice(&self.dst.octets());
-        if !offload_checksum {
-            let mut sum = Checksum::new();
-            sum.add(&h);
-            let sum = sum.finish().to_be_bytes();
-            h[10..12].copy_from_slice(&sum);
-        }
-        h
     }
+}
+
+fn fill_checksum(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let mut sum = Checksum::new();
+    sum.add(header);
+    let sum = sum.finish().to_be_bytes();
+    header[10..12].copy_from_slice(&sum);
 }

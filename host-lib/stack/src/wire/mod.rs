@@ -1,6 +1,8 @@
 //! Header layouts, read with every length checked and written byte by byte.
 
 pub(crate) mod icmp;
+pub(crate) mod igmp;
+pub(crate) mod ip_options;
 pub(crate) mod ipv4;
 pub(crate) mod tcp;
 pub(crate) mod udp;

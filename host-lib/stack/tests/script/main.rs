@@ -47,16 +47,7 @@ const PRESENT: &[&str] = &[
 ];
 
 /// Scripts that fail because the stack breaks their rule, and how. One that passes must not be here.
-const KNOWN_FAILURES: &[(&str, &str)] = &[
-    (
-        "fragments/time_exceeded",
-        "fragments that time out are dropped without a message to their sender",
-    ),
-    (
-        "icmp/error_about_a_fragmented_datagram",
-        "the whole datagram bears the last fragment's offset, and errors about later fragments are withheld",
-    ),
-];
+const KNOWN_FAILURES: &[(&str, &str)] = &[];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/script")
