@@ -55,11 +55,18 @@ pub(crate) struct Socket {
 
 /// An error of the stack as std's.
 pub(crate) fn io_error(error: Error) -> io::Error {
-    match error {
-        // std has no kind for it: a program can only ask for the number.
-        Error::MessageTooLong => Errno::EMSGSIZE.into(),
-        error => io::Error::new(error.kind(), error),
-    }
+    // std has no kind for these: a program can only ask for the number.
+    let errno = match error {
+        Error::MessageTooLong => Errno::EMSGSIZE,
+        Error::DestinationRequired => Errno::EDESTADDRREQ,
+        Error::NoBuffers => Errno::ENOBUFS,
+        Error::ProtocolUnavailable => Errno::ENOPROTOOPT,
+        Error::Protocol => Errno::EPROTO,
+        Error::HostDown => Errno::EHOSTDOWN,
+        Error::NotOnNetwork => Errno::ENONET,
+        error => return io::Error::new(error.kind(), error),
+    };
+    errno.into()
 }
 
 impl Socket {

@@ -83,6 +83,23 @@ impl UdpSocket {
         self.recv_from(buffer).map(|(n, _)| n)
     }
 
+    /// Allows messages to broadcast addresses (SO_BROADCAST); without it they are refused.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.set_broadcast(id, broadcast))
+    }
+
+    /// Whether messages to broadcast addresses are allowed.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.socket.once(|core, _, id| core.stack.broadcast(id))
+    }
+
     /// Our address.
     ///
     /// # Errors
