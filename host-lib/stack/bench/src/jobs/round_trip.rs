@@ -5,8 +5,8 @@ use crate::host::{Buffers, Host};
 use crate::pair::{Ends, Pair};
 use crate::{Error, Result};
 
-/// Virtual time of one round trip.
-const TURN_NS: u64 = 10_000;
+/// Virtual time of one round trip: about as long as it takes.
+const TURN_NS: u64 = 1_000;
 
 pub(super) struct RoundTrip<H: Host> {
     pair: Pair<H>,
