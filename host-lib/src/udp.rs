@@ -58,7 +58,7 @@ impl UdpSocket {
     /// Sends a message to the connected peer.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotConnected`] without one; otherwise as [`UdpSocket::send_to`].
+    /// EDESTADDRREQ ([`io::Error::raw_os_error`]; std has no kind for it) without one; otherwise as [`UdpSocket::send_to`].
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.socket
             .write(|core, _, id| core.stack.udp_send_to(id, bytes, None))

@@ -85,9 +85,12 @@ impl Error {
             Error::Stale => ErrorKind::NotFound,
             Error::Unsupported => ErrorKind::Unsupported,
             Error::InvalidInput | Error::MessageTooLong => ErrorKind::InvalidInput,
-            Error::NotConnected | Error::DestinationRequired => ErrorKind::NotConnected,
+            Error::NotConnected => ErrorKind::NotConnected,
             Error::PermissionDenied => ErrorKind::PermissionDenied,
-            Error::NoBuffers | Error::ProtocolUnavailable | Error::Protocol => ErrorKind::Other,
+            Error::DestinationRequired
+            | Error::NoBuffers
+            | Error::ProtocolUnavailable
+            | Error::Protocol => ErrorKind::Other,
             Error::ConnectionRefused => ErrorKind::ConnectionRefused,
             Error::ConnectionReset => ErrorKind::ConnectionReset,
             Error::ConnectionAborted => ErrorKind::ConnectionAborted,

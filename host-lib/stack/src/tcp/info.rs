@@ -196,3 +196,84 @@ impl<B: Payload> Tcb<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::mem::offset_of;
+
+    /// A value for each field that no other has.
+    fn distinct() -> TcpInfo {
+        let us = Duration::from_micros;
+        let ms = Duration::from_millis;
+        TcpInfo {
+            state: TcpState::CloseWait,
+            congestion_state: 3,
+            retransmits: 5,
+            probes: 6,
+            backoff: 7,
+            timestamps: true,
+            sack: true,
+            window_scale: Some((9, 10)),
+            ecn: true,
+            rto: us(201),
+            delayed_ack: us(202),
+            send_mss: 203,
+            receive_mss: 204,
+            unacked: 205,
+            sacked: 206,
+            lost: 207,
+            retransmitted: 208,
+            since_data_sent: ms(209),
+            since_data_received: ms(210),
+            since_ack_received: ms(211),
+            path_mtu: 212,
+            rtt: us(213),
+            rtt_variation: us(214),
+            slow_start_threshold: 215,
+            congestion_window: 216,
+            advertised_mss: 217,
+            receiver_rtt: us(218),
+            receive_space: 219,
+            total_retransmits: 220,
+        }
+    }
+
+    #[test]
+    fn every_field_lies_where_the_c_library_has_it() {
+        let info = distinct().to_linux();
+        macro_rules! field {
+            ($name:ident) => {{
+                let at = offset_of!(libc::tcp_info, $name);
+                u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]])
+            }};
+        }
+        // TCP_CLOSE_WAIT of net/tcp_states.h; the options' bits are TCPI_OPT_* of linux/tcp.h.
+        let bytes = [
+            (offset_of!(libc::tcp_info, tcpi_state), 8),
+            (offset_of!(libc::tcp_info, tcpi_ca_state), 3),
+            (offset_of!(libc::tcp_info, tcpi_retransmits), 5),
+            (offset_of!(libc::tcp_info, tcpi_probes), 6),
+            (offset_of!(libc::tcp_info, tcpi_backoff), 7),
+            (offset_of!(libc::tcp_info, tcpi_options), 1 | 2 | 4 | 8),
+            (offset_of!(libc::tcp_info, tcpi_snd_rcv_wscale), 9 | 10 << 4),
+        ];
+        for (at, value) in bytes {
+            assert_eq!(info[at], value, "octet {at}");
+        }
+        assert_eq!((field!(tcpi_rto), field!(tcpi_ato)), (201, 202));
+        assert_eq!((field!(tcpi_snd_mss), field!(tcpi_rcv_mss)), (203, 204));
+        assert_eq!((field!(tcpi_unacked), field!(tcpi_sacked)), (205, 206));
+        assert_eq!((field!(tcpi_lost), field!(tcpi_retrans)), (207, 208));
+        assert_eq!(field!(tcpi_last_data_sent), 209);
+        assert_eq!(field!(tcpi_last_data_recv), 210);
+        assert_eq!(field!(tcpi_last_ack_recv), 211);
+        assert_eq!((field!(tcpi_pmtu), field!(tcpi_rtt)), (212, 213));
+        assert_eq!((field!(tcpi_rttvar), field!(tcpi_snd_ssthresh)), (214, 215));
+        assert_eq!((field!(tcpi_snd_cwnd), field!(tcpi_advmss)), (216, 217));
+        assert_eq!((field!(tcpi_rcv_rtt), field!(tcpi_rcv_space)), (218, 219));
+        assert_eq!(field!(tcpi_total_retrans), 220);
+        let end = offset_of!(libc::tcp_info, tcpi_total_retrans) + 4;
+        assert_eq!(end, TcpInfo::LINUX_LEN);
+    }
+}

@@ -511,11 +511,6 @@ impl Scoreboard {
         }
     }
 
-    /// True if a single segment is in flight.
-    pub(crate) fn is_one_segment(&self) -> bool {
-        self.sent.len() == 1
-    }
-
     /// Cuts segments longer than `mss` that wait to be sent again, and takes those in flight for lost that are too long
     /// for the path (RFC 1191 section 6.4).
     pub(crate) fn mark_longer_lost(&mut self, mss: u32) {

@@ -134,8 +134,9 @@ impl<B: Payload> Tcb<B> {
             return;
         }
         let wait = match self.rto.srtt() {
-            // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay"
-            Some(srtt) if self.board.is_one_segment() => 2 * srtt + DELAYED_ACK_ALLOWANCE,
+            // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay". So it is with several small ones: only
+            // two full-sized segments must be acknowledged at once (RFC 5681 section 4.2).
+            Some(srtt) if self.outstanding() < 2 * self.mss => 2 * srtt + DELAYED_ACK_ALLOWANCE,
             Some(srtt) => 2 * srtt,
             None => FIRST_PROBE,
         };
