@@ -67,9 +67,7 @@ impl<B: Payload> Tcb<B> {
         if self.state == TcpState::Closed {
             return;
         }
-        // The SYN's octet is no data.
-        let octets = if before == self.iss { acked - 1 } else { acked };
-        self.after_ack(cx, h, told, octets, duplicate, dsack);
+        self.after_ack(cx, h, told, acked, duplicate, dsack);
         if acked > 0 || told.sacked > 0 {
             self.arm_tail_probe(cx.now);
         }
@@ -100,10 +98,8 @@ impl<B: Payload> Tcb<B> {
         sent_at: Option<crate::time::Instant>,
         acked: u32,
     ) {
-        let syn = self.snd_una == self.iss;
-        let octets = acked - u32::from(syn);
         // What is acknowledged beyond the data is the FIN.
-        let fin_in = self.fin_unacked() && octets as usize > self.send.len();
+        let fin_in = self.fin_unacked() && acked as usize > self.send.len();
         let was_full = self.wants_room || !self.has_room();
         self.snd_una = h.ack;
         if self.snd_nxt.lt(h.ack) {
@@ -111,9 +107,9 @@ impl<B: Payload> Tcb<B> {
             self.snd_nxt = h.ack;
             self.board.restart(h.ack);
         }
-        self.sample_rtt(cx, h, sent_at, syn);
+        self.sample_rtt(cx, h, sent_at);
         // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
-        self.send.consume(octets as usize);
+        self.send.consume(acked as usize);
         self.retransmits = 0;
         self.soft_error = None;
         self.progress_at = cx.now;
@@ -138,21 +134,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// One sample a round trip: of a segment sent once only (Karn), or by the echoed timestamp (RFC 7323 section 4).
-    fn sample_rtt(
-        &mut self,
-        cx: &Cx<'_>,
-        h: &TcpHeader,
-        sent_at: Option<crate::time::Instant>,
-        syn: bool,
-    ) {
-        if syn {
-            if let Some(sent) = self.syn_sent_at.take() {
-                self.rto.sample(cx.now - sent);
-                self.rack.note_rtt(cx.now, cx.now - sent);
-            }
-            self.sample_after = self.snd_nxt;
-            return;
-        }
+    fn sample_rtt(&mut self, cx: &Cx<'_>, h: &TcpHeader, sent_at: Option<crate::time::Instant>) {
         if h.ack.lt(self.sample_after) && self.rto.srtt().is_some() {
             return;
         }

@@ -25,12 +25,10 @@ impl<B: Payload> Tcb<B> {
         data: Incoming<'_, B>,
         tos: u8,
     ) {
-        self.heard_at = cx.now;
-        self.ecn.on_segment(tos, h.flags, !data.is_empty());
         match self.state {
             TcpState::Closed | TcpState::Listen | TcpState::TimeWait => {}
             TcpState::SynSent => self.on_segment_syn_sent(cx, h, data),
-            _ => self.on_segment_synchronized(cx, *h, data),
+            _ => self.on_segment_synchronized(cx, *h, data, tos),
         }
     }
 
@@ -123,6 +121,7 @@ impl<B: Payload> Tcb<B> {
         self.last_send = cx.now;
         self.rto_at = None;
         self.progress_at = cx.now;
+        self.heard_at = cx.now;
         self.keep_alive_at = self.options.keep_alive.map(|k| cx.now + k.idle);
         cx.events |= Readiness::WRITABLE;
     }
@@ -133,6 +132,7 @@ impl<B: Payload> Tcb<B> {
         cx: &mut Cx<'_>,
         mut h: TcpHeader,
         mut data: Incoming<'_, B>,
+        tos: u8,
     ) {
         let window = self.rcv_adv.distance_from(self.rcv_nxt);
         // RFC 7323 section 2.2: the window of a segment with SYN is never scaled.
@@ -193,6 +193,8 @@ impl<B: Payload> Tcb<B> {
             return;
         }
 
+        self.heard_at = cx.now;
+        self.ecn.on_segment(tos, h.flags, !data.is_empty());
         if let Some((stamps, option)) = self.timestamps.as_mut().zip(h.timestamps) {
             stamps.accept(cx.now, option, h.seq);
             self.note_receiver_rtt(cx, option, data.len());

@@ -70,8 +70,8 @@ impl<B: Payload> Tcb<B> {
         };
         if given_up {
             let error = self.soft_error.unwrap_or(Error::TimedOut);
-            self.abort(cx);
-            self.error = Some(error);
+            cx.reply = Some(self.header(cx.now, Flags::RST | Flags::ACK, self.bare_seq()));
+            self.fail(cx, error);
             return;
         }
         self.keep_alive_probes = self.keep_alive_probes.saturating_add(1);

@@ -10,6 +10,9 @@ use crate::time::Instant;
 
 /// RFC 8985 section 7.2: the allowance for a delayed ACK (WCDelAckT) where a single segment is in flight.
 const DELAYED_ACK_ALLOWANCE: Duration = Duration::from_millis(200);
+/// As in Linux (TCP_TIMEOUT_MIN) the PTO is never shorter: where round trips take microseconds, the time a few segments take
+/// on the wire is many of them.
+const LEAST_PROBE: Duration = Duration::from_millis(2);
 /// The PTO before there is a round-trip time: "PTO = 1 second".
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 
@@ -137,7 +140,7 @@ impl<B: Payload> Tcb<B> {
             // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay". So it is with several small ones: only
             // two full-sized segments must be acknowledged at once (RFC 5681 section 4.2).
             Some(srtt) if self.outstanding() < 2 * self.mss => 2 * srtt + DELAYED_ACK_ALLOWANCE,
-            Some(srtt) => 2 * srtt,
+            Some(srtt) => 2 * srtt + LEAST_PROBE,
             None => FIRST_PROBE,
         };
         // "If the time at which an RTO would fire ... is sooner than the computed time for the PTO, then the TLP timer
