@@ -16,23 +16,19 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 impl<B: Payload> Tcb<B> {
     /// The earliest thing to happen by itself.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        let at = |timer: Option<Instant>| timer.map_or(u64::MAX, Instant::as_nanos);
+        let mut least = at(self.delayed_ack_at)
+            .min(at(self.linger_at))
+            .min(at(self.keep_alive_at));
         // A packet parked for address resolution is not lost: its timers wait.
-        let sending = if self.parked > 0 {
-            None
-        } else {
-            earliest([
-                self.rto_at,
-                self.tail_probe_at,
-                self.reorder_at,
-                self.give_up_at(),
-            ])
-        };
-        earliest([
-            sending,
-            self.delayed_ack_at,
-            self.linger_at,
-            self.keep_alive_at,
-        ])
+        if self.parked == 0 {
+            least = least
+                .min(at(self.rto_at))
+                .min(at(self.tail_probe_at))
+                .min(at(self.reorder_at))
+                .min(at(self.give_up_at()));
+        }
+        (least != u64::MAX).then(|| Instant::from_nanos(least))
     }
 
     /// When the user timeout ends the connection (RFC 5482 section 2: what was sent is not acknowledged for so long).
@@ -144,8 +140,4 @@ impl<B: Payload> Tcb<B> {
         let at = now + wait;
         self.tail_probe_at = Some(self.rto_at.map_or(at, |rto| rto.min(at)));
     }
-}
-
-fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
-    times.into_iter().flatten().min()
 }
