@@ -1,7 +1,5 @@
 //! What happens to a connection when time passes: retransmission, probes, delayed ACKs, keep-alive, the end of FIN-WAIT-2.
 
-use core::time::Duration;
-
 use super::recovery::Phase;
 use super::{Cx, Tcb, TcpState};
 use crate::error::Error;
@@ -9,9 +7,9 @@ use crate::payload::Payload;
 use crate::time::Instant;
 
 /// RFC 8985 section 7.2: the allowance for a delayed ACK (WCDelAckT) where a single segment is in flight.
-const DELAYED_ACK_ALLOWANCE: Duration = Duration::from_millis(200);
+const DELAYED_ACK_ALLOWANCE_NS: u64 = 200_000_000;
 /// The PTO before there is a round-trip time: "PTO = 1 second".
-const FIRST_PROBE: Duration = Duration::from_secs(1);
+const FIRST_PROBE_NS: u64 = 1_000_000_000;
 
 impl<B: Payload> Tcb<B> {
     /// The earliest thing to happen by itself.
@@ -67,7 +65,7 @@ impl<B: Payload> Tcb<B> {
             // RFC 8985 section 7.3: "the sender MUST re-arm the RTO timer", from the probe on.
             self.tail_probe_at = None;
             self.tail_probe_now = true;
-            self.rto_at = Some(now + self.rto.rto());
+            self.rto_at = Some(now.after(self.rto.rto_nanos()));
         } else if due(self.rto_at) {
             self.rto_at = None;
             self.on_retransmission_timeout(cx);
@@ -107,7 +105,7 @@ impl<B: Payload> Tcb<B> {
             // Section 3.8.6.1: "The transmitting host SHOULD send the first zero-window probe when a zero window
             // has existed for the retransmission timeout period, and SHOULD increase exponentially the interval".
             self.probe_now = true;
-            self.rto_at = Some(cx.now + self.rto.rto());
+            self.rto_at = Some(cx.now.after(self.rto.rto_nanos()));
             return;
         }
         cx.stats.tcp_timeouts += 1;
@@ -129,15 +127,17 @@ impl<B: Payload> Tcb<B> {
             self.tail_probe_at = None;
             return;
         }
-        let wait = match self.rto.srtt() {
+        let wait = match self.rto.srtt_nanos() {
             // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay"
-            Some(srtt) if self.board.is_one_segment() => 2 * srtt + DELAYED_ACK_ALLOWANCE,
-            Some(srtt) => 2 * srtt,
-            None => FIRST_PROBE,
+            Some(srtt) if self.board.is_one_segment() => srtt
+                .saturating_mul(2)
+                .saturating_add(DELAYED_ACK_ALLOWANCE_NS),
+            Some(srtt) => srtt.saturating_mul(2),
+            None => FIRST_PROBE_NS,
         };
         // "If the time at which an RTO would fire ... is sooner than the computed time for the PTO, then the TLP timer
         // fires at the time of the RTO".
-        let at = now + wait;
+        let at = now.after(wait);
         self.tail_probe_at = Some(self.rto_at.map_or(at, |rto| rto.min(at)));
     }
 }
