@@ -22,16 +22,19 @@ impl Readiness {
     pub const ERROR: Readiness = Readiness(16);
 
     /// True if all of `other` are in the set.
+    #[inline]
     pub const fn contains(self, other: Readiness) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// True if any of `other` are in the set.
+    #[inline]
     pub const fn intersects(self, other: Readiness) -> bool {
         self.0 & other.0 != 0
     }
 
     /// True if the set is empty.
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -41,6 +44,7 @@ impl Readiness {
         self.0
     }
 
+    #[inline]
     pub(crate) fn set(&mut self, other: Readiness, when: bool) {
         if when {
             self.0 |= other.0;
@@ -50,12 +54,14 @@ impl Readiness {
 
 impl BitOr for Readiness {
     type Output = Readiness;
+    #[inline]
     fn bitor(self, rhs: Readiness) -> Readiness {
         Readiness(self.0 | rhs.0)
     }
 }
 
 impl BitOrAssign for Readiness {
+    #[inline]
     fn bitor_assign(&mut self, rhs: Readiness) {
         self.0 |= rhs.0;
     }

@@ -9,31 +9,37 @@ pub(crate) struct Seq(pub(crate) u32);
 
 impl Seq {
     /// Signed distance from `other` to `self`; right while they are less than 2^31 apart.
+    #[inline]
     pub(crate) const fn diff(self, other: Seq) -> i32 {
         self.0.wrapping_sub(other.0) as i32
     }
 
     /// `self` lies before `other`.
+    #[inline]
     pub(crate) const fn lt(self, other: Seq) -> bool {
         self.diff(other) < 0
     }
 
     /// `self` lies before `other` or is it.
+    #[inline]
     pub(crate) const fn le(self, other: Seq) -> bool {
         self.diff(other) <= 0
     }
 
     /// `self` lies after `other`.
+    #[inline]
     pub(crate) const fn gt(self, other: Seq) -> bool {
         self.diff(other) > 0
     }
 
     /// `self` lies after `other` or is it.
+    #[inline]
     pub(crate) const fn ge(self, other: Seq) -> bool {
         self.diff(other) >= 0
     }
 
     /// The later of the two.
+    #[inline]
     pub(crate) const fn max(self, other: Seq) -> Seq {
         if self.ge(other) {
             self
@@ -43,6 +49,7 @@ impl Seq {
     }
 
     /// Octets from `other` up to `self`; 0 if `self` is before `other`.
+    #[inline]
     pub(crate) const fn distance_from(self, other: Seq) -> u32 {
         let d = self.diff(other);
         if d < 0 {
@@ -55,12 +62,14 @@ impl Seq {
 
 impl Add<u32> for Seq {
     type Output = Seq;
+    #[inline]
     fn add(self, rhs: u32) -> Seq {
         Seq(self.0.wrapping_add(rhs))
     }
 }
 
 impl AddAssign<u32> for Seq {
+    #[inline]
     fn add_assign(&mut self, rhs: u32) {
         *self = *self + rhs;
     }
@@ -68,6 +77,7 @@ impl AddAssign<u32> for Seq {
 
 impl Sub<u32> for Seq {
     type Output = Seq;
+    #[inline]
     fn sub(self, rhs: u32) -> Seq {
         Seq(self.0.wrapping_sub(rhs))
     }

@@ -25,6 +25,7 @@ impl Instant {
     pub const ZERO: Instant = Instant(NonZeroU64::MIN);
 
     /// The instant `nanos` nanoseconds after the origin.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Instant {
         Instant(NonZeroU64::MIN.saturating_add(nanos))
     }
@@ -35,24 +36,44 @@ impl Instant {
     }
 
     /// Nanoseconds since the origin.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0.get() - 1
     }
 
     /// Time passed since `earlier`; zero if `earlier` is later.
+    #[inline]
     pub const fn saturating_since(self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same in nanoseconds, in which times are kept where there is one for every packet: a [`Duration`] is two numbers.
+    #[inline]
+    pub(crate) const fn nanos_since(self, earlier: Instant) -> u64 {
+        self.as_nanos().saturating_sub(earlier.as_nanos())
+    }
+
+    /// The instant `nanos` nanoseconds later.
+    #[inline]
+    pub(crate) const fn after(self, nanos: u64) -> Instant {
+        Instant(self.0.saturating_add(nanos))
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// A duration in nanoseconds, at most 2^64 - 1.
+#[inline]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Instant {
     type Output = Instant;
+    #[inline]
     fn add(self, rhs: Duration) -> Instant {
-        Instant(self.0.saturating_add(nanos(rhs)))
+        self.after(nanos(rhs))
     }
 }
 
@@ -64,6 +85,7 @@ impl AddAssign<Duration> for Instant {
 
 impl Sub<Duration> for Instant {
     type Output = Instant;
+    #[inline]
     fn sub(self, rhs: Duration) -> Instant {
         Instant::from_nanos(self.as_nanos().saturating_sub(nanos(rhs)))
     }
@@ -71,6 +93,7 @@ impl Sub<Duration> for Instant {
 
 impl Sub<Instant> for Instant {
     type Output = Duration;
+    #[inline]
     fn sub(self, rhs: Instant) -> Duration {
         self.saturating_since(rhs)
     }

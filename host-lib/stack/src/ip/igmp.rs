@@ -105,6 +105,12 @@ impl Igmp {
         core::mem::take(&mut self.out)
     }
 
+    /// Neither anything to say nor a timer.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.out.is_empty() && self.timers.is_empty()
+    }
+
     /// When [`Igmp::on_time`] must be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)

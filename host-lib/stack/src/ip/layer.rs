@@ -62,6 +62,12 @@ impl IpLayer {
         *ident
     }
 
+    /// True if time changes nothing here, and nothing waits to be taken.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.path_mtus.is_empty() && self.igmp.is_idle()
+    }
+
     /// When something here is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         [self.path_mtus.deadline(), self.igmp.deadline()]

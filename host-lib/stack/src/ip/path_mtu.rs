@@ -99,6 +99,12 @@ impl PathMtus {
         true
     }
 
+    /// True if nothing is known.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// When the oldest entry is forgotten.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.order.first().map(|(until, _)| *until)

@@ -124,6 +124,12 @@ impl<B: Payload> Reassembly<B> {
         }
     }
 
+    /// True if nothing is held.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// When the oldest is given up.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {

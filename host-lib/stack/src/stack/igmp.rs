@@ -47,7 +47,14 @@ impl<B: Payload> Stack<B> {
     }
 
     /// Does what of IP is due.
+    #[inline]
     pub(super) fn ip_on_time(&mut self, now: Instant) {
+        if !(self.reassembly.is_empty() && self.ip.is_idle()) {
+            self.ip_has_time(now);
+        }
+    }
+
+    fn ip_has_time(&mut self, now: Instant) {
         while let Some(expired) = self.reassembly.expire(now) {
             self.stats.dropped_fragments += 1;
             self.stats.reassembly_timeouts += 1;

@@ -1,10 +1,10 @@
 //! What a slot of the socket table holds.
 
+use super::timer_keys::Alarm;
 use crate::datagram::{PingSocket, UdpSocket};
 use crate::readiness::Readiness;
 use crate::tcp::listener::Listener;
 use crate::tcp::Tcb;
-use crate::timers::Timer;
 
 /// The kinds of socket.
 pub(super) enum Kind<B> {
@@ -21,7 +21,7 @@ pub(super) struct Entry<B> {
     pub(super) pending: Readiness,
     /// In the queue of sockets with something to send.
     pub(super) queued: bool,
-    pub(super) armed: Option<Timer>,
+    pub(super) alarm: Alarm,
 }
 
 /// The program has a handle to the connection: it is accepted and not closed.
@@ -36,7 +36,7 @@ impl<B> Entry<B> {
             kind,
             pending: Readiness::NONE,
             queued: false,
-            armed: None,
+            alarm: Alarm::default(),
         }
     }
 

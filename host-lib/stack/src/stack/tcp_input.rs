@@ -434,8 +434,7 @@ impl<B: Payload> Stack<B> {
         let ended = tcb.orphan && matches!(tcb.state, TcpState::Closed | TcpState::TimeWait);
         let deadline = if ended { None } else { tcb.deadline() };
         let ready = !ended && !after.blocked && tcb.wants_transmit();
-        self.timers
-            .set(TimerKey::Socket(key), &mut entry.armed, deadline);
+        entry.alarm.set(&mut self.timers, key, deadline);
         if ended {
             self.sockets.remove(key);
         } else {

@@ -4,6 +4,7 @@ use super::Stack;
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Instant;
+use crate::timers::{Timer, Timers};
 
 /// What a timer is for.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -36,6 +37,35 @@ impl From<TimerKey> for CompactKey {
     }
 }
 
+/// The timer of a socket.
+#[derive(Default)]
+pub(super) struct Alarm {
+    timer: Option<Timer>,
+    at: Option<Instant>,
+}
+
+impl Alarm {
+    /// Sees to it that the timer of the socket `key` runs out at `deadline` or before. A connection's deadlines move on with
+    /// each packet; its timer stays, and moves when it has run out and nothing was due.
+    #[inline]
+    pub(super) fn set(
+        &mut self,
+        timers: &mut Timers<CompactKey>,
+        key: Key,
+        deadline: Option<Instant>,
+    ) {
+        let stays = match (self.at, deadline) {
+            (Some(at), Some(deadline)) => at <= deadline,
+            (None, None) => true,
+            _ => false,
+        };
+        if !stays {
+            timers.set(TimerKey::Socket(key), &mut self.timer, deadline);
+            self.at = deadline;
+        }
+    }
+}
+
 impl<B: Payload> Stack<B> {
     /// A timer has run out, and is no more.
     pub(super) fn on_timer(&mut self, now: Instant, key: CompactKey) {
@@ -46,7 +76,7 @@ impl<B: Payload> Stack<B> {
                     return;
                 };
                 if let Some(entry) = self.sockets.get_mut(key) {
-                    entry.armed = None;
+                    entry.alarm = Alarm::default();
                 }
                 self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
             }

@@ -1,7 +1,6 @@
 //! Whose turn it is to send, what is to be reported, and what follows when something was done to a connection.
 
 use super::socket::{is_handed_out, Kind};
-use super::timer_keys::TimerKey;
 use super::Stack;
 use crate::packet::{Owner, Token};
 use crate::payload::Payload;
@@ -98,8 +97,8 @@ impl<B: Payload> Stack<B> {
             return Some(result);
         }
         // What settle() does for a connection that goes on, without looking it up again.
-        self.timers
-            .set(TimerKey::Socket(key), &mut entry.armed, tcb.deadline());
+        let deadline = tcb.deadline();
+        entry.alarm.set(&mut self.timers, key, deadline);
         if !entry.queued && !blocked && tcb.wants_transmit() {
             entry.queued = true;
             self.ready.push_back(key);

@@ -53,13 +53,13 @@ impl<B: Payload> Tcb<B> {
             let echoed_before = stamps.zip(echo).is_some_and(|(stamps, echo)| {
                 stamps.echoed(now, echo).is_some_and(|age| {
                     // To a tick of the timestamp clock.
-                    now - segment.at < age.saturating_sub(core::time::Duration::from_millis(1))
+                    now.nanos_since(segment.at) < age.saturating_sub(1_000_000)
                 })
             });
             rack.on_arrival(now, segment, echoed_before);
         });
         if let Some(newest) = told.newest {
-            self.rack.note_rtt(cx.now, cx.now - newest);
+            self.rack.note_rtt(cx.now, cx.now.nanos_since(newest));
         }
         if acked > 0 {
             self.on_progress(cx, h, told.oldest.filter(|_| !told.retransmitted), acked);
@@ -119,7 +119,7 @@ impl<B: Payload> Tcb<B> {
         self.recovery.high_seq = self.recovery.high_seq.max(before);
         // RFC 6298 (5.2) "When all outstanding data has been acknowledged, turn off the retransmission timer",
         // (5.3) otherwise "restart the retransmission timer so that it will expire after RTO seconds".
-        self.rto_at = (!self.board.is_empty()).then(|| cx.now + self.rto.rto());
+        self.rto_at = (!self.board.is_empty()).then(|| cx.now.after(self.rto.rto_nanos()));
         if self.board.is_empty() {
             self.reorder_at = None;
         }
@@ -135,14 +135,14 @@ impl<B: Payload> Tcb<B> {
 
     /// One sample a round trip: of a segment sent once only (Karn), or by the echoed timestamp (RFC 7323 section 4).
     fn sample_rtt(&mut self, cx: &Cx<'_>, h: &TcpHeader, sent_at: Option<crate::time::Instant>) {
-        if h.ack.lt(self.sample_after) && self.rto.srtt().is_some() {
+        if h.ack.lt(self.sample_after) && self.rto.srtt_nanos().is_some() {
             return;
         }
         let by_echo = || {
             let (stamps, echo) = self.timestamps.zip(h.timestamps)?;
             stamps.echoed(cx.now, echo)
         };
-        if let Some(rtt) = sent_at.map(|at| cx.now - at).or_else(by_echo) {
+        if let Some(rtt) = sent_at.map(|at| cx.now.nanos_since(at)).or_else(by_echo) {
             self.rto.sample(rtt);
             self.sample_after = self.snd_nxt;
         }

@@ -1,14 +1,12 @@
 //! Buffers that grow with what a connection carries, so that neither the peer nor we wait for room.
 
-use core::time::Duration;
-
 use crate::time::Instant;
 
 /// Measures how much a program takes in a round trip (dynamic right-sizing, as Linux does it).
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct ReceiveTuning {
-    /// The peer's round trip as the receiver sees it.
-    rtt: Option<Duration>,
+    /// The peer's round trip as the receiver sees it, in nanoseconds.
+    rtt: Option<u64>,
     /// Without timestamps: the window's right edge, and when it was advertised; data beyond it took a round trip.
     round: Option<(u64, Instant)>,
     since: Instant,
@@ -29,19 +27,19 @@ impl ReceiveTuning {
         }
     }
 
-    /// The peer's round trip, once known.
-    pub(crate) fn rtt(&self) -> Option<Duration> {
+    /// The peer's round trip in nanoseconds, once known.
+    pub(crate) fn rtt(&self) -> Option<u64> {
         self.rtt
     }
 
     /// A round trip measured with the echo of a timestamp.
-    pub(crate) fn echoed(&mut self, rtt: Duration) {
+    pub(crate) fn echoed(&mut self, rtt: u64) {
         // The clock of timestamps ticks in milliseconds.
-        let rtt = rtt.max(Duration::from_millis(1));
+        let rtt = rtt.max(1_000_000);
         self.smooth(rtt);
     }
 
-    fn smooth(&mut self, rtt: Duration) {
+    fn smooth(&mut self, rtt: u64) {
         self.rtt = Some(match self.rtt {
             // What waits at the sender makes samples longer, nothing makes them shorter.
             Some(old) if rtt > old => old + (rtt - old) / 8,
@@ -54,7 +52,7 @@ impl ReceiveTuning {
         match self.round {
             Some((edge, _)) if to < edge => {}
             Some((_, at)) => {
-                self.smooth(now - at);
+                self.smooth(now.nanos_since(at));
                 self.round = Some((to + u64::from(window), now));
             }
             None => self.round = Some((to + u64::from(window), now)),
@@ -64,7 +62,7 @@ impl ReceiveTuning {
     /// The program has taken everything up to stream position `taken`. Returns the buffer size this calls for.
     pub(crate) fn taken(&mut self, now: Instant, taken: u64, mss: u32) -> Option<usize> {
         let rtt = self.rtt?;
-        if now - self.since < rtt {
+        if now.nanos_since(self.since) < rtt {
             return None;
         }
         let amount = taken - self.from;

@@ -190,7 +190,7 @@ impl<B: Payload> Tcb<B> {
             },
             congestion_window: self.congestion.window() / mss,
             advertised_mss: u32::from(self.advertised_mss),
-            receiver_rtt: self.tuning.rtt().unwrap_or_default(),
+            receiver_rtt: Duration::from_nanos(self.tuning.rtt().unwrap_or(0)),
             receive_space: u32::try_from(self.recv.capacity()).unwrap_or(u32::MAX),
             total_retransmits: self.total_retransmits,
         }

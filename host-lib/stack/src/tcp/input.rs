@@ -84,8 +84,9 @@ impl<B: Payload> Tcb<B> {
             self.retransmits = 0;
             self.rto_at = None;
             if let Some(sent) = self.syn_sent_at.take() {
-                self.rto.sample(cx.now - sent);
-                self.rack.note_rtt(cx.now, cx.now - sent);
+                let rtt = cx.now.nanos_since(sent);
+                self.rto.sample(rtt);
+                self.rack.note_rtt(cx.now, rtt);
             }
             if lost {
                 self.rto.restart_after_lost_syn();
@@ -239,8 +240,9 @@ impl<B: Payload> Tcb<B> {
             self.snd_wl1 = h.seq;
             self.snd_wl2 = h.ack;
             if let Some(sent) = self.syn_sent_at.take() {
-                self.rto.sample(cx.now - sent);
-                self.rack.note_rtt(cx.now, cx.now - sent);
+                let rtt = cx.now.nanos_since(sent);
+                self.rto.sample(rtt);
+                self.rack.note_rtt(cx.now, rtt);
             }
             if self.retransmits > 0 {
                 self.retransmits = 0;

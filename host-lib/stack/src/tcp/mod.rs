@@ -487,7 +487,7 @@ impl<B: Payload> Tcb<B> {
         }
         self.parked -= 1;
         if self.parked == 0 && self.rto_at.is_some() {
-            self.rto_at = Some(now + self.rto.rto());
+            self.rto_at = Some(now.after(self.rto.rto_nanos()));
             self.progress_at = now;
             self.arm_tail_probe(now);
         }

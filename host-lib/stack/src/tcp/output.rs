@@ -173,7 +173,7 @@ impl<B: Payload> Tcb<B> {
         self.note_sent(cx, true);
         if start == self.snd_una {
             // Its acknowledgment takes a round trip from now.
-            self.rto_at = Some(cx.now + self.rto.rto());
+            self.rto_at = Some(cx.now.after(self.rto.rto_nanos()));
         }
         Some(self.data_segment(cx, start, len))
     }
@@ -190,7 +190,7 @@ impl<B: Payload> Tcb<B> {
         if unsent == 0 && !fin_due {
             return None;
         }
-        if outstanding == 0 && cx.now - self.last_send > self.rto.rto() {
+        if outstanding == 0 && cx.now.nanos_since(self.last_send) > self.rto.rto_nanos() {
             self.congestion.on_idle();
         }
         let room = self.congestion.window().saturating_sub(self.flight());
@@ -346,7 +346,7 @@ impl<B: Payload> Tcb<B> {
         // RFC 6298 (5.1) "Every time a packet containing data is sent (including a retransmission), if the timer is
         // not running, start it".
         if self.rto_at.is_none() {
-            self.rto_at = Some(cx.now + self.rto.rto());
+            self.rto_at = Some(cx.now.after(self.rto.rto_nanos()));
         }
         self.last_send = cx.now;
     }

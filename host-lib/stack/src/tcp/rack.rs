@@ -1,7 +1,5 @@
 //! Time-based loss detection (RFC 8985): what was sent before something that has arrived is lost once a little time has passed.
 
-use core::time::Duration;
-
 use super::scoreboard::{Arrived, Scoreboard};
 use crate::seq::Seq;
 use crate::time::Instant;
@@ -11,15 +9,15 @@ pub(crate) const DUPLICATE_THRESHOLD: u32 = 3;
 /// Recoveries a wider reordering window is kept for ("RACK.reo_wnd_persist = 16").
 const PERSIST: u8 = 16;
 /// A minimum older than this may be of another path.
-const MIN_RTT_LASTS: Duration = Duration::from_secs(300);
+const MIN_RTT_LASTS_NS: u64 = 300_000_000_000;
 
-/// RACK's state, under the RFC's names (section 5.2).
+/// RACK's state, under the RFC's names (section 5.2); times are nanoseconds.
 #[derive(Debug)]
 pub(crate) struct Rack {
     /// RACK.xmit_ts and RACK.end_seq: the most recently sent segment that has arrived.
     newest: Option<(Instant, Seq)>,
-    rtt: Duration,
-    min_rtt: Option<(Duration, Instant)>,
+    rtt: u64,
+    min_rtt: Option<(u64, Instant)>,
     /// The highest sequence number that has arrived, by ACK or SACK.
     fack: Seq,
     reordering_seen: bool,
@@ -33,7 +31,7 @@ impl Rack {
     pub(crate) fn new(iss: Seq) -> Rack {
         Rack {
             newest: None,
-            rtt: Duration::ZERO,
+            rtt: 0,
             min_rtt: None,
             fack: iss,
             reordering_seen: false,
@@ -44,22 +42,22 @@ impl Rack {
     }
 
     /// Step 1: "update min_RTT".
-    pub(crate) fn note_rtt(&mut self, now: Instant, rtt: Duration) {
+    pub(crate) fn note_rtt(&mut self, now: Instant, rtt: u64) {
         match self.min_rtt {
-            Some((min, since)) if min < rtt && now - since < MIN_RTT_LASTS => {}
+            Some((min, since)) if min < rtt && now.nanos_since(since) < MIN_RTT_LASTS_NS => {}
             _ => self.min_rtt = Some((rtt, now)),
         }
     }
 
     /// The least round-trip time of late.
-    pub(crate) fn min_rtt(&self) -> Option<Duration> {
+    pub(crate) fn min_rtt(&self) -> Option<u64> {
         self.min_rtt.map(|(rtt, _)| rtt)
     }
 
     /// Steps 2 and 3 for a segment that has arrived. `echoed_before` says that the timestamp echoed with it is older than
     /// its last transmission.
     pub(crate) fn on_arrival(&mut self, now: Instant, segment: Arrived, echoed_before: bool) {
-        let rtt = now - segment.at;
+        let rtt = now.nanos_since(segment.at);
         // Step 2: what arrived of a segment sent again may be its first copy: "if Segment.ever_retransmitted ... and
         // (the echoed timestamp is older or RTT < min_RTT)" it tells nothing.
         let misleading = segment.retransmitted
@@ -105,20 +103,20 @@ impl Rack {
     }
 
     /// Step 4: RACK.reo_wnd.
-    fn window(&self, in_recovery: bool, sacked_segments: u32, srtt: Option<Duration>) -> Duration {
+    fn window(&self, in_recovery: bool, sacked_segments: u32, srtt: Option<u64>) -> u64 {
         if !self.reordering_seen && (in_recovery || sacked_segments >= DUPLICATE_THRESHOLD) {
-            return Duration::ZERO;
+            return 0;
         }
-        let min = self.min_rtt().unwrap_or(Duration::ZERO);
-        let window = (min / 4).saturating_mul(u32::from(self.window_multiplier));
-        window.min(srtt.unwrap_or(Duration::ZERO))
+        let min = self.min_rtt().unwrap_or(0);
+        let window = (min / 4).saturating_mul(u64::from(self.window_multiplier));
+        window.min(srtt.unwrap_or(0))
     }
 
     /// Section 6.3: what to take for lost when the retransmission timer runs out: "Segment.xmit_ts + RACK.rtt + RACK.reo_wnd -
     /// Now() <= 0", without a window for reordering, which had its time.
     pub(crate) fn mark_lost_after_timeout(&self, board: &mut Scoreboard, now: Instant) {
         let rtt = self.rtt;
-        board.mark_old_lost(|at| at + rtt <= now);
+        board.mark_old_lost(|at| at.after(rtt) <= now);
     }
 
     /// Step 5: marks what is lost. Returns whether there was any, and how long until the next may be.
@@ -127,15 +125,20 @@ impl Rack {
         board: &mut Scoreboard,
         now: Instant,
         in_recovery: bool,
-        srtt: Option<Duration>,
-    ) -> (bool, Option<Duration>) {
+        srtt: Option<u64>,
+    ) -> (bool, Option<u64>) {
         let Some(newest) = self.newest else {
             return (false, None);
         };
+        // The usual case: what is in flight was sent once, and after all that has arrived.
+        let first = board.undisturbed();
+        if first.is_some_and(|first| !sent_after(newest, first)) {
+            return (false, None);
+        }
         let window = self.window(in_recovery, board.sacked_segments(), srtt);
         let rtt = self.rtt;
         board.judge(|at, end| {
-            sent_after(newest, (at, end)).then(|| (at + rtt + window).saturating_since(now))
+            sent_after(newest, (at, end)).then(|| at.after(rtt).after(window).nanos_since(now))
         })
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct Recovery {
     prr_delivered: u32,
     pub(crate) prr_out: u32,
     recover_fs: u32,
-    undo: Option<Undo>,
+    undo: Option<Box<Undo>>,
 }
 
 impl Recovery {
@@ -220,12 +220,12 @@ impl<B: Payload> Tcb<B> {
         let recovering = matches!(self.recovery.phase, Phase::Recovery | Phase::Loss);
         let (mut any, wait) = if self.sack_permitted {
             self.rack
-                .detect(&mut self.board, cx.now, recovering, self.rto.srtt())
+                .detect(&mut self.board, cx.now, recovering, self.rto.srtt_nanos())
         } else {
             // RFC 8985 section 3.2: RACK needs SACK.
             (false, None)
         };
-        self.reorder_at = wait.map(|wait| cx.now + wait);
+        self.reorder_at = wait.map(|wait| cx.now.after(wait));
         if !self.sack_permitted
             && !recovering
             && self.recovery.duplicate_acks >= DUPLICATE_THRESHOLD
@@ -251,12 +251,12 @@ impl<B: Payload> Tcb<B> {
         recovery.prr_delivered = 0;
         recovery.prr_out = 0;
         recovery.recover_fs = flight.max(1);
-        recovery.undo = Some(Undo {
+        recovery.undo = Some(Box::new(Undo {
             before,
             una: self.snd_una,
             again: 0,
             stamp: None,
-        });
+        }));
     }
 
     fn enter_recovery(&mut self, cx: &mut Cx<'_>) {
@@ -402,12 +402,12 @@ impl<B: Payload> Tcb<B> {
         let flight = self.outstanding();
         let fresh = matches!(self.recovery.phase, Phase::Open | Phase::Reducing);
         if fresh {
-            self.recovery.undo = Some(Undo {
+            self.recovery.undo = Some(Box::new(Undo {
                 before: self.congestion,
                 una: self.snd_una,
                 again: 0,
                 stamp: None,
-            });
+            }));
         }
         self.congestion
             .on_timeout(flight, again || self.recovery.phase == Phase::Recovery);

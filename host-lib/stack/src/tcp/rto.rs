@@ -3,87 +3,112 @@
 use core::time::Duration;
 
 use super::super::config::TcpConfig;
+use crate::time::nanos;
 
 /// Clock granularity G of section 2.
-const GRANULARITY: Duration = Duration::from_millis(1);
+const GRANULARITY_NS: u64 = 1_000_000;
+/// Section 5.7's 3 seconds.
+const AFTER_LOST_SYN_NS: u64 = 3_000_000_000;
 
-/// Smoothed round-trip time and the timeout made from it.
+/// Smoothed round-trip time and the timeout made from it, in nanoseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct RtoEstimator {
-    smoothed: Option<(Duration, Duration)>,
-    base: Duration,
-    backoff: u32,
-    min: Duration,
-    max: Duration,
+    /// SRTT and RTTVAR.
+    smoothed: Option<(u64, u64)>,
+    base: u64,
+    /// `base`, backed off.
+    timeout: u64,
+    min: u64,
+    max: u64,
+    backoff: u8,
 }
 
 impl RtoEstimator {
     pub(crate) fn new(config: &TcpConfig) -> RtoEstimator {
+        let base = nanos(config.initial_rto);
         RtoEstimator {
             smoothed: None,
-            base: config.initial_rto,
+            base,
+            timeout: base,
+            min: nanos(config.min_rto),
+            max: nanos(config.max_rto.max(config.min_rto)),
             backoff: 0,
-            min: config.min_rto,
-            max: config.max_rto.max(config.min_rto),
         }
     }
 
     /// The timeout as of now, back-off included.
+    #[inline]
+    pub(crate) fn rto_nanos(&self) -> u64 {
+        self.timeout
+    }
+
+    /// The timeout as of now, back-off included.
     pub(crate) fn rto(&self) -> Duration {
-        self.base
-            .saturating_mul(1 << self.backoff.min(16))
-            .min(self.max.max(self.base))
+        Duration::from_nanos(self.timeout)
+    }
+
+    /// The smoothed round-trip time, once there was a sample.
+    #[inline]
+    pub(crate) fn srtt_nanos(&self) -> Option<u64> {
+        self.smoothed.map(|(srtt, _)| srtt)
     }
 
     /// The smoothed round-trip time, once there was a sample.
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.smoothed.map(|(srtt, _)| srtt)
+        self.srtt_nanos().map(Duration::from_nanos)
     }
 
     /// The variation of the round-trip time, once there was a sample.
     pub(crate) fn variation(&self) -> Option<Duration> {
-        self.smoothed.map(|(_, variation)| variation)
+        self.smoothed
+            .map(|(_, variation)| Duration::from_nanos(variation))
     }
 
     /// How often the timeout was doubled.
     pub(crate) fn backoff(&self) -> u8 {
-        self.backoff as u8
+        self.backoff
     }
 
-    /// Takes a sample. By Karn's algorithm the caller never samples what was sent twice (section 3).
-    pub(crate) fn sample(&mut self, r: Duration) {
+    fn set(&mut self, base: u64, backoff: u8) {
+        self.base = base;
+        self.backoff = backoff;
+        self.timeout = base.saturating_mul(1 << backoff).min(self.max.max(base));
+    }
+
+    /// Takes a sample in nanoseconds. By Karn's algorithm the caller never samples what was sent twice (section 3).
+    pub(crate) fn sample(&mut self, r: u64) {
         let (srtt, rttvar) = match self.smoothed {
             // (2.2) "SRTT <- R, RTTVAR <- R/2"
             None => (r, r / 2),
             // (2.3) "RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|; SRTT <- (1 - alpha) * SRTT + alpha * R'",
             // with alpha = 1/8 and beta = 1/4.
-            Some((srtt, rttvar)) => (srtt * 7 / 8 + r / 8, rttvar * 3 / 4 + srtt.abs_diff(r) / 4),
+            Some((srtt, rttvar)) => (
+                srtt.saturating_mul(7) / 8 + r / 8,
+                rttvar.saturating_mul(3) / 4 + srtt.abs_diff(r) / 4,
+            ),
         };
         self.smoothed = Some((srtt, rttvar));
         // (2.3) "RTO <- SRTT + max (G, K*RTTVAR)", K = 4; (2.4) and (2.5) bound it.
-        self.base = (srtt + GRANULARITY.max(rttvar * 4)).clamp(self.min, self.max);
-        self.backoff = 0;
+        let base = srtt.saturating_add(GRANULARITY_NS.max(rttvar.saturating_mul(4)));
+        self.set(base.clamp(self.min, self.max), 0);
     }
 
     /// (5.5) "The host MUST set RTO <- RTO * 2 ('back off the timer')."
     pub(crate) fn back_off(&mut self) {
-        self.backoff = (self.backoff + 1).min(16);
+        self.set(self.base, (self.backoff + 1).min(16));
     }
 
     /// The window has opened: what was backed off were probes.
     pub(crate) fn reset_back_off(&mut self) {
-        self.backoff = 0;
+        self.set(self.base, 0);
     }
 
     /// (5.7) If the timer ran out awaiting the ACK of a SYN, "the RTO MUST be re-initialized to 3 seconds when
     /// data transmission begins"; an initial RTO set higher by configuration stays.
     pub(crate) fn restart_after_lost_syn(&mut self) {
         if self.smoothed.is_none() {
-            self.base = self
-                .base
-                .max(Duration::from_secs(3))
-                .min(self.max.max(self.base));
-            self.backoff = 0;
+            let most = self.max.max(self.base);
+            self.set(self.base.max(AFTER_LOST_SYN_NS).min(most), 0);
         }
     }
 }
@@ -103,10 +128,10 @@ mod tests {
             ..TcpConfig::default()
         });
         assert_eq!(e.rto(), ms(1000));
-        e.sample(ms(800));
+        e.sample(nanos(ms(800)));
         // SRTT 800, RTTVAR 400: 800 + 4 * 400.
         assert_eq!((e.srtt(), e.rto()), (Some(ms(800)), ms(2400)));
-        e.sample(ms(400));
+        e.sample(nanos(ms(400)));
         // RTTVAR 3/4 * 400 + 1/4 * 400 = 400, SRTT 7/8 * 800 + 1/8 * 400 = 750.
         assert_eq!((e.srtt(), e.rto()), (Some(ms(750)), ms(2350)));
     }
@@ -122,7 +147,7 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, [1, 2, 4, 8, 16, 32, 60, 60]);
-        e.sample(ms(10));
+        e.sample(nanos(ms(10)));
         assert_eq!(e.rto(), ms(200));
     }
 

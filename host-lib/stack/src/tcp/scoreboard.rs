@@ -4,7 +4,6 @@
 //! keeps its record. Two cursors keep every search short: originals are sent in sequence order, so the first that has
 //! not been judged divides them by time; what was sent again is queued in the order of that.
 
-use core::time::Duration;
 use std::collections::VecDeque;
 
 use crate::seq::Seq;
@@ -61,18 +60,25 @@ pub(crate) struct Told {
     pub(crate) retransmitted: bool,
 }
 
+/// What is only known where segments arrive out of order or are sent again.
+#[derive(Default)]
+struct Disorder {
+    /// (when, end) of segments sent again, in that order; stale entries are skipped.
+    again: VecDeque<(Instant, Seq)>,
+    /// The blocks of the last acknowledgment: what they cover is marked already.
+    seen: [Block; SackBlocks::MAX],
+}
+
 /// The record of one connection.
 pub(crate) struct Scoreboard {
     una: Seq,
     sent: VecDeque<Sent>,
-    /// (when, end) of segments sent again, in that order; stale entries are skipped.
-    again: VecDeque<(Instant, Seq)>,
     /// Originals before this have been judged by time.
     judged: Seq,
     /// No lost segment that waits to be sent again lies before this.
     lost_hint: Seq,
-    /// The blocks of the last acknowledgment: what they cover is marked already.
-    seen: [Block; SackBlocks::MAX],
+    /// Most connections never need it.
+    disorder: Option<Box<Disorder>>,
     sacked: u32,
     lost: u32,
     again_octets: u32,
@@ -85,10 +91,9 @@ impl Scoreboard {
         Scoreboard {
             una,
             sent: VecDeque::new(),
-            again: VecDeque::new(),
             judged: una,
             lost_hint: una,
-            seen: [(una, una); SackBlocks::MAX],
+            disorder: None,
             sacked: 0,
             lost: 0,
             again_octets: 0,
@@ -146,6 +151,20 @@ impl Scoreboard {
         self.sent.push_back(Sent { end, flags: 0, at });
     }
 
+    fn disorder(&mut self) -> &mut Disorder {
+        self.disorder.get_or_insert_default()
+    }
+
+    /// When the first segment in flight was sent, and its end, if none was sent again and none is known to have arrived or
+    /// to be lost: they were sent in the order in which they lie.
+    #[inline]
+    pub(crate) fn undisturbed(&self) -> Option<(Instant, Seq)> {
+        if self.sacked > 0 || self.lost > 0 || self.disorder.is_some() {
+            return None;
+        }
+        self.sent.front().map(|first| (first.at, first.end))
+    }
+
     fn start_of(&self, index: usize) -> Seq {
         match index.checked_sub(1).and_then(|i| self.sent.get(i)) {
             Some(before) => before.end,
@@ -170,8 +189,9 @@ impl Scoreboard {
             }
             if first.has(AGAIN) {
                 // Both halves are judged by time; the queue is in order of time and has the whole under its end.
-                let place = self.again.partition_point(|(when, _)| *when <= first.at);
-                self.again.insert(place, (first.at, at));
+                let again = &mut self.disorder().again;
+                let place = again.partition_point(|(when, _)| *when <= first.at);
+                again.insert(place, (first.at, at));
             }
         }
     }
@@ -197,8 +217,8 @@ impl Scoreboard {
                 }
                 record.flags |= AGAIN | RETRANSMITTED;
                 record.at = now;
-                self.again.push_back((now, record.end));
                 at = record.end;
+                self.disorder().again.push_back((now, at));
             }
             index += 1;
         }
@@ -288,7 +308,7 @@ impl Scoreboard {
         }
         self.sacked = 0;
         self.sacked_segments = 0;
-        self.seen = [(self.una, self.una); SackBlocks::MAX];
+        self.disorder().seen = Default::default();
     }
 
     /// Nothing is lost after all: the retransmission was spurious.
@@ -304,18 +324,18 @@ impl Scoreboard {
     /// Takes for lost what was sent so long before `newest` that `window` has passed (RFC 8985 section 6.2, step 5).
     ///
     /// `is_lost` tells of a segment (when it was last sent, its end) whether it was sent before the most recently sent one
-    /// that arrived, and how long from now it may still arrive: `None` if nothing is known of it, zero if it is lost.
+    /// that arrived, and how many nanoseconds from now it may still arrive: `None` if nothing is known of it, zero if it is lost.
     /// Returns whether anything was newly taken for lost, and the time that is left for the next to be judged.
     pub(crate) fn judge(
         &mut self,
-        left: impl Fn(Instant, Seq) -> Option<Duration>,
-    ) -> (bool, Option<Duration>) {
+        left: impl Fn(Instant, Seq) -> Option<u64>,
+    ) -> (bool, Option<u64>) {
         let (mut any, mut wait) = (false, None);
         let mut index = self.index_of(self.judged.max(self.una));
         while let Some(record) = self.sent.get(index).copied() {
             if record.flags & (SACKED | LOST | AGAIN) == 0 {
                 match left(record.at, record.end) {
-                    Some(time) if time.is_zero() => any |= self.mark_lost(index),
+                    Some(0) => any |= self.mark_lost(index),
                     // Those after it were sent later.
                     time => {
                         wait = time;
@@ -326,7 +346,11 @@ impl Scoreboard {
             self.judged = record.end;
             index += 1;
         }
-        while let Some((at, end)) = self.again.front().copied() {
+        let mut again = match &mut self.disorder {
+            Some(disorder) => core::mem::take(&mut disorder.again),
+            None => return (any, wait),
+        };
+        while let Some((at, end)) = again.front().copied() {
             let index = self.index_of(end - 1);
             let current = end.gt(self.una)
                 && self
@@ -334,13 +358,13 @@ impl Scoreboard {
                     .get(index)
                     .is_some_and(|s| s.end == end && s.at == at && s.has(AGAIN) && !s.has(SACKED));
             if !current {
-                self.again.pop_front();
+                again.pop_front();
                 continue;
             }
             match left(at, end) {
-                Some(time) if time.is_zero() => {
+                Some(0) => {
                     any |= self.mark_lost(index);
-                    self.again.pop_front();
+                    again.pop_front();
                 }
                 time => {
                     wait = wait.into_iter().chain(time).min();
@@ -348,6 +372,7 @@ impl Scoreboard {
                 }
             }
         }
+        self.disorder().again = again;
         (any, wait)
     }
 
@@ -393,6 +418,22 @@ impl Scoreboard {
             }
             self.una = ack;
         }
+        if self.sent.is_empty() {
+            self.disorder = None;
+        }
+        if self.disorder.is_some() || !blocks.is_empty() {
+            self.take_blocks(ack, blocks, &mut told, &mut each);
+        }
+        told
+    }
+
+    fn take_blocks(
+        &mut self,
+        ack: Seq,
+        blocks: &[Block],
+        told: &mut Told,
+        each: &mut impl FnMut(Arrived),
+    ) {
         // RFC 8985 section 6.2, step 3, goes "in ascending order of Segment.end_seq".
         let mut ascending = [(ack, ack); SackBlocks::MAX];
         for (to, block) in ascending.iter_mut().zip(blocks) {
@@ -401,16 +442,15 @@ impl Scoreboard {
         let count = blocks.len().min(SackBlocks::MAX);
         ascending[..count].sort_by(|a, b| a.0.diff(b.0).cmp(&0));
         for (left, right) in &ascending[..count] {
-            self.sack(*left, *right, &mut told, &mut each);
+            self.sack(*left, *right, told, each);
         }
         let end = self.end();
-        for (i, slot) in self.seen.iter_mut().enumerate() {
+        for (i, slot) in self.disorder().seen.iter_mut().enumerate() {
             *slot = match blocks.get(i) {
                 Some((left, right)) if right.le(end) => (*left, *right),
                 _ => (ack, ack),
             };
         }
-        told
     }
 
     fn forget(&mut self, record: &Sent, len: u32) {
@@ -454,8 +494,8 @@ impl Scoreboard {
             return;
         }
         // What the same block said last time is done.
-        if let Some((from, to)) = self
-            .seen
+        let seen = self.disorder.as_ref().map_or(&[][..], |d| &d.seen);
+        if let Some((from, to)) = seen
             .iter()
             .find(|(from, to)| from.le(left) && to.gt(left))
             .copied()

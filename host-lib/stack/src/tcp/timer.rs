@@ -1,7 +1,5 @@
 //! What happens to a connection when time passes: retransmission, probes, delayed ACKs, keep-alive, the end of FIN-WAIT-2.
 
-use core::time::Duration;
-
 use super::recovery::Phase;
 use super::{Cx, Tcb, TcpState};
 use crate::error::Error;
@@ -9,33 +7,29 @@ use crate::payload::Payload;
 use crate::time::Instant;
 
 /// RFC 8985 section 7.2: the allowance for a delayed ACK (WCDelAckT) where a single segment is in flight.
-const DELAYED_ACK_ALLOWANCE: Duration = Duration::from_millis(200);
+const DELAYED_ACK_ALLOWANCE_NS: u64 = 200_000_000;
 /// As in Linux (TCP_TIMEOUT_MIN) the PTO is never shorter: where round trips take microseconds, the time a few segments take
 /// on the wire is many of them.
-const LEAST_PROBE: Duration = Duration::from_millis(2);
+const LEAST_PROBE_NS: u64 = 2_000_000;
 /// The PTO before there is a round-trip time: "PTO = 1 second".
-const FIRST_PROBE: Duration = Duration::from_secs(1);
+const FIRST_PROBE_NS: u64 = 1_000_000_000;
 
 impl<B: Payload> Tcb<B> {
     /// The earliest thing to happen by itself.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        let at = |timer: Option<Instant>| timer.map_or(u64::MAX, Instant::as_nanos);
+        let mut least = at(self.delayed_ack_at)
+            .min(at(self.linger_at))
+            .min(at(self.keep_alive_at));
         // A packet parked for address resolution is not lost: its timers wait.
-        let sending = if self.parked > 0 {
-            None
-        } else {
-            earliest([
-                self.rto_at,
-                self.tail_probe_at,
-                self.reorder_at,
-                self.give_up_at(),
-            ])
-        };
-        earliest([
-            sending,
-            self.delayed_ack_at,
-            self.linger_at,
-            self.keep_alive_at,
-        ])
+        if self.parked == 0 {
+            least = least
+                .min(at(self.rto_at))
+                .min(at(self.tail_probe_at))
+                .min(at(self.reorder_at))
+                .min(at(self.give_up_at()));
+        }
+        (least != u64::MAX).then(|| Instant::from_nanos(least))
     }
 
     /// When the user timeout ends the connection (RFC 5482 section 2: what was sent is not acknowledged for so long).
@@ -74,7 +68,7 @@ impl<B: Payload> Tcb<B> {
             // RFC 8985 section 7.3: "the sender MUST re-arm the RTO timer", from the probe on.
             self.tail_probe_at = None;
             self.tail_probe_now = true;
-            self.rto_at = Some(now + self.rto.rto());
+            self.rto_at = Some(now.after(self.rto.rto_nanos()));
         } else if due(self.rto_at) {
             self.rto_at = None;
             self.on_retransmission_timeout(cx);
@@ -114,7 +108,7 @@ impl<B: Payload> Tcb<B> {
             // Section 3.8.6.1: "The transmitting host SHOULD send the first zero-window probe when a zero window
             // has existed for the retransmission timeout period, and SHOULD increase exponentially the interval".
             self.probe_now = true;
-            self.rto_at = Some(cx.now + self.rto.rto());
+            self.rto_at = Some(cx.now.after(self.rto.rto_nanos()));
             return;
         }
         cx.stats.tcp_timeouts += 1;
@@ -136,20 +130,18 @@ impl<B: Payload> Tcb<B> {
             self.tail_probe_at = None;
             return;
         }
-        let wait = match self.rto.srtt() {
+        let wait = match self.rto.srtt_nanos() {
             // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay". So it is with several small ones: only
             // two full-sized segments must be acknowledged at once (RFC 5681 section 4.2).
-            Some(srtt) if self.outstanding() < 2 * self.mss => 2 * srtt + DELAYED_ACK_ALLOWANCE,
-            Some(srtt) => 2 * srtt + LEAST_PROBE,
-            None => FIRST_PROBE,
+            Some(srtt) if self.outstanding() < 2 * self.mss => srtt
+                .saturating_mul(2)
+                .saturating_add(DELAYED_ACK_ALLOWANCE_NS),
+            Some(srtt) => srtt.saturating_mul(2).saturating_add(LEAST_PROBE_NS),
+            None => FIRST_PROBE_NS,
         };
         // "If the time at which an RTO would fire ... is sooner than the computed time for the PTO, then the TLP timer
         // fires at the time of the RTO".
-        let at = now + wait;
+        let at = now.after(wait);
         self.tail_probe_at = Some(self.rto_at.map_or(at, |rto| rto.min(at)));
     }
-}
-
-fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
-    times.into_iter().flatten().min()
 }

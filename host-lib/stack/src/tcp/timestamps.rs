@@ -1,13 +1,11 @@
 //! Timestamps (RFC 7323 sections 3 to 5): round trips of whatever was sent, and old duplicates refused (PAWS).
 
-use core::time::Duration;
-
 use crate::seq::Seq;
 use crate::time::Instant;
 use crate::wire::tcp::TimestampOption;
 
 /// Section 5.5: after 24 days without a segment TS.Recent says nothing any more.
-const OUTDATED: Duration = Duration::from_secs(24 * 24 * 3600);
+const OUTDATED_NS: u64 = 24 * 24 * 3600 * 1_000_000_000;
 
 /// The timestamps of a connection on which both sides use them.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -53,7 +51,7 @@ impl Timestamps {
 
     /// PAWS (section 5.3, R1): true if the segment is an old duplicate.
     pub(crate) fn is_old(&self, now: Instant, option: TimestampOption) -> bool {
-        older(option.value, self.recent) && now - self.recent_at < OUTDATED
+        older(option.value, self.recent) && now.nanos_since(self.recent_at) < OUTDATED_NS
     }
 
     /// Section 5.3, R3 with section 4.3 (2): "If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is
@@ -65,11 +63,11 @@ impl Timestamps {
         }
     }
 
-    /// The time since the echoed timestamp was sent, to a tick; `None` for an echo of what was never sent.
-    pub(crate) fn echoed(&self, now: Instant, option: TimestampOption) -> Option<Duration> {
+    /// Nanoseconds since the echoed timestamp was sent, to a tick; `None` for an echo of what was never sent.
+    pub(crate) fn echoed(&self, now: Instant, option: TimestampOption) -> Option<u64> {
         let ticks = clock(now, self.offset).wrapping_sub(option.echo);
         // An echo that lies ahead, or weeks back, is no answer to anything.
-        (option.echo != 0 && ticks < 1 << 31).then(|| Duration::from_millis(u64::from(ticks)))
+        (option.echo != 0 && ticks < 1 << 31).then(|| u64::from(ticks) * 1_000_000)
     }
 }
 
@@ -94,7 +92,7 @@ mod tests {
         assert!(stamps.is_old(now, ts(u32::MAX)));
         assert!(!stamps.is_old(now, ts(3)));
         assert!(!stamps.is_old(now, ts(4)));
-        let later = now + OUTDATED;
+        let later = now.after(OUTDATED_NS);
         assert!(!stamps.is_old(later, ts(2)), "outdated after 24 days");
     }
 

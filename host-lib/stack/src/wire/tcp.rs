@@ -26,10 +26,12 @@ impl Flags {
     /// Congestion Window Reduced.
     pub(crate) const CWR: Flags = Flags(0x80);
 
+    #[inline]
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
     }
 
+    #[inline]
     pub(crate) const fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
     }
@@ -37,6 +39,7 @@ impl Flags {
 
 impl BitOr for Flags {
     type Output = Flags;
+    #[inline]
     fn bitor(self, rhs: Flags) -> Flags {
         Flags(self.0 | rhs.0)
     }
@@ -82,10 +85,12 @@ impl SackBlocks {
         }
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Block] {
         &self.blocks[..usize::from(self.len)]
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

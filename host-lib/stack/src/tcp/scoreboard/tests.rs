@@ -190,7 +190,7 @@ proptest! {
         }
         // Everything last sent before the limit is lost.
         let old = |at: Instant| at < Instant::from_millis(limit);
-        board.judge(|at, _| old(at).then_some(Duration::ZERO));
+        board.judge(|at, _| old(at).then_some(0));
         let expected: u32 = last_sent.iter().filter(|(_, at, _)| old(Instant::from_millis(*at))).map(|(_, _, len)| len).sum();
         prop_assert_eq!(board.lost(), expected);
     }
