@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
 use super::input::acceptable;
+use super::syn_cookie::Offer;
 use super::timestamps::{clock, older, Timestamps};
 use super::{Flow, Handshake, Start, TcpOptions, DEFAULT_MSS};
 use crate::config::{Ecn, TcpConfig};
@@ -19,6 +20,8 @@ pub(crate) struct Listener {
     syn_limit: usize,
     /// Half-open connections that count against `syn_limit`.
     pub(crate) half_open: usize,
+    /// When a SYN was last answered with a cookie because the SYN queue was full.
+    pub(crate) overflowed_at: Option<Instant>,
     /// Connections nobody has accepted yet.
     pub(crate) accept: VecDeque<Key>,
     /// What accepted connections begin with.
@@ -36,6 +39,7 @@ impl Listener {
             backlog,
             syn_limit: backlog.max(config.min_syn_queue),
             half_open: 0,
+            overflowed_at: None,
             accept: VecDeque::new(),
             options: TcpOptions {
                 congestion: config.congestion,
@@ -54,6 +58,11 @@ impl Listener {
     pub(crate) fn syn_full(&self) -> bool {
         self.half_open >= self.syn_limit
     }
+}
+
+/// The window a SYN-ACK advertises.
+pub(crate) fn first_window(config: &TcpConfig, recv_buffer: Option<usize>) -> u16 {
+    recv_buffer.unwrap_or(config.recv_buffer_bytes).min(65_535) as u16
 }
 
 /// A connection in SYN-RECEIVED by passive open, without buffers or timers of its own.
@@ -123,7 +132,7 @@ impl HalfOpen {
             shift: super::window_shift(config),
             peer_shift: syn.window_scale,
             advertised_mss: start.advertised_mss,
-            window: recv_buffer.unwrap_or(config.recv_buffer_bytes).min(65_535) as u16,
+            window: first_window(config, recv_buffer),
             retransmits: 0,
             parked: 0,
             sent_at: now,
@@ -222,6 +231,15 @@ impl HalfOpen {
         Verdict::Complete
     }
 
+    /// What of the peer's SYN a cookie leaves to the timestamp.
+    pub(crate) fn offer(&self) -> Offer {
+        Offer {
+            peer_shift: self.peer_shift,
+            sack_permitted: self.sack_permitted,
+            ecn: self.ecn,
+        }
+    }
+
     pub(crate) fn start(&self) -> Start {
         Start {
             iss: self.iss,
@@ -243,7 +261,7 @@ impl HalfOpen {
             shifts: self.peer_shift.map(|peer| (self.shift, peer)),
             rcv_adv: rcv_nxt + u32::from(self.window),
             retransmitted: self.retransmits > 0,
-            sent_at: self.sent_at,
+            sent_at: Some(self.sent_at),
         }
     }
 }

@@ -22,6 +22,7 @@ mod sack_list;
 mod scoreboard;
 pub(crate) mod secrets;
 mod send_buffer;
+pub(crate) mod syn_cookie;
 pub(crate) mod time_wait;
 mod timer;
 pub(crate) mod timestamps;
@@ -267,8 +268,8 @@ pub(crate) struct Handshake {
     pub(crate) rcv_adv: Seq,
     /// The SYN-ACK had to be sent more than once.
     pub(crate) retransmitted: bool,
-    /// When our SYN-ACK was sent.
-    pub(crate) sent_at: Instant,
+    /// When our SYN-ACK was sent, if that is known.
+    pub(crate) sent_at: Option<Instant>,
     /// Both sides take SACK.
     pub(crate) sack_permitted: bool,
     /// Both sides use timestamps; with what is known of the peer's.
@@ -385,7 +386,7 @@ impl<B: Payload> Tcb<B> {
             tcb.congestion.on_lost_syn();
             tcb.rto.restart_after_lost_syn();
         } else {
-            tcb.syn_sent_at = Some(hs.sent_at);
+            tcb.syn_sent_at = hs.sent_at;
         }
         tcb
     }
