@@ -32,8 +32,8 @@ impl<B: Payload> Stack<B> {
         let mss = syn.mss.unwrap_or(crate::tcp::DEFAULT_MSS);
         let iss = syn_cookie::make(&self.secrets, now, &flow, syn.seq, mss);
         let start = self.tcp_start(&flow, iss);
-        let answer = HalfOpen::new(&self.config.tcp, listener, flow, &syn, start, now);
-        let mut header = answer.syn_ack(now);
+        let answer = HalfOpen::new(&self.config.tcp, listener, flow, &syn, iss, now);
+        let mut header = answer.syn_ack(now, &self.config.tcp, &start);
         if let Some(option) = &mut header.timestamps {
             option.value = answer.offer().stamp(now, start.timestamp_offset);
         }

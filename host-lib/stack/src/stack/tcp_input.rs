@@ -10,7 +10,7 @@ use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::{time_wait, Flow, Segment, TcpState, ECT0};
+use crate::tcp::{Flow, Segment, TcpState, ECT0};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
@@ -37,7 +37,7 @@ impl<B: Payload> Stack<B> {
             local: SocketAddrV4::new(arrival.ip.dst, header.dst_port),
             remote: SocketAddrV4::new(arrival.ip.src, header.src_port),
         };
-        match self.flows.get(&flow).copied() {
+        match self.flow_owner(&flow) {
             Some(FlowOwner::Connection(key)) => {
                 let tos = arrival.ip.tos;
                 self.with_tcb(now, key, |tcb, cx| {
@@ -88,52 +88,6 @@ impl<B: Payload> Stack<B> {
         self.push_out(packet);
     }
 
-    fn time_wait_input(&mut self, now: Instant, key: Key, h: &TcpHeader, arrival: Arrival<'_, B>) {
-        let Some((record, armed)) = self.time_wait.get_mut(key) else {
-            return;
-        };
-        let flow = record.flow;
-        match record.on_segment(now, h, arrival.data.len()) {
-            time_wait::Verdict::Ignore => {}
-            time_wait::Verdict::Ack => {
-                let header = record.ack(now);
-                self.reply(&flow, &header, Token::NOBODY);
-            }
-            time_wait::Verdict::AckAndRestart => {
-                record.until = now + 2 * self.config.tcp.msl;
-                self.timers
-                    .set(TimerKey::TimeWait(key), armed, Some(record.until));
-                let header = record.ack(now);
-                self.reply(&flow, &header, Token::NOBODY);
-            }
-            time_wait::Verdict::Forget => self.end_time_wait(key),
-            time_wait::Verdict::Reopen => {
-                let (last, ack) = (record.snd_nxt, record.ack(now));
-                if self.listener_for(flow.local).is_none() {
-                    self.reply(&flow, &ack, Token::NOBODY);
-                    return;
-                }
-                self.end_time_wait(key);
-                self.closed_or_listen(now, flow, h, arrival, Some(last));
-            }
-        }
-    }
-
-    pub(super) fn end_time_wait(&mut self, key: Key) {
-        let Some((record, mut armed)) = self.time_wait.remove(key) else {
-            return;
-        };
-        self.timers.set(TimerKey::TimeWait(key), &mut armed, None);
-        self.flows.remove(&record.flow);
-        if let Some(Entry {
-            kind: Kind::Tcp(tcb),
-            ..
-        }) = record.socket.and_then(|s| self.sockets.get_mut(s))
-        {
-            tcb.state = TcpState::Closed;
-        }
-    }
-
     /// The next segment of a connection whose turn it is.
     #[inline]
     pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<(Segment<B>, Flow)> {
@@ -169,26 +123,17 @@ impl<B: Payload> Stack<B> {
         };
         let (flow, state) = (tcb.flow, tcb.state);
         let owned = matches!(state, TcpState::Closed | TcpState::TimeWait)
-            && self.flows.get(&flow) == Some(&FlowOwner::Connection(key));
+            && self.flows.remove(&flow, FlowOwner::Connection(key));
         let mut last_ack = None;
         if owned && state == TcpState::TimeWait {
             last_ack = tcb.take_ack(now);
-            let until = now + 2 * self.config.tcp.msl;
-            let record = tcb.time_wait((!tcb.orphan).then_some(key), until);
+            let record = tcb.time_wait(now, (!tcb.orphan).then_some(key));
             tcb.leave_timers();
             if self.time_wait.len() < self.config.tcp.max_time_wait {
-                let record_key = self.time_wait.insert((record, None));
-                self.flows.insert(flow, FlowOwner::TimeWait(record_key));
-                if let Some((_, armed)) = self.time_wait.get_mut(record_key) {
-                    self.timers
-                        .set(TimerKey::TimeWait(record_key), armed, Some(until));
-                }
+                self.begin_time_wait(now, record);
             } else {
-                self.flows.remove(&flow);
                 tcb.state = TcpState::Closed;
             }
-        } else if owned {
-            self.flows.remove(&flow);
         }
         let Some(entry) = self.sockets.get_mut(key) else {
             return;

@@ -4,13 +4,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
-use super::{FlowOwner, Stack, TimerKey};
-use crate::packet::{Owner, Token};
+use super::{FlowOwner, Stack};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::listener::{self, HalfOpen, Listener};
+use crate::tcp::listener::{HalfOpen, Listener};
 use crate::tcp::{Flow, Handshake, Start, Tcb};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
@@ -85,145 +84,8 @@ impl<B: Payload> Stack<B> {
                 iss = last + 64_000;
             }
         }
-        let start = self.tcp_start(&flow, iss);
-        let entry = HalfOpen::new(&self.config.tcp, (key, recv_buffer), flow, h, start, now);
-        let key = self.half_open.insert(entry);
-        self.flows.insert(flow, FlowOwner::HalfOpen(key));
-        self.send_syn_ack(now, key);
-    }
-
-    fn send_syn_ack(&mut self, now: Instant, key: Key) {
-        let Some(entry) = self.half_open.get_mut(key) else {
-            return;
-        };
-        let backoff = 1u32 << entry.retransmits.min(16);
-        let wait = self
-            .config
-            .tcp
-            .initial_rto
-            .saturating_mul(backoff)
-            .min(self.config.tcp.max_rto);
-        let deadline = (entry.parked == 0).then_some(now + wait.max(self.config.tcp.initial_rto));
-        self.timers
-            .set(TimerKey::HalfOpen(key), &mut entry.armed, deadline);
-        let (flow, header) = (entry.flow, entry.syn_ack(now));
-        self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
-    }
-
-    pub(super) fn on_half_open_timer(&mut self, now: Instant, key: Key) {
-        let Some(entry) = self.half_open.get_mut(key) else {
-            return;
-        };
-        entry.armed = None;
-        let gone = !matches!(
-            self.sockets.get(entry.listener),
-            Some(Entry {
-                kind: Kind::Listener(_),
-                ..
-            })
-        );
-        if gone || entry.retransmits >= self.config.tcp.max_syn_ack_retransmits {
-            self.forget_half_open(key);
-            return;
-        }
-        entry.retransmits += 1;
-        self.stats.tcp_retransmits += 1;
-        self.stats.tcp_timeouts += 1;
-        self.send_syn_ack(now, key);
-    }
-
-    /// Takes the entry out of every table, its listener's count included.
-    pub(super) fn forget_half_open(&mut self, key: Key) -> Option<HalfOpen> {
-        let mut entry = self.half_open.remove(key)?;
-        self.timers
-            .set(TimerKey::HalfOpen(key), &mut entry.armed, None);
-        self.flows.remove(&entry.flow);
-        if let Some(Entry {
-            kind: Kind::Listener(listener),
-            ..
-        }) = self.sockets.get_mut(entry.listener)
-        {
-            listener.half_open -= 1;
-        }
-        Some(entry)
-    }
-
-    pub(super) fn park_half_open(&mut self, key: Key) {
-        if let Some(entry) = self.half_open.get_mut(key) {
-            entry.parked = entry.parked.saturating_add(1);
-            self.timers
-                .set(TimerKey::HalfOpen(key), &mut entry.armed, None);
-        }
-    }
-
-    pub(super) fn release_half_open(&mut self, now: Instant, key: Key) {
-        if let Some(entry) = self.half_open.get_mut(key) {
-            entry.parked = entry.parked.saturating_sub(1);
-            if entry.parked == 0 {
-                let deadline = Some(now + self.config.tcp.initial_rto);
-                self.timers
-                    .set(TimerKey::HalfOpen(key), &mut entry.armed, deadline);
-            }
-        }
-    }
-
-    pub(super) fn half_open_input(
-        &mut self,
-        now: Instant,
-        key: Key,
-        h: TcpHeader,
-        arrival: Arrival<'_, B>,
-    ) {
-        let Some(entry) = self.half_open.get(key) else {
-            return;
-        };
-        let flow = entry.flow;
-        match entry.on_segment(&h, arrival.data.len()) {
-            listener::Verdict::Ignore => {}
-            listener::Verdict::Resend => {
-                // Not a retransmission of ours by timer, but the answer can no longer be timed.
-                let header = entry.syn_ack(now);
-                self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
-            }
-            listener::Verdict::Ack => {
-                let header = entry.ack(now);
-                if self.error_limit.allow(now) {
-                    self.stats.tcp_challenge_acks += 1;
-                    self.reply(&flow, &header, Token::NOBODY);
-                } else {
-                    self.stats.rate_limited += 1;
-                }
-            }
-            listener::Verdict::Reset => {
-                let header = entry.reset(now, h.ack);
-                self.reply(&flow, &header, Token::NOBODY);
-            }
-            listener::Verdict::Forget => {
-                self.forget_half_open(key);
-            }
-            listener::Verdict::Complete => self.complete(now, key, &h, arrival),
-        }
-    }
-
-    /// The last ACK of a handshake: the entry becomes a connection, if the accept queue has room.
-    fn complete(&mut self, now: Instant, key: Key, h: &TcpHeader, arrival: Arrival<'_, B>) {
-        let Some(entry) = self.half_open.get(key) else {
-            return;
-        };
-        let (flow, listener) = (entry.flow, entry.listener);
-        let (start, handshake) = (entry.start(), entry.handshake());
-        match self.has_room(listener) {
-            // Ignored, without RST: the SYN-ACK goes out again later and its ACK may find room.
-            Some(false) => self.stats.dropped_accept_queue_full += 1,
-            Some(true) => {
-                self.forget_half_open(key);
-                self.open_passive(now, listener, (flow, start, handshake), h, arrival);
-            }
-            None => {
-                self.forget_half_open(key);
-                self.send_stray_reset(now, &flow, h, arrival.data.len());
-            }
-        }
+        let entry = HalfOpen::new(&self.config.tcp, (key, recv_buffer), flow, h, iss, now);
+        self.add_half_open(now, entry);
     }
 
     /// Whether a listener can take a connection; `None` if it is closed.
@@ -266,7 +128,7 @@ impl<B: Payload> Stack<B> {
         tcb.inherit(&cx, options, send_buffer, recv_buffer);
         self.stats.tcp_passive_opens += 1;
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
-        self.flows.insert(flow, FlowOwner::Connection(key));
+        self.own_flow(&flow, FlowOwner::Connection(key));
         if let Some(Entry {
             kind: Kind::Listener(listener),
             ..

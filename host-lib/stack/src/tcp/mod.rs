@@ -11,6 +11,7 @@ mod info;
 mod input;
 mod keep_alive;
 pub(crate) mod listener;
+mod moment;
 mod options;
 mod output;
 mod rack;
@@ -448,19 +449,18 @@ impl<B: Payload> Tcb<B> {
     /// What TIME-WAIT must remember.
     pub(crate) fn time_wait(
         &self,
+        now: Instant,
         socket: Option<crate::slab::Key>,
-        until: Instant,
     ) -> time_wait::TimeWait {
-        time_wait::TimeWait {
-            flow: self.flow,
-            snd_nxt: self.snd_max,
-            rcv_nxt: self.rcv_nxt,
-            window: (self.recv.free().min(65_535 << self.rcv_shift) >> self.rcv_shift) as u16,
-            timestamps: self.timestamps,
+        let window = self.recv.free().min(65_535 << self.rcv_shift) >> self.rcv_shift;
+        time_wait::TimeWait::new(
+            now,
+            (self.flow, self.snd_max, self.rcv_nxt),
+            window as u16,
+            self.timestamps.map(|ts| ts.recent),
             socket,
-            challenge_since: self.challenge_since,
-            until,
-        }
+            self.challenge_since,
+        )
     }
 
     /// TIME-WAIT moved to its record; the program may still read here.

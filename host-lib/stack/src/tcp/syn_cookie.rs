@@ -69,9 +69,9 @@ pub(crate) struct Offer {
 }
 
 /// No shift is greater than 14 (RFC 7323 section 2.3).
-const NO_SHIFT: u32 = 15;
-const SACK: u32 = 1 << 4;
-const ECN: u32 = 1 << 5;
+const NO_SHIFT: u8 = 15;
+const SACK: u8 = 1 << 4;
+const ECN: u8 = 1 << 5;
 const OFFER_MASK: u32 = (1 << 6) - 1;
 
 impl Offer {
@@ -84,9 +84,7 @@ impl Offer {
 
     /// The latest timestamp not after `now` whose low bits hold the offer.
     pub(crate) fn stamp(self, now: Instant, offset: u32) -> u32 {
-        let bits = self.peer_shift.map_or(NO_SHIFT, u32::from)
-            | if self.sack_permitted { SACK } else { 0 }
-            | if self.ecn { ECN } else { 0 };
+        let bits = u32::from(CompactOffer::from(self).0);
         let ticks = clock(now, 0);
         let early = (ticks & OFFER_MASK).wrapping_sub(bits) & OFFER_MASK;
         ticks.wrapping_sub(early).wrapping_add(offset)
@@ -99,12 +97,32 @@ impl Offer {
         if u128::from(age) > LIFETIME.as_millis() + u128::from(OFFER_MASK) {
             return None;
         }
-        let shift = ticks & NO_SHIFT;
-        Some(Offer {
-            peer_shift: (shift != NO_SHIFT).then_some(shift as u8),
-            sack_permitted: ticks & SACK != 0,
-            ecn: ticks & ECN != 0,
-        })
+        Some(CompactOffer((ticks & OFFER_MASK) as u8).into())
+    }
+}
+
+/// An offer in six bits.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct CompactOffer(u8);
+
+impl From<Offer> for CompactOffer {
+    fn from(offer: Offer) -> CompactOffer {
+        CompactOffer(
+            offer.peer_shift.unwrap_or(NO_SHIFT)
+                | if offer.sack_permitted { SACK } else { 0 }
+                | if offer.ecn { ECN } else { 0 },
+        )
+    }
+}
+
+impl From<CompactOffer> for Offer {
+    fn from(CompactOffer(bits): CompactOffer) -> Offer {
+        let shift = bits & NO_SHIFT;
+        Offer {
+            peer_shift: (shift != NO_SHIFT).then_some(shift),
+            sack_permitted: bits & SACK != 0,
+            ecn: bits & ECN != 0,
+        }
     }
 }
 
