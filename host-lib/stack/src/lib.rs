@@ -38,6 +38,7 @@ mod datagram;
 mod error;
 mod incoming;
 mod ip;
+mod line;
 mod packet;
 mod pages;
 mod payload;

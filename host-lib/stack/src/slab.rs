@@ -78,6 +78,12 @@ impl<T> Slab<T> {
             .flatten()
     }
 
+    /// The entry at `index`.
+    #[inline]
+    pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slots.get_mut(index)?.value.as_mut()
+    }
+
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(key.index)?;
         if slot.generation != key.generation {

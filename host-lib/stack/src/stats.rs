@@ -30,7 +30,7 @@ pub struct Stats {
     pub dropped_receive_full: u64,
     /// Dropped: the stack's queue of replies was full because nobody transmits.
     pub dropped_transmit_full: u64,
-    /// Dropped: SYNs because a listener's SYN queue was full.
+    /// Dropped: SYNs because a listener's accept queue was full.
     pub dropped_syn_queue_full: u64,
     /// Dropped: last ACKs of handshakes because a listener's accept queue was full.
     pub dropped_accept_queue_full: u64,
@@ -78,6 +78,12 @@ pub struct Stats {
     pub tcp_active_opens: u64,
     /// Connections opened by a listener.
     pub tcp_passive_opens: u64,
+    /// SYNs answered with a cookie because a listener's SYN queue was full (RFC 4987).
+    pub tcp_syn_cookies_sent: u64,
+    /// ACKs that brought a good cookie back.
+    pub tcp_syn_cookies_received: u64,
+    /// ACKs that should have brought a cookie and did not, or one too old.
+    pub tcp_syn_cookies_failed: u64,
     /// UDP datagrams delivered to sockets, counted once for each.
     pub udp_in: u64,
     /// UDP datagrams sent.

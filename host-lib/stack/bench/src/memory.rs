@@ -103,7 +103,7 @@ fn time_wait(in_use: &dyn Fn() -> usize) -> Result<Record> {
 }
 
 fn refuse_drops(stats: &Stats) -> Result<()> {
-    match stats.dropped_syn_queue_full {
+    match stats.tcp_syn_cookies_sent + stats.dropped_syn_queue_full {
         0 => Ok(()),
         _ => Err(Error::Stuck("the SYN queue was full")),
     }

@@ -1,11 +1,17 @@
-//! Whose a four-tuple is: a keyed hash table, and before it the flow that was asked for last.
+//! Whose a four-tuple is: a keyed hash table of four bytes an entry, and before it the flow that was asked for last.
 //!
-//! Segments of one connection come in runs, so most need no hash at all.
+//! The table holds where the owner is, and the owner its flow. Segments of one connection come in runs, so most need no
+//! hash at all.
 
-use std::collections::HashMap;
+use core::hash::BuildHasher;
 
-use crate::slab::Key;
+use hashbrown::HashTable;
+
+use super::socket::{Entry, Kind};
+use crate::slab::{Key, Slab};
+use crate::tcp::listener::HalfOpen;
 use crate::tcp::secrets::TableKeys;
+use crate::tcp::time_wait::TimeWait;
 use crate::tcp::Flow;
 
 /// Whose a four-tuple is.
@@ -16,9 +22,67 @@ pub(super) enum FlowOwner {
     TimeWait(Key),
 }
 
+/// Where an owner is: the table in the upper two bits, the index in the others. None outlives its owner, so that the
+/// generation is the present one.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Place(u32);
+
+impl Place {
+    const HALF_OPEN: u32 = 1 << 30;
+    const TIME_WAIT: u32 = 2 << 30;
+    const TABLE: u32 = 3 << 30;
+}
+
+impl From<FlowOwner> for Place {
+    fn from(owner: FlowOwner) -> Place {
+        Place(match owner {
+            FlowOwner::Connection(key) => key.index,
+            FlowOwner::HalfOpen(key) => Place::HALF_OPEN | key.index,
+            FlowOwner::TimeWait(key) => Place::TIME_WAIT | key.index,
+        })
+    }
+}
+
+/// What tells an owner and its flow.
+pub(super) trait Owners {
+    fn at(&self, place: Place) -> Option<(FlowOwner, &Flow)>;
+}
+
+/// The stack's tables.
+pub(super) struct Tables<'a, B> {
+    pub(super) sockets: &'a Slab<Entry<B>>,
+    pub(super) half_open: &'a Slab<HalfOpen>,
+    pub(super) time_wait: &'a Slab<TimeWait>,
+}
+
+impl<B> Owners for Tables<'_, B> {
+    #[inline]
+    fn at(&self, place: Place) -> Option<(FlowOwner, &Flow)> {
+        let index = place.0 & !Place::TABLE;
+        match place.0 & Place::TABLE {
+            Place::HALF_OPEN => {
+                let key = self.half_open.key_at(index)?;
+                Some((FlowOwner::HalfOpen(key), &self.half_open.get(key)?.flow))
+            }
+            Place::TIME_WAIT => {
+                let key = self.time_wait.key_at(index)?;
+                Some((FlowOwner::TimeWait(key), &self.time_wait.get(key)?.flow))
+            }
+            _ => {
+                let key = self.sockets.key_at(index)?;
+                match &self.sockets.get(key)?.kind {
+                    Kind::Tcp(tcb) => Some((FlowOwner::Connection(key), &tcb.flow)),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
 /// Owners by four-tuple.
 pub(super) struct FlowTable {
-    owners: HashMap<Flow, FlowOwner, TableKeys>,
+    keys: TableKeys,
+    places: HashTable<Place>,
     /// A copy of the entry found last.
     last: Option<(Flow, FlowOwner)>,
 }
@@ -26,22 +90,25 @@ pub(super) struct FlowTable {
 impl FlowTable {
     pub(super) fn new(keys: TableKeys) -> FlowTable {
         FlowTable {
-            owners: HashMap::with_hasher(keys),
+            keys,
+            places: HashTable::new(),
             last: None,
         }
     }
 
-    pub(super) fn contains_key(&self, flow: &Flow) -> bool {
-        self.owners.contains_key(flow)
+    /// The owner, without a note of it.
+    pub(super) fn find(&self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
+        let same = |place: &Place| owners.at(*place).is_some_and(|(_, f)| f == flow);
+        let place = self.places.find(self.keys.hash_one(flow), same)?;
+        owners.at(*place).map(|(owner, _)| owner)
     }
 
     #[inline]
-    pub(super) fn get(&mut self, flow: &Flow) -> Option<&FlowOwner> {
+    pub(super) fn get(&mut self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
         if !matches!(&self.last, Some((last, _)) if last == flow) {
-            let owner = *self.owners.get(flow)?;
-            self.last = Some((*flow, owner));
+            self.last = Some((*flow, self.find(flow, owners)?));
         }
-        self.last.as_ref().map(|(_, owner)| owner)
+        self.last.as_ref().map(|(_, owner)| *owner)
     }
 
     /// The flow that was asked for last, if it has an owner.
@@ -50,14 +117,28 @@ impl FlowTable {
         self.last.as_ref()
     }
 
-    pub(super) fn insert(&mut self, flow: Flow, owner: FlowOwner) {
-        self.last = None;
-        self.owners.insert(flow, owner);
+    /// Gives a flow that has no owner to one that is in its table.
+    pub(super) fn insert(&mut self, flow: &Flow, owner: FlowOwner, owners: &impl Owners) {
+        let keys = &self.keys;
+        let rehash = |place: &Place| owners.at(*place).map_or(0, |(_, flow)| keys.hash_one(flow));
+        self.places
+            .insert_unique(keys.hash_one(flow), owner.into(), rehash);
     }
 
-    pub(super) fn remove(&mut self, flow: &Flow) {
+    /// Takes a flow from its owner, wherever that is now; true if it had it.
+    pub(super) fn remove(&mut self, flow: &Flow, owner: FlowOwner) -> bool {
+        let place = Place::from(owner);
         self.last = None;
-        self.owners.remove(flow);
+        match self
+            .places
+            .find_entry(self.keys.hash_one(flow), |p| *p == place)
+        {
+            Ok(entry) => {
+                entry.remove();
+                true
+            }
+            Err(_) => false,
+        }
     }
 }
 
@@ -65,26 +146,64 @@ impl FlowTable {
 mod tests {
     use super::*;
     use crate::tcp::secrets::Secrets;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
     use std::net::{Ipv4Addr, SocketAddrV4};
+
+    fn at(port: u16) -> Flow {
+        Flow {
+            local: SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), port),
+            remote: SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 2), 80),
+        }
+    }
+
+    /// The flow of each entry of a table of half-open connections.
+    impl Owners for Vec<Flow> {
+        fn at(&self, place: Place) -> Option<(FlowOwner, &Flow)> {
+            let index = place.0 & !Place::TABLE;
+            Some((owner(index), self.get(index as usize)?))
+        }
+    }
+
+    fn owner(index: u32) -> FlowOwner {
+        FlowOwner::HalfOpen(Key {
+            index,
+            generation: 0,
+        })
+    }
 
     #[test]
     fn the_last_flow_is_never_stale() {
-        let at = |port| Flow {
-            local: SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), port),
-            remote: SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 2), 80),
-        };
-        let key = |index| Key {
-            index,
-            generation: 0,
-        };
+        let owners = vec![at(1), at(1)];
         let mut flows = FlowTable::new(Secrets::new([1; 16]).table_keys());
-        flows.insert(at(1), FlowOwner::HalfOpen(key(1)));
-        assert_eq!(flows.get(&at(1)), Some(&FlowOwner::HalfOpen(key(1))));
-        assert_eq!(flows.get(&at(2)), None);
-        flows.insert(at(1), FlowOwner::Connection(key(2)));
-        assert_eq!(flows.get(&at(1)), Some(&FlowOwner::Connection(key(2))));
-        flows.remove(&at(1));
-        assert_eq!(flows.get(&at(1)), None);
-        assert!(!flows.contains_key(&at(1)));
+        flows.insert(&at(1), owner(0), &owners);
+        assert_eq!(flows.get(&at(1), &owners), Some(owner(0)));
+        assert_eq!(flows.get(&at(2), &owners), None);
+        assert!(flows.remove(&at(1), owner(0)));
+        flows.insert(&at(1), owner(1), &owners);
+        assert_eq!(flows.get(&at(1), &owners), Some(owner(1)));
+        assert!(!flows.remove(&at(1), owner(0)), "it is the other's");
+        assert!(flows.remove(&at(1), owner(1)));
+        assert_eq!(flows.get(&at(1), &owners), None);
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_map(steps in proptest::collection::vec((0u16..64, any::<bool>()), 0..300)) {
+            let owners: Vec<Flow> = (0..64).map(at).collect();
+            let mut flows = FlowTable::new(Secrets::new([1; 16]).table_keys());
+            let mut map = HashMap::new();
+            for (port, insert) in steps {
+                let owner = owner(u32::from(port));
+                match insert {
+                    true if map.insert(port, owner).is_none() => flows.insert(&at(port), owner, &owners),
+                    true => {}
+                    false => prop_assert_eq!(flows.remove(&at(port), owner), map.remove(&port).is_some()),
+                }
+                for p in [port, 63 - port] {
+                    prop_assert_eq!(flows.get(&at(p), &owners), map.get(&p).copied());
+                }
+            }
+        }
     }
 }

@@ -170,7 +170,7 @@ impl<B: Payload> Stack<B> {
         let too_big = header.kind == kind::UNREACHABLE && header.code == code::FRAGMENTATION_NEEDED;
         match quoted.protocol {
             protocol::TCP => {
-                let Some(FlowOwner::Connection(key)) = self.flows.get(&flow).copied() else {
+                let Some(FlowOwner::Connection(key)) = self.flow_owner(&flow) else {
                     return;
                 };
                 let mtu = match header.rest[1] {

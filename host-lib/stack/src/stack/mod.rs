@@ -2,6 +2,7 @@
 
 mod fast_path;
 mod flows;
+mod half_open;
 mod icmp;
 mod igmp;
 mod ip_input;
@@ -11,8 +12,11 @@ mod multicast_calls;
 mod ping_calls;
 mod route_calls;
 mod socket;
+mod syn_cookies;
 mod tcp_calls;
 mod tcp_input;
+mod tcp_listen;
+mod time_wait;
 mod timer_keys;
 mod turns;
 mod udp_calls;
@@ -26,19 +30,21 @@ use crate::error::{Error, Result};
 use crate::ip::layer::IpLayer;
 use crate::ip::rate::RateLimit;
 use crate::ip::reassembly::{Limits, Reassembly};
+use crate::line::Line;
 use crate::packet::{Owner, RxMeta, Token, TxPacket};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::rope::{Chunk, Rope};
 use crate::slab::{Key, Slab};
 use crate::stats::Stats;
-use crate::tcp::listener::HalfOpen;
+use crate::tcp::listener::{self, HalfOpen};
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
+use crate::tcp::Flow;
 use crate::time::Instant;
-use crate::timers::{Timer, Timers};
+use crate::timers::Timers;
 use crate::udp_table::UdpTable;
-use flows::{FlowOwner, FlowTable};
+use flows::{FlowOwner, FlowTable, Tables};
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
 use turns::{After, Turn};
@@ -71,7 +77,9 @@ pub struct Stack<B> {
     sockets: Slab<Entry<B>>,
     flows: FlowTable,
     half_open: Slab<HalfOpen>,
-    time_wait: Slab<(TimeWait, Option<Timer>)>,
+    half_open_lines: [Line; listener::LINES],
+    time_wait: Slab<TimeWait>,
+    time_wait_line: Line,
     listeners: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
     udp_sockets: UdpTable,
     pings: HashMap<u16, Key, TableKeys>,
@@ -107,7 +115,9 @@ impl<B: Payload> Stack<B> {
             sockets: Slab::new(),
             flows: FlowTable::new(keys.clone()),
             half_open: Slab::new(),
+            half_open_lines: [Line::EMPTY; listener::LINES],
             time_wait: Slab::new(),
+            time_wait_line: Line::EMPTY,
             listeners: HashMap::with_hasher(keys.clone()),
             udp_sockets: UdpTable::new(&keys),
             pings: HashMap::with_hasher(keys),
@@ -128,6 +138,27 @@ impl<B: Payload> Stack<B> {
     /// The counters so far.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Whose the flow is.
+    #[inline]
+    fn flow_owner(&mut self, flow: &Flow) -> Option<FlowOwner> {
+        let owners = Tables {
+            sockets: &self.sockets,
+            half_open: &self.half_open,
+            time_wait: &self.time_wait,
+        };
+        self.flows.get(flow, &owners)
+    }
+
+    /// Gives a flow that is nobody's to an owner that is in its table.
+    fn own_flow(&mut self, flow: &Flow, owner: FlowOwner) {
+        let owners = Tables {
+            sockets: &self.sockets,
+            half_open: &self.half_open,
+            time_wait: &self.time_wait,
+        };
+        self.flows.insert(flow, owner, &owners);
     }
 
     /// Takes a received IPv4 packet: `head` is a private copy of its first bytes (up to 128, or all of a packet of at
@@ -371,7 +402,7 @@ impl<B: Payload> Stack<B> {
             Owner::Socket(key) => {
                 self.with_tcb(now, key, |tcb, _| tcb.park());
             }
-            Owner::HalfOpen(key) => self.park_half_open(key),
+            Owner::HalfOpen(key) => self.park_half_open(now, key),
         }
     }
 
@@ -399,7 +430,7 @@ impl<B: Payload> Stack<B> {
                 self.datagram_error(key, Error::HostUnreachable);
             }
             Owner::HalfOpen(key) => {
-                self.forget_half_open(key);
+                self.forget_half_open(now, key);
             }
         }
     }

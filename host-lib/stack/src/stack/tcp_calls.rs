@@ -41,14 +41,14 @@ impl<B: Payload> Stack<B> {
         };
         if local.port() == 0 {
             flow.local.set_port(self.ephemeral_tcp_port(&flow)?);
-        } else if self.flows.contains_key(&flow) {
+        } else if self.flow_owner(&flow).is_some() {
             return Err(Error::AddrInUse);
         }
         let iss = self.secrets.isn(now, &flow);
         let start = self.tcp_start(&flow, iss);
         let tcb = Tcb::connect(&self.config.tcp, flow, start, now);
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
-        self.flows.insert(flow, FlowOwner::Connection(key));
+        self.own_flow(&flow, FlowOwner::Connection(key));
         self.stats.tcp_active_opens += 1;
         self.make_ready(key);
         Ok(SocketId(key))
@@ -85,7 +85,7 @@ impl<B: Payload> Stack<B> {
                 local: SocketAddrV4::new(*flow.local.ip(), port),
                 ..*flow
             };
-            if !self.flows.contains_key(&candidate) {
+            if self.flow_owner(&candidate).is_none() {
                 self.next_port = self.next_port.wrapping_add(i + 1);
                 return Ok(port);
             }

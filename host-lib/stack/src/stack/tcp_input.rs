@@ -1,18 +1,16 @@
 //! A TCP segment finds its connection, half-open entry, TIME-WAIT record or listener, in that order.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
 use super::{After, FlowOwner, Stack, TimerKey};
 use crate::packet::{Owner, Token, TxPacket};
 use crate::payload::Payload;
-use crate::readiness::Readiness;
 use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::listener::{self, HalfOpen, Listener};
-use crate::tcp::{time_wait, Flow, Segment, Tcb, TcpState, ECT0};
+use crate::tcp::{Flow, Segment, TcpState, ECT0};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
@@ -39,7 +37,7 @@ impl<B: Payload> Stack<B> {
             local: SocketAddrV4::new(arrival.ip.dst, header.dst_port),
             remote: SocketAddrV4::new(arrival.ip.src, header.src_port),
         };
-        match self.flows.get(&flow).copied() {
+        match self.flow_owner(&flow) {
             Some(FlowOwner::Connection(key)) => {
                 let tos = arrival.ip.tos;
                 self.with_tcb(now, key, |tcb, cx| {
@@ -47,73 +45,20 @@ impl<B: Payload> Stack<B> {
                 });
             }
             Some(FlowOwner::HalfOpen(key)) => self.half_open_input(now, key, header, arrival),
-            Some(FlowOwner::TimeWait(key)) => self.time_wait_input(now, key, &header, &arrival),
-            None => self.closed_or_listen(now, flow, &header, &arrival, None),
+            Some(FlowOwner::TimeWait(key)) => self.time_wait_input(now, key, &header, arrival),
+            None => self.closed_or_listen(now, flow, &header, arrival, None),
         }
-    }
-
-    fn listener_for(&self, local: SocketAddrV4) -> Option<Key> {
-        let exact = self.listeners.get(&(*local.ip(), local.port()));
-        exact
-            .or_else(|| self.listeners.get(&(Ipv4Addr::UNSPECIFIED, local.port())))
-            .copied()
-    }
-
-    // RFC 9293 sections 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
-    fn closed_or_listen(
-        &mut self,
-        now: Instant,
-        flow: Flow,
-        h: &TcpHeader,
-        arrival: &Arrival<'_, B>,
-        isn_after: Option<Seq>,
-    ) {
-        let listener = self.listener_for(flow.local);
-        // "An incoming RST segment could not be valid ... and should be ignored."
-        if h.flags.has(Flags::RST) {
-            return;
-        }
-        let Some(key) = listener.filter(|_| h.flags.has(Flags::SYN) && !h.flags.has(Flags::ACK))
-        else {
-            if listener.is_none() {
-                self.stats.dropped_no_socket += 1;
-            } else if !h.flags.has(Flags::ACK) {
-                // Neither SYN nor ACK at a listener: "this segment should be dropped".
-                return;
-            }
-            self.send_stray_reset(now, &flow, h, arrival.data.len());
-            return;
-        };
-        let Some(Entry {
-            kind: Kind::Listener(listener),
-            ..
-        }) = self.sockets.get_mut(key)
-        else {
-            return;
-        };
-        if listener.accept_full() || listener.syn_full() {
-            self.stats.dropped_syn_queue_full += 1;
-            return;
-        }
-        listener.half_open += 1;
-        let recv_buffer = listener.recv_buffer;
-        let mut iss = self.secrets.isn(now, &flow);
-        if let Some(last) = isn_after {
-            // RFC 9293 MAY-2: larger than any number of the previous connection.
-            if iss.le(last) {
-                iss = last + 64_000;
-            }
-        }
-        let start = self.tcp_start(&flow, iss);
-        let entry = HalfOpen::new(&self.config.tcp, (key, recv_buffer), flow, h, start, now);
-        let key = self.half_open.insert(entry);
-        self.flows.insert(flow, FlowOwner::HalfOpen(key));
-        self.send_syn_ack(now, key);
     }
 
     /// RFC 9293 section 3.10.7.1: "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN>
     /// <CTL=RST,ACK>. If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>."
-    fn send_stray_reset(&mut self, now: Instant, flow: &Flow, h: &TcpHeader, len: usize) {
+    pub(super) fn send_stray_reset(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        h: &TcpHeader,
+        len: usize,
+    ) {
         if !self.error_limit.allow(now) {
             self.stats.rate_limited += 1;
             return;
@@ -141,232 +86,6 @@ impl<B: Payload> Stack<B> {
         }
         let packet = self.tcp_packet(flow, header, Rope::default(), token, 0);
         self.push_out(packet);
-    }
-
-    fn send_syn_ack(&mut self, now: Instant, key: Key) {
-        let Some(entry) = self.half_open.get_mut(key) else {
-            return;
-        };
-        let backoff = 1u32 << entry.retransmits.min(16);
-        let wait = self
-            .config
-            .tcp
-            .initial_rto
-            .saturating_mul(backoff)
-            .min(self.config.tcp.max_rto);
-        let deadline = (entry.parked == 0).then_some(now + wait.max(self.config.tcp.initial_rto));
-        self.timers
-            .set(TimerKey::HalfOpen(key), &mut entry.armed, deadline);
-        let (flow, header) = (entry.flow, entry.syn_ack(now));
-        self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
-    }
-
-    pub(super) fn on_half_open_timer(&mut self, now: Instant, key: Key) {
-        let Some(entry) = self.half_open.get_mut(key) else {
-            return;
-        };
-        entry.armed = None;
-        let gone = !matches!(
-            self.sockets.get(entry.listener),
-            Some(Entry {
-                kind: Kind::Listener(_),
-                ..
-            })
-        );
-        if gone || entry.retransmits >= self.config.tcp.max_syn_ack_retransmits {
-            self.forget_half_open(key);
-            return;
-        }
-        entry.retransmits += 1;
-        self.stats.tcp_retransmits += 1;
-        self.stats.tcp_timeouts += 1;
-        self.send_syn_ack(now, key);
-    }
-
-    /// Takes the entry out of every table, its listener's count included.
-    pub(super) fn forget_half_open(&mut self, key: Key) -> Option<HalfOpen> {
-        let mut entry = self.half_open.remove(key)?;
-        self.timers
-            .set(TimerKey::HalfOpen(key), &mut entry.armed, None);
-        self.flows.remove(&entry.flow);
-        if let Some(Entry {
-            kind: Kind::Listener(listener),
-            ..
-        }) = self.sockets.get_mut(entry.listener)
-        {
-            listener.half_open -= 1;
-        }
-        Some(entry)
-    }
-
-    pub(super) fn park_half_open(&mut self, key: Key) {
-        if let Some(entry) = self.half_open.get_mut(key) {
-            entry.parked = entry.parked.saturating_add(1);
-            self.timers
-                .set(TimerKey::HalfOpen(key), &mut entry.armed, None);
-        }
-    }
-
-    pub(super) fn release_half_open(&mut self, now: Instant, key: Key) {
-        if let Some(entry) = self.half_open.get_mut(key) {
-            entry.parked = entry.parked.saturating_sub(1);
-            if entry.parked == 0 {
-                let deadline = Some(now + self.config.tcp.initial_rto);
-                self.timers
-                    .set(TimerKey::HalfOpen(key), &mut entry.armed, deadline);
-            }
-        }
-    }
-
-    fn half_open_input(&mut self, now: Instant, key: Key, h: TcpHeader, arrival: Arrival<'_, B>) {
-        let Some(entry) = self.half_open.get(key) else {
-            return;
-        };
-        let flow = entry.flow;
-        match entry.on_segment(&h, arrival.data.len()) {
-            listener::Verdict::Ignore => {}
-            listener::Verdict::Resend => {
-                // Not a retransmission of ours by timer, but the answer can no longer be timed.
-                let header = entry.syn_ack(now);
-                self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
-            }
-            listener::Verdict::Ack => {
-                let header = entry.ack(now);
-                if self.error_limit.allow(now) {
-                    self.stats.tcp_challenge_acks += 1;
-                    self.reply(&flow, &header, Token::NOBODY);
-                } else {
-                    self.stats.rate_limited += 1;
-                }
-            }
-            listener::Verdict::Reset => {
-                let header = entry.reset(now, h.ack);
-                self.reply(&flow, &header, Token::NOBODY);
-            }
-            listener::Verdict::Forget => {
-                self.forget_half_open(key);
-            }
-            listener::Verdict::Complete => self.complete(now, key, &h, arrival),
-        }
-    }
-
-    /// The last ACK of a handshake: the entry becomes a connection, if the accept queue has room.
-    fn complete(&mut self, now: Instant, key: Key, h: &TcpHeader, arrival: Arrival<'_, B>) {
-        let Some(entry) = self.half_open.get(key) else {
-            return;
-        };
-        let listener_key = entry.listener;
-        let Some(Entry {
-            kind: Kind::Listener(listener),
-            ..
-        }) = self.sockets.get(listener_key)
-        else {
-            let flow = entry.flow;
-            self.forget_half_open(key);
-            self.send_stray_reset(now, &flow, h, arrival.data.len());
-            return;
-        };
-        if listener.accept_full() {
-            // Ignored, without RST: the SYN-ACK goes out again later and its ACK may find room.
-            self.stats.dropped_accept_queue_full += 1;
-            return;
-        }
-        let (options, send_buffer, recv_buffer) =
-            (listener.options, listener.send_buffer, listener.recv_buffer);
-        let Some(entry) = self.forget_half_open(key) else {
-            return;
-        };
-        let cx = crate::tcp::Cx {
-            now,
-            config: &self.config.tcp,
-            stats: &mut self.stats,
-            events: Readiness::NONE,
-            reply: None,
-            blocked: false,
-            segmentation: self.config.offload.tx_segmentation_bytes,
-        };
-        let mut tcb = Tcb::accept(&cx, entry.flow, entry.start(), entry.handshake());
-        tcb.accepting = Some(listener_key);
-        tcb.inherit(&cx, options, send_buffer, recv_buffer);
-        self.stats.tcp_passive_opens += 1;
-        let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
-        self.flows.insert(entry.flow, FlowOwner::Connection(key));
-        if let Some(Entry {
-            kind: Kind::Listener(listener),
-            ..
-        }) = self.sockets.get_mut(listener_key)
-        {
-            listener.accept.push_back(key);
-        }
-        self.raise(listener_key, Readiness::READABLE);
-        let tos = arrival.ip.tos;
-        self.with_tcb(now, key, |tcb, cx| tcb.on_segment(cx, h, arrival.data, tos));
-    }
-
-    /// Closes a listener: connections nobody accepted are reset, half-open ones fade.
-    pub(super) fn close_listener(&mut self, now: Instant, key: Key) {
-        let Some(Entry {
-            kind: Kind::Listener(listener),
-            ..
-        }) = self.sockets.remove(key)
-        else {
-            return;
-        };
-        let Listener { addr, accept, .. } = *listener;
-        self.listeners.remove(&(*addr.ip(), addr.port()));
-        for child in accept {
-            self.with_tcb(now, child, |tcb, cx| {
-                tcb.accepting = None;
-                tcb.orphan = true;
-                tcb.abort(cx);
-            });
-        }
-    }
-
-    fn time_wait_input(&mut self, now: Instant, key: Key, h: &TcpHeader, arrival: &Arrival<'_, B>) {
-        let Some((record, armed)) = self.time_wait.get_mut(key) else {
-            return;
-        };
-        let flow = record.flow;
-        match record.on_segment(now, h, arrival.data.len()) {
-            time_wait::Verdict::Ignore => {}
-            time_wait::Verdict::Ack => {
-                let header = record.ack(now);
-                self.reply(&flow, &header, Token::NOBODY);
-            }
-            time_wait::Verdict::AckAndRestart => {
-                record.until = now + 2 * self.config.tcp.msl;
-                self.timers
-                    .set(TimerKey::TimeWait(key), armed, Some(record.until));
-                let header = record.ack(now);
-                self.reply(&flow, &header, Token::NOBODY);
-            }
-            time_wait::Verdict::Forget => self.end_time_wait(key),
-            time_wait::Verdict::Reopen => {
-                let (last, ack) = (record.snd_nxt, record.ack(now));
-                if self.listener_for(flow.local).is_none() {
-                    self.reply(&flow, &ack, Token::NOBODY);
-                    return;
-                }
-                self.end_time_wait(key);
-                self.closed_or_listen(now, flow, h, arrival, Some(last));
-            }
-        }
-    }
-
-    pub(super) fn end_time_wait(&mut self, key: Key) {
-        let Some((record, mut armed)) = self.time_wait.remove(key) else {
-            return;
-        };
-        self.timers.set(TimerKey::TimeWait(key), &mut armed, None);
-        self.flows.remove(&record.flow);
-        if let Some(Entry {
-            kind: Kind::Tcp(tcb),
-            ..
-        }) = record.socket.and_then(|s| self.sockets.get_mut(s))
-        {
-            tcb.state = TcpState::Closed;
-        }
     }
 
     /// The next segment of a connection whose turn it is.
@@ -404,26 +123,17 @@ impl<B: Payload> Stack<B> {
         };
         let (flow, state) = (tcb.flow, tcb.state);
         let owned = matches!(state, TcpState::Closed | TcpState::TimeWait)
-            && self.flows.get(&flow) == Some(&FlowOwner::Connection(key));
+            && self.flows.remove(&flow, FlowOwner::Connection(key));
         let mut last_ack = None;
         if owned && state == TcpState::TimeWait {
             last_ack = tcb.take_ack(now);
-            let until = now + 2 * self.config.tcp.msl;
-            let record = tcb.time_wait((!tcb.orphan).then_some(key), until);
+            let record = tcb.time_wait(now, (!tcb.orphan).then_some(key));
             tcb.leave_timers();
             if self.time_wait.len() < self.config.tcp.max_time_wait {
-                let record_key = self.time_wait.insert((record, None));
-                self.flows.insert(flow, FlowOwner::TimeWait(record_key));
-                if let Some((_, armed)) = self.time_wait.get_mut(record_key) {
-                    self.timers
-                        .set(TimerKey::TimeWait(record_key), armed, Some(until));
-                }
+                self.begin_time_wait(now, record);
             } else {
-                self.flows.remove(&flow);
                 tcb.state = TcpState::Closed;
             }
-        } else if owned {
-            self.flows.remove(&flow);
         }
         let Some(entry) = self.sockets.get_mut(key) else {
             return;

@@ -10,11 +10,12 @@ use crate::timers::{Timer, Timers};
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum TimerKey {
     Socket(Key),
-    HalfOpen(Key),
-    TimeWait(Key),
+    /// The half-open entries whose SYN-ACK went out so many times before the last.
+    HalfOpen(u8),
+    TimeWait,
 }
 
-/// A timer's key as the timers keep it: the table in the upper two bits, the index in the others. No timer outlives its
+/// A timer's key as the timers keep it: the kind in the upper two bits, the index in the others. No timer outlives its
 /// entry, so that the generation is the present one.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) struct CompactKey(u32);
@@ -23,7 +24,7 @@ impl CompactKey {
     const SOCKET: u32 = 0;
     const HALF_OPEN: u32 = 1 << 30;
     const TIME_WAIT: u32 = 2 << 30;
-    const TABLE: u32 = 3 << 30;
+    const KIND: u32 = 3 << 30;
 }
 
 impl From<TimerKey> for CompactKey {
@@ -31,8 +32,8 @@ impl From<TimerKey> for CompactKey {
     fn from(key: TimerKey) -> CompactKey {
         CompactKey(match key {
             TimerKey::Socket(key) => CompactKey::SOCKET | key.index,
-            TimerKey::HalfOpen(key) => CompactKey::HALF_OPEN | key.index,
-            TimerKey::TimeWait(key) => CompactKey::TIME_WAIT | key.index,
+            TimerKey::HalfOpen(line) => CompactKey::HALF_OPEN | u32::from(line),
+            TimerKey::TimeWait => CompactKey::TIME_WAIT,
         })
     }
 }
@@ -69,8 +70,8 @@ impl Alarm {
 impl<B: Payload> Stack<B> {
     /// A timer has run out, and is no more.
     pub(super) fn on_timer(&mut self, now: Instant, key: CompactKey) {
-        let index = key.0 & !CompactKey::TABLE;
-        match key.0 & CompactKey::TABLE {
+        let index = key.0 & !CompactKey::KIND;
+        match key.0 & CompactKey::KIND {
             CompactKey::SOCKET => {
                 let Some(key) = self.sockets.key_at(index) else {
                     return;
@@ -80,16 +81,8 @@ impl<B: Payload> Stack<B> {
                 }
                 self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
             }
-            CompactKey::HALF_OPEN => {
-                if let Some(key) = self.half_open.key_at(index) {
-                    self.on_half_open_timer(now, key);
-                }
-            }
-            _ => {
-                if let Some(key) = self.time_wait.key_at(index) {
-                    self.end_time_wait(key);
-                }
-            }
+            CompactKey::HALF_OPEN => self.on_half_open_timer(now, index as u8),
+            _ => self.on_time_wait_timer(now),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! A listening socket, its accept queue, and the half-open connections of its SYN queue.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
 use super::input::acceptable;
+use super::moment::Moment;
+use super::syn_cookie::{CompactOffer, Offer};
 use super::timestamps::{clock, older, Timestamps};
-use super::{Flow, Handshake, Start, TcpOptions, DEFAULT_MSS};
+use super::{window_shift, Flow, Handshake, Start, TcpOptions, DEFAULT_MSS};
 use crate::config::{Ecn, TcpConfig};
+use crate::line::{Linked, Links};
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::time::Instant;
@@ -19,6 +23,8 @@ pub(crate) struct Listener {
     syn_limit: usize,
     /// Half-open connections that count against `syn_limit`.
     pub(crate) half_open: usize,
+    /// When a SYN was last answered with a cookie because the SYN queue was full.
+    pub(crate) overflowed_at: Option<Instant>,
     /// Connections nobody has accepted yet.
     pub(crate) accept: VecDeque<Key>,
     /// What accepted connections begin with.
@@ -36,6 +42,7 @@ impl Listener {
             backlog,
             syn_limit: backlog.max(config.min_syn_queue),
             half_open: 0,
+            overflowed_at: None,
             accept: VecDeque::new(),
             options: TcpOptions {
                 congestion: config.congestion,
@@ -56,27 +63,48 @@ impl Listener {
     }
 }
 
-/// A connection in SYN-RECEIVED by passive open, without buffers or timers of its own.
+/// The window a SYN-ACK advertises.
+pub(crate) fn first_window(config: &TcpConfig, recv_buffer: Option<usize>) -> u16 {
+    recv_buffer.unwrap_or(config.recv_buffer_bytes).min(65_535) as u16
+}
+
+/// How long a SYN-ACK that was sent again so many times waits for its ACK (RFC 6298 section 5.5: "back off the timer").
+pub(crate) fn patience(config: &TcpConfig, retransmits: u8) -> Duration {
+    let backoff = 1u32 << retransmits.min(LINES as u8 - 1);
+    let wait = config.initial_rto.saturating_mul(backoff);
+    wait.min(config.max_rto)
+        .max(config.initial_rto)
+        .min(Moment::REACH)
+}
+
+/// Different times that half-open connections wait.
+pub(crate) const LINES: usize = 17;
+
+/// A connection in SYN-RECEIVED by passive open, without buffers or a timer of its own: those that wait equally long stand
+/// in line. What can be told from the configuration or the flow is not kept.
 pub(crate) struct HalfOpen {
-    pub(crate) listener: Key,
     pub(crate) flow: Flow,
-    iss: Seq,
+    pub(crate) listener: Key,
+    pub(crate) links: Links,
+    pub(crate) iss: Seq,
     irs: Seq,
-    peer_mss: u16,
-    /// Ours, and the peer's if it offered scaling.
-    shift: u8,
-    peer_shift: Option<u8>,
-    advertised_mss: u16,
-    timestamp_offset: u32,
     /// TSval of the peer's SYN, if both sides use timestamps.
-    timestamp: Option<u32>,
-    sack_permitted: bool,
-    ecn: bool,
+    recent: u32,
+    /// When the SYN-ACK was sent last.
+    sent_at: Moment,
+    peer_mss: u16,
     window: u16,
+    offer: CompactOffer,
+    has_timestamps: bool,
     pub(crate) retransmits: u8,
+    /// SYN-ACKs that wait for address resolution; with any, it stands in no line.
     pub(crate) parked: u8,
-    sent_at: Instant,
-    pub(crate) armed: Option<crate::timers::Timer>,
+}
+
+impl Linked for HalfOpen {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
 }
 
 /// What to do about a segment for a half-open connection.
@@ -103,35 +131,54 @@ impl HalfOpen {
         (listener, recv_buffer): (Key, Option<usize>),
         flow: Flow,
         syn: &TcpHeader,
-        start: Start,
+        iss: Seq,
         now: Instant,
     ) -> HalfOpen {
         let ecn_setup = syn.flags.has(Flags::ECE) && syn.flags.has(Flags::CWR);
-        HalfOpen {
-            listener,
-            flow,
-            timestamp_offset: start.timestamp_offset,
-            timestamp: syn
-                .timestamps
-                .filter(|_| config.timestamps)
-                .map(|ts| ts.value),
+        let timestamps = syn.timestamps.filter(|_| config.timestamps);
+        let offer = Offer {
+            peer_shift: syn.window_scale,
             sack_permitted: config.sack && syn.sack_permitted,
             ecn: config.ecn != Ecn::Never && ecn_setup,
-            iss: start.iss,
+        };
+        HalfOpen {
+            flow,
+            listener,
+            links: Links::NONE,
+            iss,
             irs: syn.seq,
+            recent: timestamps.map_or(0, |ts| ts.value),
+            sent_at: Moment::new(now),
             peer_mss: syn.mss.unwrap_or(DEFAULT_MSS),
-            shift: super::window_shift(config),
-            peer_shift: syn.window_scale,
-            advertised_mss: start.advertised_mss,
-            window: recv_buffer.unwrap_or(config.recv_buffer_bytes).min(65_535) as u16,
+            window: first_window(config, recv_buffer),
+            offer: offer.into(),
+            has_timestamps: timestamps.is_some(),
             retransmits: 0,
             parked: 0,
-            sent_at: now,
-            armed: None,
         }
     }
 
-    fn header(&self, now: Instant, flags: Flags, seq: Seq) -> TcpHeader {
+    /// TSval of the peer's SYN, if both sides use timestamps.
+    fn timestamp(&self) -> Option<u32> {
+        self.has_timestamps.then_some(self.recent)
+    }
+
+    /// The line it waits in.
+    pub(crate) fn line(&self) -> u8 {
+        self.retransmits.min(LINES as u8 - 1)
+    }
+
+    /// The SYN-ACK goes out, again or for the first time.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.sent_at = Moment::new(now);
+    }
+
+    /// When it goes out again.
+    pub(crate) fn deadline(&self, now: Instant, config: &TcpConfig) -> Instant {
+        self.sent_at.instant(now) + patience(config, self.retransmits)
+    }
+
+    fn header(&self, now: Instant, start: &Start, flags: Flags, seq: Seq) -> TcpHeader {
         TcpHeader {
             src_port: self.flow.local.port(),
             dst_port: self.flow.remote.port(),
@@ -143,8 +190,8 @@ impl HalfOpen {
             },
             flags,
             window: self.window,
-            timestamps: self.timestamp.map(|echo| TimestampOption {
-                value: clock(now, self.timestamp_offset),
+            timestamps: self.timestamp().map(|echo| TimestampOption {
+                value: clock(now, start.timestamp_offset),
                 echo,
             }),
             ..TcpHeader::default()
@@ -152,36 +199,37 @@ impl HalfOpen {
     }
 
     /// "<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>" (RFC 9293 section 3.10.7.2).
-    pub(crate) fn syn_ack(&self, now: Instant) -> TcpHeader {
+    pub(crate) fn syn_ack(&self, now: Instant, config: &TcpConfig, start: &Start) -> TcpHeader {
+        let offer = self.offer();
         let mut flags = Flags::SYN | Flags::ACK;
-        if self.ecn {
+        if offer.ecn {
             flags = flags | Flags::ECE;
         }
-        let mut header = self.header(now, flags, self.iss);
-        header.sack_permitted = self.sack_permitted;
-        header.mss = Some(self.advertised_mss);
-        header.window_scale = self.peer_shift.map(|_| self.shift);
+        let mut header = self.header(now, start, flags, self.iss);
+        header.sack_permitted = offer.sack_permitted;
+        header.mss = Some(start.advertised_mss);
+        header.window_scale = offer.peer_shift.map(|_| window_shift(config));
         header
     }
 
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>"
-    pub(crate) fn ack(&self, now: Instant) -> TcpHeader {
-        let mut header = self.header(now, Flags::ACK, self.iss + 1);
-        if self.peer_shift.is_some() {
-            header.window >>= self.shift;
+    pub(crate) fn ack(&self, now: Instant, config: &TcpConfig, start: &Start) -> TcpHeader {
+        let mut header = self.header(now, start, Flags::ACK, self.iss + 1);
+        if self.offer().peer_shift.is_some() {
+            header.window >>= window_shift(config);
         }
         header
     }
 
     /// "<SEQ=SEG.ACK><CTL=RST>"
-    pub(crate) fn reset(&self, now: Instant, ack: Seq) -> TcpHeader {
-        self.header(now, Flags::RST, ack)
+    pub(crate) fn reset(&self, now: Instant, start: &Start, ack: Seq) -> TcpHeader {
+        self.header(now, start, Flags::RST, ack)
     }
 
     /// Judges a segment with `len` octets of text (RFC 9293 section 3.10.7.4, SYN-RECEIVED by passive open).
     pub(crate) fn on_segment(&self, h: &TcpHeader, len: usize) -> Verdict {
         if let (Some(recent), Some(option), false) =
-            (self.timestamp, h.timestamps, h.flags.has(Flags::RST))
+            (self.timestamp(), h.timestamps, h.flags.has(Flags::RST))
         {
             // PAWS (RFC 7323 section 5.3).
             if older(option.value, recent) {
@@ -222,28 +270,28 @@ impl HalfOpen {
         Verdict::Complete
     }
 
-    pub(crate) fn start(&self) -> Start {
-        Start {
-            iss: self.iss,
-            advertised_mss: self.advertised_mss,
-            timestamp_offset: self.timestamp_offset,
-        }
+    /// What of the peer's SYN a cookie leaves to the timestamp.
+    pub(crate) fn offer(&self) -> Offer {
+        self.offer.into()
     }
 
-    pub(crate) fn handshake(&self) -> Handshake {
+    /// What the two sides agreed on.
+    pub(crate) fn handshake(&self, now: Instant, config: &TcpConfig, start: &Start) -> Handshake {
         let rcv_nxt = self.irs + 1;
+        let offer = self.offer();
+        let sent_at = self.sent_at.instant(now);
         Handshake {
             irs: self.irs,
             peer_mss: self.peer_mss,
-            sack_permitted: self.sack_permitted,
-            timestamps: self.timestamp.map(|recent| {
-                Timestamps::new(self.timestamp_offset, recent, self.sent_at, rcv_nxt)
-            }),
-            ecn: self.ecn,
-            shifts: self.peer_shift.map(|peer| (self.shift, peer)),
+            sack_permitted: offer.sack_permitted,
+            timestamps: self
+                .timestamp()
+                .map(|recent| Timestamps::new(start.timestamp_offset, recent, sent_at, rcv_nxt)),
+            ecn: offer.ecn,
+            shifts: offer.peer_shift.map(|peer| (window_shift(config), peer)),
             rcv_adv: rcv_nxt + u32::from(self.window),
             retransmitted: self.retransmits > 0,
-            sent_at: self.sent_at,
+            sent_at: Some(sent_at),
         }
     }
 }

@@ -11,6 +11,7 @@ mod info;
 mod input;
 mod keep_alive;
 pub(crate) mod listener;
+mod moment;
 mod options;
 mod output;
 mod rack;
@@ -22,6 +23,7 @@ mod sack_list;
 mod scoreboard;
 pub(crate) mod secrets;
 mod send_buffer;
+pub(crate) mod syn_cookie;
 pub(crate) mod time_wait;
 mod timer;
 pub(crate) mod timestamps;
@@ -267,8 +269,8 @@ pub(crate) struct Handshake {
     pub(crate) rcv_adv: Seq,
     /// The SYN-ACK had to be sent more than once.
     pub(crate) retransmitted: bool,
-    /// When our SYN-ACK was sent.
-    pub(crate) sent_at: Instant,
+    /// When our SYN-ACK was sent, if that is known.
+    pub(crate) sent_at: Option<Instant>,
     /// Both sides take SACK.
     pub(crate) sack_permitted: bool,
     /// Both sides use timestamps; with what is known of the peer's.
@@ -385,7 +387,7 @@ impl<B: Payload> Tcb<B> {
             tcb.congestion.on_lost_syn();
             tcb.rto.restart_after_lost_syn();
         } else {
-            tcb.syn_sent_at = Some(hs.sent_at);
+            tcb.syn_sent_at = hs.sent_at;
         }
         tcb
     }
@@ -447,19 +449,18 @@ impl<B: Payload> Tcb<B> {
     /// What TIME-WAIT must remember.
     pub(crate) fn time_wait(
         &self,
+        now: Instant,
         socket: Option<crate::slab::Key>,
-        until: Instant,
     ) -> time_wait::TimeWait {
-        time_wait::TimeWait {
-            flow: self.flow,
-            snd_nxt: self.snd_max,
-            rcv_nxt: self.rcv_nxt,
-            window: (self.recv.free().min(65_535 << self.rcv_shift) >> self.rcv_shift) as u16,
-            timestamps: self.timestamps,
+        let window = self.recv.free().min(65_535 << self.rcv_shift) >> self.rcv_shift;
+        time_wait::TimeWait::new(
+            now,
+            (self.flow, self.snd_max, self.rcv_nxt),
+            window as u16,
+            self.timestamps.map(|ts| ts.recent),
             socket,
-            challenge_since: self.challenge_since,
-            until,
-        }
+            self.challenge_since,
+        )
     }
 
     /// TIME-WAIT moved to its record; the program may still read here.

@@ -56,6 +56,17 @@ impl Secrets {
         self.hash(7, &[ips]) as u32
     }
 
+    /// What all SYN cookies of a flow are offset by.
+    pub(crate) fn cookie_base(&self, flow: &Flow) -> u32 {
+        self.hash(8, &flow.words()) as u32
+    }
+
+    /// What makes a SYN cookie of that minute, for a SYN with that number, hard to guess.
+    pub(crate) fn cookie_hash(&self, flow: &Flow, minute: u64, irs: Seq) -> u32 {
+        let [ips, ports] = flow.words();
+        self.hash(9, &[ips, ports, minute, u64::from(irs.0)]) as u32
+    }
+
     /// Makes IPv4 identifications to one host tell nothing about those to others (RFC 7739's concern, in IPv4).
     #[inline]
     pub(crate) fn ident_mask(&self, dst: Ipv4Addr) -> u16 {

@@ -41,6 +41,7 @@ const PRESENT: &[&str] = &[
     "quick_ack",
     "rack",
     "sack",
+    "syncookies",
     "timestamps",
     "tlp",
     "user_timeout",

@@ -1,0 +1,163 @@
+//! Listening: a SYN becomes a half-open entry or a cookie, and the last ACK of a handshake a connection.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use super::ip_input::Arrival;
+use super::socket::{Entry, Kind};
+use super::{FlowOwner, Stack};
+use crate::payload::Payload;
+use crate::readiness::Readiness;
+use crate::seq::Seq;
+use crate::slab::Key;
+use crate::tcp::listener::{HalfOpen, Listener};
+use crate::tcp::{Flow, Handshake, Start, Tcb};
+use crate::time::Instant;
+use crate::wire::tcp::{Flags, TcpHeader};
+
+impl<B: Payload> Stack<B> {
+    pub(super) fn listener_for(&self, local: SocketAddrV4) -> Option<Key> {
+        let exact = self.listeners.get(&(*local.ip(), local.port()));
+        exact
+            .or_else(|| self.listeners.get(&(Ipv4Addr::UNSPECIFIED, local.port())))
+            .copied()
+    }
+
+    // RFC 9293 sections 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
+    pub(super) fn closed_or_listen(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        h: &TcpHeader,
+        arrival: Arrival<'_, B>,
+        isn_after: Option<Seq>,
+    ) {
+        let listener = self.listener_for(flow.local);
+        // "An incoming RST segment could not be valid ... and should be ignored."
+        if h.flags.has(Flags::RST) {
+            return;
+        }
+        let (syn, ack) = (h.flags.has(Flags::SYN), h.flags.has(Flags::ACK));
+        match listener {
+            Some(key) if syn && !ack => return self.on_syn(now, key, flow, h, isn_after),
+            // "this segment should be dropped"
+            Some(_) if !ack => return,
+            Some(key) if !syn && self.cookies_are_out(now, key) => {
+                return self.on_cookie(now, key, flow, h, arrival);
+            }
+            Some(_) => {}
+            None => self.stats.dropped_no_socket += 1,
+        }
+        self.send_stray_reset(now, &flow, h, arrival.data.len());
+    }
+
+    fn on_syn(
+        &mut self,
+        now: Instant,
+        key: Key,
+        flow: Flow,
+        h: &TcpHeader,
+        isn_after: Option<Seq>,
+    ) {
+        let Some(Entry {
+            kind: Kind::Listener(listener),
+            ..
+        }) = self.sockets.get_mut(key)
+        else {
+            return;
+        };
+        if listener.accept_full() {
+            self.stats.dropped_syn_queue_full += 1;
+            return;
+        }
+        let recv_buffer = listener.recv_buffer;
+        // One that follows a TIME-WAIT needs a number a cookie cannot be; it takes the place of that record.
+        if listener.syn_full() && isn_after.is_none() {
+            listener.overflowed_at = Some(now);
+            self.send_cookie(now, (key, recv_buffer), flow, h);
+            return;
+        }
+        listener.half_open += 1;
+        let mut iss = self.secrets.isn(now, &flow);
+        if let Some(last) = isn_after {
+            // RFC 9293 MAY-2: larger than any number of the previous connection.
+            if iss.le(last) {
+                iss = last + 64_000;
+            }
+        }
+        let entry = HalfOpen::new(&self.config.tcp, (key, recv_buffer), flow, h, iss, now);
+        self.add_half_open(now, entry);
+    }
+
+    /// Whether a listener can take a connection; `None` if it is closed.
+    pub(super) fn has_room(&self, key: Key) -> Option<bool> {
+        match &self.sockets.get(key)?.kind {
+            Kind::Listener(listener) => Some(!listener.accept_full()),
+            _ => None,
+        }
+    }
+
+    /// Puts a connection whose handshake is done into its listener's accept queue and gives it the segment that did it.
+    pub(super) fn open_passive(
+        &mut self,
+        now: Instant,
+        listener_key: Key,
+        (flow, start, handshake): (Flow, Start, Handshake),
+        h: &TcpHeader,
+        arrival: Arrival<'_, B>,
+    ) {
+        let Some(Entry {
+            kind: Kind::Listener(listener),
+            ..
+        }) = self.sockets.get(listener_key)
+        else {
+            return;
+        };
+        let (options, send_buffer, recv_buffer) =
+            (listener.options, listener.send_buffer, listener.recv_buffer);
+        let cx = crate::tcp::Cx {
+            now,
+            config: &self.config.tcp,
+            stats: &mut self.stats,
+            events: Readiness::NONE,
+            reply: None,
+            blocked: false,
+            segmentation: self.config.offload.tx_segmentation_bytes,
+        };
+        let mut tcb = Tcb::accept(&cx, flow, start, handshake);
+        tcb.accepting = Some(listener_key);
+        tcb.inherit(&cx, options, send_buffer, recv_buffer);
+        self.stats.tcp_passive_opens += 1;
+        let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
+        self.own_flow(&flow, FlowOwner::Connection(key));
+        if let Some(Entry {
+            kind: Kind::Listener(listener),
+            ..
+        }) = self.sockets.get_mut(listener_key)
+        {
+            listener.accept.push_back(key);
+        }
+        self.raise(listener_key, Readiness::READABLE);
+        let tos = arrival.ip.tos;
+        self.with_tcb(now, key, |tcb, cx| tcb.on_segment(cx, h, arrival.data, tos));
+    }
+
+    /// Closes a listener: connections nobody accepted are reset, half-open ones fade.
+    pub(super) fn close_listener(&mut self, now: Instant, key: Key) {
+        let Some(Entry {
+            kind: Kind::Listener(listener),
+            ..
+        }) = self.sockets.remove(key)
+        else {
+            return;
+        };
+        let Listener { addr, accept, .. } = *listener;
+        self.listeners.remove(&(*addr.ip(), addr.port()));
+        for child in accept {
+            self.with_tcb(now, child, |tcb, cx| {
+                tcb.accepting = None;
+                tcb.orphan = true;
+                tcb.abort(cx);
+            });
+        }
+    }
+}
