@@ -53,11 +53,6 @@ impl Direction {
         self.lost
     }
 
-    /// What the wire does to packets sent from now on.
-    pub fn set_wire(&mut self, wire: Wire) {
-        self.wire = wire;
-    }
-
     // xorshift64*.
     fn chance(&mut self, share: u32) -> bool {
         self.rng ^= self.rng >> 12;
