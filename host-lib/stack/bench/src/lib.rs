@@ -14,6 +14,7 @@ pub mod memory;
 mod ours;
 mod pair;
 mod record;
+pub mod recovery;
 mod table;
 mod theirs;
 mod timing;

@@ -255,7 +255,7 @@ impl Lab {
     fn check(&self) {
         let counters = [
             ("Ip", "InHdrErrors"),
-            ("Tcp", "InErrs"),
+            // Not InErrs, which counts a SYN-ACK that the wire duplicated too.
             ("Tcp", "InCsumErrors"),
             ("Udp", "InCsumErrors"),
             ("Icmp", "InErrors"),
