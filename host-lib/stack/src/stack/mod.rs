@@ -8,6 +8,7 @@ mod igmp;
 mod ip_input;
 mod ip_options;
 mod ip_output;
+mod local_ports;
 mod multicast_calls;
 mod ping_calls;
 mod route_calls;

@@ -60,7 +60,7 @@ impl<B: Payload> Stack<B> {
         h: &TcpHeader,
         arrival: Arrival<'_, B>,
     ) {
-        let Some((start, handshake)) = self.from_cookie(now, key, &flow, h) else {
+        let Some((start, handshake)) = self.agreed_by_cookie(now, key, &flow, h) else {
             self.stats.tcp_syn_cookies_failed += 1;
             self.send_stray_reset(now, &flow, h, arrival.data.len());
             return;
@@ -75,7 +75,7 @@ impl<B: Payload> Stack<B> {
     }
 
     /// What the two sides agreed on, from the ACK alone.
-    fn from_cookie(
+    fn agreed_by_cookie(
         &self,
         now: Instant,
         key: Key,

@@ -19,7 +19,8 @@ impl<B: Payload> Stack<B> {
     /// Begins to open a connection; it is open when the socket becomes writable, and failed when it has an error.
     ///
     /// `local` may leave address or port unspecified, or both; then the address on the peer's subnet and an ephemeral
-    /// port (RFC 6056) are taken.
+    /// port (RFC 6056) are taken. A flow whose last connection has been in TIME-WAIT for a second is free again if
+    /// both sides used timestamps (RFC 6191).
     pub fn tcp_connect(
         &mut self,
         now: Instant,
@@ -39,12 +40,7 @@ impl<B: Payload> Stack<B> {
             local: SocketAddrV4::new(ip, local.port()),
             remote,
         };
-        if local.port() == 0 {
-            flow.local.set_port(self.ephemeral_tcp_port(&flow)?);
-        } else if self.flow_owner(&flow).is_some() {
-            return Err(Error::AddrInUse);
-        }
-        let iss = self.secrets.isn(now, &flow);
+        let iss = self.claim(now, &mut flow)?;
         let start = self.tcp_start(&flow, iss);
         let tcb = Tcb::connect(&self.config.tcp, flow, start, now);
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
@@ -74,25 +70,6 @@ impl<B: Payload> Stack<B> {
             .ok_or(Error::AddrNotAvailable)
     }
 
-    // RFC 6056 section 3.3.3, algorithm 3: start at a keyed offset plus a counter, take the first that is free.
-    fn ephemeral_tcp_port(&mut self, flow: &Flow) -> Result<u16> {
-        let (low, high) = self.config.tcp.ephemeral_ports;
-        let count = u64::from(high.saturating_sub(low)) + 1;
-        let start = self.secrets.port_offset(flow).wrapping_add(self.next_port);
-        for i in 0..count {
-            let port = low + (start.wrapping_add(i) % count) as u16;
-            let candidate = Flow {
-                local: SocketAddrV4::new(*flow.local.ip(), port),
-                ..*flow
-            };
-            if self.flow_owner(&candidate).is_none() {
-                self.next_port = self.next_port.wrapping_add(i + 1);
-                return Ok(port);
-            }
-        }
-        Err(Error::AddrNotAvailable)
-    }
-
     /// Listens on `addr`; port 0 takes a free one, an unspecified address means all of ours. At most `backlog` + 1
     /// connections wait to be accepted.
     pub fn tcp_listen(&mut self, addr: SocketAddrV4, backlog: usize) -> Result<SocketId> {
@@ -118,17 +95,6 @@ impl<B: Payload> Stack<B> {
         taken(Ipv4Addr::UNSPECIFIED)
             || taken(ip)
             || ip.is_unspecified() && self.config.addrs.iter().any(|c| taken(c.addr()))
-    }
-
-    /// An ephemeral port for which `taken` is false, from a start nobody can foresee (RFC 6056 algorithm 1).
-    pub(super) fn free_port(&mut self, taken: impl Fn(&Stack<B>, u16) -> bool) -> Result<u16> {
-        let (low, high) = self.config.tcp.ephemeral_ports;
-        let count = u64::from(high.saturating_sub(low)) + 1;
-        let start = self.secrets.draw();
-        (0..count)
-            .map(|i| low + (start.wrapping_add(i) % count) as u16)
-            .find(|port| !taken(self, *port))
-            .ok_or(Error::AddrInUse)
     }
 
     /// Takes the oldest connection that waits at a listener, with its peer's address.

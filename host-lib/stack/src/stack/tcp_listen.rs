@@ -77,13 +77,7 @@ impl<B: Payload> Stack<B> {
             return;
         }
         listener.half_open += 1;
-        let mut iss = self.secrets.isn(now, &flow);
-        if let Some(last) = isn_after {
-            // RFC 9293 MAY-2: larger than any number of the previous connection.
-            if iss.le(last) {
-                iss = last + 64_000;
-            }
-        }
+        let iss = self.isn_after(now, &flow, isn_after);
         let entry = HalfOpen::new(&self.config.tcp, (key, recv_buffer), flow, h, iss, now);
         self.add_half_open(now, entry);
     }
