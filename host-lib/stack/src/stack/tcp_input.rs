@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
-use super::{After, FlowOwner, Stack, TimerKey};
+use super::{After, FlowOwner, Stack};
 use crate::packet::{Owner, Token, TxPacket};
 use crate::payload::Payload;
 use crate::rope::Rope;
