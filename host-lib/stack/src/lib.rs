@@ -26,7 +26,7 @@
 //! # Ok::<(), ferrule_stack::Error>(())
 //! ```
 //!
-//! Not here yet: SYN cookies, IPv6.
+//! Not here yet: IPv6.
 //! ICMP redirects, source quench and timestamp requests are ignored; options of received IPv4 headers are read but never
 //! followed.
 

@@ -41,7 +41,7 @@ fn every_folder_of_scripts_about_tcp_is_in_the_table() {
         .concat();
     let named: Vec<&str> = tables.lines().flat_map(quoted).collect();
     // What is not about one protocol alone.
-    let others = ["calls", "fragments", "icmp", "ip", "udp", "syncookies"];
+    let others = ["calls", "fragments", "icmp", "ip", "udp"];
     let folders = std::fs::read_dir(stack.join("tests/script/cases")).expect("the scripts");
     for folder in folders {
         let folder = folder.expect("an entry");
