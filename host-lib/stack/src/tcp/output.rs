@@ -36,19 +36,31 @@ impl<B: Payload> Tcb<B> {
             TcpState::SynReceived => self
                 .syn(cx, Flags::SYN | Flags::ACK)
                 .or_else(|| self.bare_ack(cx)),
-            _ => self
-                .window_probe(cx)
-                .or_else(|| self.tail_loss_probe(cx))
-                .or_else(|| self.retransmission(cx))
-                .or_else(|| self.new_data(cx))
-                .or_else(|| self.keep_alive_probe(cx))
-                .or_else(|| self.bare_ack(cx)),
+            _ => match self.repair(cx) {
+                None => match self.new_data(cx) {
+                    None => self.keep_alive_probe(cx).or_else(|| self.bare_ack(cx)),
+                    new => new,
+                },
+                again => again,
+            },
         };
         if segment.is_none() {
             self.guard_unsent(cx);
             cx.blocked = true;
         }
         segment
+    }
+
+    /// What comes before new data: probes, and what is sent again.
+    #[inline]
+    fn repair(&mut self, cx: &mut Cx<'_>) -> Option<Segment<B>> {
+        let due = self.probe_now || self.tail_probe_now || self.recovery.force;
+        if !due && self.board.lost() == 0 {
+            return None;
+        }
+        self.window_probe(cx)
+            .or_else(|| self.tail_loss_probe(cx))
+            .or_else(|| self.retransmission(cx))
     }
 
     /// A SYN or SYN-ACK, if it is due.

@@ -130,6 +130,9 @@ impl Rack {
         let Some(newest) = self.newest else {
             return (false, None);
         };
+        if board.is_empty() {
+            return (false, None);
+        }
         // The usual case: what is in flight was sent once, and after all that has arrived.
         let first = board.undisturbed();
         if first.is_some_and(|first| !sent_after(newest, first)) {
