@@ -108,15 +108,7 @@ impl<B: Payload> Stack<B> {
         };
         let (options, send_buffer, recv_buffer) =
             (listener.options, listener.send_buffer, listener.recv_buffer);
-        let cx = crate::tcp::Cx {
-            now,
-            config: &self.config.tcp,
-            stats: &mut self.stats,
-            events: Readiness::NONE,
-            reply: None,
-            blocked: false,
-            segmentation: self.config.offload.tx_segmentation_bytes,
-        };
+        let cx = crate::tcp::Cx::new(now, &self.config, &mut self.stats);
         let mut tcb = Tcb::accept(&cx, flow, start, handshake);
         tcb.accepting = Some(listener_key);
         tcb.inherit(&cx, options, send_buffer, recv_buffer);

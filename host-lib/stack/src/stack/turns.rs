@@ -71,15 +71,7 @@ impl<B: Payload> Stack<B> {
         let Kind::Tcp(tcb) = &mut entry.kind else {
             return None;
         };
-        let mut cx = Cx {
-            now,
-            config: &self.config.tcp,
-            stats: &mut self.stats,
-            events: Readiness::NONE,
-            reply: None,
-            blocked: false,
-            segmentation: self.config.offload.tx_segmentation_bytes,
-        };
+        let mut cx = Cx::new(now, &self.config, &mut self.stats);
         let result = f(tcb, &mut cx);
         let Cx {
             events,

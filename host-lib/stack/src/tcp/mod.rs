@@ -38,7 +38,7 @@ use core::hash::{Hash, Hasher};
 use core::time::Duration;
 use std::net::SocketAddrV4;
 
-use crate::config::TcpConfig;
+use crate::config::{Config, TcpConfig};
 use crate::error::Error;
 use crate::payload::Payload;
 use crate::readiness::Readiness;
@@ -144,6 +144,21 @@ pub(crate) struct Cx<'a> {
     pub(crate) blocked: bool,
     /// Octets of data that the device takes in one packet and cuts into segments itself; 0 if it does not.
     pub(crate) segmentation: usize,
+}
+
+impl<'a> Cx<'a> {
+    /// Before anything has happened.
+    pub(crate) fn new(now: Instant, config: &'a Config, stats: &'a mut Stats) -> Cx<'a> {
+        Cx {
+            now,
+            config: &config.tcp,
+            stats,
+            events: Readiness::NONE,
+            reply: None,
+            blocked: false,
+            segmentation: config.offload.tx_segmentation_bytes,
+        }
+    }
 }
 
 /// Transmission control block. Sequence variables carry their RFC 9293 section 3.3.1 names.
