@@ -35,7 +35,7 @@ impl Token {
 }
 
 /// Most header bytes of a packet we send: 20 of IPv4 and the longest TCP header.
-const HEAD_BYTES: usize = 20 + 60;
+pub(crate) const HEAD_BYTES: usize = 20 + 60;
 
 /// Header bytes of a packet, inline.
 #[derive(Clone)]
@@ -54,6 +54,21 @@ impl Head {
             bytes,
             len: (ip.len() + l4.len()) as u8,
         }
+    }
+
+    /// The first `len` of `bytes`.
+    #[inline]
+    pub(crate) fn of(bytes: [u8; HEAD_BYTES], len: usize) -> Head {
+        Head {
+            bytes,
+            len: len.min(HEAD_BYTES) as u8,
+        }
+    }
+
+    /// The bytes, to be written.
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..usize::from(self.len)]
     }
 
     /// The bytes.

@@ -84,7 +84,7 @@ impl<B: Payload> Stack<B> {
             Token::NOBODY,
         ) {
             self.stats.icmp_echo_replies += 1;
-            self.out.push_front(packet);
+            self.push_out_first(packet);
         }
     }
 
@@ -149,7 +149,7 @@ impl<B: Payload> Stack<B> {
             Token::NOBODY,
         ) {
             self.stats.icmp_errors_out += 1;
-            self.push_out(packet);
+            self.push_packet(packet);
         }
     }
 

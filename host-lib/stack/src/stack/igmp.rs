@@ -90,7 +90,7 @@ impl<B: Payload> Stack<B> {
                 total_len: header_len + message.len(),
             };
             self.stats.igmp_out += 1;
-            self.push_out(TxPacket {
+            self.push_packet(TxPacket {
                 head: Head::new(&ip.emit_with_options(ROUTER_ALERT), &[]),
                 payload: Rope::from(Chunk::Memory(Bytes::from(message))),
                 dst: outgoing.to,

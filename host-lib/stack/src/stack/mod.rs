@@ -10,6 +10,7 @@ mod ip_options;
 mod ip_output;
 mod local_ports;
 mod multicast_calls;
+mod outgoing;
 mod ping_calls;
 mod route_calls;
 mod socket;
@@ -46,6 +47,7 @@ use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
 use flows::{FlowOwner, FlowTable, Tables};
+use outgoing::Outgoing;
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
 use turns::{After, Turn};
@@ -64,8 +66,6 @@ impl SocketId {
     }
 }
 
-/// Replies that wait for transmission at most.
-const MAX_REPLIES: usize = 4096;
 /// Packets to ourselves that one call to [`Stack::poll_transmit`] delivers at most.
 const MAX_LOOPED: usize = 256;
 
@@ -87,7 +87,7 @@ pub struct Stack<B> {
     timers: Timers<CompactKey>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
-    out: VecDeque<TxPacket<B>>,
+    out: VecDeque<Outgoing<B>>,
     reassembly: Reassembly<B>,
     ip: IpLayer,
     error_limit: RateLimit,
@@ -168,8 +168,8 @@ impl<B: Payload> Stack<B> {
         self.stats.packets_in += 1;
         let len = head.len() + body.len();
         self.stats.bytes_in += len as u64;
-        if let Some(segment) = self.expect(meta, head, len) {
-            return self.on_expected(now, &segment, head, body);
+        if let Some(predicted) = self.predict(now, meta, head, len) {
+            return self.on_predicted(now, predicted, head, body);
         }
         self.ip_input(now, meta, head, Rope::from(Chunk::Device(body)), false);
     }
@@ -185,33 +185,20 @@ impl<B: Payload> Stack<B> {
         self.poll(now);
         let mut looped = 0;
         while looped < MAX_LOOPED {
-            let packet = match self.out.pop_front() {
-                Some(packet) => packet,
-                None => {
+            let packet = match self.out.is_empty() {
+                false => self.pop_out(),
+                true => {
                     let key = self.ready.pop_front()?;
-                    let turn = match self.kind_in_turn(key) {
-                        Some(Turn::Segment) => {
-                            let Some((segment, flow)) = self.next_segment(now, key) else {
-                                continue;
-                            };
-                            let remote = *flow.remote.ip();
-                            let packet = self.segment_packet(key, &flow, segment);
-                            if !self.config.is_local(remote) {
-                                // A packet is large: this one is made where the caller will find it.
-                                self.count_out(&packet);
-                                return Some(packet);
-                            }
-                            Some(packet)
-                        }
+                    match self.kind_in_turn(key) {
+                        Some(Turn::Segment) => self.next_segment(now, key),
                         Some(Turn::Datagram) => self.next_udp(key),
                         Some(Turn::Ping) => self.next_ping(key),
                         None => None,
-                    };
-                    let Some(packet) = turn else {
-                        continue;
-                    };
-                    packet
+                    }
                 }
+            };
+            let Some(packet) = packet else {
+                continue;
             };
             if self.config.is_local(packet.dst) {
                 looped += 1;

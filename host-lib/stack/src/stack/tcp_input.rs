@@ -10,8 +10,9 @@ use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::{Flow, Segment, TcpState, ECT0};
+use crate::tcp::{Cx, Flow, TcpState, ECT0};
 use crate::time::Instant;
+use crate::wire::plain::Plain;
 use crate::wire::tcp::{Flags, TcpHeader};
 
 impl<B: Payload> Stack<B> {
@@ -85,31 +86,42 @@ impl<B: Payload> Stack<B> {
             self.stats.tcp_resets_out += 1;
         }
         let packet = self.tcp_packet(flow, header, Rope::default(), token, 0);
-        self.push_out(packet);
+        self.push_packet(packet);
     }
 
-    /// The next segment of a connection whose turn it is.
+    /// The next segment of a connection whose turn it is, as a packet.
     #[inline]
-    pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<(Segment<B>, Flow)> {
+    pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
+        let token = Token(Owner::Socket(key));
+        if let Some((flow, header, text)) = self.next_plain(now, key) {
+            return Some(self.plain_packet(&flow, &header, text, token));
+        }
         let mut flow = None;
         let segment = self.with_tcb(now, key, |tcb, cx| {
             flow = Some(tcb.flow);
             tcb.poll_transmit(cx)
         })??;
-        Some((segment, flow?))
+        let tos = if segment.ect { ECT0 } else { 0 };
+        Some(self.tcp_packet(&flow?, &segment.header, segment.payload, token, tos))
     }
 
-    /// It as a packet.
+    /// It in short, if the connection finds that it can be told in short.
     #[inline]
-    pub(super) fn segment_packet(
-        &mut self,
-        key: Key,
-        flow: &Flow,
-        segment: Segment<B>,
-    ) -> TxPacket<B> {
-        let token = Token(Owner::Socket(key));
-        let tos = if segment.ect { ECT0 } else { 0 };
-        self.tcp_packet(flow, &segment.header, segment.payload, token, tos)
+    fn next_plain(&mut self, now: Instant, key: Key) -> Option<(Flow, Plain, Rope<B>)> {
+        let entry = self.sockets.get_mut(key)?;
+        let Kind::Tcp(tcb) = &mut entry.kind else {
+            return None;
+        };
+        let cx = Cx::new(now, &self.config, &mut self.stats);
+        let (header, text) = tcb.next_plain(&cx)?;
+        entry
+            .alarm
+            .set_before(&mut self.timers, key, tcb.usual_deadline());
+        if tcb.has_unsent() {
+            entry.queued = true;
+            self.ready.push_back(key);
+        }
+        Some((tcb.flow, header, text))
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.

@@ -65,6 +65,20 @@ impl Alarm {
             self.at = deadline;
         }
     }
+
+    /// Sees to it that it runs out at `deadline`, in nanoseconds, or before.
+    #[inline]
+    pub(super) fn set_before(
+        &mut self,
+        timers: &mut Timers<CompactKey>,
+        key: Key,
+        deadline: u64,
+    ) {
+        let at = self.at.map_or(u64::MAX, Instant::as_nanos);
+        if deadline < at {
+            self.set(timers, key, Some(Instant::from_nanos(deadline)));
+        }
+    }
 }
 
 impl<B: Payload> Stack<B> {

@@ -4,7 +4,8 @@ use super::{Cx, Tcb, TcpState};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::seq::Seq;
-use crate::wire::tcp::{Block, Flags, TcpHeader};
+use crate::time::Instant;
+use crate::wire::tcp::{Block, Flags, TcpHeader, TimestampOption};
 
 impl<B: Payload> Tcb<B> {
     /// Takes in the acknowledgment of a segment with `segment_len` octets whose window, scaled, is `window`.
@@ -62,7 +63,8 @@ impl<B: Payload> Tcb<B> {
             self.rack.note_rtt(cx.now, cx.now.nanos_since(newest));
         }
         if acked > 0 {
-            self.on_progress(cx, h, told.oldest.filter(|_| !told.retransmitted), acked);
+            let sent_at = told.oldest.filter(|_| !told.retransmitted);
+            self.on_progress(cx, h.ack, h.timestamps, sent_at, acked);
         }
         if self.state == TcpState::Closed {
             return;
@@ -90,24 +92,26 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
-    /// SND.UNA moves on.
-    fn on_progress(
+    /// SND.UNA moves on to `ack`. `sent_at` tells when the first segment that this covers was sent, if that is certain.
+    #[inline]
+    pub(super) fn on_progress(
         &mut self,
         cx: &mut Cx<'_>,
-        h: &TcpHeader,
-        sent_at: Option<crate::time::Instant>,
+        ack: Seq,
+        timestamps: Option<TimestampOption>,
+        sent_at: Option<Instant>,
         acked: u32,
     ) {
         // What is acknowledged beyond the data is the FIN.
         let fin_in = self.fin_unacked() && acked as usize > self.send.len();
         let was_full = self.wants_room || !self.has_room();
-        self.snd_una = h.ack;
-        if self.snd_nxt.lt(h.ack) {
+        self.snd_una = ack;
+        if self.snd_nxt.lt(ack) {
             // A probe's octet beyond SND.NXT.
-            self.snd_nxt = h.ack;
-            self.board.restart(h.ack);
+            self.snd_nxt = ack;
+            self.board.restart(ack);
         }
-        self.sample_rtt(cx, h, sent_at);
+        self.sample_rtt(cx, timestamps, sent_at);
         // The FIN takes a sequence number but no place in the buffer; consume() stops at the end.
         self.send.consume(acked as usize);
         self.retransmits = 0;
@@ -134,12 +138,17 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// One sample a round trip: of a segment sent once only (Karn), or by the echoed timestamp (RFC 7323 section 4).
-    fn sample_rtt(&mut self, cx: &Cx<'_>, h: &TcpHeader, sent_at: Option<crate::time::Instant>) {
-        if h.ack.lt(self.sample_after) && self.rto.srtt_nanos().is_some() {
+    fn sample_rtt(
+        &mut self,
+        cx: &Cx<'_>,
+        timestamps: Option<TimestampOption>,
+        sent_at: Option<Instant>,
+    ) {
+        if self.snd_una.lt(self.sample_after) && self.rto.srtt_nanos().is_some() {
             return;
         }
         let by_echo = || {
-            let (stamps, echo) = self.timestamps.zip(h.timestamps)?;
+            let (stamps, echo) = self.timestamps.zip(timestamps)?;
             stamps.echoed(cx.now, echo)
         };
         if let Some(rtt) = sent_at.map(|at| cx.now.nanos_since(at)).or_else(by_echo) {

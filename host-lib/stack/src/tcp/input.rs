@@ -349,22 +349,7 @@ impl<B: Payload> Tcb<B> {
         }
         let got = self.rcv_nxt.distance_from(before);
         if got > 0 {
-            cx.events |= Readiness::READABLE;
-            self.data_at = cx.now;
-            if self.timestamps.is_none() {
-                let window = self.rcv_adv.distance_from(self.rcv_nxt);
-                self.tuning.arrived(cx.now, self.rcv_pos, window);
-            }
-            self.unacked_octets = self.unacked_octets.saturating_add(got);
-            // RFC 5681 section 4.2: "an ACK SHOULD be generated for at least every second full-sized segment,
-            // and MUST be generated within 500 ms".
-            if self.unacked_octets >= 2 * u32::from(self.advertised_mss).min(self.mss.max(1))
-                || self.options.quick_ack
-            {
-                self.ack_now = true;
-            } else if self.delayed_ack_at.is_none() {
-                self.delayed_ack_at = Some(cx.now + cx.config.delayed_ack);
-            }
+            self.note_text(cx, got);
         }
         if self.peer_fin == Some(self.rcv_nxt) {
             self.on_fin(cx);
@@ -375,9 +360,30 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
-    fn advance(&mut self, n: usize) {
+    pub(super) fn advance(&mut self, n: usize) {
         self.rcv_nxt += n as u32;
         self.rcv_pos += n as u64;
+    }
+
+    /// Text of `got` octets has been added to what the program may read.
+    #[inline]
+    pub(super) fn note_text(&mut self, cx: &mut Cx<'_>, got: u32) {
+        cx.events |= Readiness::READABLE;
+        self.data_at = cx.now;
+        if self.timestamps.is_none() {
+            let window = self.rcv_adv.distance_from(self.rcv_nxt);
+            self.tuning.arrived(cx.now, self.rcv_pos, window);
+        }
+        self.unacked_octets = self.unacked_octets.saturating_add(got);
+        // RFC 5681 section 4.2: "an ACK SHOULD be generated for at least every second full-sized segment,
+        // and MUST be generated within 500 ms".
+        if self.unacked_octets >= 2 * u32::from(self.advertised_mss).min(self.mss.max(1))
+            || self.options.quick_ack
+        {
+            self.ack_now = true;
+        } else if self.delayed_ack_at.is_none() {
+            self.delayed_ack_at = Some(cx.now + cx.config.delayed_ack);
+        }
     }
 
     // Eighth: "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN".
@@ -431,7 +437,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// The receiver's round trip, for the size of its buffer: an echo that came with data.
-    fn note_receiver_rtt(&mut self, cx: &Cx<'_>, option: TimestampOption, len: usize) {
+    pub(super) fn note_receiver_rtt(&mut self, cx: &Cx<'_>, option: TimestampOption, len: usize) {
         if len < self.mss as usize {
             return;
         }

@@ -14,6 +14,7 @@ pub(crate) mod listener;
 mod moment;
 mod options;
 mod output;
+mod prediction;
 mod rack;
 mod reassembler;
 mod recovery;
@@ -60,7 +61,6 @@ use send_buffer::SendBuffer;
 use timestamps::Timestamps;
 
 pub(crate) use ecn::ECT0;
-pub(crate) use output::Segment;
 
 /// RFC 9293 MUST-15: "If an MSS Option is not received at connection setup, TCP implementations MUST assume a
 /// default send MSS of 536".
@@ -254,6 +254,8 @@ pub(crate) struct Tcb<B> {
     linger_at: Option<Instant>,
     keep_alive_at: Option<Instant>,
     keep_alive_probes: u8,
+    /// [`Tcb::is_usual`], as of the last time it was asked.
+    pub(crate) usual: bool,
     ack_now: bool,
     probe_now: bool,
     tail_probe_now: bool,
@@ -370,6 +372,7 @@ impl<B: Payload> Tcb<B> {
             linger_at: None,
             keep_alive_at: None,
             keep_alive_probes: 0,
+            usual: false,
             ack_now: false,
             probe_now: false,
             tail_probe_now: false,

@@ -254,7 +254,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Octets of data that one packet may have.
-    fn segment_limit(cx: &Cx<'_>, mss: usize) -> usize {
+    pub(super) fn segment_limit(cx: &Cx<'_>, mss: usize) -> usize {
         if cx.segmentation <= mss {
             return mss;
         }
@@ -397,7 +397,7 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
-    fn ack_sent(&mut self) {
+    pub(super) fn ack_sent(&mut self) {
         self.ack_now = false;
         self.delayed_ack_at = None;
         self.unacked_octets = 0;
@@ -466,13 +466,18 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
+    /// Data, an ACK or both wait to be sent by a connection about which nothing is unusual.
+    #[inline]
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.ack_now || self.send.len() > self.outstanding() as usize
+    }
+
     /// True if [`Tcb::poll_transmit`] may have something to send.
     pub(crate) fn wants_transmit(&self) -> bool {
         if self.parked > 0 {
             return false;
         }
-        self.ack_now
-            || self.probe_now
+        self.probe_now
             || self.tail_probe_now
             || self.keep_alive_now
             || match self.state {
@@ -480,7 +485,7 @@ impl<B: Payload> Tcb<B> {
                 TcpState::Closed | TcpState::Listen | TcpState::TimeWait => false,
                 _ => {
                     self.board.lost() > 0
-                        || self.send.len() > self.outstanding() as usize
+                        || self.has_unsent()
                         || self.fin_unacked() && !self.fin_sent
                 }
             }

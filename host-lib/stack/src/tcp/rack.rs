@@ -119,6 +119,14 @@ impl Rack {
         board.mark_old_lost(|at| at.after(rtt) <= now);
     }
 
+    /// The usual case: what is in flight was sent after all that has arrived.
+    pub(crate) fn is_settled(&self, board: &Scoreboard) -> bool {
+        match self.newest.zip(board.first()) {
+            Some((newest, first)) => !sent_after(newest, first),
+            None => true,
+        }
+    }
+
     /// Step 5: marks what is lost. Returns whether there was any, and how long until the next may be.
     pub(crate) fn detect(
         &self,
@@ -133,9 +141,7 @@ impl Rack {
         if board.is_empty() {
             return (false, None);
         }
-        // The usual case: what is in flight was sent once, and after all that has arrived.
-        let first = board.undisturbed();
-        if first.is_some_and(|first| !sent_after(newest, first)) {
+        if board.is_undisturbed() && self.is_settled(board) {
             return (false, None);
         }
         let window = self.window(in_recovery, board.sacked_segments(), srtt);

@@ -100,6 +100,16 @@ impl Recovery {
         }
     }
 
+    /// Nothing is wrong, and nothing out that would tell.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.phase == Phase::Open
+            && self.frto.is_none()
+            && self.probe.is_none()
+            && !(self.one_at_first || self.force)
+            && self.duplicate_acks == 0
+            && self.limited == 0
+    }
+
     /// A segment of `len` octets was sent; `again` at the time `stamp`.
     pub(crate) fn note_sent(&mut self, len: u32, again: Option<u32>) {
         self.prr_out = self.prr_out.saturating_add(len);
@@ -172,7 +182,7 @@ impl<B: Payload> Tcb<B> {
             self.congestion.on_ack(Acked {
                 now: cx.now,
                 octets: acked,
-                srtt: self.rto.srtt().unwrap_or_default(),
+                srtt: self.rto.srtt_nanos().unwrap_or_default(),
                 after_timeout: self.recovery.phase == Phase::Loss,
             });
         }
@@ -184,7 +194,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// RFC 7661 section 3 and RFC 9438 section 5.8: a window that is not used says nothing about the path and must not grow.
-    fn window_was_used(&self, acked: u32) -> bool {
+    pub(super) fn window_was_used(&self, acked: u32) -> bool {
         let before = self.snd_una - acked;
         self.window_full_at.gt(before)
             // In slow start half of it is enough, since it is to double.

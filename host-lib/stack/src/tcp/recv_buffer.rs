@@ -82,7 +82,9 @@ impl<B: Payload> RecvBuffer<B> {
         rope.drain_into(|chunk| self.push_chunk(chunk));
     }
 
-    fn push_chunk(&mut self, chunk: Chunk<B>) {
+    /// Appends a handle, or copies what it stands for if that is short.
+    #[inline]
+    pub(crate) fn push_chunk(&mut self, chunk: Chunk<B>) {
         let n = chunk.len();
         self.len += n;
         if n < COPY_BELOW_BYTES {

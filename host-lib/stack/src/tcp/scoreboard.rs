@@ -60,6 +60,15 @@ pub(crate) struct Told {
     pub(crate) retransmitted: bool,
 }
 
+/// What one that brought nothing unusual told.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Passed {
+    /// When the first segment that it covers was sent.
+    pub(crate) oldest: Option<Instant>,
+    /// The last one.
+    pub(crate) last: Option<Arrived>,
+}
+
 /// What is only known where segments arrive out of order or are sent again.
 #[derive(Default)]
 struct Disorder {
@@ -155,14 +164,41 @@ impl Scoreboard {
         self.disorder.get_or_insert_default()
     }
 
-    /// When the first segment in flight was sent, and its end, if none was sent again and none is known to have arrived or
-    /// to be lost: they were sent in the order in which they lie.
+    /// Nothing in flight was sent again, is known to have arrived or is taken for lost: it was sent in the order in which
+    /// it lies.
     #[inline]
-    pub(crate) fn undisturbed(&self) -> Option<(Instant, Seq)> {
-        if self.sacked > 0 || self.lost > 0 || self.disorder.is_some() {
-            return None;
-        }
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.sacked == 0 && self.lost == 0 && self.disorder.is_none()
+    }
+
+    /// When the first segment in flight was last sent, and its end.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<(Instant, Seq)> {
         self.sent.front().map(|first| (first.at, first.end))
+    }
+
+    /// Takes in an acknowledgment without blocks where all is undisturbed, as [`Scoreboard::acknowledge`] would: when the
+    /// first segment that it covers was sent, and the last one.
+    #[inline]
+    pub(crate) fn pass(&mut self, ack: Seq) -> Passed {
+        let mut passed = Passed {
+            oldest: None,
+            last: None,
+        };
+        while let Some(front) = self.sent.front() {
+            if front.end.gt(ack) {
+                break;
+            }
+            passed.oldest.get_or_insert(front.at);
+            passed.last = Some(Arrived {
+                end: front.end,
+                at: front.at,
+                retransmitted: false,
+            });
+            self.sent.pop_front();
+        }
+        self.una = ack;
+        passed
     }
 
     fn start_of(&self, index: usize) -> Seq {
@@ -546,6 +582,7 @@ impl Scoreboard {
 
     /// The times of what is in flight say nothing about the path.
     pub(crate) fn distrust_times(&mut self) {
+        self.disorder();
         for record in &mut self.sent {
             record.flags |= RETRANSMITTED;
         }

@@ -133,7 +133,8 @@ impl Ipv4Header {
     }
 }
 
-fn fill_checksum(header: &mut [u8]) {
+/// Writes the checksum of a header.
+pub(crate) fn fill_checksum(header: &mut [u8]) {
     header[10..12].fill(0);
     let mut sum = Checksum::new();
     sum.add(header);

@@ -4,6 +4,7 @@ pub(crate) mod icmp;
 pub(crate) mod igmp;
 pub(crate) mod ip_options;
 pub(crate) mod ipv4;
+pub(crate) mod plain;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 

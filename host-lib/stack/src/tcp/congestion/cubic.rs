@@ -57,7 +57,7 @@ impl Cubic {
         }
         // Section 4.4: towards the window of a round trip from now, "cwnd + (target - cwnd)/cwnd" an ACK of a segment;
         // section 4.2: the target is at least the window and at most 1.5 times it.
-        let target = cubic(t + acked.srtt.as_secs_f64()).clamp(window, 1.5 * window);
+        let target = cubic(t + acked.srtt as f64 / 1e9).clamp(window, 1.5 * window);
         self.credit += (target - window) / window * segments * mss;
         let whole = self.credit as u32;
         self.credit -= f64::from(whole);
@@ -103,7 +103,7 @@ mod tests {
                     Acked {
                         now,
                         octets: mss,
-                        srtt: rtt,
+                        srtt: rtt.as_nanos() as u64,
                         after_timeout: false,
                     },
                 );

@@ -3,8 +3,6 @@
 mod cubic;
 mod newreno;
 
-use core::time::Duration;
-
 use crate::time::Instant;
 use cubic::Cubic;
 use newreno::NewReno;
@@ -50,8 +48,8 @@ pub(crate) struct Acked {
     pub(crate) now: Instant,
     /// Octets newly acknowledged.
     pub(crate) octets: u32,
-    /// The smoothed round-trip time.
-    pub(crate) srtt: Duration,
+    /// The smoothed round-trip time in nanoseconds.
+    pub(crate) srtt: u64,
     /// What was lost by a timeout is being sent again.
     pub(crate) after_timeout: bool,
 }
@@ -204,7 +202,7 @@ mod tests {
         Acked {
             now: Instant::from_millis(1000),
             octets,
-            srtt: Duration::from_millis(20),
+            srtt: 20_000_000,
             after_timeout: false,
         }
     }

@@ -1,0 +1,54 @@
+//! What waits for transmission and is nobody's turn: replies, fragments, and acknowledgments in short form.
+
+use super::Stack;
+use crate::packet::{Owner, Token, TxPacket};
+use crate::payload::Payload;
+use crate::rope::Rope;
+use crate::slab::Key;
+use crate::tcp::Flow;
+use crate::wire::plain::Plain;
+
+/// Entries that wait at most.
+const MAX_REPLIES: usize = 4096;
+
+/// A packet to be sent.
+pub(super) enum Outgoing<B> {
+    /// As it will be. Packets are large, and most entries are not packets.
+    Packet(Box<TxPacket<B>>),
+    /// The acknowledgment of a connection, whose key is told.
+    Ack(Flow, Plain, Key),
+}
+
+impl<B: Payload> Stack<B> {
+    /// Queues what belongs to no socket's own turn.
+    #[inline]
+    pub(super) fn push_out(&mut self, outgoing: Outgoing<B>) {
+        if self.out.len() >= MAX_REPLIES {
+            self.stats.dropped_transmit_full += 1;
+            return;
+        }
+        self.out.push_back(outgoing);
+    }
+
+    /// Queues a packet.
+    pub(super) fn push_packet(&mut self, packet: TxPacket<B>) {
+        self.push_out(Outgoing::Packet(Box::new(packet)));
+    }
+
+    /// Queues a packet before all others.
+    pub(super) fn push_out_first(&mut self, packet: TxPacket<B>) {
+        self.out.push_front(Outgoing::Packet(Box::new(packet)));
+    }
+
+    /// The packet that has waited longest.
+    #[inline]
+    pub(super) fn pop_out(&mut self) -> Option<TxPacket<B>> {
+        Some(match self.out.pop_front()? {
+            Outgoing::Packet(packet) => *packet,
+            Outgoing::Ack(flow, ack, key) => {
+                let token = Token(Owner::Socket(key));
+                self.plain_packet(&flow, &ack, Rope::default(), token)
+            }
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! The packets of an open connection that has nothing special to say, read and written in one go: no options of IPv4, and
+//! of TCP no flags but ACK and PSH and no options but timestamps.
+
+use super::ipv4::{self, protocol};
+use super::tcp::{self, TimestampOption};
+use super::{be16, be32};
+use crate::packet::{Head, HEAD_BYTES};
+use crate::seq::Seq;
+use crate::tcp::Flow;
+
+/// Bytes of both headers without timestamps, and with them.
+const SHORT: usize = ipv4::HEADER_LEN + tcp::HEADER_LEN;
+const LONG: usize = SHORT + 12;
+/// Version 4 and a header of five words.
+const VERSION_AND_LENGTH: u8 = 0x45;
+/// RFC 791 section 3.1: more fragments, and the fragment's offset.
+const FRAGMENT: u16 = 0x3fff;
+const DONT_FRAGMENT: u8 = 0x40;
+/// TCP's data offset and flags: five words or eight, and ACK.
+const SHORT_ACK: u16 = 0x5010;
+const LONG_ACK: u16 = 0x8010;
+const PSH: u16 = 0x0008;
+/// Two of padding, kind and length (RFC 7323 appendix A).
+const TIMESTAMPS: u32 = 0x0101_080a;
+
+/// What such a packet says, beside whose it is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Plain {
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    /// As on the wire, not scaled.
+    pub(crate) window: u16,
+    pub(crate) push: bool,
+    pub(crate) timestamps: Option<TimestampOption>,
+}
+
+/// One that has arrived.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) plain: Plain,
+    /// Where its text begins, and where the packet ends, counted from its start.
+    pub(crate) text: usize,
+    pub(crate) end: usize,
+}
+
+/// True if the packet, a TCP segment at least, has these ends.
+#[inline]
+pub(crate) fn is_of(head: &[u8; SHORT], flow: &Flow) -> bool {
+    be32(head, 12) == flow.remote.ip().to_bits()
+        && be32(head, 16) == flow.local.ip().to_bits()
+        && be16(head, 20) == flow.remote.port()
+        && be16(head, 22) == flow.local.port()
+}
+
+/// Reads a packet that has `available` bytes in all and begins with `head`; `None` if it is of another kind, or flawed.
+#[inline]
+pub(crate) fn read(head: &[u8], flow: &Flow, available: usize) -> Option<Arrived> {
+    let short: &[u8; SHORT] = head.first_chunk()?;
+    let end = usize::from(be16(short, 2));
+    let is_tcp = short[0] == VERSION_AND_LENGTH
+        && short[9] == protocol::TCP
+        && be16(short, 6) & FRAGMENT == 0
+        && is_of(short, flow);
+    if !is_tcp || end > available {
+        return None;
+    }
+    let (text, timestamps) = match be16(short, 32) & !PSH {
+        SHORT_ACK => (SHORT, None),
+        LONG_ACK => {
+            let long: &[u8; LONG] = head.first_chunk()?;
+            if be32(long, 40) != TIMESTAMPS {
+                return None;
+            }
+            let option = TimestampOption {
+                value: be32(long, 44),
+                echo: be32(long, 48),
+            };
+            (LONG, Some(option))
+        }
+        _ => return None,
+    };
+    (text <= end).then_some(Arrived {
+        plain: Plain {
+            seq: Seq(be32(short, 24)),
+            ack: Seq(be32(short, 28)),
+            window: be16(short, 34),
+            push: short[33] & PSH as u8 != 0,
+            timestamps,
+        },
+        text,
+        end,
+    })
+}
+
+impl Plain {
+    /// Both headers of a packet with `text` bytes; the checksums are left 0.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        flow: &Flow,
+        (ident, dont_fragment): (u16, bool),
+        ttl: u8,
+        text: usize,
+    ) -> Head {
+        let mut h = [0; HEAD_BYTES];
+        let len = match self.timestamps {
+            Some(_) => LONG,
+            None => SHORT,
+        };
+        h[0] = VERSION_AND_LENGTH;
+        h[2..4].copy_from_slice(&((len + text) as u16).to_be_bytes());
+        h[4..6].copy_from_slice(&ident.to_be_bytes());
+        h[6] = if dont_fragment { DONT_FRAGMENT } else { 0 };
+        h[8] = ttl;
+        h[9] = protocol::TCP;
+        h[12..16].copy_from_slice(&flow.local.ip().octets());
+        h[16..20].copy_from_slice(&flow.remote.ip().octets());
+        h[20..22].copy_from_slice(&flow.local.port().to_be_bytes());
+        h[22..24].copy_from_slice(&flow.remote.port().to_be_bytes());
+        h[24..28].copy_from_slice(&self.seq.0.to_be_bytes());
+        h[28..32].copy_from_slice(&self.ack.0.to_be_bytes());
+        let push = if self.push { PSH } else { 0 };
+        let mut offset_and_flags = SHORT_ACK | push;
+        if let Some(option) = self.timestamps {
+            offset_and_flags = LONG_ACK | push;
+            h[40..44].copy_from_slice(&TIMESTAMPS.to_be_bytes());
+            h[44..48].copy_from_slice(&option.value.to_be_bytes());
+            h[48..52].copy_from_slice(&option.echo.to_be_bytes());
+        }
+        h[32..34].copy_from_slice(&offset_and_flags.to_be_bytes());
+        h[34..36].copy_from_slice(&self.window.to_be_bytes());
+        Head::of(h, len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ipv4::Ipv4Header;
+    use crate::wire::tcp::{Flags, TcpHeader};
+    use proptest::prelude::*;
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    fn flow(local: (u32, u16), remote: (u32, u16)) -> Flow {
+        let at = |(ip, port)| SocketAddrV4::new(Ipv4Addr::from_bits(ip), port);
+        Flow {
+            local: at(local),
+            remote: at(remote),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_and_writes_what_the_general_headers_say(
+            local: (u32, u16), remote: (u32, u16), seq: u32, ack: u32, window: u16, push: bool,
+            stamps: Option<(u32, u32)>, ident: u16, dont_fragment: bool, ttl: u8, text in 0usize..1400,
+        ) {
+            let (ours, theirs) = (flow(local, remote), flow(remote, local));
+            let timestamps = stamps.map(|(value, echo)| TimestampOption { value, echo });
+            let plain = Plain { seq: Seq(seq), ack: Seq(ack), window, push, timestamps };
+            let written = plain.write(&ours, (ident, dont_fragment), ttl, text);
+            let header = TcpHeader {
+                src_port: local.1, dst_port: remote.1, seq: plain.seq, ack: plain.ack, window, timestamps,
+                flags: if push { Flags::ACK | Flags::PSH } else { Flags::ACK },
+                ..TcpHeader::default()
+            };
+            let (l4, l4_len) = header.emit();
+            let ip = Ipv4Header {
+                src: *ours.local.ip(), dst: *ours.remote.ip(), protocol: protocol::TCP, ident, dont_fragment,
+                more_fragments: false, fragment_offset: 0, ttl, tos: 0, header_len: 20, total_len: 20 + l4_len + text,
+            };
+            let expected = [&ip.emit(true)[..], &l4[..l4_len]].concat();
+            prop_assert_eq!(written.as_slice(), &expected[..]);
+            let len = expected.len();
+            let arrived = Arrived { plain, text: len, end: len + text };
+            prop_assert_eq!(read(&expected, &theirs, len + text), Some(arrived));
+            prop_assert_eq!(read(&expected, &theirs, len + text + 9), Some(arrived), "padding");
+            prop_assert_eq!(read(&expected, &theirs, (len + text).wrapping_sub(1)), None);
+            prop_assert_eq!(read(&expected[..len - 1], &theirs, len + text), None);
+        }
+
+        #[test]
+        fn reads_nothing_that_is_not_plain(at in 0usize..52, bit in 0u32..8, stamps: bool) {
+            let theirs = flow((1, 2), (3, 4));
+            let timestamps = stamps.then_some(TimestampOption { value: 5, echo: 6 });
+            let plain = Plain { seq: Seq(1), ack: Seq(2), window: 3, push: false, timestamps };
+            let head = plain.write(&flow((3, 4), (1, 2)), (7, true), 64, 100);
+            let mut bytes = head.as_slice().to_vec();
+            prop_assume!(at < bytes.len());
+            bytes[at] ^= 1 << bit;
+            let read = read(&bytes, &theirs, bytes.len() + 100);
+            // What may differ: the class, a smaller length, the identification, DF, TTL and checksums, what Plain holds, PSH,
+            // the urgent pointer without its flag.
+            let free = matches!(at, 1 | 4 | 5 | 8 | 10 | 11 | 24..=31 | 34..=39 | 44..=51)
+                || at == 6 && bit >= 6
+                || at == 33 && bit == 3
+                || matches!(at, 2 | 3) && read.is_some_and(|r| r.end < bytes.len() + 100);
+            prop_assert_eq!(read.is_some(), free, "byte {} bit {}", at, bit);
+        }
+    }
+}
