@@ -56,13 +56,19 @@ impl Head {
         }
     }
 
-    /// The first `len` of `bytes`.
+    /// `len` bytes that are zero.
     #[inline]
-    pub(crate) fn of(bytes: [u8; HEAD_BYTES], len: usize) -> Head {
+    pub(crate) fn zeroed(len: usize) -> Head {
         Head {
-            bytes,
+            bytes: [0; HEAD_BYTES],
             len: len.min(HEAD_BYTES) as u8,
         }
+    }
+
+    /// All of its memory.
+    #[inline]
+    pub(crate) fn memory(&mut self) -> &mut [u8; HEAD_BYTES] {
+        &mut self.bytes
     }
 
     /// The bytes, to be written.
@@ -87,9 +93,9 @@ impl fmt::Debug for Head {
 /// An IPv4 packet to send: header bytes and handles to the payload, all owned.
 #[derive(Debug)]
 pub struct TxPacket<B> {
-    /// IPv4 and transport header.
+    /// IPv4 and transport header, and after it the whole payload if that is short.
     pub head: Head,
-    /// The payload.
+    /// The payload, unless it is with the headers.
     pub payload: Rope<B>,
     /// Destination address.
     pub dst: Ipv4Addr,

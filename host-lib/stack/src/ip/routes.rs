@@ -1,6 +1,5 @@
 //! The route table: which gateway and which source address a destination asks for (RFC 1122 section 3.3.1).
 
-use core::cell::Cell;
 use std::net::Ipv4Addr;
 
 use super::prefix::{Address, Cidr};
@@ -97,15 +96,12 @@ struct Entry<A> {
 /// many routes there are. Changes, which are rare, renew the links.
 pub(crate) struct RouteTable<A> {
     entries: Vec<Entry<A>>,
-    /// What was found last: packets to one address come in runs.
-    last: Cell<Option<(A, Option<usize>)>>,
 }
 
 impl<A: Address> RouteTable<A> {
     pub(crate) fn new() -> RouteTable<A> {
         RouteTable {
             entries: Vec::new(),
-            last: Cell::new(None),
         }
     }
 
@@ -140,20 +136,7 @@ impl<A: Address> RouteTable<A> {
     }
 
     /// The route to `dst`.
-    #[inline]
     pub(crate) fn lookup(&self, dst: A) -> Option<&Route<A>> {
-        let at = match self.last.get() {
-            Some((last, at)) if last == dst => at,
-            _ => {
-                let at = self.search(dst);
-                self.last.set(Some((dst, at)));
-                at
-            }
-        };
-        at.and_then(|at| self.entries.get(at)).map(|e| &e.route)
-    }
-
-    fn search(&self, dst: A) -> Option<usize> {
         let after = self
             .entries
             .partition_point(|e| e.route.destination.addr() <= dst);
@@ -161,7 +144,7 @@ impl<A: Address> RouteTable<A> {
         loop {
             let entry = &self.entries[at];
             if entry.route.destination.contains(dst) {
-                return Some(at);
+                return Some(&entry.route);
             }
             at = entry.parent?;
         }
@@ -179,7 +162,6 @@ impl<A: Address> RouteTable<A> {
     }
 
     fn link(&mut self) {
-        self.last.set(None);
         let mut enclosing: Vec<usize> = Vec::new();
         for at in 0..self.entries.len() {
             let here = self.entries[at].route.destination;

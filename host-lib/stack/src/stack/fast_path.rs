@@ -9,56 +9,44 @@ use super::socket::Kind;
 use super::Stack;
 use crate::packet::RxMeta;
 use crate::payload::Payload;
-use crate::slab::Key;
 use crate::tcp::Cx;
 use crate::time::Instant;
-use crate::wire::plain::{self, Arrived};
+use crate::wire::plain;
 
 impl<B: Payload> Stack<B> {
-    /// Recognizes the usual packet, which has `available` bytes in all.
+    /// Takes the packet, if it is the usual one; gives its body back if it is not.
     #[inline]
-    pub(super) fn predict(
-        &self,
+    pub(super) fn on_usual_packet(
+        &mut self,
         now: Instant,
         meta: RxMeta,
         head: &[u8],
-        available: usize,
-    ) -> Option<(Key, Arrived)> {
-        let (flow, FlowOwner::Connection(key)) = self.flows.last()? else {
-            return None;
+        body: B,
+    ) -> Result<(), B> {
+        let Some((flow, FlowOwner::Connection(key))) = self.flows.last() else {
+            return Err(body);
         };
+        let key = *key;
         if !(meta.ipv4_checksum_ok && meta.l4_checksum_ok && !meta.l2_broadcast) {
-            return None;
+            return Err(body);
         }
-        let arrived = plain::read(head, flow, available)?;
+        let Some(arrived) = plain::read(head, flow, head.len() + body.len()) else {
+            return Err(body);
+        };
         // A connection with ourselves is not heard from outside.
         let src = *flow.remote.ip();
         if src.is_loopback() || self.config.is_local(src) {
-            return None;
+            return Err(body);
         }
-        let Kind::Tcp(tcb) = &self.sockets.get(*key)?.kind else {
-            return None;
-        };
-        let len = arrived.end - arrived.text;
-        tcb.predicts(now, &arrived.plain, len)
-            .then_some((*key, arrived))
-    }
-
-    /// Processes it.
-    #[inline]
-    pub(super) fn on_predicted(
-        &mut self,
-        now: Instant,
-        (key, arrived): (Key, Arrived),
-        head: &[u8],
-        body: B,
-    ) {
         let Some(entry) = self.sockets.get_mut(key) else {
-            return;
+            return Err(body);
         };
         let Kind::Tcp(tcb) = &mut entry.kind else {
-            return;
+            return Err(body);
         };
+        if !tcb.predicts(now, &arrived.plain, arrived.end - arrived.text) {
+            return Err(body);
+        }
         self.stats.tcp_segments_in += 1;
         let in_body = arrived.end.saturating_sub(head.len());
         let body = match body.len() {
@@ -84,7 +72,8 @@ impl<B: Payload> Stack<B> {
         }
         if let Some(ack) = ack {
             let flow = tcb.flow;
-            self.push_out(Outgoing::Ack(flow, ack, key));
+            self.push_out(Outgoing::Ack(flow, key, ack));
         }
+        Ok(())
     }
 }

@@ -6,18 +6,19 @@ use super::Stack;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::ip::params::{IpParams, PathMtuDiscovery};
-use crate::packet::{Head, Token, TxPacket};
+use crate::packet::{Head, Owner, Token, TxPacket, HEAD_BYTES};
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
-use crate::tcp::Flow;
+use crate::slab::Key;
+use crate::tcp::{Cut, Flow};
 use crate::wire::ipv4::{fill_checksum, protocol, Ipv4Header, HEADER_LEN};
-use crate::wire::plain::Plain;
 use crate::wire::tcp::TcpHeader;
 
 /// RFC 791: the length field has 16 bits.
 const MAX_PACKET: usize = 65_535;
 
-/// Writes the checksum of a TCP segment with this header, whose field for it is 0 (RFC 9293 section 3.1).
+/// Writes the checksum of a TCP segment with this header, and perhaps the text after it; the field for it is 0 (RFC 9293
+/// section 3.1).
 fn fill_tcp_checksum<B: Payload>(
     (src, dst): (Ipv4Addr, Ipv4Addr),
     header: &mut [u8],
@@ -34,11 +35,6 @@ impl<B: Payload> Stack<B> {
     /// The largest MSS we can send and receive (RFC 9293 section 3.7.1: MTU less 40).
     pub(super) fn own_mss(&self) -> u16 {
         self.config.link_mtu() - 40
-    }
-
-    /// The identification of the next packet to `dst`.
-    pub(super) fn next_ident(&mut self, dst: Ipv4Addr, dont_fragment: bool) -> u16 {
-        self.ip.next_ident(dont_fragment) ^ self.secrets.ident_mask(dst)
     }
 
     /// A header, for a packet that must be `cut` or not.
@@ -83,27 +79,39 @@ impl<B: Payload> Stack<B> {
         self.tcp_packet_with(flow, header, payload, token, params)
     }
 
-    /// A plain segment as a packet: the same as [`Stack::tcp_packet`] makes, in fewer steps.
+    /// A plain segment of the connection `key` as a packet: the same as [`Stack::tcp_packet`] makes, in fewer steps.
     #[inline]
-    pub(super) fn plain_packet(
-        &mut self,
-        flow: &Flow,
-        plain: &Plain,
-        payload: Rope<B>,
-        token: Token,
-    ) -> TxPacket<B> {
+    pub(super) fn plain_packet(&mut self, flow: &Flow, key: Key, cut: &Cut) -> TxPacket<B> {
         self.stats.tcp_segments_out += 1;
         let (src, dst) = (*flow.local.ip(), *flow.remote.ip());
+        let toward = self.toward(dst);
         let path = self.ip.path_mtus.get(dst);
         let dont_fragment = PathMtuDiscovery::default().dont_fragment(path, false);
-        let ident = self.next_ident(dst, dont_fragment);
-        let ttl = self.config.ttl;
-        let mut head = plain.write(flow, (ident, dont_fragment), ttl, payload.len());
+        let ident = self.ip.next_ident(dont_fragment) ^ toward.ident_mask;
+        let header_len = cut.header.len();
+        let in_head = cut.len <= HEAD_BYTES - header_len;
+        let mut head = Head::zeroed(header_len + if in_head { cut.len } else { 0 });
+        let h = head.memory();
+        cut.header.write(
+            h,
+            flow,
+            (ident, dont_fragment),
+            self.config.ttl,
+            header_len + cut.len,
+        );
+        let payload = match self.connection(key) {
+            Some(tcb) if !in_head => tcb.text(cut),
+            Some(tcb) if cut.len > 0 => {
+                tcb.copy_text(cut, &mut h[header_len..header_len + cut.len]);
+                Rope::default()
+            }
+            _ => Rope::default(),
+        };
         let offload = self.config.offload;
         if !offload.tx_ipv4_checksum {
             fill_checksum(&mut head.as_mut_slice()[..HEADER_LEN]);
         }
-        if !offload.tx_l4_checksum && !self.config.is_local(dst) {
+        if !offload.tx_l4_checksum && !toward.is_local {
             let l4 = &mut head.as_mut_slice()[HEADER_LEN..];
             fill_tcp_checksum((src, dst), l4, &payload);
         }
@@ -111,10 +119,10 @@ impl<B: Payload> Stack<B> {
             head,
             payload,
             dst,
-            next_hop: self.next_hop(dst),
+            next_hop: toward.next_hop,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum: offload.tx_l4_checksum,
-            token,
+            token: Token(Owner::Socket(key)),
         }
     }
 
@@ -132,7 +140,7 @@ impl<B: Payload> Stack<B> {
         let l4 = &mut l4[..len];
         let (src, dst) = (*flow.local.ip(), *flow.remote.ip());
         let offload = self.config.offload;
-        if !offload.tx_l4_checksum && !self.config.is_local(dst) {
+        if !offload.tx_l4_checksum && !self.toward(dst).is_local {
             fill_tcp_checksum((src, dst), l4, &payload);
         }
         let l4_len = len + payload.len();
@@ -141,7 +149,7 @@ impl<B: Payload> Stack<B> {
             head: Head::new(&ip.emit(offload.tx_ipv4_checksum), l4),
             payload,
             dst,
-            next_hop: self.next_hop(dst),
+            next_hop: self.toward(dst).next_hop,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum: offload.tx_l4_checksum,
             token,
@@ -166,7 +174,7 @@ impl<B: Payload> Stack<B> {
         let offload = self.config.offload;
         let path = self.ip.path_mtus.get(dst);
         let mtu = usize::from(params.discovery.mtu(path, self.config.link_mtu()));
-        let fits = len + HEADER_LEN <= mtu || self.config.is_local(dst);
+        let fits = len + HEADER_LEN <= mtu || self.toward(dst).is_local;
         if !fits && params.discovery.refuses() {
             return Err(Error::MessageTooLong);
         }
@@ -188,7 +196,7 @@ impl<B: Payload> Stack<B> {
             header[at..at + 2].copy_from_slice(&value.to_be_bytes());
         }
         let mut ip = self.ip_header((src, dst), protocol, len, params, !fits);
-        let next_hop = self.next_hop(dst);
+        let next_hop = self.toward(dst).next_hop;
         let packet = |head, payload| TxPacket {
             head,
             payload,

@@ -20,6 +20,7 @@ mod tcp_input;
 mod tcp_listen;
 mod time_wait;
 mod timer_keys;
+mod toward;
 mod turns;
 mod udp_calls;
 mod udp_input;
@@ -47,10 +48,11 @@ use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
 use flows::{FlowOwner, FlowTable, Tables};
-use outgoing::Outgoing;
+use outgoing::{Next, Outgoing};
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
-use turns::{After, Turn};
+use toward::Toward;
+use turns::After;
 
 pub use ping_calls::EchoReply;
 pub use udp_calls::{Received, SendOptions};
@@ -85,6 +87,7 @@ pub struct Stack<B> {
     udp_sockets: UdpTable,
     pings: HashMap<u16, Key, TableKeys>,
     timers: Timers<CompactKey>,
+    toward: Option<Toward>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<Outgoing<B>>,
@@ -123,6 +126,7 @@ impl<B: Payload> Stack<B> {
             udp_sockets: UdpTable::new(&keys),
             pings: HashMap::with_hasher(keys),
             timers: Timers::new(),
+            toward: None,
             ready: VecDeque::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),
@@ -168,10 +172,9 @@ impl<B: Payload> Stack<B> {
         self.stats.packets_in += 1;
         let len = head.len() + body.len();
         self.stats.bytes_in += len as u64;
-        if let Some(predicted) = self.predict(now, meta, head, len) {
-            return self.on_predicted(now, predicted, head, body);
+        if let Err(body) = self.on_usual_packet(now, meta, head, body) {
+            self.ip_input(now, meta, head, Rope::from(Chunk::Device(body)), false);
         }
-        self.ip_input(now, meta, head, Rope::from(Chunk::Device(body)), false);
     }
 
     /// True if no socket is left, those included that were closed and still deliver. TIME-WAIT does not count: it has nothing to lose.
@@ -181,26 +184,32 @@ impl<B: Payload> Stack<B> {
 
     /// The next packet for the device, if there is one. Runs timers that are due and delivers packets to our own
     /// addresses on the way, so call it after every packet received, call made and deadline passed, until it is `None`.
+    #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {
         self.poll(now);
+        if self.out.is_empty() && self.ready.is_empty() {
+            return None;
+        }
+        self.transmit(now)
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {
         let mut looped = 0;
         while looped < MAX_LOOPED {
-            let packet = match self.out.is_empty() {
-                false => self.pop_out(),
-                true => {
-                    let key = self.ready.pop_front()?;
-                    match self.kind_in_turn(key) {
-                        Some(Turn::Segment) => self.next_segment(now, key),
-                        Some(Turn::Datagram) => self.next_udp(key),
-                        Some(Turn::Ping) => self.next_ping(key),
-                        None => None,
+            let packet = match self.next_outgoing(now)? {
+                Next::Plain(flow, key, cut) => {
+                    if !self.toward(*flow.remote.ip()).is_local {
+                        self.stats.packets_out += 1;
+                        self.stats.bytes_out += (cut.header.len() + cut.len) as u64;
+                        // A packet is large: this one is made where the caller will find it.
+                        return Some(self.plain_packet(&flow, key, &cut));
                     }
+                    self.plain_packet(&flow, key, &cut)
                 }
+                Next::Packet(packet) => packet,
+                Next::Nothing => continue,
             };
-            let Some(packet) = packet else {
-                continue;
-            };
-            if self.config.is_local(packet.dst) {
+            if self.toward(packet.dst).is_local {
                 looped += 1;
                 self.stats.packets_looped += 1;
                 let meta = RxMeta {
@@ -234,6 +243,7 @@ impl<B: Payload> Stack<B> {
     }
 
     /// Runs the timers that are due; what they send waits for [`Stack::poll_transmit`].
+    #[inline]
     pub fn poll(&mut self, now: Instant) {
         self.ip_on_time(now);
         while let Some(key) = self.timers.expire(now) {

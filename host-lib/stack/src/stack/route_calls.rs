@@ -23,6 +23,7 @@ impl<B: Payload> Stack<B> {
         if self.config.is_local(ip) {
             return Err(RouteError::Exists);
         }
+        self.forget_toward();
         self.config.addrs.push(addr);
         self.ip.connect_subnets(&self.config.addrs);
         Ok(())
@@ -31,6 +32,7 @@ impl<B: Payload> Stack<B> {
     /// Removes a local address with the routes that have it as their source. Sockets bound to it stay, but hear and
     /// send nothing more.
     pub fn remove_address(&mut self, addr: Ipv4Addr) -> core::result::Result<(), RouteError> {
+        self.forget_toward();
         let at = self.config.addrs.iter().position(|c| c.addr() == addr);
         self.config.addrs.remove(at.ok_or(RouteError::NotFound)?);
         let gone: Vec<Route> = self
@@ -51,6 +53,7 @@ impl<B: Payload> Stack<B> {
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) -> core::result::Result<(), RouteError> {
         self.config.check_route(&route)?;
+        self.forget_toward();
         self.ip.routes.add(route)
     }
 
@@ -60,6 +63,7 @@ impl<B: Payload> Stack<B> {
         destination: Cidr,
         metric: u32,
     ) -> core::result::Result<Route, RouteError> {
+        self.forget_toward();
         self.ip.routes.remove(destination, metric)
     }
 
@@ -84,14 +88,6 @@ impl<B: Payload> Stack<B> {
     /// The largest packet that reaches `dst` in one piece as far as it is known (RFC 1191); our own link's if nothing is.
     pub fn path_mtu(&self, dst: Ipv4Addr) -> u16 {
         self.ip.path_mtus.get(dst).mtu
-    }
-
-    /// The gateway for a packet, unless the device finds the way itself.
-    pub(super) fn next_hop(&self, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-        if dst.is_multicast() || dst.is_broadcast() {
-            return None;
-        }
-        self.ip.routes.lookup(dst)?.gateway
     }
 
     /// The local address for packets to `dst` where the program has not chosen one (RFC 1122 section 3.3.4.3): the

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use core::time::Duration;
 
-use super::socket::{Entry, Kind};
+use super::socket::{is_handed_out, Entry, Kind};
 use super::{FlowOwner, SocketId, Stack};
 use crate::error::{Error, Result};
 use crate::payload::{Bytes, Payload};
@@ -12,7 +12,7 @@ use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::tcp::listener::Listener;
-use crate::tcp::{Flow, Shutdown, Start, Tcb, TcpInfo, TcpOptions, TcpState};
+use crate::tcp::{Cx, Flow, Shutdown, Start, Tcb, TcpInfo, TcpOptions, TcpState};
 use crate::time::Instant;
 
 impl<B: Payload> Stack<B> {
@@ -133,38 +133,58 @@ impl<B: Payload> Stack<B> {
         }
     }
 
+    /// Runs `f`, which moves bytes between the program and the connection: no state, timer or event changes by that, but
+    /// there may be something to send.
+    #[inline]
+    fn transfer<R>(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        f: impl FnOnce(&mut Tcb<B>, &Cx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let Some(Entry {
+            kind: Kind::Tcp(tcb),
+            queued,
+            ..
+        }) = self.sockets.get_mut(id.0)
+        else {
+            return Err(self.tcp(id).err().unwrap_or(Error::Stale));
+        };
+        if !is_handed_out(tcb) {
+            return Err(Error::Stale);
+        }
+        let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats));
+        if !*queued && tcb.wants_transmit() {
+            *queued = true;
+            self.ready.push_back(id.0);
+        }
+        result
+    }
+
     fn tcp_key(&mut self, id: SocketId) -> Result<Key> {
         self.tcp(id).map(|_| id.0)
     }
 
     /// Queues bytes to send; returns how many there was room for, at least one unless `bytes` is empty.
     pub fn tcp_send(&mut self, now: Instant, id: SocketId, bytes: &[u8]) -> Result<usize> {
-        let key = self.tcp_key(id)?;
-        self.with_tcb(now, key, |tcb, _| tcb.send(bytes))
-            .ok_or(Error::Stale)?
+        self.transfer(now, id, |tcb, _| tcb.send(bytes))
     }
 
     /// Takes received bytes, at most as many as fit into `to`; 0 means that the peer has closed (or `to` is empty).
     pub fn tcp_recv(&mut self, now: Instant, id: SocketId, to: &mut [u8]) -> Result<usize> {
-        let key = self.tcp_key(id)?;
-        self.with_tcb(now, key, |tcb, cx| tcb.recv(cx, to))
-            .ok_or(Error::Stale)?
+        self.transfer(now, id, |tcb, cx| tcb.recv(cx, to))
     }
 
     /// Queues a handle to bytes to send, none of which is copied; returns how many there was room for, at least one unless
     /// `bytes` is empty. Their memory is in use until the peer has acknowledged them.
     pub fn tcp_send_bytes(&mut self, now: Instant, id: SocketId, bytes: &Bytes) -> Result<usize> {
-        let key = self.tcp_key(id)?;
-        self.with_tcb(now, key, |tcb, _| tcb.send_handle(bytes))
-            .ok_or(Error::Stale)?
+        self.transfer(now, id, |tcb, _| tcb.send_handle(bytes))
     }
 
     /// Takes all received bytes by handle, mostly to the device's buffers, which stay in use as long as the handles
     /// live; no bytes mean that the peer has closed.
     pub fn tcp_recv_chunks(&mut self, now: Instant, id: SocketId) -> Result<Rope<B>> {
-        let key = self.tcp_key(id)?;
-        self.with_tcb(now, key, |tcb, cx| tcb.recv_handles(cx))
-            .ok_or(Error::Stale)?
+        self.transfer(now, id, |tcb, cx| tcb.recv_handles(cx))
     }
 
     /// Like [`Stack::tcp_recv`], but leaves the bytes to be read again.

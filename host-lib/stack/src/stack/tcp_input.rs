@@ -10,9 +10,8 @@ use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::{Cx, Flow, TcpState, ECT0};
+use crate::tcp::{Cut, Cx, Flow, TcpState, ECT0};
 use crate::time::Instant;
-use crate::wire::plain::Plain;
 use crate::wire::tcp::{Flags, TcpHeader};
 
 impl<B: Payload> Stack<B> {
@@ -93,9 +92,6 @@ impl<B: Payload> Stack<B> {
     #[inline]
     pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
         let token = Token(Owner::Socket(key));
-        if let Some((flow, header, text)) = self.next_plain(now, key) {
-            return Some(self.plain_packet(&flow, &header, text, token));
-        }
         let mut flow = None;
         let segment = self.with_tcb(now, key, |tcb, cx| {
             flow = Some(tcb.flow);
@@ -107,13 +103,13 @@ impl<B: Payload> Stack<B> {
 
     /// It in short, if the connection finds that it can be told in short.
     #[inline]
-    fn next_plain(&mut self, now: Instant, key: Key) -> Option<(Flow, Plain, Rope<B>)> {
+    pub(super) fn next_plain(&mut self, now: Instant, key: Key) -> Option<(Flow, Cut)> {
         let entry = self.sockets.get_mut(key)?;
         let Kind::Tcp(tcb) = &mut entry.kind else {
             return None;
         };
         let cx = Cx::new(now, &self.config, &mut self.stats);
-        let (header, text) = tcb.next_plain(&cx)?;
+        let cut = tcb.next_plain(&cx)?;
         entry
             .alarm
             .set_before(&mut self.timers, key, tcb.usual_deadline());
@@ -121,7 +117,7 @@ impl<B: Payload> Stack<B> {
             entry.queued = true;
             self.ready.push_back(key);
         }
-        Some((tcb.flow, header, text))
+        Some((tcb.flow, cut))
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.

@@ -38,6 +38,15 @@ impl<B: Payload> Stack<B> {
         }
     }
 
+    /// The connection with this key.
+    #[inline]
+    pub(super) fn connection(&mut self, key: Key) -> Option<&mut Tcb<B>> {
+        match &mut self.sockets.get_mut(key)?.kind {
+            Kind::Tcp(tcb) => Some(tcb),
+            _ => None,
+        }
+    }
+
     pub(super) fn make_ready(&mut self, key: Key) {
         if let Some(entry) = self.sockets.get_mut(key) {
             if !entry.queued {

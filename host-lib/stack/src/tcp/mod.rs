@@ -61,6 +61,7 @@ use send_buffer::SendBuffer;
 use timestamps::Timestamps;
 
 pub(crate) use ecn::ECT0;
+pub(crate) use prediction::Cut;
 
 /// RFC 9293 MUST-15: "If an MSS Option is not received at connection setup, TCP implementations MUST assume a
 /// default send MSS of 536".

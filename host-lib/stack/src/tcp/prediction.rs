@@ -10,6 +10,26 @@ use crate::rope::{Chunk, Rope};
 use crate::time::Instant;
 use crate::wire::plain::Plain;
 
+/// A plain segment to be sent, and where its text lies in the send buffer.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Cut {
+    pub(crate) header: Plain,
+    /// Counted from the first octet that is not acknowledged.
+    offset: usize,
+    pub(crate) len: usize,
+}
+
+impl Cut {
+    /// A segment without text.
+    pub(crate) fn bare(header: Plain) -> Cut {
+        Cut {
+            header,
+            offset: 0,
+            len: 0,
+        }
+    }
+}
+
 impl<B: Payload> Tcb<B> {
     /// Nothing about the connection needs more thought than the short way gives it. Whatever may change this asks again.
     pub(crate) fn is_usual(&self) -> bool {
@@ -81,7 +101,9 @@ impl<B: Payload> Tcb<B> {
         }
         self.advance(len);
         self.recv.push_copy(head);
-        self.recv.push_chunk(Chunk::Device(body));
+        if !body.is_empty() {
+            self.recv.push_chunk(Chunk::Device(body));
+        }
         self.note_text(cx, len as u32);
         self.ack_now.then(|| self.plain_ack(cx.now))
     }
@@ -121,7 +143,7 @@ impl<B: Payload> Tcb<B> {
 
     /// The next segment of new data, if it is plain that it may go out now. `None` leaves the question open.
     #[inline]
-    pub(crate) fn next_plain(&mut self, cx: &Cx<'_>) -> Option<(Plain, Rope<B>)> {
+    pub(crate) fn next_plain(&mut self, cx: &Cx<'_>) -> Option<Cut> {
         let outstanding = self.outstanding();
         let unsent = self.send.len().checked_sub(outstanding as usize)?;
         if !self.usual || unsent == 0 {
@@ -155,14 +177,29 @@ impl<B: Payload> Tcb<B> {
         }
         self.last_send = cx.now;
         self.arm_tail_probe(cx.now);
-        let text = self.send.slice(outstanding as usize, len);
         let header = Plain {
             seq,
             // RFC 9293 MUST-60: the PSH bit is set in the last buffered segment.
             push: len == unsent,
             ..self.plain_ack(cx.now)
         };
-        Some((header, text))
+        Some(Cut {
+            header,
+            offset: outstanding as usize,
+            len,
+        })
+    }
+
+    /// Handles to the text of a segment that was cut just now.
+    #[inline]
+    pub(crate) fn text(&mut self, cut: &Cut) -> Rope<B> {
+        self.send.slice(cut.offset, cut.len)
+    }
+
+    /// Copies the text of a segment that was cut just now.
+    #[inline]
+    pub(crate) fn copy_text(&mut self, cut: &Cut, to: &mut [u8]) {
+        self.send.copy_at(cut.offset, to);
     }
 
     /// The earliest of the timers that the short way sets.

@@ -1,6 +1,5 @@
 //! What must not be guessed: initial sequence numbers (RFC 6528), ports (RFC 6056), hash keys.
 
-use core::cell::Cell;
 use core::hash::{BuildHasher, Hasher};
 use std::net::Ipv4Addr;
 
@@ -15,17 +14,11 @@ use crate::time::Instant;
 pub(crate) struct Secrets {
     seed: [u8; 16],
     draws: u64,
-    /// The destination asked for last, and its mask.
-    ident_mask: Cell<Option<(Ipv4Addr, u16)>>,
 }
 
 impl Secrets {
     pub(crate) fn new(seed: [u8; 16]) -> Secrets {
-        Secrets {
-            seed,
-            draws: 0,
-            ident_mask: Cell::new(None),
-        }
+        Secrets { seed, draws: 0 }
     }
 
     fn hash(&self, purpose: u8, words: &[u64]) -> u64 {
@@ -68,16 +61,8 @@ impl Secrets {
     }
 
     /// Makes IPv4 identifications to one host tell nothing about those to others (RFC 7739's concern, in IPv4).
-    #[inline]
     pub(crate) fn ident_mask(&self, dst: Ipv4Addr) -> u16 {
-        match self.ident_mask.get() {
-            Some((last, mask)) if last == dst => mask,
-            _ => {
-                let mask = self.hash(6, &[u64::from(u32::from(dst))]) as u16;
-                self.ident_mask.set(Some((dst, mask)));
-                mask
-            }
-        }
+        self.hash(6, &[u64::from(u32::from(dst))]) as u16
     }
 
     /// A number nobody outside can foresee.

@@ -25,10 +25,10 @@ pub(crate) struct SendBuffer<B> {
     pieces: VecDeque<Piece<B>>,
     /// The piece after the end of the last segment: the next one most likely begins there.
     recent: usize,
-    /// Bytes not sent yet, still growing; they become a piece when a segment needs them. Nobody else has a handle.
-    tail: Option<Arc<Vec<u8>>>,
-    /// Memory of an acknowledged piece, for the next tail. Empty, and nobody else has a handle.
-    spare: Option<Arc<Vec<u8>>>,
+    /// The last bytes, still growing; they become a piece when a segment needs handles to them.
+    tail: Vec<u8>,
+    /// Memory of an acknowledged piece, for the next tail. Empty.
+    spare: Vec<u8>,
     /// Position of the first unacknowledged byte in the stream.
     base: u64,
     len: usize,
@@ -40,8 +40,8 @@ impl<B: Payload> SendBuffer<B> {
         SendBuffer {
             pieces: VecDeque::new(),
             recent: 0,
-            tail: None,
-            spare: None,
+            tail: Vec::new(),
+            spare: Vec::new(),
             base: 0,
             len: 0,
             capacity,
@@ -64,44 +64,45 @@ impl<B: Payload> SendBuffer<B> {
         self.capacity = capacity;
     }
 
-    fn tail_len(&self) -> usize {
-        self.tail.as_ref().map_or(0, |tail| tail.len())
-    }
-
     /// Copies in as much as there is room for and returns how much that was.
+    #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.free());
-        let mut rest = &bytes[..n];
+        let bytes = &bytes[..n];
+        self.len += n;
+        if n <= self.tail.capacity().min(PIECE_BYTES) - self.tail.len() {
+            self.tail.extend_from_slice(bytes);
+        } else {
+            self.push_pieces(bytes);
+        }
+        n
+    }
+
+    fn push_pieces(&mut self, mut rest: &[u8]) {
         while !rest.is_empty() {
-            if self.tail_len() >= PIECE_BYTES {
-                self.freeze();
+            if self.tail.len() >= PIECE_BYTES {
+                self.freeze(rest.len());
             }
-            let spare = &mut self.spare;
-            let tail = self
-                .tail
-                .get_or_insert_with(|| spare.take().unwrap_or_default());
-            // Never a second handle: see the field.
-            let Some(tail) = Arc::get_mut(tail) else {
-                break;
-            };
-            let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES - tail.len()));
-            if tail.capacity() == 0 {
+            let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES - self.tail.len()));
+            if self.tail.capacity() == 0 {
+                self.tail = core::mem::take(&mut self.spare);
+            }
+            if self.tail.capacity() == 0 {
                 // A program that writes much will write more.
                 let more = now.len() >= LONG_WRITE_BYTES;
-                tail.reserve_exact(if more { PIECE_BYTES } else { now.len() });
+                self.tail
+                    .reserve_exact(if more { PIECE_BYTES } else { now.len() });
             }
-            tail.extend_from_slice(now);
-            self.len += now.len();
+            self.tail.extend_from_slice(now);
             rest = later;
         }
-        n - rest.len()
     }
 
     /// Appends a handle to as much as there is room for and returns how much that was.
     pub(crate) fn push_handle(&mut self, bytes: &Bytes) -> usize {
         let n = bytes.len().min(self.free());
         if n > 0 {
-            self.freeze();
+            self.freeze(0);
             let start = self.base + self.len as u64;
             self.len += n;
             self.pieces.push_back(Piece {
@@ -112,24 +113,38 @@ impl<B: Payload> SendBuffer<B> {
         n
     }
 
-    fn freeze(&mut self) {
-        let Some(tail) = self.tail.take() else {
+    /// Makes the tail a piece; `pending` of the bytes that are counted come after it.
+    fn freeze(&mut self, pending: usize) {
+        if self.tail.is_empty() {
             return;
-        };
-        let start = self.base + (self.len - tail.len()) as u64;
+        }
+        let tail = core::mem::take(&mut self.tail);
+        let start = self.base + (self.len - pending - tail.len()) as u64;
         self.pieces.push_back(Piece {
             start,
-            chunk: Chunk::Memory(Bytes::shared(tail)),
+            chunk: Chunk::Memory(Bytes::from(tail)),
         });
     }
 
+    /// Copies out what lies from `offset` on.
+    #[inline]
+    pub(crate) fn copy_at(&mut self, offset: usize, to: &mut [u8]) {
+        match offset.checked_sub(self.len - self.tail.len()) {
+            Some(at) => to.copy_from_slice(&self.tail[at..at + to.len()]),
+            None => {
+                self.slice(offset, to.len()).copy_to(to);
+            }
+        }
+    }
+
     /// Handles to `len` bytes from `offset` on.
+    #[inline]
     pub(crate) fn slice(&mut self, offset: usize, len: usize) -> Rope<B> {
         if len == 0 {
             return Rope::default();
         }
-        if offset + len > self.len - self.tail_len() {
-            self.freeze();
+        if offset + len > self.len - self.tail.len() {
+            self.freeze(0);
         }
         let (from, to) = (self.base + offset as u64, self.base + (offset + len) as u64);
         if let Some(recent) = self.pieces.get(self.recent) {
@@ -162,13 +177,30 @@ impl<B: Payload> SendBuffer<B> {
     }
 
     /// Drops `n` acknowledged bytes from the front.
+    #[inline]
     pub(crate) fn consume(&mut self, n: usize) {
         let n = n.min(self.len);
-        if n > self.len - self.tail_len() {
-            self.freeze();
+        if n < self.len {
+            if n > self.len - self.tail.len() {
+                self.freeze(0);
+            }
+            self.base += n as u64;
+            self.len -= n;
+            let first = self.pieces.front();
+            if first.is_some_and(|p| p.start + p.chunk.len() as u64 <= self.base) {
+                self.drop_pieces();
+            }
+        } else {
+            self.base += n as u64;
+            self.len = 0;
+            self.tail.clear();
+            if !self.pieces.is_empty() || self.tail.capacity() > KEPT_BYTES {
+                self.drop_all();
+            }
         }
-        self.base += n as u64;
-        self.len -= n;
+    }
+
+    fn drop_pieces(&mut self) {
         while let Some(front) = self.pieces.front() {
             if front.start + front.chunk.len() as u64 > self.base {
                 break;
@@ -178,12 +210,18 @@ impl<B: Payload> SendBuffer<B> {
                 self.reclaim(piece.chunk);
             }
         }
-        if self.len == 0 {
-            // An idle connection holds next to no memory for what it once sent.
-            self.spare = self.spare.take().filter(|s| s.capacity() <= KEPT_BYTES);
-            if self.pieces.capacity() > KEPT_PIECES {
-                self.pieces = VecDeque::new();
+    }
+
+    /// An idle connection holds next to no memory for what it once sent.
+    fn drop_all(&mut self) {
+        self.drop_pieces();
+        for memory in [&mut self.tail, &mut self.spare] {
+            if memory.capacity() > KEPT_BYTES {
+                *memory = Vec::new();
             }
+        }
+        if self.pieces.capacity() > KEPT_PIECES {
+            self.pieces = VecDeque::new();
         }
     }
 
@@ -192,18 +230,18 @@ impl<B: Payload> SendBuffer<B> {
         let Chunk::Memory(bytes) = chunk else {
             return;
         };
-        let mut memory = bytes.into_memory();
-        if let Some(bytes) = Arc::get_mut(&mut memory) {
-            if bytes.capacity() <= PIECE_BYTES {
-                bytes.clear();
-                self.spare = Some(memory);
+        if let Ok(mut memory) = Arc::try_unwrap(bytes.into_memory()) {
+            if memory.capacity() <= PIECE_BYTES {
+                memory.clear();
+                self.spare = memory;
             }
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.consume(self.len);
-        self.spare = None;
+        self.tail = Vec::new();
+        self.spare = Vec::new();
         self.pieces = VecDeque::new();
     }
 }
@@ -258,6 +296,10 @@ mod tests {
                         let at = at.min(model.len());
                         let n = n.min(model.len() - at);
                         let expected: Vec<u8> = model.iter().skip(at).take(n).copied().collect();
+                        let short = n.min(40);
+                        let mut copied = vec![0; short];
+                        buffer.copy_at(at, &mut copied);
+                        prop_assert_eq!(&copied[..], &expected[..short]);
                         prop_assert_eq!(buffer.slice(at, n).to_vec(), expected);
                     }
                     Step::Consume(n) => {

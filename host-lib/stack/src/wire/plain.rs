@@ -4,7 +4,7 @@
 use super::ipv4::{self, protocol};
 use super::tcp::{self, TimestampOption};
 use super::{be16, be32};
-use crate::packet::{Head, HEAD_BYTES};
+use crate::packet::HEAD_BYTES;
 use crate::seq::Seq;
 use crate::tcp::Flow;
 
@@ -93,22 +93,27 @@ pub(crate) fn read(head: &[u8], flow: &Flow, available: usize) -> Option<Arrived
 }
 
 impl Plain {
-    /// Both headers of a packet with `text` bytes; the checksums are left 0.
+    /// Bytes of both headers.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        match self.timestamps {
+            Some(_) => LONG,
+            None => SHORT,
+        }
+    }
+
+    /// Writes both headers of a packet of `len` bytes to `h`, which is all zero; the checksums are left 0.
     #[inline]
     pub(crate) fn write(
         &self,
+        h: &mut [u8; HEAD_BYTES],
         flow: &Flow,
         (ident, dont_fragment): (u16, bool),
         ttl: u8,
-        text: usize,
-    ) -> Head {
-        let mut h = [0; HEAD_BYTES];
-        let len = match self.timestamps {
-            Some(_) => LONG,
-            None => SHORT,
-        };
+        len: usize,
+    ) {
         h[0] = VERSION_AND_LENGTH;
-        h[2..4].copy_from_slice(&((len + text) as u16).to_be_bytes());
+        h[2..4].copy_from_slice(&(len as u16).to_be_bytes());
         h[4..6].copy_from_slice(&ident.to_be_bytes());
         h[6] = if dont_fragment { DONT_FRAGMENT } else { 0 };
         h[8] = ttl;
@@ -129,7 +134,6 @@ impl Plain {
         }
         h[32..34].copy_from_slice(&offset_and_flags.to_be_bytes());
         h[34..36].copy_from_slice(&self.window.to_be_bytes());
-        Head::of(h, len)
     }
 }
 
@@ -158,7 +162,8 @@ mod tests {
             let (ours, theirs) = (flow(local, remote), flow(remote, local));
             let timestamps = stamps.map(|(value, echo)| TimestampOption { value, echo });
             let plain = Plain { seq: Seq(seq), ack: Seq(ack), window, push, timestamps };
-            let written = plain.write(&ours, (ident, dont_fragment), ttl, text);
+            let mut written = [0; HEAD_BYTES];
+            plain.write(&mut written, &ours, (ident, dont_fragment), ttl, plain.len() + text);
             let header = TcpHeader {
                 src_port: local.1, dst_port: remote.1, seq: plain.seq, ack: plain.ack, window, timestamps,
                 flags: if push { Flags::ACK | Flags::PSH } else { Flags::ACK },
@@ -170,7 +175,7 @@ mod tests {
                 more_fragments: false, fragment_offset: 0, ttl, tos: 0, header_len: 20, total_len: 20 + l4_len + text,
             };
             let expected = [&ip.emit(true)[..], &l4[..l4_len]].concat();
-            prop_assert_eq!(written.as_slice(), &expected[..]);
+            prop_assert_eq!(&written[..plain.len()], &expected[..]);
             let len = expected.len();
             let arrived = Arrived { plain, text: len, end: len + text };
             prop_assert_eq!(read(&expected, &theirs, len + text), Some(arrived));
@@ -184,8 +189,9 @@ mod tests {
             let theirs = flow((1, 2), (3, 4));
             let timestamps = stamps.then_some(TimestampOption { value: 5, echo: 6 });
             let plain = Plain { seq: Seq(1), ack: Seq(2), window: 3, push: false, timestamps };
-            let head = plain.write(&flow((3, 4), (1, 2)), (7, true), 64, 100);
-            let mut bytes = head.as_slice().to_vec();
+            let mut head = [0; HEAD_BYTES];
+            plain.write(&mut head, &flow((3, 4), (1, 2)), (7, true), 64, plain.len() + 100);
+            let mut bytes = head[..plain.len()].to_vec();
             prop_assume!(at < bytes.len());
             bytes[at] ^= 1 << bit;
             let read = read(&bytes, &theirs, bytes.len() + 100);

@@ -1,0 +1,52 @@
+//! What a packet's destination means for it. Packets to one address come in runs, so the last is remembered.
+
+use std::net::Ipv4Addr;
+
+use super::Stack;
+use crate::payload::Payload;
+
+/// What is the same for all packets to one address.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Toward {
+    dst: Ipv4Addr,
+    /// The address is ours.
+    pub(super) is_local: bool,
+    /// The gateway, unless the device finds the way itself.
+    pub(super) next_hop: Option<Ipv4Addr>,
+    /// See [`crate::tcp::secrets::Secrets::ident_mask`].
+    pub(super) ident_mask: u16,
+}
+
+impl<B: Payload> Stack<B> {
+    /// What is known of `dst`.
+    #[inline]
+    pub(super) fn toward(&mut self, dst: Ipv4Addr) -> Toward {
+        match self.toward {
+            Some(toward) if toward.dst == dst => toward,
+            _ => self.look_toward(dst),
+        }
+    }
+
+    fn look_toward(&mut self, dst: Ipv4Addr) -> Toward {
+        let routed = !(dst.is_multicast() || dst.is_broadcast());
+        let route = self.ip.routes.lookup(dst).filter(|_| routed);
+        *self.toward.insert(Toward {
+            dst,
+            is_local: self.config.is_local(dst),
+            next_hop: route.and_then(|route| route.gateway),
+            ident_mask: self.secrets.ident_mask(dst),
+        })
+    }
+
+    /// Addresses or routes have changed.
+    pub(super) fn forget_toward(&mut self) {
+        self.toward = None;
+    }
+
+    /// The identification of the next packet to `dst`.
+    #[inline]
+    pub(super) fn next_ident(&mut self, dst: Ipv4Addr, dont_fragment: bool) -> u16 {
+        let mask = self.toward(dst).ident_mask;
+        self.ip.next_ident(dont_fragment) ^ mask
+    }
+}
