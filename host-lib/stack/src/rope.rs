@@ -158,7 +158,8 @@ impl<B: Payload> Rope<B> {
                 only.copy_to(&mut to[..self.len]);
                 self.len
             }
-            _ => self.copy_at(0, to),
+            Some(_) => self.copy_at(0, to),
+            None => 0,
         }
     }
 

@@ -98,19 +98,19 @@ impl Wire {
         // Frames begin at different lines of their pages: a copy is slow where source and destination lie a little apart
         // modulo 4096, and which stack that hits must not be a matter of where its memory happens to lie.
         let start = self.next % COLOURS * LINE_BYTES;
-        let free = self.buffers.get_mut(self.next);
-        if free.is_none_or(|buffer| Arc::get_mut(buffer).is_none()) {
-            // Somebody still has a handle to it: another one takes its turn.
-            self.buffers.insert(
-                self.next,
-                Arc::new(vec![0; self.mtu + COLOURS * LINE_BYTES]),
-            );
-        }
-        let buffer = &mut self.buffers[self.next];
-        if let Some(bytes) = Arc::get_mut(buffer) {
-            self.copied += copy(&mut bytes[start..start + len]) as u64;
-        }
-        let buffer = Arc::clone(buffer);
+        let free = self.buffers.get_mut(self.next).and_then(Arc::get_mut);
+        let copied = match free {
+            Some(bytes) => copy(&mut bytes[start..start + len]),
+            None => {
+                // Somebody still has a handle to it: another one takes its turn.
+                let mut bytes = vec![0; self.mtu + COLOURS * LINE_BYTES];
+                let copied = copy(&mut bytes[start..start + len]);
+                self.buffers.insert(self.next, Arc::new(bytes));
+                copied
+            }
+        };
+        self.copied += copied as u64;
+        let buffer = Arc::clone(&self.buffers[self.next]);
         self.next += 1;
         if self.next == self.buffers.len() {
             self.next = 0;

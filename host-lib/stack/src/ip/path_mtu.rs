@@ -47,6 +47,7 @@ impl PathMtus {
     }
 
     /// The path MTU to `dst` as far as it is known; our own link's otherwise.
+    #[inline]
     pub(crate) fn get(&self, dst: Ipv4Addr) -> PathMtu {
         let unknown = PathMtu {
             mtu: self.link_mtu,

@@ -5,13 +5,12 @@ use std::net::Ipv4Addr;
 use super::Stack;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
-use crate::ip::params::{IpParams, PathMtuDiscovery};
-use crate::packet::{Head, Owner, Token, TxPacket, HEAD_BYTES};
+use crate::ip::params::IpParams;
+use crate::packet::{Head, Token, TxPacket};
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
-use crate::slab::Key;
-use crate::tcp::{Cut, Flow};
-use crate::wire::ipv4::{fill_checksum, protocol, Ipv4Header, HEADER_LEN};
+use crate::tcp::Flow;
+use crate::wire::ipv4::{protocol, Ipv4Header, HEADER_LEN};
 use crate::wire::tcp::TcpHeader;
 
 /// RFC 791: the length field has 16 bits.
@@ -19,7 +18,7 @@ const MAX_PACKET: usize = 65_535;
 
 /// Writes the checksum of a TCP segment with this header, and perhaps the text after it; the field for it is 0 (RFC 9293
 /// section 3.1).
-fn fill_tcp_checksum<B: Payload>(
+pub(super) fn fill_tcp_checksum<B: Payload>(
     (src, dst): (Ipv4Addr, Ipv4Addr),
     header: &mut [u8],
     payload: &Rope<B>,
@@ -77,53 +76,6 @@ impl<B: Payload> Stack<B> {
             ..IpParams::new(self.config.ttl)
         };
         self.tcp_packet_with(flow, header, payload, token, params)
-    }
-
-    /// A plain segment of the connection `key` as a packet: the same as [`Stack::tcp_packet`] makes, in fewer steps.
-    #[inline]
-    pub(super) fn plain_packet(&mut self, flow: &Flow, key: Key, cut: &Cut) -> TxPacket<B> {
-        self.stats.tcp_segments_out += 1;
-        let (src, dst) = (*flow.local.ip(), *flow.remote.ip());
-        let toward = self.toward(dst);
-        let path = self.ip.path_mtus.get(dst);
-        let dont_fragment = PathMtuDiscovery::default().dont_fragment(path, false);
-        let ident = self.ip.next_ident(dont_fragment) ^ toward.ident_mask;
-        let header_len = cut.header.len();
-        let in_head = cut.len <= HEAD_BYTES - header_len;
-        let mut head = Head::zeroed(header_len + if in_head { cut.len } else { 0 });
-        let h = head.memory();
-        cut.header.write(
-            h,
-            flow,
-            (ident, dont_fragment),
-            self.config.ttl,
-            header_len + cut.len,
-        );
-        let payload = match self.connection(key) {
-            Some(tcb) if !in_head => tcb.text(cut),
-            Some(tcb) if cut.len > 0 => {
-                tcb.copy_text(cut, &mut h[header_len..header_len + cut.len]);
-                Rope::default()
-            }
-            _ => Rope::default(),
-        };
-        let offload = self.config.offload;
-        if !offload.tx_ipv4_checksum {
-            fill_checksum(&mut head.as_mut_slice()[..HEADER_LEN]);
-        }
-        if !offload.tx_l4_checksum && !toward.is_local {
-            let l4 = &mut head.as_mut_slice()[HEADER_LEN..];
-            fill_tcp_checksum((src, dst), l4, &payload);
-        }
-        TxPacket {
-            head,
-            payload,
-            dst,
-            next_hop: toward.next_hop,
-            insert_ipv4_checksum: offload.tx_ipv4_checksum,
-            insert_l4_checksum: offload.tx_l4_checksum,
-            token: Token(Owner::Socket(key)),
-        }
     }
 
     /// A TCP segment as a packet.

@@ -1,6 +1,6 @@
 //! The stack: tables of sockets and connections, and the order in which things happen.
 
-mod fast_path;
+mod usual_input;
 mod flows;
 mod half_open;
 mod icmp;
@@ -24,6 +24,7 @@ mod toward;
 mod turns;
 mod udp_calls;
 mod udp_input;
+mod usual_output;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -43,16 +44,16 @@ use crate::stats::Stats;
 use crate::tcp::listener::{self, HalfOpen};
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::Flow;
+use crate::tcp::{Cut, Flow};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
 use flows::{FlowOwner, FlowTable, Tables};
-use outgoing::{Next, Outgoing};
+use outgoing::Outgoing;
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
 use toward::Toward;
-use turns::After;
+use turns::{After, Turn};
 
 pub use ping_calls::EchoReply;
 pub use udp_calls::{Received, SendOptions};
@@ -196,18 +197,29 @@ impl<B: Payload> Stack<B> {
     fn transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {
         let mut looped = 0;
         while looped < MAX_LOOPED {
-            let packet = match self.next_outgoing(now)? {
-                Next::Plain(flow, key, cut) => {
-                    if !self.toward(*flow.remote.ip()).is_local {
-                        self.stats.packets_out += 1;
-                        self.stats.bytes_out += (cut.header.len() + cut.len) as u64;
-                        // A packet is large: this one is made where the caller will find it.
+            // A packet is large: the usual ones are made where the caller will find them.
+            let packet = match self.out.pop_front() {
+                Some(Outgoing::Ack(flow, key, header)) => {
+                    return Some(self.plain_packet(&flow, key, &Cut::bare(header)));
+                }
+                Some(Outgoing::Packet(packet)) => *packet,
+                None => {
+                    let key = *self.ready.front()?;
+                    if let Some((flow, cut)) = self.cut_usual(now, key) {
                         return Some(self.plain_packet(&flow, key, &cut));
                     }
-                    self.plain_packet(&flow, key, &cut)
+                    self.ready.pop_front();
+                    let packet = match self.kind_in_turn(key) {
+                        Some(Turn::Segment) => self.next_segment(now, key),
+                        Some(Turn::Datagram) => self.next_udp(key),
+                        Some(Turn::Ping) => self.next_ping(key),
+                        None => None,
+                    };
+                    let Some(packet) = packet else {
+                        continue;
+                    };
+                    packet
                 }
-                Next::Packet(packet) => packet,
-                Next::Nothing => continue,
             };
             if self.toward(packet.dst).is_local {
                 looped += 1;

@@ -154,7 +154,11 @@ impl<B: Payload> Stack<B> {
             return Err(Error::Stale);
         }
         let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats));
-        if !*queued && tcb.wants_transmit() {
+        let has_turn = match tcb.usual {
+            true => tcb.has_unsent(),
+            false => tcb.wants_transmit(),
+        };
+        if !*queued && has_turn {
             *queued = true;
             self.ready.push_back(id.0);
         }

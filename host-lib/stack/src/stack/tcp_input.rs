@@ -10,7 +10,7 @@ use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::{Cut, Cx, Flow, TcpState, ECT0};
+use crate::tcp::{Flow, TcpState, ECT0};
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
@@ -99,25 +99,6 @@ impl<B: Payload> Stack<B> {
         })??;
         let tos = if segment.ect { ECT0 } else { 0 };
         Some(self.tcp_packet(&flow?, &segment.header, segment.payload, token, tos))
-    }
-
-    /// It in short, if the connection finds that it can be told in short.
-    #[inline]
-    pub(super) fn next_plain(&mut self, now: Instant, key: Key) -> Option<(Flow, Cut)> {
-        let entry = self.sockets.get_mut(key)?;
-        let Kind::Tcp(tcb) = &mut entry.kind else {
-            return None;
-        };
-        let cx = Cx::new(now, &self.config, &mut self.stats);
-        let cut = tcb.next_plain(&cx)?;
-        entry
-            .alarm
-            .set_before(&mut self.timers, key, tcb.usual_deadline());
-        if tcb.has_unsent() {
-            entry.queued = true;
-            self.ready.push_back(key);
-        }
-        Some((tcb.flow, cut))
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.

@@ -141,12 +141,13 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
-    /// The next segment of new data, if it is plain that it may go out now. `None` leaves the question open.
+    /// The next segment of new data of a usual connection, if it is plain that it may go out now. `None` leaves the question
+    /// open.
     #[inline]
     pub(crate) fn next_plain(&mut self, cx: &Cx<'_>) -> Option<Cut> {
         let outstanding = self.outstanding();
         let unsent = self.send.len().checked_sub(outstanding as usize)?;
-        if !self.usual || unsent == 0 {
+        if unsent == 0 {
             return None;
         }
         let mss = self.mss as usize;
@@ -162,7 +163,11 @@ impl<B: Payload> Tcb<B> {
         if most > room || silent || !(full || small) {
             return None;
         }
-        let len = if last { most } else { most - most % mss };
+        let len = if last || most == mss {
+            most
+        } else {
+            most - most % mss
+        };
         let seq = self.snd_nxt;
         if outstanding == 0 {
             // What ran until now guarded what could not be sent.

@@ -119,30 +119,34 @@ impl<B: Payload> RecvBuffer<B> {
 
     /// Takes bytes from the front.
     pub(crate) fn read(&mut self, to: &mut [u8]) -> usize {
-        let mut done = 0;
+        let wanted = to.len();
+        let mut rest = to;
         while let Some(held) = self.handles.front_mut() {
-            let n = held.copied.min(to.len() - done);
-            to[done..done + n].copy_from_slice(&self.copied[self.read..self.read + n]);
+            let n = held.copied.min(rest.len());
+            let (now, later) = rest.split_at_mut(n);
+            now.copy_from_slice(&self.copied[self.read..self.read + n]);
             self.read += n;
             held.copied -= n;
-            done += n;
             let whole = held.chunk.len();
-            let n = whole.min(to.len() - done);
-            held.chunk.copy_to(&mut to[done..done + n]);
-            done += n;
+            let n = whole.min(later.len());
+            let (now, later) = later.split_at_mut(n);
+            rest = later;
+            held.chunk.copy_to(now);
             if n < whole {
                 held.chunk = held.chunk.slice(n..whole);
                 break;
             }
             self.handles.pop_front();
         }
-        if self.handles.is_empty() {
-            let n = self.after.min(to.len() - done);
-            to[done..done + n].copy_from_slice(&self.copied[self.read..self.read + n]);
+        if self.handles.is_empty() && self.after > 0 {
+            let n = self.after.min(rest.len());
+            let (now, later) = rest.split_at_mut(n);
+            rest = later;
+            now.copy_from_slice(&self.copied[self.read..self.read + n]);
             self.read += n;
             self.after -= n;
-            done += n;
         }
+        let done = wanted - rest.len();
         self.len -= done;
         self.tidy();
         done

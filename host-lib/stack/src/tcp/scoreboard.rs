@@ -156,6 +156,7 @@ impl Scoreboard {
     }
 
     /// Notes a new segment that ends at `end`.
+    #[inline]
     pub(crate) fn push(&mut self, end: Seq, at: Instant) {
         self.sent.push_back(Sent { end, flags: 0, at });
     }
