@@ -111,12 +111,6 @@ impl FlowTable {
         self.last.as_ref().map(|(_, owner)| *owner)
     }
 
-    /// The flow that was asked for last, if it has an owner.
-    #[inline]
-    pub(super) fn last(&self) -> Option<&(Flow, FlowOwner)> {
-        self.last.as_ref()
-    }
-
     /// Gives a flow that has no owner to one that is in its table.
     pub(super) fn insert(&mut self, flow: &Flow, owner: FlowOwner, owners: &impl Owners) {
         let keys = &self.keys;

@@ -43,6 +43,8 @@ impl From<TimerKey> for CompactKey {
 pub(super) struct Alarm {
     timer: Option<Timer>,
     at: Option<Instant>,
+    /// When something is due indeed: not before `at`.
+    due: Option<Instant>,
 }
 
 impl Alarm {
@@ -55,6 +57,7 @@ impl Alarm {
         key: Key,
         deadline: Option<Instant>,
     ) {
+        self.due = deadline;
         let stays = match (self.at, deadline) {
             (Some(at), Some(deadline)) => at <= deadline,
             (None, None) => true,
@@ -66,7 +69,7 @@ impl Alarm {
         }
     }
 
-    /// Sees to it that it runs out at `deadline`, in nanoseconds, or before.
+    /// The same for a deadline in nanoseconds, the greatest of which is none; the timer is never stopped.
     #[inline]
     pub(super) fn set_before(
         &mut self,
@@ -75,8 +78,10 @@ impl Alarm {
         deadline: u64,
     ) {
         let at = self.at.map_or(u64::MAX, Instant::as_nanos);
-        if deadline < at {
-            self.set(timers, key, Some(Instant::from_nanos(deadline)));
+        match deadline {
+            u64::MAX => self.due = None,
+            _ if deadline < at => self.set(timers, key, Some(Instant::from_nanos(deadline))),
+            _ => self.due = Some(Instant::from_nanos(deadline)),
         }
     }
 }
@@ -90,10 +95,16 @@ impl<B: Payload> Stack<B> {
                 let Some(key) = self.sockets.key_at(index) else {
                     return;
                 };
-                if let Some(entry) = self.sockets.get_mut(key) {
-                    entry.alarm = Alarm::default();
+                let Some(entry) = self.sockets.get_mut(key) else {
+                    return;
+                };
+                let due = core::mem::take(&mut entry.alarm).due;
+                if due.is_some_and(|due| due <= now) {
+                    self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
+                } else {
+                    // It has moved on since, or there is none any more.
+                    entry.alarm.set(&mut self.timers, key, due);
                 }
-                self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
             }
             CompactKey::HALF_OPEN => self.on_half_open_timer(now, index as u8),
             _ => self.on_time_wait_timer(now),

@@ -1,5 +1,4 @@
-//! The usual packet in few steps: a whole, verified, plain TCP segment for the connection that was heard last, and just what
-//! that connection expected.
+//! The usual packet in few steps: a whole, verified, plain TCP segment that is just what its connection expected.
 //!
 //! Whatever is not plainly that goes the long way through IP and TCP, which comes to the same result.
 
@@ -23,19 +22,18 @@ impl<B: Payload> Stack<B> {
         head: &[u8],
         body: B,
     ) -> Result<(), B> {
-        let Some((flow, FlowOwner::Connection(key))) = self.flows.last() else {
-            return Err(body);
-        };
-        let key = *key;
         if !(meta.ipv4_checksum_ok && meta.l4_checksum_ok && !meta.l2_broadcast) {
             return Err(body);
         }
-        let Some(arrived) = plain::read(head, flow, head.len() + body.len()) else {
+        let Some(arrived) = plain::read(head, head.len() + body.len()) else {
             return Err(body);
         };
-        // A connection with ourselves is not heard from outside.
-        let src = *flow.remote.ip();
-        if src.is_loopback() || self.config.is_local(src) {
+        let Some(FlowOwner::Connection(key)) = self.flow_owner(&arrived.flow) else {
+            return Err(body);
+        };
+        // A connection with ourselves is not heard from outside, and none at an address that we no longer have.
+        let (src, dst) = (*arrived.flow.remote.ip(), *arrived.flow.local.ip());
+        if src.is_loopback() || self.config.is_local(src) || !self.config.is_local(dst) {
             return Err(body);
         }
         let Some(entry) = self.sockets.get_mut(key) else {
@@ -71,8 +69,7 @@ impl<B: Payload> Stack<B> {
             entry.pending |= events;
         }
         if let Some(ack) = ack {
-            let flow = tcb.flow;
-            self.push_out(Outgoing::Ack(flow, key, ack));
+            self.push_out(Outgoing::Ack(arrived.flow, key, ack));
         }
         Ok(())
     }

@@ -207,12 +207,13 @@ impl<B: Payload> Tcb<B> {
         self.send.copy_at(cut.offset, to);
     }
 
-    /// The earliest of the timers that the short way sets.
+    /// [`Tcb::deadline`] of a usual connection in nanoseconds, the greatest of which is none.
     #[inline]
     pub(crate) fn usual_deadline(&self) -> u64 {
         let at = |timer: Option<Instant>| timer.map_or(u64::MAX, Instant::as_nanos);
         at(self.rto_at)
             .min(at(self.tail_probe_at))
             .min(at(self.delayed_ack_at))
+            .min(at(self.keep_alive_at))
     }
 }

@@ -1,6 +1,8 @@
 //! The packets of an open connection that has nothing special to say, read and written in one go: no options of IPv4, and
 //! of TCP no flags but ACK and PSH and no options but timestamps.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
 use super::ipv4::{self, protocol};
 use super::tcp::{self, TimestampOption};
 use super::{be16, be32};
@@ -37,30 +39,22 @@ pub(crate) struct Plain {
 /// One that has arrived.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Arrived {
+    /// Its destination is the local end.
+    pub(crate) flow: Flow,
     pub(crate) plain: Plain,
     /// Where its text begins, and where the packet ends, counted from its start.
     pub(crate) text: usize,
     pub(crate) end: usize,
 }
 
-/// True if the packet, a TCP segment at least, has these ends.
-#[inline]
-pub(crate) fn is_of(head: &[u8; SHORT], flow: &Flow) -> bool {
-    be32(head, 12) == flow.remote.ip().to_bits()
-        && be32(head, 16) == flow.local.ip().to_bits()
-        && be16(head, 20) == flow.remote.port()
-        && be16(head, 22) == flow.local.port()
-}
-
 /// Reads a packet that has `available` bytes in all and begins with `head`; `None` if it is of another kind, or flawed.
 #[inline]
-pub(crate) fn read(head: &[u8], flow: &Flow, available: usize) -> Option<Arrived> {
+pub(crate) fn read(head: &[u8], available: usize) -> Option<Arrived> {
     let short: &[u8; SHORT] = head.first_chunk()?;
     let end = usize::from(be16(short, 2));
     let is_tcp = short[0] == VERSION_AND_LENGTH
         && short[9] == protocol::TCP
-        && be16(short, 6) & FRAGMENT == 0
-        && is_of(short, flow);
+        && be16(short, 6) & FRAGMENT == 0;
     if !is_tcp || end > available {
         return None;
     }
@@ -79,7 +73,12 @@ pub(crate) fn read(head: &[u8], flow: &Flow, available: usize) -> Option<Arrived
         }
         _ => return None,
     };
+    let at = |ip, port| SocketAddrV4::new(Ipv4Addr::from_bits(be32(short, ip)), be16(short, port));
     (text <= end).then_some(Arrived {
+        flow: Flow {
+            local: at(16, 22),
+            remote: at(12, 20),
+        },
         plain: Plain {
             seq: Seq(be32(short, 24)),
             ack: Seq(be32(short, 28)),
@@ -143,7 +142,6 @@ mod tests {
     use crate::wire::ipv4::Ipv4Header;
     use crate::wire::tcp::{Flags, TcpHeader};
     use proptest::prelude::*;
-    use std::net::{Ipv4Addr, SocketAddrV4};
 
     fn flow(local: (u32, u16), remote: (u32, u16)) -> Flow {
         let at = |(ip, port)| SocketAddrV4::new(Ipv4Addr::from_bits(ip), port);
@@ -177,16 +175,15 @@ mod tests {
             let expected = [&ip.emit(true)[..], &l4[..l4_len]].concat();
             prop_assert_eq!(&written[..plain.len()], &expected[..]);
             let len = expected.len();
-            let arrived = Arrived { plain, text: len, end: len + text };
-            prop_assert_eq!(read(&expected, &theirs, len + text), Some(arrived));
-            prop_assert_eq!(read(&expected, &theirs, len + text + 9), Some(arrived), "padding");
-            prop_assert_eq!(read(&expected, &theirs, (len + text).wrapping_sub(1)), None);
-            prop_assert_eq!(read(&expected[..len - 1], &theirs, len + text), None);
+            let arrived = Arrived { flow: theirs, plain, text: len, end: len + text };
+            prop_assert_eq!(read(&expected, len + text), Some(arrived));
+            prop_assert_eq!(read(&expected, len + text + 9), Some(arrived), "padding");
+            prop_assert_eq!(read(&expected, (len + text).wrapping_sub(1)), None);
+            prop_assert_eq!(read(&expected[..len - 1], len + text), None);
         }
 
         #[test]
         fn reads_nothing_that_is_not_plain(at in 0usize..52, bit in 0u32..8, stamps: bool) {
-            let theirs = flow((1, 2), (3, 4));
             let timestamps = stamps.then_some(TimestampOption { value: 5, echo: 6 });
             let plain = Plain { seq: Seq(1), ack: Seq(2), window: 3, push: false, timestamps };
             let mut head = [0; HEAD_BYTES];
@@ -194,10 +191,10 @@ mod tests {
             let mut bytes = head[..plain.len()].to_vec();
             prop_assume!(at < bytes.len());
             bytes[at] ^= 1 << bit;
-            let read = read(&bytes, &theirs, bytes.len() + 100);
-            // What may differ: the class, a smaller length, the identification, DF, TTL and checksums, what Plain holds, PSH,
-            // the urgent pointer without its flag.
-            let free = matches!(at, 1 | 4 | 5 | 8 | 10 | 11 | 24..=31 | 34..=39 | 44..=51)
+            let read = read(&bytes, bytes.len() + 100);
+            // What may differ: the class, a smaller length, the identification, DF, TTL and checksums, the ends, what Plain
+            // holds, PSH, the urgent pointer without its flag.
+            let free = matches!(at, 1 | 4 | 5 | 8 | 10..=31 | 34..=39 | 44..=51)
                 || at == 6 && bit >= 6
                 || at == 33 && bit == 3
                 || matches!(at, 2 | 3) && read.is_some_and(|r| r.end < bytes.len() + 100);
