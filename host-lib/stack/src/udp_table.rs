@@ -1,6 +1,5 @@
 //! UDP sockets by what datagrams name: port, local address, peer.
 
-use core::hash::BuildHasher;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -72,7 +71,7 @@ impl UdpTable {
             return Some(newest);
         }
         let sharing = all.iter().filter(|key| shares(**key));
-        let n = (self.keys.hash_one(flow) % sharing.clone().count().max(1) as u64) as usize;
+        let n = (self.keys.hash_flow(flow) % sharing.clone().count().max(1) as u64) as usize;
         sharing.copied().nth(n)
     }
 }

@@ -3,8 +3,6 @@
 //! The table holds where the owner is, and the owner its flow. Segments of one connection come in runs, so most need no
 //! hash at all.
 
-use core::hash::BuildHasher;
-
 use hashbrown::HashTable;
 
 use super::socket::{Entry, Kind};
@@ -99,7 +97,7 @@ impl FlowTable {
     /// The owner, without a note of it.
     pub(super) fn find(&self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
         let same = |place: &Place| owners.at(*place).is_some_and(|(_, f)| f == flow);
-        let place = self.places.find(self.keys.hash_one(flow), same)?;
+        let place = self.places.find(self.keys.hash_flow(flow), same)?;
         owners.at(*place).map(|(owner, _)| owner)
     }
 
@@ -114,9 +112,9 @@ impl FlowTable {
     /// Gives a flow that has no owner to one that is in its table.
     pub(super) fn insert(&mut self, flow: &Flow, owner: FlowOwner, owners: &impl Owners) {
         let keys = &self.keys;
-        let rehash = |place: &Place| owners.at(*place).map_or(0, |(_, flow)| keys.hash_one(flow));
+        let rehash = |place: &Place| owners.at(*place).map_or(0, |(_, flow)| keys.hash_flow(flow));
         self.places
-            .insert_unique(keys.hash_one(flow), owner.into(), rehash);
+            .insert_unique(keys.hash_flow(flow), owner.into(), rehash);
     }
 
     /// Takes a flow from its owner, wherever that is now; true if it had it.
@@ -125,7 +123,7 @@ impl FlowTable {
         self.last = None;
         match self
             .places
-            .find_entry(self.keys.hash_one(flow), |p| *p == place)
+            .find_entry(self.keys.hash_flow(flow), |p| *p == place)
         {
             Ok(entry) => {
                 entry.remove();

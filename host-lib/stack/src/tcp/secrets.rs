@@ -1,6 +1,6 @@
 //! What must not be guessed: initial sequence numbers (RFC 6528), ports (RFC 6056), hash keys.
 
-use core::hash::{BuildHasher, Hasher};
+use core::hash::BuildHasher;
 use std::net::Ipv4Addr;
 
 use siphasher::sip::{SipHasher13, SipHasher24};
@@ -8,6 +8,9 @@ use siphasher::sip::{SipHasher13, SipHasher24};
 use super::Flow;
 use crate::seq::Seq;
 use crate::time::Instant;
+
+/// Words that a keyed function is of at most.
+const MOST_WORDS: usize = 4;
 
 /// Keyed functions of the stack's seed; each purpose has its own prefix.
 #[derive(Clone)]
@@ -21,13 +24,16 @@ impl Secrets {
         Secrets { seed, draws: 0 }
     }
 
+    /// Of at most [`MOST_WORDS`] words.
     fn hash(&self, purpose: u8, words: &[u64]) -> u64 {
-        let mut h = SipHasher24::new_with_key(&self.seed);
-        h.write_u8(purpose);
-        for w in words {
-            h.write_u64(*w);
+        // In one run: so it takes half the time that it takes word by word.
+        let mut bytes = [0; 8 * (1 + MOST_WORDS)];
+        bytes[0] = purpose;
+        let (_, rest) = bytes.split_at_mut(8);
+        for (to, word) in rest.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
         }
-        h.finish()
+        SipHasher24::new_with_key(&self.seed).hash(&bytes[..8 * (1 + words.len())])
     }
 
     /// RFC 6528 section 3: "ISN = M + F(localip, localport, remoteip, remoteport, secretkey)", M a 4 microsecond timer.
@@ -80,6 +86,18 @@ impl Secrets {
 /// Makes keyed hashers for tables whose keys come from the wire.
 #[derive(Clone)]
 pub(crate) struct TableKeys(u64, u64);
+
+impl TableKeys {
+    /// The hash of a flow.
+    #[inline]
+    pub(crate) fn hash_flow(&self, flow: &Flow) -> u64 {
+        let [a, b] = flow.words();
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&a.to_le_bytes());
+        bytes[8..].copy_from_slice(&b.to_le_bytes());
+        self.build_hasher().hash(&bytes)
+    }
+}
 
 impl BuildHasher for TableKeys {
     type Hasher = SipHasher13;
