@@ -196,7 +196,18 @@ impl<B: Payload> Tcb<B> {
     /// more. Returns what was delivered.
     fn count_duplicates(&mut self, acked: u32, delivered: u32, duplicate: bool) -> u32 {
         if duplicate {
-            self.recovery.duplicate_acks = self.recovery.duplicate_acks.saturating_add(1);
+            // One is missing, and the others cannot have arrived twice (RFC 5681 section 3.2 on receivers that send more: "A
+            // TCP MAY therefore limit the number of times cwnd is artificially inflated ... to the number of outstanding
+            // segments").
+            let most = self
+                .board
+                .segments()
+                .saturating_sub(1)
+                .max(DUPLICATE_THRESHOLD);
+            if self.recovery.duplicate_acks >= most {
+                return 0;
+            }
+            self.recovery.duplicate_acks += 1;
             return self.mss;
         }
         if acked == 0 {

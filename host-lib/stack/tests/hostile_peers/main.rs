@@ -11,5 +11,6 @@ mod craft;
 mod peer;
 mod scene;
 
+mod acks;
 mod blind;
 mod syn_flood;
