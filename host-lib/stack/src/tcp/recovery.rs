@@ -477,8 +477,13 @@ impl<B: Payload> Tcb<B> {
             }
             // Step 3 b without SACK: the second acknowledgment also moves the window: "the timeout was spurious".
             Some(Frto::Second) if acked > 0 && !self.sack_permitted && !recovered => {
-                self.take_back(cx);
-                return;
+                if told.original_end.is_some() {
+                    self.take_back(cx);
+                    return;
+                }
+                // It must acknowledge "data that was not retransmitted after the timeout"; a peer may acknowledge one segment
+                // in pieces.
+                self.recovery.frto = None;
             }
             // Step 3 a: "set the congestion window to no more than 3 * MSS and continue with the slow start algorithm".
             Some(Frto::Second) if duplicate || told.sacked > 0 => {
