@@ -13,4 +13,5 @@ mod scene;
 
 mod acks;
 mod blind;
+mod sack;
 mod syn_flood;
