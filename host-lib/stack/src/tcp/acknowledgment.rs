@@ -33,9 +33,9 @@ impl<B: Payload> Tcb<B> {
             && window != 0;
         if acked == 0 && self.snd_wnd == 0 && !self.orphan {
             // Section 3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments in
-            // response to the probe segments, the sending TCP peer MUST allow the connection to stay open".
+            // response to the probe segments, the sending TCP peer MUST allow the connection to stay open". That is no progress,
+            // which the user timeout waits for.
             self.retransmits = 0;
-            self.progress_at = cx.now;
         }
         let blocks = if self.sack_permitted {
             h.sack.as_slice()
