@@ -82,7 +82,10 @@ impl<B: Payload> Tcb<B> {
         if was_closed && window > 0 {
             // The window opened: what the probe timer guarded goes out now. What was in flight when it closed the peer may
             // have dropped, and its acknowledgments would tell.
-            self.retransmits = 0;
+            if !self.orphan {
+                // A window that only opens and shuts would keep what no program holds for ever.
+                self.retransmits = 0;
+            }
             self.rto.reset_back_off();
             if self.board.is_empty() {
                 self.rto_at = None;

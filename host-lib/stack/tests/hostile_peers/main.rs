@@ -15,3 +15,4 @@ mod acks;
 mod blind;
 mod sack;
 mod syn_flood;
+mod windows;
