@@ -146,7 +146,7 @@ proptest! {
 
 #[test]
 fn a_storm_of_forged_segments_draws_ten_challenges_in_five_seconds_and_slows_nobody() {
-    // RFC 5961 section 7: "an administrator can configure ... no more than 10 challenge ACKs in any 5 second window".
+    // RFC 5961 section 7, its example of a limit: ten in any five seconds.
     let mut scene = Scene::with(2, |config| config.tcp.timestamps = false);
     let n = scene.numbers(0);
     let mut rng = Rng::new(4);

@@ -21,8 +21,7 @@ fn quoted(port: u16, seq: u32) -> Vec<u8> {
 
 #[test]
 fn messages_about_what_is_not_in_flight_change_nothing() {
-    // RFC 5927 section 4.1: "TCP SHOULD check that the TCP sequence number contained in the payload of the ICMP error message is
-    // within the range SND.UNA =< SEG.SEQ < SND.NXT".
+    // RFC 5927 section 4.1: the number quoted must be one in flight, SND.UNA =< SEG.SEQ < SND.NXT.
     let mut scene = Scene::new(2);
     let mut rng = Rng::new(8);
     let n = scene.numbers(0);
@@ -58,9 +57,8 @@ fn hard_errors_and_quenches_about_what_is_in_flight_end_and_slow_nothing() {
     let packets = scene.wait(Duration::ZERO);
     let before = scene.victim().tcp_info(now, id).expect("open");
     for packet in &packets {
-        // RFC 5927 section 5.2: hard errors (protocol and port unreachable, RFC 1122 section 4.2.3.9) "SHOULD" be "soft errors"
-        // in synchronized states. RFC 6633 section 3: "A TCP implementation MUST silently discard any received ICMP Source
-        // Quench messages."
+        // RFC 5927 section 5.2: hard errors (protocol and port unreachable, RFC 1122 section 4.2.3.9) are soft in synchronized
+        // states. RFC 6633: source quenches are discarded in silence.
         for kind in [(3, 2), (3, 3), (3, 0), (3, 1), (4, 0), (11, 0), (12, 0)] {
             scene.inject(&icmp_error(packet, kind, [0; 4]));
         }
@@ -77,8 +75,8 @@ fn hard_errors_and_quenches_about_what_is_in_flight_end_and_slow_nothing() {
 
 #[test]
 fn forged_path_mtus_on_the_path_make_segments_no_smaller_than_552() {
-    // RFC 5927 section 7.2: "an attacker ... could reduce the assumed Path-MTU"; RFC 1191 section 3 allows as little as 68, which
-    // would be a packet for 16 octets; 552 is Linux' least (min_pmtu).
+    // RFC 5927 section 7: forged messages lower the path MTU. RFC 1191 section 3 allows as little as 68, which would be a packet
+    // for 16 octets; 552 is Linux' least (min_pmtu).
     let mut scene = Scene::new(1);
     let offer = Offer {
         mss: 1460,

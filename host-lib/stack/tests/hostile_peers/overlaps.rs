@@ -41,7 +41,7 @@ proptest! {
 #[test]
 fn a_segment_in_overlapping_fragments_is_dropped_and_its_true_copy_taken() {
     // RFC 1858 section 4 (overlapping fragment attack), teardrop, and pieces of eight octets: RFC 5722 section 4: "the entire
-    // datagram (and any constituent fragments) MUST be silently discarded".
+    // datagram (and any constituent fragments ...) MUST be silently discarded".
     let mut scene = Scene::new(1);
     let mut peer = Peer::open(&mut scene, 1000, Offer::default());
     for shift in [1i32, -1, 2, -3] {

@@ -70,8 +70,7 @@ proptest! {
 
     #[test]
     fn lying_and_reneging_receivers_get_every_byte_all_the_same(seed: u64, stamps: bool, steps in 10usize..200) {
-        // RFC 2018 section 8: "the data sender MUST NOT discard data before being acknowledged by the Acknowledgment Number
-        // field", for "the data receiver is permitted to discard data in its queue that has not been acknowledged".
+        // RFC 2018 section 8: a receiver may discard what it has reported, so the sender keeps all until the ACK field covers it.
         let mut rng = Rng::new(seed);
         let mut scene = Scene::new(1);
         let mut peer = opened(&mut scene, stamps);

@@ -24,8 +24,8 @@ fn is_forgotten(scene: &mut Scene, peer: &mut Peer) -> bool {
 
 #[test]
 fn closed_connections_to_peers_that_never_open_their_window_end() {
-    // RFC 6429 section 3: "a TCP implementation ... MUST NOT be prevented from ... closing connections in the persist condition"
-    // by who owns them; one whose program has closed it has nobody to decide, so it ends with R2 (RFC 9293 section 3.8.3).
+    // RFC 6429: whoever owns a connection in the persist condition may end it. One that its program has closed has nobody to
+    // decide, so it ends with R2 (RFC 9293 section 3.8.3).
     let mut scene = Scene::with(1, |config| config.tcp.max_retransmits = 5);
     let mut peers: Vec<Peer> = (0..200)
         .map(|i| with_window(&mut scene, 1000 + i, 0))
@@ -151,7 +151,7 @@ proptest! {
 
     #[test]
     fn windows_that_shrink_and_grow_at_random_are_kept_to(seed: u64, steps in 10usize..150) {
-        // RFC 9293 section 3.8.6: "the sender MUST be robust against window shrinking, which may cause the 'usable window' to
+        // RFC 9293 section 3.8.6: "a sending TCP peer MUST be robust against window shrinking, which may cause the 'usable window' to
         // become negative"; it "SHOULD NOT send new data (SHLD-15)" then.
         let mut rng = Rng::new(seed);
         let mut scene = Scene::new(1);
