@@ -50,7 +50,7 @@ struct Partial<B> {
 
 impl<B> Partial<B> {
     fn charge(&self) -> usize {
-        self.held + (self.pieces.len() + 1) * OVERHEAD_BYTES
+        self.held + DATAGRAM_BYTES + self.pieces.len() * OVERHEAD_BYTES
     }
 }
 
@@ -63,6 +63,8 @@ struct Sender {
 
 /// Fragments charge this much beyond their bytes.
 const OVERHEAD_BYTES: usize = 128;
+/// And each datagram, of which the tables know: a flood of first fragments is many of them.
+const DATAGRAM_BYTES: usize = 1024;
 /// A datagram of more pieces is nobody's honest work: 65,535 bytes in fragments of 8 would be 8,192.
 const MAX_PIECES: usize = 256;
 

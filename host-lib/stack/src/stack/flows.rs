@@ -112,7 +112,11 @@ impl FlowTable {
     /// Gives a flow that has no owner to one that is in its table.
     pub(super) fn insert(&mut self, flow: &Flow, owner: FlowOwner, owners: &impl Owners) {
         let keys = &self.keys;
-        let rehash = |place: &Place| owners.at(*place).map_or(0, |(_, flow)| keys.hash_flow(flow));
+        let rehash = |place: &Place| {
+            owners
+                .at(*place)
+                .map_or(0, |(_, flow)| keys.hash_flow(flow))
+        };
         self.places
             .insert_unique(keys.hash_flow(flow), owner.into(), rehash);
     }

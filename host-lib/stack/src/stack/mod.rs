@@ -1,6 +1,5 @@
 //! The stack: tables of sockets and connections, and the order in which things happen.
 
-mod usual_input;
 mod flows;
 mod half_open;
 mod icmp;
@@ -24,6 +23,7 @@ mod toward;
 mod turns;
 mod udp_calls;
 mod udp_input;
+mod usual_input;
 mod usual_output;
 
 use std::collections::{HashMap, VecDeque};

@@ -71,12 +71,7 @@ impl Alarm {
 
     /// The same for a deadline in nanoseconds, the greatest of which is none; the timer is never stopped.
     #[inline]
-    pub(super) fn set_before(
-        &mut self,
-        timers: &mut Timers<CompactKey>,
-        key: Key,
-        deadline: u64,
-    ) {
+    pub(super) fn set_before(&mut self, timers: &mut Timers<CompactKey>, key: Key, deadline: u64) {
         let at = self.at.map_or(u64::MAX, Instant::as_nanos);
         match deadline {
             u64::MAX => self.due = None,

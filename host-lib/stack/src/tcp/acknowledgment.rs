@@ -34,9 +34,9 @@ impl<B: Payload> Tcb<B> {
             && window != 0;
         if acked == 0 && self.snd_wnd == 0 && !self.orphan {
             // Section 3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments in
-            // response to the probe segments, the sending TCP peer MUST allow the connection to stay open".
+            // response to the probe segments, the sending TCP peer MUST allow the connection to stay open". That is no progress,
+            // which the user timeout waits for.
             self.retransmits = 0;
-            self.progress_at = cx.now;
         }
         let blocks = if self.sack_permitted {
             h.sack.as_slice()
@@ -84,7 +84,10 @@ impl<B: Payload> Tcb<B> {
         if was_closed && window > 0 {
             // The window opened: what the probe timer guarded goes out now. What was in flight when it closed the peer may
             // have dropped, and its acknowledgments would tell.
-            self.retransmits = 0;
+            if !self.orphan {
+                // A window that only opens and shuts would keep what no program holds for ever.
+                self.retransmits = 0;
+            }
             self.rto.reset_back_off();
             if self.board.is_empty() {
                 self.rto_at = None;

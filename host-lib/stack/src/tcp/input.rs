@@ -194,13 +194,6 @@ impl<B: Payload> Tcb<B> {
             return;
         }
 
-        self.heard_at = cx.now;
-        self.ecn.on_segment(tos, h.flags, !data.is_empty());
-        if let Some((stamps, option)) = self.timestamps.as_mut().zip(h.timestamps) {
-            stamps.accept(cx.now, option, h.seq);
-            self.note_receiver_rtt(cx, option, data.len());
-        }
-
         // Second: RST. RFC 5961 section 3.2: only "exactly" the next expected sequence number resets; in the
         // window it draws a challenge ACK.
         if h.flags.has(Flags::RST) {
@@ -256,6 +249,13 @@ impl<B: Payload> Tcb<B> {
         if h.ack.gt(self.snd_max) || h.ack.lt(self.snd_una - self.max_snd_wnd) {
             self.challenge(cx);
             return;
+        }
+        // Not before: what is discarded leaves no trace, or a forged timestamp would make PAWS shut the true peer out.
+        self.heard_at = cx.now;
+        self.ecn.on_segment(tos, h.flags, !data.is_empty());
+        if let Some((stamps, option)) = self.timestamps.as_mut().zip(h.timestamps) {
+            stamps.accept(cx.now, option, h.seq);
+            self.note_receiver_rtt(cx, option, data.len());
         }
         self.on_ack(cx, &h, send_window, segment_len);
         if self.state == TcpState::Closed || self.state == TcpState::TimeWait {

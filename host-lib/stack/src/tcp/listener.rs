@@ -228,10 +228,13 @@ impl HalfOpen {
 
     /// Judges a segment with `len` octets of text (RFC 9293 section 3.10.7.4, SYN-RECEIVED by passive open).
     pub(crate) fn on_segment(&self, h: &TcpHeader, len: usize) -> Verdict {
-        if let (Some(recent), Some(option), false) =
-            (self.timestamp(), h.timestamps, h.flags.has(Flags::RST))
-        {
-            // PAWS (RFC 7323 section 5.3).
+        if let (Some(recent), false) = (self.timestamp(), h.flags.has(Flags::RST)) {
+            // RFC 7323 section 3.2: "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop the segment."
+            // A connection made by one would drop it too, and so never open.
+            let Some(option) = h.timestamps else {
+                return Verdict::Ignore;
+            };
+            // PAWS (section 5.3).
             if older(option.value, recent) {
                 return Verdict::Ack;
             }

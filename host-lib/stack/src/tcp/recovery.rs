@@ -206,7 +206,18 @@ impl<B: Payload> Tcb<B> {
     /// more. Returns what was delivered.
     fn count_duplicates(&mut self, acked: u32, delivered: u32, duplicate: bool) -> u32 {
         if duplicate {
-            self.recovery.duplicate_acks = self.recovery.duplicate_acks.saturating_add(1);
+            // One is missing, and the others cannot have arrived twice (RFC 5681 section 3.2 on receivers that send more: "A
+            // TCP MAY therefore limit the number of times cwnd is artificially inflated ... to the number of outstanding
+            // segments").
+            let most = self
+                .board
+                .segments()
+                .saturating_sub(1)
+                .max(DUPLICATE_THRESHOLD);
+            if self.recovery.duplicate_acks >= most {
+                return 0;
+            }
+            self.recovery.duplicate_acks += 1;
             return self.mss;
         }
         if acked == 0 {
@@ -476,8 +487,13 @@ impl<B: Payload> Tcb<B> {
             }
             // Step 3 b without SACK: the second acknowledgment also moves the window: "the timeout was spurious".
             Some(Frto::Second) if acked > 0 && !self.sack_permitted && !recovered => {
-                self.take_back(cx);
-                return;
+                if told.original_end.is_some() {
+                    self.take_back(cx);
+                    return;
+                }
+                // It must acknowledge "data that was not retransmitted after the timeout"; a peer may acknowledge one segment
+                // in pieces.
+                self.recovery.frto = None;
             }
             // Step 3 a: "set the congestion window to no more than 3 * MSS and continue with the slow start algorithm".
             Some(Frto::Second) if duplicate || told.sacked > 0 => {

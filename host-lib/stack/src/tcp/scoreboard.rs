@@ -18,6 +18,9 @@ const LOST: u8 = 2;
 const AGAIN: u8 = 4;
 /// Ever sent more than once.
 const RETRANSMITTED: u8 = 8;
+/// What a block leaves of a segment is sent again as a packet of its own, so it is no shorter than the least MSS: a peer that
+/// reports every other octet gains nothing.
+const LEAST_PART: u32 = super::MIN_MSS as u32;
 
 /// One segment as it was sent.
 #[derive(Copy, Clone, Debug)]
@@ -481,13 +484,19 @@ impl Scoreboard {
         for (left, right) in &ascending[..count] {
             self.sack(*left, *right, told, each);
         }
-        let end = self.end();
-        for (i, slot) in self.disorder().seen.iter_mut().enumerate() {
-            *slot = match blocks.get(i) {
-                Some((left, right)) if right.le(end) => (*left, *right),
-                _ => (ack, ack),
-            };
+        // One whose edges were not taken as they are is looked at again.
+        let mut seen = [(ack, ack); SackBlocks::MAX];
+        for (slot, (left, right)) in seen.iter_mut().zip(blocks) {
+            if self.is_edge(*left) && self.is_edge(*right) && right.le(self.end()) {
+                *slot = (*left, *right);
+            }
         }
+        self.disorder().seen = seen;
+    }
+
+    /// No record lies on both sides of `seq`.
+    fn is_edge(&self, seq: Seq) -> bool {
+        seq.le(self.una) || self.start_of(self.index_of(seq)) == seq
     }
 
     fn forget(&mut self, record: &Sent, len: u32) {
@@ -552,13 +561,20 @@ impl Scoreboard {
                 index += 1;
                 continue;
             }
-            if start.lt(left) {
-                self.split(index, left);
+            let edges = taken_of((start, record.end), (left, right));
+            if start.lt(edges.0) && edges.0.lt(edges.1) {
+                self.split(index, edges.0);
+                left = edges.0;
                 index += 1;
                 continue;
             }
-            if record.end.gt(right) {
-                self.split(index, right);
+            if edges.0.ge(edges.1) {
+                left = record.end;
+                index += 1;
+                continue;
+            }
+            if record.end.gt(edges.1) {
+                self.split(index, edges.1);
                 continue;
             }
             let len = record.end.distance_from(start);
@@ -599,6 +615,21 @@ impl Scoreboard {
             }
         }
     }
+}
+
+/// What of a record is marked for a block that covers some of it.
+fn taken_of((start, end): Block, (left, right): Block) -> Block {
+    let from = match left.gt(start) {
+        true => left.max(start + LEAST_PART),
+        false => start,
+    };
+    let last = end - LEAST_PART;
+    let to = match right.lt(end) {
+        true if right.gt(last) => last,
+        true => right,
+        false => end,
+    };
+    (from, to)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use crate::rope::{Chunk, Rope};
 const PIECE_BYTES: usize = 32 * 1024;
 /// A write from which on room for a whole piece is made at once.
 const LONG_WRITE_BYTES: usize = 1024;
+/// A piece holds at most so many times its bytes.
+const MOST_SLACK: usize = 4;
 /// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
 const KEPT_BYTES: usize = 64;
 const KEPT_PIECES: usize = 4;
@@ -118,7 +120,11 @@ impl<B: Payload> SendBuffer<B> {
         if self.tail.is_empty() {
             return;
         }
-        let tail = core::mem::take(&mut self.tail);
+        let mut tail = core::mem::take(&mut self.tail);
+        if tail.capacity() > MOST_SLACK * tail.len() {
+            // A peer that acknowledges nothing would have short writes hold many times their bytes.
+            tail.shrink_to_fit();
+        }
         let start = self.base + (self.len - pending - tail.len()) as u64;
         self.pieces.push_back(Piece {
             start,

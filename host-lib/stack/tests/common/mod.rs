@@ -143,6 +143,8 @@ pub struct Net {
     pub now: Instant,
     pub hosts: [Stack<Bytes>; 2],
     pub air: InFlight,
+    /// Packets to addresses of neither, where a test plays those.
+    pub elsewhere: Option<Vec<Vec<u8>>>,
 }
 
 impl Net {
@@ -155,6 +157,7 @@ impl Net {
             now: Instant::ZERO,
             hosts: [a, b],
             air: InFlight::new(wire, seed),
+            elsewhere: None,
         }
     }
 
@@ -164,8 +167,13 @@ impl Net {
             let mut moved = false;
             for from in 0..2 {
                 while let Some(packet) = self.hosts[from].poll_transmit(self.now) {
-                    self.air.send(self.now, 1 - from, packet.to_vec());
                     moved = true;
+                    match &mut self.elsewhere {
+                        Some(others) if packet.dst != A && packet.dst != B => {
+                            others.push(packet.to_vec());
+                        }
+                        _ => self.air.send(self.now, 1 - from, packet.to_vec()),
+                    }
                 }
             }
             while let Some((to, packet)) = self.air.take(self.now) {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test crate uses its own part of this
 
 pub mod igmp;
+pub mod tcp;
 
 use etherparse::{IpNumber, Ipv4Header};
 use ferrule_stack::{Bytes, Instant, Stack};

@@ -59,7 +59,7 @@ fn overlapping_fragments_drop_the_datagram_and_what_comes_later_of_it() {
         put(&mut r, 0, fragment(8, true), &[2; 16]),
         Outcome::Dropped
     ));
-    assert_eq!(r.charged, OVERHEAD_BYTES);
+    assert_eq!(r.charged, DATAGRAM_BYTES);
     // All of it once more, without contradiction: RFC 5722 still wants it dropped.
     assert!(matches!(
         put(&mut r, 0, fragment(0, true), &[1; 16]),

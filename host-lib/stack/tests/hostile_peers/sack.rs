@@ -1,0 +1,148 @@
+//! SACK options that lie: blocks of nothing, blocks taken back, blocks of single octets.
+
+use crate::common::Rng;
+use crate::common::*;
+use crate::craft::tcp::sack;
+use crate::peer::{reach, Offer, Peer, Seen};
+use crate::scene::Scene;
+use ferrule_stack::TcpState;
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn opened(scene: &mut Scene, stamps: bool) -> Peer {
+    let offer = Offer {
+        shift: Some(7),
+        sack: true,
+        timestamps: stamps,
+        ..Offer::default()
+    };
+    Peer::open(scene, 1000, offer)
+}
+
+/// The program's bytes, as many as fit.
+fn program_sends(scene: &mut Scene, peer: &Peer, sent: &mut usize, most: usize) {
+    let (now, bytes) = (scene.net.now, pattern(*sent, most));
+    *sent += scene.victim().tcp_send(now, peer.id, &bytes).unwrap_or(0);
+}
+
+fn check_text(peer: &Peer, seen: &[Seen]) {
+    for s in seen.iter().filter(|s| !s.data.is_empty()) {
+        let place = peer.position(s.tcp.sequence_number);
+        assert!(s.data == pattern(place, s.data.len()), "text at {place}");
+    }
+}
+
+/// Blocks of any sort: true, inverted, empty, below, beyond, around the circle, over one another.
+fn blocks(rng: &mut Rng, peer: &Peer, top: usize) -> Vec<(u32, u32)> {
+    let count = 1 + rng.below(3);
+    let place = |rng: &mut Rng| peer.number(rng.below(top as u64 + 1) as usize);
+    let block = |rng: &mut Rng| match rng.below(8) {
+        0 => (rng.next() as u32, rng.next() as u32),
+        // Inverted, or empty.
+        1 => (place(rng).wrapping_add(500), place(rng)),
+        2 => (place(rng), place(rng)),
+        // Below SND.UNA, and reaching over it.
+        3 => (
+            peer.ack.wrapping_sub(5_000),
+            peer.ack.wrapping_add(rng.below(3_000) as u32),
+        ),
+        // Beyond SND.NXT.
+        4 => (
+            place(rng),
+            peer.number(top).wrapping_add(rng.below(5_000) as u32),
+        ),
+        // Half the circle and more.
+        5 => (place(rng), place(rng).wrapping_add(1 << 31)),
+        // What is ahead of a gap indeed.
+        _ => peer
+            .ahead
+            .iter()
+            .next_back()
+            .map_or((peer.ack, peer.ack), |(at, data)| {
+                (peer.number(*at), peer.number(at + data.len()))
+            }),
+    };
+    (0..count).map(|_| block(rng)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn lying_and_reneging_receivers_get_every_byte_all_the_same(seed: u64, stamps: bool, steps in 10usize..200) {
+        // RFC 2018 section 8: a receiver may discard what it has reported, so the sender keeps all until the ACK field covers it.
+        let mut rng = Rng::new(seed);
+        let mut scene = Scene::new(1);
+        let mut peer = opened(&mut scene, stamps);
+        let (mut sent, mut top) = (0, 0);
+        for _ in 0..steps {
+            let most = rng.below(10_000) as usize;
+            program_sends(&mut scene, &peer, &mut sent, most);
+            let seen = match rng.below(10) {
+                0 => peer.wait(&mut scene, Duration::from_micros(rng.below(500_000))),
+                // It forgets what it has reported.
+                1 => {
+                    peer.ahead.clear();
+                    continue;
+                }
+                2 => peer.answer(&mut scene),
+                _ => {
+                    let option = sack(&blocks(&mut rng, &peer, top));
+                    peer.send(&mut scene, |_| {}, &option, &[])
+                }
+            };
+            check_text(&peer, &seen);
+            top = top.max(reach(&peer, &seen));
+            for s in &seen {
+                if rng.chance(60) {
+                    peer.keep(s);
+                }
+            }
+            prop_assert_eq!(scene.victim().tcp_state(peer.id), Ok(TcpState::Established));
+        }
+        // Honest from now on, but what it has once reported and forgotten it needs again.
+        peer.ahead.clear();
+        peer.receive(&mut scene, sent);
+        prop_assert!(peer.got == pattern(0, sent), "seed {}", seed);
+        peer.wait(&mut scene, Duration::from_secs(1));
+        let now = scene.net.now;
+        prop_assert_eq!(scene.victim().tcp_info(now, peer.id).map(|i| i.unacked), Ok(0));
+        scene.verify();
+    }
+}
+
+#[test]
+fn blocks_of_single_octets_do_not_make_a_packet_of_each() {
+    // A receiver that reports every other octet would have what lies between sent again octet by octet, a packet each
+    // (CVE-2019-11478, CVE-2019-11479); RFC 2018 section 5 lets the sender decide what to send again.
+    let mut scene = Scene::new(1);
+    let mut peer = opened(&mut scene, false);
+    let mut sent = 0;
+    program_sends(&mut scene, &peer, &mut sent, 10_000);
+    peer.wait(&mut scene, Duration::from_millis(10));
+    let mut sizes: Vec<usize> = Vec::new();
+    let mut note = |seen: &[Seen]| {
+        let texts = seen.iter().map(|s| s.data.len()).filter(|n| *n > 0);
+        sizes.extend(texts);
+    };
+    for at in (1..9_990).step_by(8) {
+        let block = |i: usize| (peer.number(at + 2 * i), peer.number(at + 2 * i + 1));
+        let option = sack(&[block(0), block(1), block(2), block(3)]);
+        let seen = peer.send(&mut scene, |_| {}, &option, &[]);
+        note(&seen);
+    }
+    for _ in 0..20 {
+        let seen = peer.wait(&mut scene, Duration::from_millis(500));
+        note(&seen);
+    }
+    let bytes: usize = sizes.iter().sum();
+    assert!(!sizes.is_empty());
+    // No smaller than an MSS of 48, the least that is taken, beside timestamps would make them.
+    assert!(
+        bytes / sizes.len() >= 36,
+        "{} segments for {bytes} octets",
+        sizes.len()
+    );
+    peer.receive(&mut scene, sent);
+    scene.verify();
+}
