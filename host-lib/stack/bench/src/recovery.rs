@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ferrule_kernel_wire::{namespace, wait, Direction, Tun, Wire};
 use ferrule_stack::{Bytes, Cidr, Config, Instant as StackInstant, RxMeta, Stack};
 use rustix::net::sockopt::set_tcp_congestion;
+use rustix::net::{connect, socket, AddressFamily, SocketType};
 
 use crate::error::{Error, Result};
 
@@ -98,8 +99,11 @@ fn sink() -> Result<Sink> {
 
 /// Sends as fast as it goes until the connection breaks.
 fn kernel_sender() -> std::io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&TO.into(), OPENS)?;
-    set_tcp_congestion(&stream, "cubic")?;
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    // Before it is connected: another algorithm would leave its pacing behind.
+    set_tcp_congestion(&socket, "cubic")?;
+    connect(&socket, &TO)?;
+    let mut stream = TcpStream::from(socket);
     let bytes = vec![0x5a; 1 << 18];
     loop {
         stream.write_all(&bytes)?;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::recovery::{Frto, Probe};
+use super::recovery::{Frto, Phase, Probe};
 use super::timestamps::clock;
 use super::{Cx, Tcb, TcpState};
 use crate::config::Ecn;
@@ -231,7 +231,7 @@ impl<B: Payload> Tcb<B> {
         let start = self.snd_nxt;
         self.push_new(cx, octets);
         self.recovery.note_sent(octets, None);
-        if self.is_disordered() {
+        if self.is_disordered() && self.recovery.phase == Phase::Open {
             self.recovery.limited = self.recovery.limited.saturating_add(octets);
         }
         self.arm_tail_probe(cx.now);

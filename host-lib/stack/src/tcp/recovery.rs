@@ -259,19 +259,31 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
+    /// FlightSize, as reductions go by it: "the amount of data that has been sent but not yet cumulatively acknowledged" (RFC
+    /// 5681 section 2), of which all that the window allowed is the window. What SACK has reported was replaced by new data
+    /// since, and would count twice; so would what limited transmit has sent, which "MUST NOT be included" (section 3.2 (2)).
+    fn flight_size(&self) -> u32 {
+        // The acknowledgment that tells of a loss may have moved SND.UNA.
+        let flight = self.outstanding().max(self.recovery.flight_before);
+        let window = self.congestion.window();
+        match self.window_full_at.ge(self.snd_una) {
+            true => window,
+            false => flight.saturating_sub(self.recovery.limited).min(window),
+        }
+    }
+
     fn begin_reduction(&mut self, phase: Phase) {
         let before = self.congestion;
-        // The acknowledgment that tells of it may have moved SND.UNA.
-        let flight = self.outstanding().max(self.recovery.flight_before);
-        // RFC 5681 section 3.2 (2): what limited transmit has sent "MUST NOT be included in this calculation".
-        self.congestion
-            .reduce(flight.saturating_sub(self.recovery.limited));
+        let flight = self.flight_size();
+        let outstanding = self.outstanding().max(self.recovery.flight_before);
+        self.congestion.reduce(flight);
         let recovery = &mut self.recovery;
         recovery.phase = phase;
         recovery.high_seq = self.snd_nxt;
         recovery.prr_delivered = 0;
         recovery.prr_out = 0;
-        recovery.recover_fs = flight.max(1);
+        // RFC 6937 section 3.1: "RecoverFS = snd.nxt-snd.una".
+        recovery.recover_fs = outstanding.max(1);
         recovery.undo = Some(Box::new(Undo {
             before,
             una: self.snd_una,
@@ -420,7 +432,7 @@ impl<B: Payload> Tcb<B> {
 
     /// The retransmission timer has run out for data (RFC 6298 section 5, RFC 8985 section 6.3).
     pub(crate) fn enter_loss(&mut self, cx: &Cx<'_>, again: bool) {
-        let flight = self.outstanding();
+        let flight = self.flight_size();
         let fresh = matches!(self.recovery.phase, Phase::Open | Phase::Reducing);
         if fresh {
             self.recovery.undo = Some(Box::new(Undo {
