@@ -14,7 +14,9 @@ pub struct Offload {
     pub tx_ipv4_checksum: bool,
     /// The device inserts TCP and UDP checksums, pseudo header included.
     pub tx_l4_checksum: bool,
-    /// Bytes of TCP data in a packet that the device cuts into segments itself (TSO); 0 if it does not.
+    /// Bytes of TCP data in a packet that the device cuts into segments itself (TSO), of which 65,455 are used at most; 0 if
+    /// it does not. It must insert the TCP checksum then. Each segment has the packet's headers but for its own length and
+    /// sequence number; FIN and PSH are the last one's, CWR the first one's.
     pub tx_segmentation_bytes: usize,
 }
 

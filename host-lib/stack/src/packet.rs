@@ -101,6 +101,9 @@ pub struct TxPacket<B> {
     pub dst: Ipv4Addr,
     /// The gateway to hand the packet to; `None` leaves the next hop to the device.
     pub next_hop: Option<Ipv4Addr>,
+    /// The device must cut the payload, which is longer, into segments of so many bytes with headers made from these (see
+    /// [`Offload::tx_segmentation_bytes`](crate::Offload)); 0 if this is one segment.
+    pub segment_bytes: u16,
     /// The device must insert the IPv4 header checksum; the field is 0.
     pub insert_ipv4_checksum: bool,
     /// The device must insert the TCP or UDP checksum; the field is 0.

@@ -5,7 +5,7 @@ mod craft;
 use common::*;
 use craft::*;
 use etherparse::IpNumber;
-use ferrule_stack::{Bytes, Error, Instant, SocketId, Stack};
+use ferrule_stack::{Bytes, Error, Instant, RxMeta, SocketId, Stack};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
@@ -86,6 +86,74 @@ fn ttl_and_tos_are_each_sockets_own_and_told_of_what_arrives() {
     assert!(!got.is_truncated());
     let tcp = s.tcp_listen(at(A, 80), 1).expect("free");
     assert_eq!(s.set_broadcast(tcp, true), Err(Error::Unsupported));
+}
+
+/// A connection from A, which has its TTL and TOS, to a listener of B's with others: the marks of all packets each sent.
+fn marked(verified: bool) -> [Vec<(u8, u8)>; 2] {
+    let mut hosts = [stack(A), stack(B)];
+    let mut now = NOW;
+    let listener = hosts[1].tcp_listen(at(B, 80), 4).expect("free");
+    hosts[1].set_ttl(listener, Some(255)).expect("open");
+    // Linux' inet_sk_set_tos: of a stream the two ECN bits are not the program's.
+    hosts[1].set_tos(listener, 0xbb).expect("open");
+    assert_eq!(hosts[1].tos(listener), Ok(0xb8));
+    let client = hosts[0].tcp_connect(now, None, at(B, 80)).expect("free");
+    assert_eq!(
+        hosts[0].set_ttl(client, Some(0)),
+        Err(Error::InvalidInput),
+        "as for datagrams"
+    );
+    hosts[0].set_ttl(client, Some(7)).expect("open");
+    hosts[0].set_tos(client, 0x10).expect("open");
+    let meta = RxMeta {
+        ipv4_checksum_ok: verified,
+        l4_checksum_ok: verified,
+        l2_broadcast: false,
+    };
+    let mut seen = [Vec::new(), Vec::new()];
+    let mut server = None;
+    for round in 0..40 {
+        for from in 0..2 {
+            for packet in drain(&mut hosts[from], now) {
+                let ip = parse(&packet).0;
+                seen[from].push((ip.time_to_live, ip.dscp.value() << 2 | ip.ecn.value()));
+                let split = packet.len().min(128);
+                let body = Bytes::from(&packet[split..]);
+                hosts[1 - from].on_packet(now, meta, &packet[..split], body);
+            }
+        }
+        match server {
+            None => server = hosts[1].tcp_accept(listener).ok().map(|(id, _)| id),
+            Some(id) if round < 30 => {
+                read_all(&mut hosts[1], now, id);
+                read_all(&mut hosts[0], now, client);
+                hosts[0]
+                    .tcp_send(now, client, &pattern(0, 3000))
+                    .expect("room");
+                hosts[1].tcp_send(now, id, b"x").expect("room");
+            }
+            Some(id) if round == 30 => {
+                hosts[1].close(now, id).expect("open");
+                hosts[0].close(now, client).expect("open");
+            }
+            Some(_) => {}
+        }
+        now += std::time::Duration::from_millis(5);
+    }
+    seen
+}
+
+#[test]
+fn a_connection_has_a_ttl_and_tos_and_a_listener_gives_its_own_on() {
+    for verified in [true, false] {
+        let [ours, theirs] = marked(verified);
+        assert!(ours.len() > 60 && theirs.len() > 30, "{verified}");
+        assert!(ours.iter().all(|marks| *marks == (7, 0x10)), "{ours:?}");
+        assert!(
+            theirs.iter().all(|marks| *marks == (255, 0xb8)),
+            "{theirs:?}"
+        );
+    }
 }
 
 #[test]

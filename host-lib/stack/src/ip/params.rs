@@ -53,7 +53,24 @@ pub(crate) struct IpParams {
     pub(crate) discovery: PathMtuDiscovery,
 }
 
+/// What a connection chooses for the headers of all its packets.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Marks {
+    /// `None` is the stack's.
+    pub(crate) ttl: Option<u8>,
+    /// Its ECN bits are TCP's own.
+    pub(crate) tos: u8,
+}
+
 impl IpParams {
+    /// Those of a connection's packet.
+    pub(crate) fn of(marks: Marks, default_ttl: u8) -> IpParams {
+        IpParams {
+            tos: marks.tos,
+            ..IpParams::new(marks.ttl.unwrap_or(default_ttl))
+        }
+    }
+
     /// What nobody has chosen anything about.
     pub(crate) fn new(ttl: u8) -> IpParams {
         IpParams {

@@ -3,6 +3,7 @@
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
 use super::{FlowOwner, Stack, TimerKey};
+use crate::ip::params::Marks;
 use crate::packet::{Owner, Token};
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -28,7 +29,16 @@ impl<B: Payload> Stack<B> {
         let flow = entry.flow;
         let start = self.tcp_start(&flow, entry.iss);
         let header = entry.syn_ack(now, &self.config.tcp, &start);
-        self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
+        let marks = self.listener_marks(entry.listener);
+        self.reply(&flow, &header, Token(Owner::HalfOpen(key)), marks);
+    }
+
+    /// What a listener's packets carry, as those of its connections will.
+    pub(super) fn listener_marks(&self, listener: Key) -> Marks {
+        match self.sockets.get(listener).map(|entry| &entry.kind) {
+            Some(Kind::Listener(listener)) => listener.options.marks(),
+            _ => Marks::default(),
+        }
     }
 
     /// The entry's time begins now.
@@ -139,26 +149,27 @@ impl<B: Payload> Stack<B> {
             return;
         };
         let (flow, config) = (entry.flow, &self.config.tcp);
+        let marks = self.listener_marks(entry.listener);
         let start = self.tcp_start(&flow, entry.iss);
         match entry.on_segment(&h, arrival.data.len()) {
             listener::Verdict::Ignore => {}
             listener::Verdict::Resend => {
                 // Not a retransmission of ours by timer, but the answer can no longer be timed.
                 let header = entry.syn_ack(now, config, &start);
-                self.reply(&flow, &header, Token(Owner::HalfOpen(key)));
+                self.reply(&flow, &header, Token(Owner::HalfOpen(key)), marks);
             }
             listener::Verdict::Ack => {
                 let header = entry.ack(now, config, &start);
                 if self.error_limit.allow(now) {
                     self.stats.tcp_challenge_acks += 1;
-                    self.reply(&flow, &header, Token::NOBODY);
+                    self.reply(&flow, &header, Token::NOBODY, marks);
                 } else {
                     self.stats.rate_limited += 1;
                 }
             }
             listener::Verdict::Reset => {
                 let header = entry.reset(now, &start, h.ack);
-                self.reply(&flow, &header, Token::NOBODY);
+                self.reply(&flow, &header, Token::NOBODY, marks);
             }
             listener::Verdict::Forget => {
                 self.forget_half_open(now, key);

@@ -95,6 +95,7 @@ impl<B: Payload> Stack<B> {
                 payload: Rope::from(Chunk::Memory(Bytes::from(message))),
                 dst: outgoing.to,
                 next_hop: None,
+                segment_bytes: 0,
                 insert_ipv4_checksum: false,
                 insert_l4_checksum: false,
                 token: Token::NOBODY,

@@ -1,4 +1,4 @@
-//! Options of UDP and ping sockets: what they put into IP headers, which errors they hear, which ports they share.
+//! Options below the transport: what sockets put into IP headers, which errors they hear, which ports they share.
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +6,7 @@ use super::socket::Kind;
 use super::{SocketId, Stack};
 use crate::datagram::SocketOptions;
 use crate::error::{Error, Result};
-use crate::ip::params::PathMtuDiscovery;
+use crate::ip::params::{Marks, PathMtuDiscovery};
 use crate::payload::Payload;
 
 impl<B: Payload> Stack<B> {
@@ -36,30 +36,58 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// Sets the time to live of what the socket sends to single hosts (IP_TTL), 1 to 255; `None` takes the stack's.
+    /// Where a socket of any kind keeps its TTL and TOS.
+    fn marks_mut(&mut self, id: SocketId) -> Result<(&mut Option<u8>, &mut u8)> {
+        let entry = self
+            .sockets
+            .get_mut(id.0)
+            .filter(|e| !e.is_orphan())
+            .ok_or(Error::Stale)?;
+        let tcp = match &mut entry.kind {
+            Kind::Tcp(tcb) => &mut tcb.options,
+            Kind::Listener(listener) => &mut listener.options,
+            Kind::Udp(udp) => return Ok((&mut udp.options.ttl, &mut udp.options.tos)),
+            Kind::Ping(ping) => return Ok((&mut ping.options.ttl, &mut ping.options.tos)),
+        };
+        Ok((&mut tcp.ttl, &mut tcp.tos))
+    }
+
+    fn marks(&self, id: SocketId) -> Result<Marks> {
+        match self.tcp_options(id) {
+            Ok(options) => Ok(options.marks()),
+            Err(_) => self.options(id).map(|options| Marks {
+                ttl: options.ttl,
+                tos: options.tos,
+            }),
+        }
+    }
+
+    /// Sets the time to live of what the socket sends to single hosts (IP_TTL), 1 to 255; `None` takes the stack's. A
+    /// listener's is that of the connections it accepts.
     pub fn set_ttl(&mut self, id: SocketId, ttl: Option<u8>) -> Result<()> {
-        let options = self.options_mut(id)?;
+        let to = self.marks_mut(id)?.0;
         if ttl == Some(0) {
             return Err(Error::InvalidInput);
         }
-        options.ttl = ttl;
+        *to = ttl;
         Ok(())
     }
 
     /// The time to live of what the socket sends to single hosts.
     pub fn ttl(&self, id: SocketId) -> Result<u8> {
-        Ok(self.options(id)?.ttl.unwrap_or(self.config.ttl))
+        Ok(self.marks(id)?.ttl.unwrap_or(self.config.ttl))
     }
 
-    /// Sets the type of service of what the socket sends: DSCP and ECN (IP_TOS).
+    /// Sets the type of service of what the socket sends: DSCP and ECN (IP_TOS); of a connection the DSCP alone, since ECN
+    /// is TCP's own.
     pub fn set_tos(&mut self, id: SocketId, tos: u8) -> Result<()> {
-        self.options_mut(id)?.tos = tos;
+        *self.marks_mut(id)?.1 = tos;
         Ok(())
     }
 
     /// The type of service of what the socket sends.
     pub fn tos(&self, id: SocketId) -> Result<u8> {
-        Ok(self.options(id)?.tos)
+        Ok(self.marks(id)?.tos)
     }
 
     /// Sets how the socket's datagrams take part in path MTU discovery (IP_MTU_DISCOVER).

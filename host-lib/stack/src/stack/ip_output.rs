@@ -62,24 +62,8 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// A TCP segment as a packet with the stack's own TTL and no ECN.
-    pub(super) fn tcp_packet(
-        &mut self,
-        flow: &Flow,
-        header: &TcpHeader,
-        payload: Rope<B>,
-        token: Token,
-        tos: u8,
-    ) -> TxPacket<B> {
-        let params = IpParams {
-            tos,
-            ..IpParams::new(self.config.ttl)
-        };
-        self.tcp_packet_with(flow, header, payload, token, params)
-    }
-
     /// A TCP segment as a packet.
-    pub(super) fn tcp_packet_with(
+    pub(super) fn tcp_packet(
         &mut self,
         flow: &Flow,
         header: &TcpHeader,
@@ -102,6 +86,7 @@ impl<B: Payload> Stack<B> {
             payload,
             dst,
             next_hop: self.toward(dst).next_hop,
+            segment_bytes: 0,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum: offload.tx_l4_checksum,
             token,
@@ -154,6 +139,7 @@ impl<B: Payload> Stack<B> {
             payload,
             dst,
             next_hop,
+            segment_bytes: 0,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum,
             token,

@@ -199,8 +199,8 @@ impl<B: Payload> Stack<B> {
         while looped < MAX_LOOPED {
             // A packet is large: the usual ones are made where the caller will find them.
             let packet = match self.out.pop_front() {
-                Some(Outgoing::Ack(flow, key, header)) => {
-                    return Some(self.plain_packet(&flow, key, &Cut::bare(header)));
+                Some(Outgoing::Ack(flow, key, header, marks)) => {
+                    return Some(self.plain_packet(&flow, key, &Cut::bare(header, marks)));
                 }
                 Some(Outgoing::Packet(packet)) => *packet,
                 None => {

@@ -1,6 +1,7 @@
 //! What waits for transmission and is nobody's turn: replies, fragments, and acknowledgments in short form.
 
 use super::Stack;
+use crate::ip::params::Marks;
 use crate::packet::TxPacket;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -15,7 +16,7 @@ pub(super) enum Outgoing<B> {
     /// As it will be. Packets are large, and most entries are not packets.
     Packet(Box<TxPacket<B>>),
     /// The acknowledgment of a connection.
-    Ack(Flow, Key, Plain),
+    Ack(Flow, Key, Plain, Marks),
 }
 
 impl<B: Payload> Stack<B> {

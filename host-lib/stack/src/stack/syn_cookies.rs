@@ -38,7 +38,8 @@ impl<B: Payload> Stack<B> {
             option.value = answer.offer().stamp(now, start.timestamp_offset);
         }
         self.stats.tcp_syn_cookies_sent += 1;
-        self.reply(&flow, &header, Token::NOBODY);
+        let marks = self.listener_marks(listener.0);
+        self.reply(&flow, &header, Token::NOBODY, marks);
     }
 
     /// True while an ACK without a connection may bring a cookie of the listener's.

@@ -248,7 +248,7 @@ impl<B: Payload> Stack<B> {
 
     /// Sets the options of a connection, or those that a listener's connections begin with.
     ///
-    /// Times of zero, and keep-alive without probes, are [`Error::InvalidInput`].
+    /// Times of zero, keep-alive without probes and a time to live of 0 are [`Error::InvalidInput`].
     pub fn tcp_set_options(
         &mut self,
         now: Instant,
@@ -258,7 +258,8 @@ impl<B: Payload> Stack<B> {
         let senseless = options
             .keep_alive
             .is_some_and(|k| k.idle.is_zero() || k.interval.is_zero() || k.probes == 0);
-        if senseless || options.user_timeout == Some(Duration::ZERO) {
+        let nowhere = options.ttl == Some(0);
+        if senseless || nowhere || options.user_timeout == Some(Duration::ZERO) {
             return Err(Error::InvalidInput);
         }
         self.tcp_or_listener(id)?;

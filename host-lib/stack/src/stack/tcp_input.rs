@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
 use super::{After, FlowOwner, Stack};
+use crate::ip::params::{IpParams, Marks};
 use crate::packet::{Owner, Token, TxPacket};
 use crate::payload::Payload;
 use crate::rope::Rope;
@@ -77,14 +78,15 @@ impl<B: Payload> Stack<B> {
             flags,
             ..TcpHeader::default()
         };
-        self.reply(flow, &header, Token::NOBODY);
+        self.reply(flow, &header, Token::NOBODY, Marks::default());
     }
 
-    pub(super) fn reply(&mut self, flow: &Flow, header: &TcpHeader, token: Token) {
+    pub(super) fn reply(&mut self, flow: &Flow, header: &TcpHeader, token: Token, marks: Marks) {
         if header.flags.has(Flags::RST) {
             self.stats.tcp_resets_out += 1;
         }
-        let packet = self.tcp_packet(flow, header, Rope::default(), token, 0);
+        let params = IpParams::of(marks, self.config.ttl);
+        let packet = self.tcp_packet(flow, header, Rope::default(), token, params);
         self.push_packet(packet);
     }
 
@@ -92,13 +94,19 @@ impl<B: Payload> Stack<B> {
     #[inline]
     pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
         let token = Token(Owner::Socket(key));
-        let mut flow = None;
-        let segment = self.with_tcb(now, key, |tcb, cx| {
-            flow = Some(tcb.flow);
-            tcb.poll_transmit(cx)
-        })??;
-        let tos = if segment.ect { ECT0 } else { 0 };
-        Some(self.tcp_packet(&flow?, &segment.header, segment.payload, token, tos))
+        let (flow, mut marks, segment) = self.with_tcb(now, key, |tcb, cx| {
+            (tcb.flow, tcb.options.marks(), tcb.poll_transmit(cx))
+        })?;
+        let segment = segment?;
+        if segment.ect {
+            marks.tos |= ECT0;
+        }
+        let params = IpParams::of(marks, self.config.ttl);
+        let packet = self.tcp_packet(&flow, &segment.header, segment.payload, token, params);
+        Some(TxPacket {
+            segment_bytes: segment.segment_bytes,
+            ..packet
+        })
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.
@@ -110,7 +118,7 @@ impl<B: Payload> Stack<B> {
         else {
             return;
         };
-        let (flow, state) = (tcb.flow, tcb.state);
+        let (flow, state, marks) = (tcb.flow, tcb.state, tcb.options.marks());
         let owned = matches!(state, TcpState::Closed | TcpState::TimeWait)
             && self.flows.remove(&flow, FlowOwner::Connection(key));
         let mut last_ack = None;
@@ -144,10 +152,10 @@ impl<B: Payload> Stack<B> {
         }
         let token = Token(Owner::Socket(key));
         if let Some(header) = last_ack {
-            self.reply(&flow, &header, token);
+            self.reply(&flow, &header, token, marks);
         }
         if let Some(header) = after.reply {
-            self.reply(&flow, &header, token);
+            self.reply(&flow, &header, token, marks);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
 use super::{FlowOwner, Stack, TimerKey};
+use crate::ip::params::Marks;
 use crate::packet::Token;
 use crate::payload::Payload;
 use crate::slab::Key;
@@ -61,7 +62,7 @@ impl<B: Payload> Stack<B> {
             Verdict::Ignore => {}
             Verdict::Ack => {
                 let header = record.ack(now, offset);
-                self.reply(&flow, &header, Token::NOBODY);
+                self.reply(&flow, &header, Token::NOBODY, Marks::default());
             }
             Verdict::AckAndRestart => {
                 record.restart(now);
@@ -69,13 +70,13 @@ impl<B: Payload> Stack<B> {
                 self.time_wait_line.remove(&mut self.time_wait, key.index);
                 self.time_wait_line.push(&mut self.time_wait, key.index);
                 self.time_time_wait(now);
-                self.reply(&flow, &header, Token::NOBODY);
+                self.reply(&flow, &header, Token::NOBODY, Marks::default());
             }
             Verdict::Forget => self.end_time_wait(now, key),
             Verdict::Reopen => {
                 let (last, ack) = (record.snd_nxt, record.ack(now, offset));
                 if self.listener_for(flow.local).is_none() {
-                    self.reply(&flow, &ack, Token::NOBODY);
+                    self.reply(&flow, &ack, Token::NOBODY, Marks::default());
                     return;
                 }
                 self.end_time_wait(now, key);

@@ -112,8 +112,8 @@ impl<B: Payload> Stack<B> {
             entry.pending |= events;
         }
         if let Some(header) = reply {
-            let flow = tcb.flow;
-            self.reply(&flow, &header, Token(Owner::Socket(key)));
+            let (flow, marks) = (tcb.flow, tcb.options.marks());
+            self.reply(&flow, &header, Token(Owner::Socket(key)), marks);
         }
         Some(result)
     }

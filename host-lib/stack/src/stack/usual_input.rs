@@ -69,7 +69,8 @@ impl<B: Payload> Stack<B> {
             entry.pending |= events;
         }
         if let Some(ack) = ack {
-            self.push_out(Outgoing::Ack(arrived.flow, key, ack));
+            let marks = tcb.options.marks();
+            self.push_out(Outgoing::Ack(arrived.flow, key, ack, marks));
         }
         Ok(())
     }

@@ -57,8 +57,9 @@ impl<B: Payload> Stack<B> {
         let in_head = len <= HEAD_BYTES;
         let mut head = Head::zeroed(if in_head { len } else { header_len });
         let h = head.memory();
+        let ttl = cut.marks.ttl.unwrap_or(self.config.ttl);
         cut.header
-            .write(h, flow, (ident, dont_fragment), self.config.ttl, len);
+            .write(h, flow, (ident, dont_fragment), (ttl, cut.marks.tos), len);
         let mut payload = Rope::default();
         if cut.len > 0 {
             match self.connection(key) {
@@ -80,6 +81,7 @@ impl<B: Payload> Stack<B> {
             payload,
             dst,
             next_hop: toward.next_hop,
+            segment_bytes: cut.segment_bytes,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum: offload.tx_l4_checksum,
             token: Token(Owner::Socket(key)),

@@ -90,6 +90,7 @@ impl<B: Payload> Tcb<B> {
         Some(Segment {
             header,
             payload: Rope::default(),
+            segment_bytes: 0,
             ect: false,
         })
     }

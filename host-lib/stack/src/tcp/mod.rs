@@ -69,6 +69,9 @@ pub(crate) const DEFAULT_MSS: u16 = 536;
 /// A peer's MSS below this is raised to it, so that a hostile one cannot ask for a packet per byte.
 pub(crate) const MIN_MSS: u16 = 48;
 
+/// Octets of text that fit into one IPv4 packet beside the longest headers.
+const LONGEST_TEXT: usize = 65_535 - 20 - 60;
+
 /// The two ends of a connection.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Flow {
@@ -157,7 +160,7 @@ impl<'a> Cx<'a> {
             events: Readiness::NONE,
             reply: None,
             blocked: false,
-            segmentation: config.offload.tx_segmentation_bytes,
+            segmentation: config.offload.tx_segmentation_bytes.min(LONGEST_TEXT),
         }
     }
 }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{Algorithm, KeepAlive};
+use crate::ip::params::Marks;
 
 /// The options of a TCP socket.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -23,4 +24,19 @@ pub struct TcpOptions {
     pub syn_retransmits: Option<u8>,
     /// Congestion control (TCP_CONGESTION).
     pub congestion: Algorithm,
+    /// Time to live of the packets (IP_TTL), 1 to 255; `None` takes the stack's.
+    pub ttl: Option<u8>,
+    /// Type of service of the packets (IP_TOS); its two ECN bits are ignored, as they are TCP's own.
+    pub tos: u8,
+}
+
+impl TcpOptions {
+    /// What goes into the IP headers.
+    #[inline]
+    pub(crate) fn marks(&self) -> Marks {
+        Marks {
+            ttl: self.ttl,
+            tos: self.tos & !3,
+        }
+    }
 }

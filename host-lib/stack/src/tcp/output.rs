@@ -19,6 +19,8 @@ const CORK_LIMIT: Duration = Duration::from_millis(200);
 pub(crate) struct Segment<B> {
     pub(crate) header: TcpHeader,
     pub(crate) payload: Rope<B>,
+    /// Octets of text of each segment that the device is to make of it; 0 if it is one.
+    pub(crate) segment_bytes: u16,
     /// ECN-capable transport: a router may mark it instead of dropping it (RFC 3168 section 6.1.2).
     pub(crate) ect: bool,
 }
@@ -102,6 +104,7 @@ impl<B: Payload> Tcb<B> {
         Some(Segment {
             header,
             payload: Rope::default(),
+            segment_bytes: 0,
             ect: false,
         })
     }
@@ -253,6 +256,15 @@ impl<B: Payload> Tcb<B> {
         (self.mss as usize).saturating_sub(option).max(1)
     }
 
+    /// What a packet with `len` octets of text is to be cut into; 0 if it is one segment.
+    #[inline]
+    pub(super) fn segment_bytes(&self, len: usize) -> u16 {
+        match self.mss_beside_sacks() {
+            mss if len > mss => mss as u16,
+            _ => 0,
+        }
+    }
+
     /// Octets of data that one packet may have.
     pub(super) fn segment_limit(cx: &Cx<'_>, mss: usize) -> usize {
         if cx.segmentation <= mss {
@@ -304,6 +316,7 @@ impl<B: Payload> Tcb<B> {
         Segment {
             header,
             payload,
+            segment_bytes: self.segment_bytes(len),
             ect: false,
         }
     }
@@ -368,6 +381,7 @@ impl<B: Payload> Tcb<B> {
         Some(Segment {
             header,
             payload: Rope::default(),
+            segment_bytes: 0,
             ect: false,
         })
     }

@@ -5,6 +5,7 @@
 
 use super::congestion::Acked;
 use super::{Cx, Tcb, TcpState};
+use crate::ip::params::Marks;
 use crate::payload::Payload;
 use crate::rope::{Chunk, Rope};
 use crate::time::Instant;
@@ -14,18 +15,23 @@ use crate::wire::plain::Plain;
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Cut {
     pub(crate) header: Plain,
+    pub(crate) marks: Marks,
     /// Counted from the first octet that is not acknowledged.
     offset: usize,
     pub(crate) len: usize,
+    /// Octets of text of each segment that the device is to make of it; 0 if it is one.
+    pub(crate) segment_bytes: u16,
 }
 
 impl Cut {
     /// A segment without text.
-    pub(crate) fn bare(header: Plain) -> Cut {
+    pub(crate) fn bare(header: Plain, marks: Marks) -> Cut {
         Cut {
             header,
+            marks,
             offset: 0,
             len: 0,
+            segment_bytes: 0,
         }
     }
 }
@@ -190,8 +196,10 @@ impl<B: Payload> Tcb<B> {
         };
         Some(Cut {
             header,
+            marks: self.options.marks(),
             offset: outstanding as usize,
             len,
+            segment_bytes: if len > mss { mss as u16 } else { 0 },
         })
     }
 

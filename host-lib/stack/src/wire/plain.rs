@@ -108,10 +108,11 @@ impl Plain {
         h: &mut [u8; HEAD_BYTES],
         flow: &Flow,
         (ident, dont_fragment): (u16, bool),
-        ttl: u8,
+        (ttl, tos): (u8, u8),
         len: usize,
     ) {
         h[0] = VERSION_AND_LENGTH;
+        h[1] = tos;
         h[2..4].copy_from_slice(&(len as u16).to_be_bytes());
         h[4..6].copy_from_slice(&ident.to_be_bytes());
         h[6] = if dont_fragment { DONT_FRAGMENT } else { 0 };
@@ -155,13 +156,13 @@ mod tests {
         #[test]
         fn reads_and_writes_what_the_general_headers_say(
             local: (u32, u16), remote: (u32, u16), seq: u32, ack: u32, window: u16, push: bool,
-            stamps: Option<(u32, u32)>, ident: u16, dont_fragment: bool, ttl: u8, text in 0usize..1400,
+            stamps: Option<(u32, u32)>, ident: u16, dont_fragment: bool, ttl: u8, tos: u8, text in 0usize..1400,
         ) {
             let (ours, theirs) = (flow(local, remote), flow(remote, local));
             let timestamps = stamps.map(|(value, echo)| TimestampOption { value, echo });
             let plain = Plain { seq: Seq(seq), ack: Seq(ack), window, push, timestamps };
             let mut written = [0; HEAD_BYTES];
-            plain.write(&mut written, &ours, (ident, dont_fragment), ttl, plain.len() + text);
+            plain.write(&mut written, &ours, (ident, dont_fragment), (ttl, tos), plain.len() + text);
             let header = TcpHeader {
                 src_port: local.1, dst_port: remote.1, seq: plain.seq, ack: plain.ack, window, timestamps,
                 flags: if push { Flags::ACK | Flags::PSH } else { Flags::ACK },
@@ -170,7 +171,7 @@ mod tests {
             let (l4, l4_len) = header.emit();
             let ip = Ipv4Header {
                 src: *ours.local.ip(), dst: *ours.remote.ip(), protocol: protocol::TCP, ident, dont_fragment,
-                more_fragments: false, fragment_offset: 0, ttl, tos: 0, header_len: 20, total_len: 20 + l4_len + text,
+                more_fragments: false, fragment_offset: 0, ttl, tos, header_len: 20, total_len: 20 + l4_len + text,
             };
             let expected = [&ip.emit(true)[..], &l4[..l4_len]].concat();
             prop_assert_eq!(&written[..plain.len()], &expected[..]);
@@ -187,7 +188,7 @@ mod tests {
             let timestamps = stamps.then_some(TimestampOption { value: 5, echo: 6 });
             let plain = Plain { seq: Seq(1), ack: Seq(2), window: 3, push: false, timestamps };
             let mut head = [0; HEAD_BYTES];
-            plain.write(&mut head, &flow((3, 4), (1, 2)), (7, true), 64, plain.len() + 100);
+            plain.write(&mut head, &flow((3, 4), (1, 2)), (7, true), (64, 0), plain.len() + 100);
             let mut bytes = head[..plain.len()].to_vec();
             prop_assume!(at < bytes.len());
             bytes[at] ^= 1 << bit;
