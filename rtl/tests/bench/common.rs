@@ -29,16 +29,15 @@ pub(crate) fn verilator_lint(top: &str, text: &str) {
     assert!(out.status.success(), "verilator refuses {top}:\n{log}");
 }
 
-/// So many cases of a property, or what PROPTEST_CASES says; a failure's inputs are in its message.
+/// So many cases of a property, or what FERRULE_RTL_CASES says: a case takes a thousand times as long as one of software, so
+/// that PROPTEST_CASES does not count here. A failure's inputs are in its message.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
-    let usual = ProptestConfig {
+    let wanted = std::env::var("FERRULE_RTL_CASES").ok();
+    ProptestConfig {
+        cases: wanted.map_or(cases, |n| n.parse().expect("a number of cases")),
         failure_persistence: None,
         max_shrink_iters: 40,
         ..ProptestConfig::default()
-    };
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => usual,
-        None => ProptestConfig { cases, ..usual },
     }
 }
 
