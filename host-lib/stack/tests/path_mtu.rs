@@ -3,8 +3,10 @@
 mod common;
 mod craft;
 use common::*;
+use craft::tcp::{parse_tcp, tcp};
 use craft::*;
 use ferrule_stack::{Bytes, Error, Instant, PathMtuDiscovery, SocketId, Stack};
+use std::net::Ipv4Addr;
 
 /// A socket connected to a far host, and one datagram of `len` bytes that it sent.
 fn sent(s: &mut Stack<Bytes>, id: SocketId, len: usize) -> Vec<Vec<u8>> {
@@ -146,6 +148,51 @@ fn a_forged_tiny_mtu_takes_df_away_and_asks_for_no_tiny_fragments() {
     s.take_error(id).expect("open");
     assert_eq!(shapes(&sent(&mut s, id, 500)), [(false, 528)]);
     assert_eq!(shapes(&sent(&mut s, id, 1000))[0], (false, 548));
+}
+
+/// Lengths of the packets in which a connection to `to` sends 4,000 octets, and one of them.
+fn segments(s: &mut Stack<Bytes>, to: Ipv4Addr) -> (Vec<usize>, Vec<u8>) {
+    let now = Instant::ZERO;
+    let id = s.tcp_connect(now, None, at(to, 80)).expect("a route");
+    let (ours, _) = parse_tcp(&drain(s, now)[0]).expect("a SYN");
+    let answer = tcp(
+        at(to, 80),
+        at(A, ours.source_port),
+        |tcp| {
+            (tcp.syn, tcp.ack, tcp.window_size) = (true, true, 60_000);
+            tcp.acknowledgment_number = ours.sequence_number.wrapping_add(1);
+            tcp.set_options_raw(&[2, 4, 0x05, 0xb4]).expect("fits");
+        },
+        b"",
+    );
+    feed(s, now, &answer);
+    s.tcp_send(now, id, &pattern(0, 4000)).expect("open");
+    let packets: Vec<Vec<u8>> = drain(s, now)
+        .into_iter()
+        .filter(|p| parse_tcp(p).is_some_and(|(_, text)| !text.is_empty()))
+        .collect();
+    let lengths = packets.iter().map(Vec::len).collect();
+    (lengths, packets[0].clone())
+}
+
+#[test]
+fn what_one_connection_learns_of_a_path_the_next_one_and_datagrams_know() {
+    let mut s = stack(A);
+    let now = Instant::ZERO;
+    let other = Ipv4Addr::new(192, 0, 2, 77);
+    let (lengths, packet) = segments(&mut s, FAR);
+    assert_eq!(lengths[..2], [1500, 1500]);
+    // RFC 5927 section 7.2: what quotes nothing that is in flight is not believed.
+    let mut stale = packet.clone();
+    stale[24] ^= 0x80;
+    feed(&mut s, now, &too_big(&stale, 900));
+    assert_eq!(s.path_mtu(FAR), 1500);
+    feed(&mut s, now, &too_big(&packet, 1000));
+    assert_eq!((s.path_mtu(FAR), s.path_mtu(other)), (1000, 1500));
+    drain(&mut s, now);
+    // RFC 1191 section 6.4; the rest, less than a segment, waits for an ACK (Nagle).
+    assert_eq!(segments(&mut s, FAR).0, [1000; 4]);
+    assert_eq!(segments(&mut s, other).0[..2], [1500, 1500]);
 }
 
 #[test]

@@ -178,10 +178,16 @@ impl<B: Payload> Stack<B> {
                     0 => 576,
                     mtu => mtu,
                 };
-                self.with_tcb(now, key, |tcb, cx| match too_big {
+                let believed = self.with_tcb(now, key, |tcb, cx| match too_big {
                     true => tcb.on_path_mtu(Seq(quoted.seq), mtu),
-                    false => tcb.on_icmp_error(cx, Seq(quoted.seq), meaning.error),
+                    false => {
+                        tcb.on_icmp_error(cx, Seq(quoted.seq), meaning.error);
+                        false
+                    }
                 });
+                if believed == Some(true) {
+                    self.learn_path_mtu(now, header, &quoted);
+                }
             }
             protocol::UDP => {
                 if !too_big {

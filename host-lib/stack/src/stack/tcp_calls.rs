@@ -55,6 +55,7 @@ impl<B: Payload> Stack<B> {
         Start {
             iss,
             advertised_mss: self.own_mss(),
+            path_mss: self.ip.path_mtus.get(*flow.remote.ip()).mtu - 40,
             timestamp_offset: self.secrets.timestamp_offset(flow),
         }
     }

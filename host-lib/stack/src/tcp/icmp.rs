@@ -23,10 +23,11 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
-    /// A router cannot pass on packets larger than `mtu` (RFC 1191); `seq` is the quoted segment's.
-    pub(crate) fn on_path_mtu(&mut self, seq: Seq, mtu: u16) {
+    /// A router cannot pass on packets larger than `mtu` (RFC 1191); `seq` is the quoted segment's. False if that is not in
+    /// flight: then the message is not to be believed (RFC 5927 section 7.2).
+    pub(crate) fn on_path_mtu(&mut self, seq: Seq, mtu: u16) -> bool {
         if seq.lt(self.snd_una) || !seq.lt(self.snd_max) || !self.state.is_synchronized() {
-            return;
+            return false;
         }
         let options = if self.timestamps.is_some() { 12 } else { 0 };
         let mss = u32::from(mtu.max(MIN_PATH_MTU)) - 40 - options;
@@ -36,6 +37,7 @@ impl<B: Payload> Tcb<B> {
             // RFC 1191 section 6.4: what was too large goes out again at once, and the congestion window stays.
             self.resegment();
         }
+        true
     }
 
     /// Address resolution failed for a packet of this connection.

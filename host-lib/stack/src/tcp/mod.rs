@@ -222,6 +222,8 @@ pub(crate) struct Tcb<B> {
     fin_received: bool,
     read_shutdown: bool,
     advertised_mss: u16,
+    /// What the path takes, as far as that was known when the connection began.
+    path_mss: u16,
 
     sack_permitted: bool,
     timestamps: Option<Timestamps>,
@@ -275,6 +277,8 @@ pub(crate) struct Tcb<B> {
 pub(crate) struct Start {
     pub(crate) iss: Seq,
     pub(crate) advertised_mss: u16,
+    /// The MSS that the path takes, as far as it is known.
+    pub(crate) path_mss: u16,
     /// Added to the clock in our timestamps.
     pub(crate) timestamp_offset: u32,
 }
@@ -350,6 +354,7 @@ impl<B: Payload> Tcb<B> {
             fin_received: false,
             read_shutdown: false,
             advertised_mss: start.advertised_mss,
+            path_mss: start.path_mss,
             sack_permitted: false,
             timestamps: None,
             timestamp_offset: start.timestamp_offset,
@@ -424,7 +429,8 @@ impl<B: Payload> Tcb<B> {
         // RFC 9293 section 3.7.1: Eff.snd.MSS is the lesser of what the peer takes and what we can send; RFC 6691 section 2:
         // the sender takes the options of its segments off.
         let options = if timestamps.is_some() { 12 } else { 0 };
-        self.mss = u32::from(peer_mss.max(MIN_MSS).min(self.advertised_mss)) - options;
+        let most = self.advertised_mss.min(self.path_mss).max(MIN_MSS);
+        self.mss = u32::from(peer_mss.max(MIN_MSS).min(most)) - options;
         self.congestion.set_mss(self.mss);
         (self.rcv_shift, self.snd_shift) = shifts.unwrap_or((0, 0));
         self.sack_permitted = sack_permitted;
