@@ -201,8 +201,17 @@ impl Scoreboard {
             });
             self.sent.pop_front();
         }
-        self.una = ack;
+        self.move_on(ack);
         passed
+    }
+
+    /// Everything before `ack` is acknowledged. The cursors follow: what is half the sequence space behind looks as if it
+    /// were ahead, and nothing would be judged.
+    #[inline]
+    fn move_on(&mut self, ack: Seq) {
+        self.una = ack;
+        self.judged = self.judged.max(ack);
+        self.lost_hint = self.lost_hint.max(ack);
     }
 
     fn start_of(&self, index: usize) -> Seq {
@@ -458,6 +467,7 @@ impl Scoreboard {
             }
             self.una = ack;
         }
+        self.move_on(self.una);
         if self.sent.is_empty() {
             self.disorder = None;
         }
