@@ -31,9 +31,10 @@ impl<B: Payload> Stack<B> {
         let Some(FlowOwner::Connection(key)) = self.flow_owner(&arrived.flow) else {
             return Err(body);
         };
-        // A connection with ourselves is not heard from outside, and none at an address that we no longer have.
+        // A connection with ourselves is not heard from outside, and none at an address that we no longer have or that has
+        // become everyone's.
         let (src, dst) = (*arrived.flow.remote.ip(), *arrived.flow.local.ip());
-        if src.is_loopback() || self.config.is_local(src) || !self.config.is_local(dst) {
+        if src.is_loopback() || !self.config.is_from_one_to_us(src, dst) {
             return Err(body);
         }
         let Some(entry) = self.sockets.get_mut(key) else {
