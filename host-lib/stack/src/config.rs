@@ -14,7 +14,8 @@ pub struct Offload {
     pub tx_ipv4_checksum: bool,
     /// The device inserts TCP and UDP checksums, pseudo header included.
     pub tx_l4_checksum: bool,
-    /// Bytes of TCP data in a packet that the device cuts into segments itself (TSO); 0 if it does not.
+    /// Bytes of TCP data in a packet that the device cuts into segments itself (TSO), as far as a packet can be so long; 0 if
+    /// it does not.
     pub tx_segmentation_bytes: usize,
 }
 

@@ -69,6 +69,9 @@ pub(crate) const DEFAULT_MSS: u16 = 536;
 /// A peer's MSS below this is raised to it, so that a hostile one cannot ask for a packet per byte.
 pub(crate) const MIN_MSS: u16 = 48;
 
+/// Octets of data in the longest packet: its length field has 16 bits (RFC 791), and the headers may have all their options.
+const MOST_TEXT: usize = 65_535 - 60 - 60;
+
 /// The two ends of a connection.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Flow {
@@ -157,7 +160,7 @@ impl<'a> Cx<'a> {
             events: Readiness::NONE,
             reply: None,
             blocked: false,
-            segmentation: config.offload.tx_segmentation_bytes,
+            segmentation: config.offload.tx_segmentation_bytes.min(MOST_TEXT),
         }
     }
 }
