@@ -171,6 +171,20 @@ impl Config {
         addr == Ipv4Addr::BROADCAST || self.addrs.iter().any(|c| c.broadcast() == Some(addr))
     }
 
+    /// True if a packet that has come from `src` for `dst` goes from another host to us alone.
+    #[inline]
+    pub(crate) fn is_from_one_to_us(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
+        let mut ours = false;
+        for cidr in &self.addrs {
+            let to_all = cidr.broadcast();
+            if cidr.addr() == src || to_all == Some(src) || to_all == Some(dst) {
+                return false;
+            }
+            ours |= cidr.addr() == dst;
+        }
+        ours
+    }
+
     /// Whether a route can be: its gateway a neighbour, its source one of our addresses.
     pub(crate) fn check_route(&self, route: &Route) -> Result<(), RouteError> {
         if let Some(gateway) = route.gateway {

@@ -2,7 +2,8 @@
 
 mod common;
 use common::*;
-use ferrule_stack::{Bytes, Instant, RxMeta, Stack};
+use ferrule_stack::{Bytes, Cidr, Instant, RxMeta, Stack};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const VERIFIED: RxMeta = RxMeta {
@@ -110,4 +111,37 @@ fn a_connection_with_ourselves_is_not_heard_from_outside() {
     let after = host.stats();
     assert_eq!(after.dropped_address - before.dropped_address, 512);
     assert_eq!(after.tcp_segments_in, before.tcp_segments_in);
+}
+
+#[test]
+fn a_peer_whose_address_has_become_everyones_is_not_heard() {
+    let peer = Ipv4Addr::new(10, 0, 0, 3);
+    let mut hosts = [stack(A), stack(peer)];
+    let now = Instant::ZERO;
+    let listener = hosts[1].tcp_listen(at(peer, 80), 4).expect("a free port");
+    hosts[0]
+        .tcp_connect(now, None, at(peer, 80))
+        .expect("a free port");
+    for from in [0, 1, 0] {
+        for packet in drain(&mut hosts[from], now) {
+            give(&mut hosts[1 - from], now, VERIFIED, &packet);
+        }
+    }
+    let (server, _) = hosts[1].tcp_accept(listener).expect("connected");
+    hosts[1].tcp_send(now, server, b"x").expect("room");
+    let segment = drain(&mut hosts[1], now).remove(0);
+    let subnet = Cidr::new(Ipv4Addr::new(10, 0, 0, 2), 30).expect("a valid prefix");
+    assert_eq!(subnet.broadcast(), Some(peer));
+    hosts[0].add_address(subnet).expect("new");
+    // RFC 1122 section 3.2.1.3: a broadcast address is no source.
+    let before = hosts[0].stats();
+    give(&mut hosts[0], now, VERIFIED, &segment);
+    let after = hosts[0].stats();
+    assert_eq!(after.dropped_address, before.dropped_address + 1);
+    assert_eq!(after.tcp_segments_in, before.tcp_segments_in);
+    hosts[0]
+        .remove_address(subnet.addr())
+        .expect("it was added");
+    give(&mut hosts[0], now, VERIFIED, &segment);
+    assert_eq!(hosts[0].stats().tcp_segments_in, before.tcp_segments_in + 1);
 }

@@ -25,6 +25,8 @@ mod udp_calls;
 mod udp_input;
 mod usual_input;
 mod usual_output;
+#[cfg(test)]
+mod usual_tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -97,6 +99,8 @@ pub struct Stack<B> {
     error_limit: RateLimit,
     next_port: u64,
     stats: Stats,
+    #[cfg(test)]
+    short_way: usual_tests::ShortWay,
 }
 
 impl<B: Payload> Stack<B> {
@@ -133,6 +137,8 @@ impl<B: Payload> Stack<B> {
             out: VecDeque::new(),
             next_port: 0,
             stats: Stats::default(),
+            #[cfg(test)]
+            short_way: usual_tests::ShortWay::default(),
         }
     }
 

@@ -79,6 +79,12 @@ impl Alarm {
             _ => self.due = Some(Instant::from_nanos(deadline)),
         }
     }
+
+    /// When the timer runs out, and when something is due.
+    #[cfg(test)]
+    pub(super) fn times(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.at, self.due)
+    }
 }
 
 impl<B: Payload> Stack<B> {

@@ -88,6 +88,7 @@ impl<B: Payload> Stack<B> {
             blocked,
             ..
         } = cx;
+        tcb.usual = tcb.is_usual();
         if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
             let after = After {
                 events,
@@ -97,7 +98,6 @@ impl<B: Payload> Stack<B> {
             self.settle(now, key, after);
             return Some(result);
         }
-        tcb.usual = tcb.is_usual();
         // What settle() does for a connection that goes on, without looking it up again.
         let deadline = tcb.deadline();
         entry.alarm.set(&mut self.timers, key, deadline);

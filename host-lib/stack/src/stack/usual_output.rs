@@ -19,6 +19,10 @@ impl<B: Payload> Stack<B> {
     /// one; the queue and the timer follow.
     #[inline]
     pub(super) fn cut_usual(&mut self, now: Instant, key: Key) -> Option<(Flow, Cut)> {
+        #[cfg(test)]
+        if self.short_way.shut {
+            return None;
+        }
         let entry = self.sockets.get_mut(key)?;
         let Kind::Tcp(tcb) = &mut entry.kind else {
             return None;
@@ -29,6 +33,8 @@ impl<B: Payload> Stack<B> {
             return None;
         }
         let cut = tcb.next_plain(&Cx::new(now, &self.config, &mut self.stats))?;
+        #[cfg(test)]
+        self.short_way.note_out();
         entry
             .alarm
             .set_before(&mut self.timers, key, tcb.usual_deadline());

@@ -123,7 +123,7 @@ impl<B: Payload> Tcb<B> {
         // Marks in the sequence space stay near enough to be compared.
         let before = self.snd_una - acked;
         self.window_full_at = self.window_full_at.max(before);
-        self.recovery.high_seq = self.recovery.high_seq.max(before);
+        self.recovery.keep_near(before);
         // RFC 6298 (5.2) "When all outstanding data has been acknowledged, turn off the retransmission timer",
         // (5.3) otherwise "restart the retransmission timer so that it will expire after RTO seconds".
         self.rto_at = (!self.board.is_empty()).then(|| cx.now.after(self.rto.rto_nanos()));

@@ -24,6 +24,8 @@ mod sack_list;
 mod scoreboard;
 pub(crate) mod secrets;
 mod send_buffer;
+#[cfg(test)]
+mod state_text;
 pub(crate) mod syn_cookie;
 pub(crate) mod time_wait;
 mod timer;

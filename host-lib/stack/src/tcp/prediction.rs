@@ -160,20 +160,16 @@ impl<B: Payload> Tcb<B> {
         // Nothing is lost and nothing sent twice: all that is outstanding is in flight.
         let window = self.snd_wnd.min(self.congestion.window());
         let room = window.saturating_sub(outstanding) as usize;
-        let most = unsent.min(Self::segment_limit(cx, mss));
-        let last = most == unsent;
+        // The limit is a number of full segments: nothing needs to be cut off for the device.
+        let len = unsent.min(Self::segment_limit(cx, mss));
+        let last = len == unsent;
         // Less than a full segment is plain only if nothing waits for it; after a silence the window may have to shrink.
-        let full = most >= mss;
+        let full = len >= mss;
         let small = last && !self.options.cork && (self.options.nodelay || outstanding == 0);
         let silent = outstanding == 0 && cx.now.nanos_since(self.last_send) > self.rto.rto_nanos();
-        if most > room || silent || !(full || small) {
+        if len > room || silent || !(full || small) {
             return None;
         }
-        let len = if last || most == mss {
-            most
-        } else {
-            most - most % mss
-        };
         let seq = self.snd_nxt;
         if outstanding == 0 {
             // What ran until now guarded what could not be sent.
@@ -191,7 +187,7 @@ impl<B: Payload> Tcb<B> {
         let header = Plain {
             seq,
             // RFC 9293 MUST-60: the PSH bit is set in the last buffered segment.
-            push: len == unsent,
+            push: last,
             ..self.plain_ack(cx.now)
         };
         Some(Cut {

@@ -81,7 +81,9 @@ impl Rack {
 
     /// Step 4: DSACK says that a segment was sent again in vain: wait longer for reordering from now on.
     pub(crate) fn on_dsack(&mut self, una: Seq, snd_nxt: Seq) {
-        if self.dsack_round.is_some_and(|round| una.lt(round)) {
+        // A round that ended long ago may seem to lie ahead, but not within what is in flight.
+        let counted = |round: Seq| una.lt(round) && round.le(snd_nxt);
+        if self.dsack_round.is_some_and(counted) {
             return;
         }
         self.dsack_round = Some(snd_nxt);
@@ -155,4 +157,21 @@ impl Rack {
 /// RACK_sent_after (section 6.2): later, or at the same time and further on.
 fn sent_after(a: (Instant, Seq), b: (Instant, Seq)) -> bool {
     a.0 > b.0 || a.0 == b.0 && a.1.gt(b.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_widen_the_window_once_a_round_trip_however_far_apart() {
+        let mut rack = Rack::new(Seq(0));
+        rack.on_dsack(Seq(0), Seq(1000));
+        rack.on_dsack(Seq(999), Seq(2000));
+        assert_eq!(rack.window_multiplier, 2, "the same round trip");
+        // More than half the sequence space later, the end of that one seems to lie ahead.
+        let una = Seq(3 << 30);
+        rack.on_dsack(una, una + 1000);
+        assert_eq!(rack.window_multiplier, 3);
+    }
 }

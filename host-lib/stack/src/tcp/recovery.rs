@@ -110,6 +110,13 @@ impl Recovery {
             && self.limited == 0
     }
 
+    /// What lies before `una` is over: marks in the sequence space stay near enough to be compared.
+    #[inline]
+    pub(crate) fn keep_near(&mut self, una: Seq) {
+        self.high_seq = self.high_seq.max(una);
+        self.no_recovery_before = self.no_recovery_before.max(una);
+    }
+
     /// A segment of `len` octets was sent; `again` at the time `stamp`.
     pub(crate) fn note_sent(&mut self, len: u32, again: Option<u32>) {
         self.prr_out = self.prr_out.saturating_add(len);
@@ -526,5 +533,23 @@ impl<B: Payload> Tcb<B> {
     /// When the first retransmission of this recovery was sent, for [`Recovery::note_sent`].
     pub(crate) fn stamp(&self, cx: &Cx<'_>) -> u32 {
         self.timestamps.map_or(0, |ts| clock(cx.now, ts.offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_far_back_hinders_none_now() {
+        let mut recovery = Recovery::new(Seq(0));
+        let mut una = Seq(0);
+        // More than half the sequence space, so that its ends can no longer be compared.
+        for _ in 0..3 {
+            una += 1 << 30;
+            recovery.keep_near(una);
+        }
+        assert!(una.ge(recovery.no_recovery_before));
+        assert!(una.ge(recovery.high_seq));
     }
 }

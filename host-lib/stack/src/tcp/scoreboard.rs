@@ -23,7 +23,7 @@ const RETRANSMITTED: u8 = 8;
 const LEAST_PART: u32 = super::MIN_MSS as u32;
 
 /// One segment as it was sent.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
 struct Sent {
     end: Seq,
     flags: u8,
@@ -74,6 +74,7 @@ pub(crate) struct Passed {
 
 /// What is only known where segments arrive out of order or are sent again.
 #[derive(Default)]
+#[cfg_attr(test, derive(PartialEq))]
 struct Disorder {
     /// (when, end) of segments sent again, in that order; stale entries are skipped.
     again: VecDeque<(Instant, Seq)>,
@@ -82,6 +83,7 @@ struct Disorder {
 }
 
 /// The record of one connection.
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Scoreboard {
     una: Seq,
     sent: VecDeque<Sent>,
@@ -201,8 +203,17 @@ impl Scoreboard {
             });
             self.sent.pop_front();
         }
-        self.una = ack;
+        self.move_on(ack);
         passed
+    }
+
+    /// Everything before `ack` is acknowledged. The cursors follow: what is half the sequence space behind looks as if it
+    /// were ahead, and nothing would be judged.
+    #[inline]
+    fn move_on(&mut self, ack: Seq) {
+        self.una = ack;
+        self.judged = self.judged.max(ack);
+        self.lost_hint = self.lost_hint.max(ack);
     }
 
     fn start_of(&self, index: usize) -> Seq {
@@ -458,6 +469,7 @@ impl Scoreboard {
             }
             self.una = ack;
         }
+        self.move_on(self.una);
         if self.sent.is_empty() {
             self.disorder = None;
         }

@@ -250,3 +250,25 @@ fn a_report_of_what_was_never_sent_is_ignored() {
     let told = board.acknowledge(Seq(0), &[(Seq(50), Seq(100))], |_| {});
     assert_eq!(told.sacked, 50);
 }
+
+#[test]
+fn a_loss_is_seen_after_any_number_of_octets_without_one() {
+    for by_blocks in [false, true] {
+        let mut board = Scoreboard::new(Seq(7));
+        // More than half the sequence space, so that its ends can no longer be compared.
+        for _ in 0..3 {
+            let end = board.end() + (1 << 30);
+            board.push(end, Instant::ZERO);
+            match by_blocks {
+                true => assert_eq!(board.acknowledge(end, &[], |_| {}).delivered, 1 << 30),
+                false => assert!(board.pass(end).last.is_some()),
+            }
+        }
+        let una = board.end();
+        board.push(una + 1000, Instant::ZERO);
+        board.push(una + 2000, Instant::ZERO);
+        board.acknowledge(una, &[(una + 1000, una + 2000)], |_| {});
+        assert_eq!(board.judge(|_, _| Some(0)), (true, None));
+        assert_eq!(board.next_lost(1000), Some((una, 1000)));
+    }
+}
