@@ -47,6 +47,7 @@ impl<B: Payload> Tcb<B> {
             fin_received,
             read_shutdown,
             advertised_mss,
+            path_mss,
             sack_permitted,
             timestamps,
             timestamp_offset,
@@ -109,7 +110,7 @@ impl<B: Payload> Tcb<B> {
             ahead.is_empty()
         ));
         line(format_args!(
-            "{sacks:?} {tuning:?} {peer_fin:?} {fin_received} {read_shutdown} {advertised_mss}"
+            "{sacks:?} {tuning:?} {peer_fin:?} {fin_received} {read_shutdown} {advertised_mss} {path_mss}"
         ));
         line(format_args!(
             "{sack_permitted} {timestamps:?} {timestamp_offset} {ecn:?}"
