@@ -83,6 +83,8 @@ pub(super) struct FlowTable {
     places: HashTable<Place>,
     /// A copy of the entry found last.
     last: Option<(Flow, FlowOwner)>,
+    /// Its addresses are such that it may be heard from outside.
+    last_is_heard: bool,
 }
 
 impl FlowTable {
@@ -91,6 +93,7 @@ impl FlowTable {
             keys,
             places: HashTable::new(),
             last: None,
+            last_is_heard: false,
         }
     }
 
@@ -105,8 +108,22 @@ impl FlowTable {
     pub(super) fn get(&mut self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
         if !matches!(&self.last, Some((last, _)) if last == flow) {
             self.last = Some((*flow, self.find(flow, owners)?));
+            self.last_is_heard = false;
         }
         self.last.as_ref().map(|(_, owner)| *owner)
+    }
+
+    /// Whether the flow that was asked for last, and found, may be heard from outside: `ask` says so, and is not asked again
+    /// for the next segment.
+    #[inline]
+    pub(super) fn last_is_heard(&mut self, ask: impl FnOnce() -> bool) -> bool {
+        self.last_is_heard = self.last_is_heard || ask();
+        self.last_is_heard
+    }
+
+    /// Our addresses have changed, and with them who may be heard.
+    pub(super) fn forget_last(&mut self) {
+        self.last = None;
     }
 
     /// Gives a flow that has no owner to one that is in its table.

@@ -38,7 +38,8 @@ impl<B: Payload> Stack<B> {
         // A connection with ourselves is not heard from outside, and none at an address that we no longer have or that has
         // become everyone's.
         let (src, dst) = (*arrived.flow.remote.ip(), *arrived.flow.local.ip());
-        if src.is_loopback() || !self.config.is_from_one_to_us(src, dst) {
+        let heard = || !src.is_loopback() && self.config.is_from_one_to_us(src, dst);
+        if !self.flows.last_is_heard(heard) {
             return Err(body);
         }
         let Some(entry) = self.sockets.get_mut(key) else {

@@ -154,6 +154,7 @@ pub(crate) struct Cx<'a> {
 
 impl<'a> Cx<'a> {
     /// Before anything has happened.
+    #[inline]
     pub(crate) fn new(now: Instant, config: &'a Config, stats: &'a mut Stats) -> Cx<'a> {
         Cx {
             now,
