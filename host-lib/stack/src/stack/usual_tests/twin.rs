@@ -11,6 +11,7 @@ use crate::packet::{Token, TxPacket};
 use crate::payload::Bytes;
 use crate::slab::Key;
 use crate::time::Instant;
+use crate::wire::be16;
 
 /// A packet as both copies made it, and its owner.
 pub(super) struct Sent {
@@ -116,8 +117,11 @@ impl Twin {
             )
         };
         assert_eq!(beside(a), beside(b), "{place}, {now:?}");
+        let bytes = [a.to_vec(), b.to_vec()];
+        let told = usize::from(be16(&bytes[0], 2));
+        assert_eq!(told, bytes[0].len(), "{place}, {now:?}: total length");
         Some(Sent {
-            bytes: [a.to_vec(), b.to_vec()],
+            bytes,
             token: a.token,
         })
     }
