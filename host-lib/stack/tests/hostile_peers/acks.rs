@@ -2,7 +2,7 @@
 
 use crate::common::Rng;
 use crate::common::*;
-use crate::peer::{reach, Offer, Peer, Seen};
+use crate::peer::{check_text, program_sends, reach, Offer, Peer, Seen};
 use crate::scene::Scene;
 use ferrule_stack::{Algorithm, TcpInfo, TcpState};
 use proptest::prelude::*;
@@ -13,20 +13,6 @@ const ROUND_TRIP: Duration = Duration::from_millis(20);
 fn info(scene: &mut Scene, peer: &Peer) -> TcpInfo {
     let now = scene.net.now;
     scene.victim().tcp_info(now, peer.id).expect("open")
-}
-
-/// The program at the victim's end sends the next bytes of the pattern, as many as fit.
-fn program_sends(scene: &mut Scene, peer: &Peer, sent: &mut usize, most: usize) {
-    let (now, bytes) = (scene.net.now, pattern(*sent, most));
-    *sent += scene.victim().tcp_send(now, peer.id, &bytes).unwrap_or(0);
-}
-
-/// Whatever the victim sends is the program's bytes in their places.
-fn check_text(peer: &Peer, seen: &[Seen]) {
-    for s in seen.iter().filter(|s| !s.data.is_empty()) {
-        let place = peer.position(s.tcp.sequence_number);
-        assert!(s.data == pattern(place, s.data.len()), "text at {place}");
-    }
 }
 
 /// A receiver that acknowledges each segment in `pieces` steps takes `len` bytes; one segment is lost on the way. Returns

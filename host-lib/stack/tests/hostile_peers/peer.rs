@@ -270,3 +270,17 @@ pub fn reach(peer: &Peer, seen: &[Seen]) -> usize {
         .max()
         .unwrap_or(0)
 }
+
+/// The program at the victim's end sends the next bytes of the pattern, as many as fit.
+pub fn program_sends(scene: &mut Scene, peer: &Peer, sent: &mut usize, most: usize) {
+    let (now, bytes) = (scene.net.now, pattern(*sent, most));
+    *sent += scene.victim().tcp_send(now, peer.id, &bytes).unwrap_or(0);
+}
+
+/// Whatever the victim sends is the program's bytes in their places.
+pub fn check_text(peer: &Peer, seen: &[Seen]) {
+    for s in seen.iter().filter(|s| !s.data.is_empty()) {
+        let place = peer.position(s.tcp.sequence_number);
+        assert!(s.data == pattern(place, s.data.len()), "text at {place}");
+    }
+}

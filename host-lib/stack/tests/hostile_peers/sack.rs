@@ -3,7 +3,7 @@
 use crate::common::Rng;
 use crate::common::*;
 use crate::craft::tcp::sack;
-use crate::peer::{reach, Offer, Peer, Seen};
+use crate::peer::{check_text, program_sends, reach, Offer, Peer, Seen};
 use crate::scene::Scene;
 use ferrule_stack::TcpState;
 use proptest::prelude::*;
@@ -17,19 +17,6 @@ fn opened(scene: &mut Scene, stamps: bool) -> Peer {
         ..Offer::default()
     };
     Peer::open(scene, 1000, offer)
-}
-
-/// The program's bytes, as many as fit.
-fn program_sends(scene: &mut Scene, peer: &Peer, sent: &mut usize, most: usize) {
-    let (now, bytes) = (scene.net.now, pattern(*sent, most));
-    *sent += scene.victim().tcp_send(now, peer.id, &bytes).unwrap_or(0);
-}
-
-fn check_text(peer: &Peer, seen: &[Seen]) {
-    for s in seen.iter().filter(|s| !s.data.is_empty()) {
-        let place = peer.position(s.tcp.sequence_number);
-        assert!(s.data == pattern(place, s.data.len()), "text at {place}");
-    }
 }
 
 /// Blocks of any sort: true, inverted, empty, below, beyond, around the circle, over one another.
