@@ -113,6 +113,8 @@ struct Sorter<'a> {
     ready: BTreeMap<Maker, Vec<NetId>>,
     /// Nets of a block that are to be made.
     left: BTreeMap<Maker, usize>,
+    /// Nets that are made.
+    done: BTreeSet<NetId>,
 }
 
 impl<'a> Sorter<'a> {
@@ -124,6 +126,7 @@ impl<'a> Sorter<'a> {
             users: BTreeMap::new(),
             ready: BTreeMap::new(),
             left: BTreeMap::new(),
+            done: BTreeSet::new(),
         };
         for (net, node) in nodes.iter().filter(|(net, _)| live.contains(net)) {
             let needs = &node.needs;
@@ -153,7 +156,7 @@ impl<'a> Sorter<'a> {
                 .ready
                 .iter()
                 .min_by_key(|(maker, ready)| unready(maker, ready));
-            let Some(maker) = best.map(|(maker, _)| *maker) else {
+            let Some(maker) = best.map(|(maker, _)| *maker).or_else(|| self.together()) else {
                 break;
             };
             let mut nets = self.make(maker);
@@ -172,6 +175,33 @@ impl<'a> Sorter<'a> {
             true => Err(self.found_loop()),
             false => Ok(steps),
         }
+    }
+
+    /// Where nothing is ready: nets of one block that need only each other, and these in the same slice. They are ready
+    /// together.
+    fn together(&mut self) -> Option<Maker> {
+        let waits = |net: &NetId| self.missing.contains_key(net) && !self.done.contains(net);
+        let makers = self.left.iter().filter(|(_, left)| **left > 0);
+        let (maker, nets) = makers.map(|(maker, _)| *maker).find_map(|maker| {
+            let of_maker = self.nodes.iter().filter(|(_, node)| node.maker == maker);
+            let mut nets: BTreeSet<NetId> = of_maker.map(|n| *n.0).filter(waits).collect();
+            loop {
+                let count = nets.len();
+                let all = nets.clone();
+                nets.retain(|net| {
+                    let needs = &self.nodes[net].needs;
+                    let there = |need: &NetId| !waits(need);
+                    needs.before.iter().all(there)
+                        && needs.with.iter().all(|n| there(n) || all.contains(n))
+                });
+                if nets.len() == count {
+                    break;
+                }
+            }
+            (!nets.is_empty()).then_some((maker, nets))
+        })?;
+        self.ready.insert(maker, nets.into_iter().collect());
+        Some(maker)
     }
 
     /// Makes what is ready of a maker, and what becomes ready by that in the same slice.
@@ -194,6 +224,7 @@ impl<'a> Sorter<'a> {
         if let Some(left) = self.left.get_mut(&maker) {
             *left -= made.len();
         }
+        self.done.extend(&made);
         for user in later {
             if self.meet(user) {
                 let maker = self.nodes[&user].maker;

@@ -11,6 +11,9 @@ use ferrule_verilog::{Options, Program};
 /// Cycles that a design runs.
 const CYCLES: usize = 24;
 
+/// Seeds that once failed beyond those that are always run: two nets of a block that each seemed to need the other first.
+const FOUND: [u64; 1] = [615];
+
 /// Designs per run: `PROPTEST_CASES`, as for the property tests.
 fn cases() -> u64 {
     let cases = std::env::var("PROPTEST_CASES").ok();
@@ -22,7 +25,7 @@ fn random_designs_behave_as_in_icarus() {
     if !have(&["iverilog", "vvp"]) {
         return;
     }
-    for seed in 0..cases() {
+    for seed in (0..cases()).chain(FOUND) {
         let design = Generator::new(seed).design(CYCLES);
         let expected =
             icarus::run(&design).unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}", design.text));
