@@ -491,7 +491,8 @@ impl<B: Payload> Tcb<B> {
         if self.parked > 0 {
             return false;
         }
-        self.probe_now
+        self.ack_now
+            || self.probe_now
             || self.tail_probe_now
             || self.keep_alive_now
             || match self.state {
