@@ -238,15 +238,17 @@ impl<B: Payload> Stack<B> {
                 self.ip_input(now, meta, packet.head.as_slice(), packet.payload, true);
                 continue;
             }
-            self.count_out(&packet);
+            self.count_out(packet.len());
             return Some(packet);
         }
         None
     }
 
-    fn count_out(&mut self, packet: &TxPacket<B>) {
+    /// A packet of `len` bytes leaves the host.
+    #[inline]
+    fn count_out(&mut self, len: usize) {
         self.stats.packets_out += 1;
-        self.stats.bytes_out += packet.len() as u64;
+        self.stats.bytes_out += len as u64;
     }
 
     /// When [`Stack::poll_transmit`] must be called again even if nothing arrives; the origin of time if at once.

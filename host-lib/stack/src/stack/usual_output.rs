@@ -58,8 +58,7 @@ impl<B: Payload> Stack<B> {
         let header_len = cut.header.len();
         let len = header_len + cut.len;
         self.stats.tcp_segments_out += 1;
-        self.stats.packets_out += 1;
-        self.stats.bytes_out += len as u64;
+        self.count_out(len);
         let in_head = len <= HEAD_BYTES;
         let mut head = Head::zeroed(if in_head { len } else { header_len });
         let h = head.memory();
