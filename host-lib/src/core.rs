@@ -9,8 +9,8 @@ use ferrule_driver::nic::{Checksum, NicEvent, RxBuf, RxFrame, TxFrame, TxMode, T
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
 
-/// Frames taken from the ring at a time.
-const BATCH: usize = 64;
+/// Frames taken from a ring, or handed to it, at a time.
+const BATCH: usize = 16;
 /// Packets that wait for one next hop's MAC address at most; RFC 1122 section 2.3.2.2 asks for at least one.
 const MAX_PARKED: usize = 64;
 /// Bytes of a packet that the stack parses: the longest IPv4 header and the longest TCP header, and some.
@@ -65,8 +65,10 @@ pub(crate) struct Core {
     parked: HashMap<Ipv4Addr, VecDeque<Parked>>,
     /// Resolved, to be sent again before anything new.
     released: VecDeque<Parked>,
-    /// The packet that found the transmit ring full.
-    held: Option<TxPacket<Body>>,
+    /// Packets of the stack's that the NIC is to be handed; any that are left found the transmit ring full.
+    held: VecDeque<TxPacket<Body>>,
+    /// Their bytes, while they are handed over.
+    bytes: Vec<u8>,
     /// The stack's tokens by the NIC's, modulo its size.
     tokens: Vec<Option<Token>>,
     next_token: u64,
@@ -91,7 +93,8 @@ impl Core {
             stack,
             parked: HashMap::new(),
             released: VecDeque::new(),
-            held: None,
+            held: VecDeque::new(),
+            bytes: Vec::new(),
             tokens: vec![None; TOKENS],
             next_token: 0,
             unsent: 0,
@@ -120,7 +123,7 @@ impl Core {
     /// When [`Core::pump`] must be called even if nothing arrives, in nanoseconds.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         // While the transmit ring is full only a completion helps, whatever the stack has to send.
-        if self.held.is_some() || !self.released.is_empty() {
+        if !self.held.is_empty() || !self.released.is_empty() {
             return None;
         }
         self.stack.next_deadline().map(Instant::as_nanos)
@@ -153,7 +156,7 @@ impl Core {
 
     /// Whether nothing waits to be sent or acknowledged on behalf of sockets that are closed.
     pub(crate) fn is_drained(&self) -> bool {
-        self.held.is_none()
+        self.held.is_empty()
             && self.released.is_empty()
             && self.parked.is_empty()
             && self.nic.tx_outstanding() == 0
@@ -284,19 +287,62 @@ impl Core {
             self.stack.on_released(now, parked.token);
             moved = true;
         }
-        while let Some(packet) = self.held.take().or_else(|| self.stack.poll_transmit(now)) {
-            let mode = TxMode::Ip {
-                next_hop: Default::default(),
-                ip_checksum: packet.insert_ipv4_checksum,
-                l4_checksum: packet.insert_l4_checksum,
-            };
-            if !self.send(&packet.to_vec(), mode, packet.token)? {
-                self.held = Some(packet);
+        loop {
+            while self.held.len() < BATCH {
+                match self.stack.poll_transmit(now) {
+                    Some(packet) => self.held.push_back(packet),
+                    None => break,
+                }
+            }
+            if self.held.is_empty() {
                 return Ok(moved);
             }
-            moved = true;
+            let taken = self.send_held()?;
+            moved |= taken > 0;
+            if !self.held.is_empty() {
+                return Ok(moved);
+            }
         }
-        Ok(moved)
+    }
+
+    /// Hands the packets that wait for the NIC to it, with one doorbell; how many its ring had room for.
+    fn send_held(&mut self) -> io::Result<usize> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        for packet in &self.held {
+            packet.append_to(&mut bytes);
+        }
+        let mut rest = bytes.as_slice();
+        let parts: Vec<[&[u8]; 1]> = (self.held.iter())
+            .map(|packet| {
+                let (one, others) = rest.split_at(packet.len());
+                rest = others;
+                [one]
+            })
+            .collect();
+        let frames: Vec<TxFrame<'_>> = (self.held.iter().zip(&parts).zip(self.next_token..))
+            .map(|((packet, parts), token)| TxFrame {
+                parts,
+                mode: TxMode::Ip {
+                    next_hop: Default::default(),
+                    ip_checksum: packet.insert_ipv4_checksum,
+                    l4_checksum: packet.insert_l4_checksum,
+                },
+                token,
+                report: false,
+            })
+            .collect();
+        let taken = self.nic.tx_batch(&frames).map_err(io_error);
+        self.bytes = bytes;
+        // The first is what an error is about.
+        let gone = *taken.as_ref().unwrap_or(&1);
+        for packet in self.held.drain(..gone) {
+            if taken.is_ok() {
+                self.tokens[slot(self.next_token)] = Some(packet.token);
+                self.next_token += 1;
+            }
+        }
+        taken
     }
 
     /// Hands a packet to the NIC; false while its ring is full.

@@ -42,6 +42,9 @@ fn io_error(error: PcapError) -> io::Error {
     }
 }
 
+/// Bytes kept back before they are written: some 40 of the longest frames.
+const BUFFERED: usize = 64 << 10;
+
 /// An open capture file.
 pub struct Capture {
     writer: PcapNgWriter<BufWriter<File>>,
@@ -61,8 +64,8 @@ impl Capture {
     /// # Errors
     /// When the file cannot be written.
     pub fn of_nics(path: &Path, nics: usize) -> io::Result<Self> {
-        let mut writer =
-            PcapNgWriter::new(BufWriter::new(File::create(path)?)).map_err(io_error)?;
+        let mut writer = PcapNgWriter::new(BufWriter::with_capacity(BUFFERED, File::create(path)?))
+            .map_err(io_error)?;
         for nic in 0..nics {
             writer
                 .write_pcapng_block(InterfaceDescriptionBlock {

@@ -127,9 +127,14 @@ impl<B: Payload> TxPacket<B> {
     /// The whole packet, copied.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len());
+        self.append_to(&mut out);
+        out
+    }
+
+    /// Copies the whole packet to the end of `out`.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.head.as_slice());
         self.payload
             .for_each_slice(|bytes| out.extend_from_slice(bytes));
-        out
     }
 }
