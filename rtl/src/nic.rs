@@ -129,6 +129,8 @@ impl Logic for Nic {
         self.queues.max_payload.next = self.max_payload.val();
         self.queues.max_read.next = self.max_read.val();
         self.queues.link_up.next = self.link_up.val();
+        self.queues.rx_waiting.next = self.rx.waiting.val();
+        self.queues.rx_incoming.next = self.mac.receiving.val();
         // The pulse of the counter RX_DROP_OVERFLOW.
         self.queues.rx_overflow.next = self.rx.events.val().get_bit(11);
         self.host.irq.next = self.queues.irq.val();

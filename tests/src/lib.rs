@@ -5,4 +5,5 @@ pub mod bench;
 pub mod differential;
 pub mod engines;
 pub mod frames;
+pub mod latency;
 pub mod line_rate;

@@ -1,4 +1,4 @@
-//! 64-byte frames both ways as fast as the wire takes them, with a host that rings each doorbell once in 16 packets: what the benchmarks
+//! Frames both ways as fast as the wire takes them, with a host that rings each doorbell once in 16 packets: what the benchmarks
 //! count.
 use ferrule_abi::ring::sqe_flags::{CPL_REQ, EOP, RAW, SOP};
 
@@ -7,12 +7,16 @@ use crate::frames;
 
 /// Packets per doorbell, and per transmit completion.
 pub const BATCH: u64 = 16;
-/// Bytes of a frame without FCS.
-const FRAME: usize = 60;
+/// Bytes of the shortest frame without FCS.
+pub const SHORTEST: usize = 60;
+/// Bytes of the longest frame without FCS.
+pub const LONGEST: usize = 1514;
 /// Cycles between two looks of the host at its rings: a small part of a batch.
 const POLL_CYCLES: u64 = 32;
-/// Byte times of the frame with preamble, FCS and gap: the wire takes no more.
+/// Byte times of the shortest frame with preamble, FCS and gap: the wire takes no more.
 pub const FRAME_CYCLES: u64 = 84;
+/// Byte times of the longest one.
+const LONGEST_CYCLES: u64 = 1538;
 const RING_LOG2: u32 = 7;
 const HEADERS: usize = 14 + 20 + 8;
 
@@ -26,13 +30,21 @@ pub fn layout() -> Layout {
     }
 }
 
-/// Sends and receives `count` frames each way, a multiple of [`BATCH`], and settles. The queues run and are idle.
+/// Sends and receives `count` frames of 64 bytes each way, a multiple of [`BATCH`], and settles. The queues run and are idle.
 ///
 /// # Panics
 /// If not all of them arrive.
 pub fn run(b: &mut Bench, count: u64) {
-    let frame = frames::udp(&[0x5A; FRAME - HEADERS]);
-    assert_eq!(frame.len(), FRAME);
+    run_lengths(b, count, |_| SHORTEST);
+}
+
+/// As [`run`] with frames of other lengths, by number; gives the longest gap between two frames that the NIC sent, in byte times.
+///
+/// # Panics
+/// If not all of them arrive.
+pub fn run_lengths(b: &mut Bench, count: u64, len: impl Fn(u64) -> usize) -> u64 {
+    let frame = |n: u64| frames::udp(&vec![n as u8; len(n) - HEADERS]);
+    let (mut gap, mut longest) = (None, 0);
     let (mut to_send, mut retired) = (count, 0);
     let (mut to_come, mut came, mut kept) = (count, 0, vec![]);
     let (sent_before, posted_before) = (b.sent.len(), b.sq.producer);
@@ -42,21 +54,21 @@ pub fn run(b: &mut Bench, count: u64) {
         while to_send > 0 && b.sq.producer - posted_before - retired + BATCH <= b.sq.size() {
             for n in 1..=BATCH {
                 let last = if n == BATCH { CPL_REQ } else { 0 };
-                b.post_tx(&frame, SOP | EOP | RAW | last);
+                b.post_tx(&frame(count - to_send + n - 1), SOP | EOP | RAW | last);
             }
             to_send -= BATCH;
             b.ring_tx(false);
         }
         if to_come > 0 && b.phy.receive_idle() {
-            b.phy.receive(&frame);
+            b.phy.receive(&frame(count - to_come));
             to_come -= 1;
         }
         if b.engine.cycles().is_multiple_of(POLL_CYCLES) {
             retired += BATCH * b.tx_completions().len() as u64;
             let new = b.received();
-            came += new.len() as u64;
             for r in new {
-                assert_eq!(r.bytes, frame);
+                assert_eq!(r.bytes, frame(came));
+                came += 1;
                 kept.push(r.cqe.index);
             }
             if kept.len() as u64 >= BATCH {
@@ -67,14 +79,20 @@ pub fn run(b: &mut Bench, count: u64) {
             }
         }
         b.step();
+        match b.outputs.gmii_tx.valid {
+            true => longest = longest.max(gap.replace(0).unwrap_or(0)),
+            false => gap = gap.map(|idle| idle + 1),
+        }
         waited += 1;
         assert!(
-            waited < (count + 1_000) * FRAME_CYCLES * 4,
+            waited < (count + 1_000) * LONGEST_CYCLES * 4,
             "{came} of {count} frames received, {retired} sent"
         );
     }
     b.settle();
-    assert_eq!((b.sent.len() - sent_before) as u64, count);
-    b.sent.clear();
+    let sent = b.frames().split_off(sent_before);
+    let expected: Vec<_> = (0..count).map(frame).collect();
+    assert!(sent == expected, "all were sent, in order");
     b.check_link();
+    longest
 }

@@ -8,6 +8,7 @@ use rustix::time::{clock_gettime, ClockId};
 use serde::Serialize;
 
 mod engines;
+mod latency;
 mod stack;
 mod tlps;
 mod traffic;
@@ -33,6 +34,8 @@ enum Name {
     Engines,
     /// TLPs and PCIe bytes per 64-byte frame sent and one received, doorbells per 16 packets (5 s)
     Tlps,
+    /// Cycles from the end of a frame on the wire to its completion on PCIe, on an idle NIC (2 s)
+    Latency,
     /// CPU time, instructions (with valgrind) and memory of the TCP/IP stack beside smoltcp (90 s)
     Stack,
 }
@@ -147,6 +150,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn std::error::Error>> {
         Some(name) if !args.list => match name {
             Name::Engines => engines::measure()?,
             Name::Tlps => tlps::measure()?,
+            Name::Latency => latency::measure()?,
             Name::Stack => stack::measure()?,
         },
         _ => {

@@ -46,6 +46,8 @@ pub struct Mac {
     pub gmii_tx_en: Signal<Out, Bit>,
     /// GMII TX_ER.
     pub gmii_tx_er: Signal<Out, Bit>,
+    /// A frame comes in from the wire, or came until a moment ago: another one may follow in the shortest gap.
+    pub receiving: Signal<Out, Bit>,
     /// Counter pulses: TX_UNDERRUN.
     pub events: Signal<Out, Bits<32>>,
     /// A clock must go on. For a simulator only: it looks into all three clock domains without synchronisers.
@@ -67,6 +69,11 @@ pub struct Mac {
     looped: DFF<Bit>,
     /// Within a frame from the wire.
     wire_open: DFF<Bit>,
+    /// RX_DV in the receive clock.
+    carrier: DFF<Bits<1>>,
+    carrier_seen: Sync<1>,
+    /// Clocks for which `receiving` outlasts the carrier.
+    linger: DFF<Bits<4>>,
     underruns_seen: Sync<1>,
     underruns_counted: DFF<Bits<1>>,
     underrun_event: Constant<Bits<32>>,
@@ -89,6 +96,7 @@ impl Default for Mac {
             gmii_txd: Default::default(),
             gmii_tx_en: Default::default(),
             gmii_tx_er: Default::default(),
+            receiving: Default::default(),
             events: Default::default(),
             busy: Default::default(),
             rx_reset: Default::default(),
@@ -105,6 +113,9 @@ impl Default for Mac {
             looper: Default::default(),
             looped: Default::default(),
             wire_open: Default::default(),
+            carrier: Default::default(),
+            carrier_seen: Default::default(),
+            linger: Default::default(),
             underruns_seen: Default::default(),
             underruns_counted: Default::default(),
             underrun_event: Constant::new((1u64 << TX_UNDERRUN).into()),
@@ -115,7 +126,8 @@ impl Default for Mac {
 impl Logic for Mac {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, looped, wire_open, underruns_counted);
+        dff_setup!(self, clock, looped, wire_open, linger, underruns_counted);
+        dff_setup!(self, gmii_rx_clk, carrier);
 
         // A reset goes out to each GMII clock and back, so that the core's side of a crossing leaves it last.
         self.rx_reset.clock.next = self.gmii_rx_clk.val();
@@ -211,6 +223,20 @@ impl Logic for Mac {
             self.looped.d.next = self.loopback.val();
         }
 
+        // The shortest gap, with the time the carrier takes to be seen here, is less than sixteen clocks.
+        self.carrier.d.next = 0.into();
+        if self.gmii_rx_dv.val() {
+            self.carrier.d.next = 1.into();
+        }
+        self.carrier_seen.clock.next = self.clock.val();
+        self.carrier_seen.d.next = self.carrier.q.val();
+        if self.carrier_seen.q.val().any() {
+            self.linger.d.next = 15.into();
+        } else if self.linger.q.val().any() {
+            self.linger.d.next = self.linger.q.val() - 1;
+        }
+        self.receiving.next = self.linger.q.val().any();
+
         self.underruns_seen.clock.next = self.clock.val();
         self.underruns_seen.d.next = self.mac_tx.underruns.val();
         self.underruns_counted.d.next = self.underruns_seen.q.val();
@@ -227,6 +253,9 @@ impl Logic for Mac {
             | self.mac_tx.busy.val()
             | (self.mac_tx.underruns.val() != self.underruns_counted.q.val())
             | self.looper.busy.val()
+            | self.carrier.q.val().any()
+            | self.carrier_seen.q.val().any()
+            | self.linger.q.val().any()
             | (self.max_frame.val() != self.max_frame_seen.q.val())
             | self.mac_rx.busy.val()
             | self.rx_fifo.busy.val()
@@ -234,6 +263,7 @@ impl Logic for Mac {
 
         if self.rx_core_reset.q.val() {
             self.wire_open.d.next = false;
+            self.linger.d.next = 0.into();
         }
         if self.tx_core_reset.q.val() {
             self.looped.d.next = false;

@@ -7,7 +7,6 @@ use rust_hdl::prelude::*;
 pub enum CqState {
     Collect,
     Second,
-    Address,
     Write,
 }
 
@@ -41,6 +40,8 @@ pub struct CqWriter {
     pub ready: Signal<Out, Bit>,
     /// Another entry is on its way and needs nothing from the host: a partial line may wait for it.
     pub more: Signal<In, Bit>,
+    /// What the newest entry tells of is not in host memory yet: no line is begun.
+    pub hold: Signal<In, Bit>,
     /// The queue is stopping: an entry for which the ring has no room is taken and forgotten.
     pub discard: Signal<In, Bit>,
     /// How far the host has read, from a doorbell.
@@ -131,10 +132,7 @@ impl Logic for CqWriter {
             self.beats.q.val().any() & (bit_cast::<2, 15>(self.head_q.q.val()) == 0);
         self.fire.next = self.armed.q.val() & self.held.val().any();
         self.irq.next = self.fire.val();
-        self.place.next = 0.into();
-        if self.state.q.val() == CqState::Address {
-            self.place.next = bit_cast::<32, 15>(self.tail_q.q.val() & self.mask.val()) << 4;
-        }
+        self.place.next = bit_cast::<32, 15>(self.tail_q.q.val() & self.mask.val()) << 4;
         self.sum.next = self.base_lo.val() + self.place.val();
         self.busy.next = (self.state.q.val() != CqState::Collect)
             | self.beats.q.val().any()
@@ -143,8 +141,16 @@ impl Logic for CqWriter {
 
         match self.state.q.val() {
             CqState::Collect => {
+                // An entry takes two cycles: the address stands long before there is a line.
+                self.addr_lo.d.next = self.sum.val();
+                self.addr_hi.d.next = self.base_hi.val();
+                if self.sum.val() < self.base_lo.val() {
+                    self.addr_hi.d.next = self.base_hi.val() + 1;
+                }
                 if self.line_full.val() {
-                    self.state.d.next = CqState::Address;
+                    if !self.hold.val() {
+                        self.state.d.next = CqState::Write;
+                    }
                 } else if self.valid.val() & self.room.val() {
                     self.even.write_enable.next = true;
                     self.odd.write_enable.next = true;
@@ -153,7 +159,9 @@ impl Logic for CqWriter {
                 } else if self.beats.q.val().any()
                     & (!self.more.val() | self.armed.q.val() | self.valid.val())
                 {
-                    self.state.d.next = CqState::Address;
+                    if !self.hold.val() {
+                        self.state.d.next = CqState::Write;
+                    }
                 } else if self.valid.val() & self.discard.val() {
                     self.taken.next = true;
                 }
@@ -172,14 +180,6 @@ impl Logic for CqWriter {
                 self.dwords.d.next = self.dwords.q.val() + 4;
                 self.taken.next = true;
                 self.state.d.next = CqState::Collect;
-            }
-            CqState::Address => {
-                self.addr_lo.d.next = self.sum.val();
-                self.addr_hi.d.next = self.base_hi.val();
-                if self.sum.val() < self.base_lo.val() {
-                    self.addr_hi.d.next = self.base_hi.val() + 1;
-                }
-                self.state.d.next = CqState::Write;
             }
             CqState::Write => {
                 self.m.valid.next = true;

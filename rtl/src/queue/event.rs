@@ -262,6 +262,7 @@ impl Logic for EventQueue {
         self.writer.valid.next = self.posting.q.val();
         self.writer.more.next = self.active.q.val()
             & (self.tx_due.q.val() | self.rx_due.q.val() | self.link_due.q.val());
+        self.writer.hold.next = false;
         self.writer.discard.next = !self.active.q.val();
         self.writer.consumer.next = 0.into();
         if self.db_valid.q.val() | self.apply.q.val() {

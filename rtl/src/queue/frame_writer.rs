@@ -51,6 +51,7 @@ pub struct FrameWriter {
     cut: DFF<Bit>,
     addr_lo: DFF<Bits<32>>,
     addr_hi: DFF<Bits<32>>,
+    /// Bytes after those of the TLP under way.
     left: DFF<Bits<16>>,
     bytes: DFF<Bits<12>>,
     dwords: DFF<Bits<10>>,
@@ -61,6 +62,8 @@ pub struct FrameWriter {
     amount: Signal<Local, Bits<12>>,
     span: Signal<Local, Bits<12>>,
     round: Signal<Local, Bits<12>>,
+    /// The next TLP is measured.
+    measure: Signal<Local, Bit>,
     long: Signal<Local, Bit>,
     wide: Signal<Local, Bits<32>>,
     place: Signal<Local, Bits<32>>,
@@ -121,6 +124,7 @@ impl Logic for FrameWriter {
         self.m.d1.next = self.s.d1.val();
         self.m.last.next = self.beats.q.val() == 1;
         self.m.valid.next = false;
+        self.measure.next = self.state.q.val() == FrameState::Size;
         self.s.ready.next = false;
         self.idle.next = self.state.q.val() == FrameState::Idle;
         self.busy.next = (self.state.q.val() == FrameState::Place)
@@ -149,17 +153,6 @@ impl Logic for FrameWriter {
                 self.state.d.next = FrameState::Size;
             }
             FrameState::Size => {
-                self.bytes.d.next = self.amount.val();
-                self.dwords.d.next = self.span.val().get_bits::<10>(2);
-                self.beats.d.next = self.round.val().get_bits::<9>(3);
-                self.last_be.d.next = 15.into();
-                if (self.amount.val() & 3) == 1 {
-                    self.last_be.d.next = 1.into();
-                } else if (self.amount.val() & 3) == 2 {
-                    self.last_be.d.next = 3.into();
-                } else if (self.amount.val() & 3) == 3 {
-                    self.last_be.d.next = 7.into();
-                }
                 self.state.d.next = FrameState::Beat;
             }
             FrameState::Beat => {
@@ -172,10 +165,9 @@ impl Logic for FrameWriter {
                         if self.sum.val() < self.step.val() {
                             self.addr_hi.d.next = self.addr_hi.q.val() + 1;
                         }
-                        self.left.d.next =
-                            self.left.q.val() - bit_cast::<16, 12>(self.bytes.q.val());
-                        self.state.d.next = FrameState::Size;
-                        if self.left.q.val() == bit_cast::<16, 12>(self.bytes.q.val()) {
+                        // A TLP with another one after it has many beats: what is left has been known since its first.
+                        self.measure.next = true;
+                        if !self.left.q.val().any() {
                             self.state.d.next = FrameState::Skip;
                         }
                     }
@@ -192,6 +184,20 @@ impl Logic for FrameWriter {
             }
             _ => {
                 self.state.d.next = FrameState::Idle;
+            }
+        }
+        if self.measure.val() {
+            self.left.d.next = self.left.q.val() - bit_cast::<16, 12>(self.amount.val());
+            self.bytes.d.next = self.amount.val();
+            self.dwords.d.next = self.span.val().get_bits::<10>(2);
+            self.beats.d.next = self.round.val().get_bits::<9>(3);
+            self.last_be.d.next = 15.into();
+            if (self.amount.val() & 3) == 1 {
+                self.last_be.d.next = 1.into();
+            } else if (self.amount.val() & 3) == 2 {
+                self.last_be.d.next = 3.into();
+            } else if (self.amount.val() & 3) == 3 {
+                self.last_be.d.next = 7.into();
             }
         }
         if self.reset.val() {

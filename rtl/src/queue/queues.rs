@@ -60,6 +60,10 @@ pub struct Queues {
     pub neigh: NeighEventSink,
     /// The link is up.
     pub link_up: Signal<In, Bit>,
+    /// The receive buffer holds a frame.
+    pub rx_waiting: Signal<In, Bit>,
+    /// A frame comes in from the wire.
+    pub rx_incoming: Signal<In, Bit>,
     /// High for one cycle: the receive buffer dropped a frame for want of room (the counter RX_DROP_OVERFLOW's pulse).
     pub rx_overflow: Signal<In, Bit>,
     /// MSI-X vectors to raise, one pulse bit each.
@@ -105,6 +109,8 @@ impl Logic for Queues {
         self.event_queue.rx_failed.next = self.rx.failed.val();
         self.tx.barrier.next = self.event_queue.barrier.val();
         self.event_queue.barrier_done.next = self.tx.barrier_done.val();
+        self.rx.waiting.next = self.rx_waiting.val();
+        self.rx.incoming.next = self.rx_incoming.val();
         self.rx.overflow.next = self.rx_overflow.val();
         self.irq.next = self.tx.irq.val() | self.rx.irq.val() | self.event_queue.irq.val();
         self.events.next = self.tx.events.val() | self.rx.events.val();

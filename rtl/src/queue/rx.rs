@@ -20,11 +20,11 @@ pub enum RxState {
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum RxStep {
     Idle,
-    Writing,
     Post,
+    Writing,
 }
 
-/// Puts each frame into the next slot that the host gave and posts its completion.
+/// Puts each frame into the next slot that the host gave and posts its completion, which is made up meanwhile.
 ///
 /// Without a slot or room in the ring a frame waits in the receive buffer. While the queue does not run, frames are forgotten.
 /// Disabling, or an error, finishes the frame that is under way; its completion is forgotten if the ring has no room.
@@ -48,6 +48,10 @@ pub struct RxQueue {
     pub payload: WriteSource,
     /// Writes to the RXCQ.
     pub cq: WriteSource,
+    /// A frame is in the receive buffer that is not read to its end.
+    pub waiting: Signal<In, Bit>,
+    /// A frame comes in from the wire: a completion may wait a little for its company.
+    pub incoming: Signal<In, Bit>,
     /// High for one cycle: the receive buffer dropped a frame for want of room.
     pub overflow: Signal<In, Bit>,
     /// High for one cycle: the queue stopped with an error.
@@ -78,6 +82,8 @@ pub struct RxQueue {
     stride: DFF<Bits<4>>,
     retired: DFF<Bits<15>>,
     lost: DFF<Bit>,
+    /// Cycles for which the newest completion still waits for a frame that comes in.
+    patience: DFF<Bits<7>>,
     w0: DFF<Bits<32>>,
     w1: DFF<Bits<32>>,
     w2: DFF<Bits<32>>,
@@ -103,6 +109,8 @@ impl Default for RxQueue {
             packet: Default::default(),
             payload: Default::default(),
             cq: Default::default(),
+            waiting: Default::default(),
+            incoming: Default::default(),
             overflow: Default::default(),
             failed: Default::default(),
             irq: Default::default(),
@@ -128,6 +136,7 @@ impl Default for RxQueue {
             stride: Default::default(),
             retired: Default::default(),
             lost: Default::default(),
+            patience: Default::default(),
             w0: Default::default(),
             w1: Default::default(),
             w2: Default::default(),
@@ -148,8 +157,8 @@ impl Logic for RxQueue {
     fn update(&mut self) {
         dff_setup!(
             self, clock, state, step, error, locked, active, begin_q, apply, cq_log2, rq_log2,
-            failed_q, db, db_valid, vector, slot_count, stride, retired, lost, w0, w1, w2, w3,
-            counted
+            failed_q, db, db_valid, vector, slot_count, stride, retired, lost, patience, w0, w1,
+            w2, w3, counted
         );
         clock!(self, clock, fetcher, frames, writer);
         self.fetcher.reset.next = self.reset.val();
@@ -283,6 +292,9 @@ impl Logic for RxQueue {
 
         // Frame by frame. A frame's description is on the port until its last beat: the completion is made up at its first.
         self.counted.d.next = 0.into();
+        if self.patience.q.val().any() {
+            self.patience.d.next = self.patience.q.val() - 1;
+        }
         if self.overflow.val() {
             self.lost.d.next = true;
         }
@@ -301,24 +313,24 @@ impl Logic for RxQueue {
                     self.w3.d.next = bit_cast::<32, 16>(self.packet.offsets.val())
                         | (bit_cast::<32, 16>(self.fetcher.slot.val()) << 16);
                     self.lost.d.next = self.overflow.val();
-                    self.step.d.next = RxStep::Writing;
+                    self.step.d.next = RxStep::Post;
                 }
                 if self.frames.idle.val() & self.packet.valid.val() & !self.active.q.val() {
                     self.counted.d.next = 0x1000.into();
                 }
             }
-            RxStep::Writing => {
-                if self.frames.idle.val() {
-                    if self.frames.truncated.val() {
-                        self.w0.d.next = self.w0.q.val() | 0x200_0000;
-                        self.counted.d.next = 0x800_0000.into();
-                    }
-                    self.step.d.next = RxStep::Post;
-                }
-            }
             RxStep::Post => {
                 if self.writer.ready.val() {
+                    if self.frames.truncated.val() {
+                        self.counted.d.next = 0x800_0000.into();
+                    }
+                    self.patience.d.next = 127.into();
                     self.retired.d.next = self.retired.q.val() + 1;
+                    self.step.d.next = RxStep::Writing;
+                }
+            }
+            RxStep::Writing => {
+                if self.frames.idle.val() {
                     self.step.d.next = RxStep::Idle;
                 }
             }
@@ -332,13 +344,18 @@ impl Logic for RxQueue {
         self.writer.base_hi.next = self.ctl.cq_hi.val();
         self.writer.log2.next = self.cq_log2.q.val();
         self.writer.w0.next = self.w0.q.val();
+        if self.frames.truncated.val() {
+            self.writer.w0.next = self.w0.q.val() | 0x200_0000;
+        }
         self.writer.w1.next = self.w1.q.val();
         self.writer.w2.next = self.w2.q.val();
         self.writer.w3.next = self.w3.q.val();
         self.writer.valid.next = self.step.q.val() == RxStep::Post;
         self.writer.more.next = self.active.q.val()
-            & ((self.step.q.val() != RxStep::Idle)
-                | (self.packet.valid.val() & self.fetcher.valid.val()));
+            & ((self.step.q.val() == RxStep::Post)
+                | (self.fetcher.valid.val()
+                    & (self.waiting.val() | (self.incoming.val() & self.patience.q.val().any()))));
+        self.writer.hold.next = (self.step.q.val() == RxStep::Writing) & !self.frames.idle.val();
         self.writer.discard.next = !self.active.q.val();
         self.writer.consumer.next = 0.into();
         if self.db_valid.q.val() | self.apply.q.val() {
@@ -388,6 +405,7 @@ impl Logic for RxQueue {
             self.db_valid.d.next = false;
             self.retired.d.next = 0.into();
             self.lost.d.next = false;
+            self.patience.d.next = 0.into();
             self.counted.d.next = 0.into();
         }
     }

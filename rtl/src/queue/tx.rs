@@ -387,6 +387,7 @@ impl Logic for TxQueue {
         self.writer.valid.next = self.posting.q.val();
         self.writer.more.next =
             self.active.q.val() & (self.pending.count.val() != 0) & !self.barrier.val();
+        self.writer.hold.next = false;
         self.writer.discard.next = !self.active.q.val();
         self.writer.consumer.next = 0.into();
         if self.db_valid.q.val() | self.apply.q.val() {

@@ -44,6 +44,8 @@ pub struct RxPath {
     pub events: Signal<Out, Bits<32>>,
     /// With event RX_FRAMES: the frame's length in bytes.
     pub rx_bytes: Signal<Out, Bits<16>>,
+    /// A stored frame is not read to its end.
+    pub waiting: Signal<Out, Bit>,
     /// Something is under way or stored.
     pub busy: Signal<Out, Bit>,
     verdict: RxVerdict,
@@ -82,6 +84,7 @@ impl Logic for RxPath {
         self.verdict.lost.next = self.buffer.lost.val();
         self.events.next = self.verdict.events.val();
         self.rx_bytes.next = self.verdict.rx_bytes.val();
+        self.waiting.next = self.buffer.busy.val();
         self.busy.next = self.verdict.busy.val() | self.buffer.busy.val();
 
         self.filter.mac_lo.next = self.mac_lo.val();

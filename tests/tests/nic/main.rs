@@ -8,4 +8,5 @@ mod dma;
 mod idle;
 mod overload;
 mod registers;
+mod speed;
 mod wrap;

@@ -44,18 +44,6 @@ fn frames_beyond_slots_and_buffer_are_dropped_and_the_next_one_says_so() {
 }
 
 #[test]
-fn full_line_rate_both_ways_loses_nothing() {
-    let Some(engine) = verilated() else {
-        return;
-    };
-    let mut b = Bench::new(engine, &ferrule_tests::line_rate::layout());
-    ferrule_tests::line_rate::run(&mut b, 1_024);
-    let counters = b.counters();
-    assert_eq!(counters[counter::RX_FRAMES as usize], 1_024);
-    assert_eq!(counters[counter::RX_DROP_OVERFLOW as usize], 0);
-}
-
-#[test]
 fn loopback_gives_back_what_is_sent_and_the_wire_sees_nothing() {
     let mut b = Bench::new(ferrule_tests::engines::all(), &Layout::default());
     let ctrl = regs::ctrl::RX_EN.of(1) | regs::ctrl::TX_EN.of(1) | regs::ctrl::LOOPBACK.of(1);

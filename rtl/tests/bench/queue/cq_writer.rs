@@ -18,6 +18,8 @@ struct Bench {
     told: u32,
     armed: bool,
     irqs: u32,
+    /// Of the cycle before: `hold`, and a write was under way.
+    before: (bool, bool),
 }
 
 fn words(n: u32, phase: bool) -> [u32; 4] {
@@ -38,6 +40,7 @@ fn words(n: u32, phase: bool) -> [u32; 4] {
 struct Act {
     valid: bool,
     more: bool,
+    hold: bool,
     discard: bool,
     doorbell: Option<(u32, bool)>,
 }
@@ -59,6 +62,7 @@ impl Bench {
             told: 0,
             armed: false,
             irqs: 0,
+            before: (false, false),
         };
         let u = &mut b.dut.u;
         u.base_lo.next = u64::from(base as u32).into();
@@ -90,6 +94,7 @@ impl Bench {
         u.w3.next = u64::from(w[3]).into();
         u.valid.next = act.valid;
         u.more.next = act.more;
+        u.hold.next = act.hold;
         u.discard.next = act.discard;
         u.m.ready.next = self.writer.ready;
         let (consumer, arm) = act.doorbell.unwrap_or((self.told, false));
@@ -105,6 +110,12 @@ impl Bench {
             self.armed = false;
             self.irqs += 1;
         }
+        let writing = u.m.valid.val();
+        assert!(
+            !writing || self.before.1 || !self.before.0,
+            "a line begun while it should wait"
+        );
+        self.before = (act.hold, writing);
         if let Some((addr, bytes)) = sample_writer!(u.m, self.writer, &mut self.memory) {
             assert_eq!(
                 addr & !63,
@@ -170,6 +181,7 @@ fn random_run(seed: u64, log2: u32, entries: u32, accept: u64, base: u64) {
         let mut act = Act {
             valid,
             more: b.given < entries && b.rng.percent(70),
+            hold: b.rng.percent(20),
             ..Act::default()
         };
         if b.rng.percent(host) {

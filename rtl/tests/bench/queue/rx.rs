@@ -38,6 +38,9 @@ proptest! {
                 b.overflow = true;
                 pulses += 1;
             }
+            if b.rng.percent(5) {
+                b.dut.u.incoming.next = b.rng.percent(50);
+            }
             if b.rng.percent(4) {
                 // Slots come back, in any order, as many as the ring takes.
                 let read = b.cqes.len();
@@ -62,6 +65,7 @@ proptest! {
             }
             prop_assert!(b.cq_read - told <= 1 << cq_log2, "the ring is overrun");
         }
+        b.dut.u.incoming.next = false;
         b.settle();
         prop_assert_eq!((b.error(), b.failures), (0, 0));
         b.check(0);
@@ -192,6 +196,76 @@ fn completions_of_a_burst_share_a_write() {
     b.doorbell(12, 0, false);
     b.settle();
     assert_eq!(b.cq.log, [(CQ, 64), (CQ + 64, 64), (CQ + 128, 32)]);
+}
+
+/// Cycles from a frame's arrival in the buffer until its completion is in host memory, with a host that is never slow.
+fn completion_time(b: &mut Bench) -> u64 {
+    let (before, done) = (b.now, b.cqes.len());
+    let f = frame(&mut b.rng, 60);
+    b.frames.push_back(f);
+    while b.cqes.len() == done {
+        assert!(b.now < before + 1_000, "no completion");
+        b.cycle();
+    }
+    b.now - before
+}
+
+#[test]
+fn a_completion_waits_for_frames_that_come_in_but_not_for_long() {
+    let mut b = Bench::new(7, 5, 5, 11, 32);
+    (b.payload.accept, b.cq.accept, b.offer) = (100, 100, 100);
+    b.enable(true);
+    (0..32).for_each(|slot| b.give(slot));
+    b.doorbell(32, 0, false);
+    b.settle();
+    let alone = completion_time(&mut b);
+    b.settle();
+    assert_eq!(b.cq.log, [(CQ, 16)]);
+
+    // The next frame never ends: no company comes.
+    b.dut.u.incoming.next = true;
+    let waited = completion_time(&mut b);
+    b.settle();
+    assert!((alone + 64..=alone + 128).contains(&waited), "{waited}");
+    assert_eq!(b.cq.log[1..], [(CQ + 16, 16)]);
+
+    // It comes to nothing.
+    let f = frame(&mut b.rng, 60);
+    b.frames.push_back(f);
+    (0..alone + 50).for_each(|_| b.cycle());
+    assert_eq!(b.cqes.len(), 2);
+    b.dut.u.incoming.next = false;
+    (0..6).for_each(|_| b.cycle());
+    assert_eq!(b.cqes.len(), 3);
+
+    // As they follow each other on the wire: in lines.
+    b.dut.u.incoming.next = true;
+    for _ in 0..9 {
+        let f = frame(&mut b.rng, 60);
+        b.frames.push_back(f);
+        (0..84).for_each(|_| b.cycle());
+    }
+    b.dut.u.incoming.next = false;
+    b.settle();
+    let lines = [(48, 16), (64, 64), (128, 64)].map(|(at, n)| (CQ + at, n));
+    assert_eq!(b.cq.log[3..], lines);
+    b.check(0);
+}
+
+#[test]
+fn an_armed_ring_and_one_without_slots_wait_for_nobody() {
+    for (slots, arm) in [(32, true), (1, false)] {
+        let mut b = Bench::new(7, 5, 5, 11, 32);
+        (b.payload.accept, b.cq.accept, b.offer) = (100, 100, 100);
+        b.dut.u.incoming.next = true;
+        b.enable(true);
+        (0..slots).for_each(|slot| b.give(slot));
+        b.doorbell(slots.into(), 0, arm);
+        b.settle();
+        assert!(completion_time(&mut b) < 60);
+        b.settle();
+        assert_eq!(b.irqs, u32::from(arm));
+    }
 }
 
 #[test]

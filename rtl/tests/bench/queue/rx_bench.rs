@@ -180,6 +180,7 @@ impl Bench {
             u.packet.hash.next = u64::from(!noise).into();
         }
         u.packet.valid.next = self.offered;
+        u.waiting.next = !self.frames.is_empty();
         u.packet.d0.next = u64::from(noise).into();
         u.packet.last.next = false;
         if let (Some(f), true) = (self.frames.front(), self.offered) {

@@ -1,0 +1,45 @@
+//! How long the NIC keeps a frame: in cycles of the core's clock, at the pins.
+use ferrule_sim::tlp::Tlp;
+
+use crate::bench::Bench;
+use crate::frames;
+
+/// Bytes of Ethernet, IPv4 and UDP headers.
+const HEADERS: usize = 14 + 20 + 8;
+/// Preamble with SFD, and FCS.
+const AROUND: u64 = 8 + 4;
+/// A frame that takes longer is lost.
+const PATIENCE: u64 = 10_000;
+
+/// Cycles from the last byte of the FCS on the wire to the first beat of the TLP that writes the frame's completion: for a UDP frame of
+/// `len` bytes without FCS, on a NIC that is idle, has slots, and whose host takes every beat.
+///
+/// # Panics
+/// If the frame does not arrive.
+pub fn receive(b: &mut Bench, len: usize) -> u64 {
+    b.settle();
+    let ring = b.rxcq.iova..b.rxcq.iova + (16 << b.rxcq.log2);
+    let frame = frames::udp(&vec![0x5A; len - HEADERS]);
+    assert_eq!(frame.len(), len);
+    let last_fcs_byte = len as u64 + AROUND;
+    b.tap();
+    b.phy.receive(&frame);
+    let (mut starts, mut within) = (vec![], false);
+    for cycle in 1..=PATIENCE {
+        b.step();
+        if let Some(beat) = b.outputs.tlp_tx {
+            if !within {
+                starts.push(cycle);
+            }
+            within = !beat.last;
+        }
+        if cycle > last_fcs_byte && b.is_idle() {
+            break;
+        }
+    }
+    assert_eq!(b.receive().len(), 1, "the frame has arrived");
+    let is_completion = |dws: &Vec<u32>| matches!(Tlp::decode(dws), Ok(Tlp::MemWrite { addr, .. }) if ring.contains(&addr));
+    let at = b.tap().iter().position(is_completion);
+    let start = at.and_then(|n| starts.get(n)).expect("a completion");
+    start - last_fcs_byte
+}
