@@ -223,7 +223,7 @@ impl Logic for Mac {
             self.looped.d.next = self.loopback.val();
         }
 
-        // The shortest gap, with the time the carrier takes to be seen here, is less than sixteen clocks.
+        // At the GMII's clock or a slower one, the shortest gap is less than sixteen clocks.
         self.carrier.d.next = 0.into();
         if self.gmii_rx_dv.val() {
             self.carrier.d.next = 1.into();

@@ -295,6 +295,31 @@ proptest! {
 }
 
 #[test]
+fn the_shortest_gap_between_frames_is_still_receiving_and_a_longer_one_is_not() {
+    for period in [[8, 8, 8], [10, 8, 8], [16, 8, 8]] {
+        for (idle, breaks) in [(8, 0), (12, 0), (60, 1)] {
+            let mut bench = Bench::new(period, [0, 1, 2]);
+            assert!(!bench.dut.u.receiving.val());
+            for _ in 0..3 {
+                bench.wire(carrier(7, &with_fcs(&[5; 60])));
+                bench.wire(gap(idle));
+            }
+            // Falls while the wire still has a frame to bring.
+            let (mut falls, mut before) = (0, false);
+            while bench.on_wire.len() > 80 {
+                bench.step();
+                let now = bench.dut.u.receiving.val();
+                falls += u32::from(before && !now);
+                before = now;
+            }
+            assert_eq!(falls, 2 * breaks, "{period:?}, a gap of {idle}");
+            bench.settle_down();
+            assert!(!bench.dut.u.receiving.val());
+        }
+    }
+}
+
+#[test]
 fn a_frame_of_one_beat_taken_while_idle_is_waited_for() {
     let mut bench = Bench::new([8, 8, 8], [0, 1, 2]);
     bench.loopback = true;
