@@ -139,7 +139,7 @@ fn measure(plan: &Plan, modules: &[Module], jobs: usize) -> Result<Vec<Measured>
         bar.set_style(style);
     }
     bar.enable_steady_tick(TICK);
-    // The whole NIC, which is the last, takes as long as all others.
+    // From the end: the whole NIC stands there, and takes as long as all others.
     let next = AtomicUsize::new(modules.len());
     let worker = || -> Result<Vec<Measured>, SynthError> {
         let mut done = vec![];

@@ -157,6 +157,10 @@ impl Place {
         if fs::read_to_string(&path).is_ok_and(|known| known == key) {
             return Ok(key);
         }
+        // What an interrupted run leaves must not pass for what the last one wrote.
+        if path.exists() {
+            fs::remove_file(&path).map_err(file(&path))?;
+        }
         tool.run(&Run {
             module: self.module,
             stage,
@@ -177,4 +181,60 @@ impl Place {
 pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> SynthError {
     let path = path.to_owned();
     move |source| SynthError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tool that adds a line to a file.
+    fn counter(version: &str) -> Tool {
+        Tool {
+            program: "sh".into(),
+            version: version.into(),
+        }
+    }
+
+    fn args(word: &str) -> Vec<String> {
+        vec!["-c".into(), format!("echo {word} >> out")]
+    }
+
+    #[test]
+    fn a_step_is_done_again_only_when_something_it_depends_on_changes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path().join("mac");
+        let place = |text: &str, fresh| {
+            Place::prepare("mac", at.clone(), text, fresh).expect("a place to work in")
+        };
+        let mac = place("module mac;", false);
+        let step = |place: &Place, version: &str, word: &str, from: &str| {
+            let made = place.step("xc7", &counter(version), &args(word), from);
+            made.expect("it runs");
+            place.read("out").expect("a file").lines().count()
+        };
+        assert_eq!(step(&mac, "1", "a", ""), 1);
+        assert_eq!(step(&mac, "1", "a", ""), 1, "all is the same");
+        assert_eq!(step(&mac, "2", "a", ""), 2, "another version");
+        assert_eq!(step(&mac, "2", "b", ""), 3, "other arguments");
+        assert_eq!(step(&mac, "2", "b", "netlist"), 4, "another input");
+        let same = place("module mac;", false);
+        assert_eq!(step(&same, "2", "b", "netlist"), 4, "the same source");
+        let other = place("module mac; // other", false);
+        assert_eq!(step(&other, "2", "b", "netlist"), 1, "another source");
+        let anew = place("module mac; // other", true);
+        assert_eq!(step(&anew, "2", "b", "netlist"), 1, "nothing is kept");
+    }
+
+    #[test]
+    fn what_a_failed_step_leaves_is_not_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::prepare("mac", folder.path().join("mac"), "", false);
+        let place = place.expect("a place to work in");
+        let tool = counter("1");
+        place.step("xc7", &tool, &args("a"), "").expect("it runs");
+        let fails = vec!["-c".into(), "echo half > out; false".into()];
+        place.step("xc7", &tool, &fails, "").expect_err("it fails");
+        place.step("xc7", &tool, &args("a"), "").expect("it runs");
+        assert_eq!(place.read("out").expect("a file"), "half\na\n");
+    }
 }

@@ -10,7 +10,7 @@ const TAIL_LINES: usize = 12;
 
 /// A program that can be run.
 pub(super) struct Tool {
-    program: String,
+    pub(super) program: String,
     /// As it names itself.
     pub(super) version: String,
 }
