@@ -1,7 +1,12 @@
 //! `cargo xtask`: what is done to the project rather than with it.
+use std::error::Error;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod row;
+mod synth;
 
 #[derive(Parser)]
 #[command(
@@ -19,10 +24,12 @@ enum Task {
     Docs,
     /// Measure: ours and its peer in one run.
     Bench(bench::BenchArgs),
+    /// Size and speed of the hardware by Yosys and nextpnr, beside its peers and against a budget.
+    Synth(synth::SynthArgs),
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    match Args::parse().task {
+fn run(task: &Task) -> Result<(), Box<dyn Error>> {
+    match task {
         Task::Docs => {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/registers.md");
             Ok(std::fs::write(
@@ -30,6 +37,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ferrule_abi::reference::Reference.to_string(),
             )?)
         }
-        Task::Bench(args) => bench::run(&args),
+        Task::Bench(args) => bench::run(args),
+        Task::Synth(args) => Ok(synth::run(args)?),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
     }
 }

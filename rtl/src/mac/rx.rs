@@ -51,6 +51,8 @@ pub struct MacRx {
     /// Bytes since the SFD.
     length: DFF<Bits<14>>,
     error: DFF<Bit>,
+    /// `length` has reached `max_frame`. Known a clock ahead: a comparison before the FIFO's flags is too long a way.
+    at_limit: DFF<Bit>,
     length_after: Signal<Local, Bits<14>>,
     phase: Signal<Local, Bits<2>>,
     over: Signal<Local, Bit>,
@@ -62,14 +64,14 @@ pub struct MacRx {
 impl Logic for MacRx {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, newest, held, length, error);
+        dff_setup!(self, clock, state, newest, held, length, error, at_limit);
         self.fcs.clock.next = self.clock.val();
         self.fcs.clear.next = true;
         self.fcs.enable.next = false;
         self.fcs.data.next = self.rxd.val();
         self.length_after.next = self.length.q.val() + 1;
         self.phase.next = bit_cast::<2, 14>(self.length.q.val());
-        self.over.next = self.rx_dv.val() & (self.length.q.val() >= self.max_frame.val());
+        self.over.next = self.rx_dv.val() & self.at_limit.q.val();
         self.wrong.next = !self.fcs.good.val() & !self.over.val();
         self.short.next = self.length.q.val() < 64;
         self.send.next = false;
@@ -81,6 +83,7 @@ impl Logic for MacRx {
         match self.state.q.val() {
             RxState::Idle => {
                 self.length.d.next = 0.into();
+                self.at_limit.d.next = self.max_frame.val() == 0;
                 self.error.d.next = self.rx_er.val();
                 if self.rx_dv.val() {
                     self.state.d.next = RxState::Skip;
@@ -110,6 +113,7 @@ impl Logic for MacRx {
                     self.fcs.enable.next = true;
                     self.error.d.next = self.error.q.val() | self.rx_er.val();
                     self.length.d.next = self.length_after.val();
+                    self.at_limit.d.next = self.length_after.val() >= self.max_frame.val();
                     self.newest.d.next =
                         (self.newest.q.val() >> 8) | (bit_cast::<32, 8>(self.rxd.val()) << 24);
                     if self.phase.val() == 0 {

@@ -50,17 +50,27 @@ pub struct MacTx {
     count: DFF<Bits<6>>,
     /// Byte within the word.
     phase: DFF<Bits<2>>,
+    /// The next byte, and what it is. Between its choice and the pins lies a cycle for the FCS.
+    octet: DFF<Bits<8>>,
+    is_there: DFF<Bit>,
+    is_bad: DFF<Bit>,
+    is_covered: DFF<Bit>,
+    is_fcs: DFF<Bit>,
+    fcs_byte: DFF<Bits<2>>,
+    starts: DFF<Bit>,
     data: DFF<Bits<8>>,
     enable: DFF<Bit>,
     error: DFF<Bit>,
     underrun: DFF<Bits<1>>,
-    octet: Signal<Local, Bits<8>>,
 }
 
 impl Logic for MacTx {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, count, phase, data, enable, error, underrun);
+        dff_setup!(
+            self, clock, state, count, phase, octet, is_there, is_bad, is_covered, is_fcs,
+            fcs_byte, starts, data, enable, error, underrun
+        );
         self.txd.next = self.data.q.val();
         self.tx_en.next = self.enable.q.val();
         self.tx_er.next = self.error.q.val();
@@ -68,50 +78,52 @@ impl Logic for MacTx {
         self.busy.next = self.state.q.val() != TxState::Idle;
         self.s.ready.next = false;
         self.fcs.clock.next = self.clock.val();
-        self.fcs.clear.next = false;
-        self.fcs.enable.next = false;
-        self.octet.next = 0.into();
-        self.enable.d.next = false;
-        self.error.d.next = false;
+        self.octet.d.next = 0.into();
+        self.is_there.d.next = false;
+        self.is_bad.d.next = false;
+        self.is_covered.d.next = false;
+        self.is_fcs.d.next = false;
+        self.fcs_byte.d.next = bit_cast::<2, 6>(self.count.q.val());
+        self.starts.d.next = false;
         match self.state.q.val() {
             TxState::Idle => {
                 if self.s.valid.val() {
-                    self.octet.next = 0x55.into();
-                    self.enable.d.next = true;
+                    self.octet.d.next = 0x55.into();
+                    self.is_there.d.next = true;
                     self.count.d.next = 1.into();
                     self.state.d.next = TxState::Preamble;
                 }
             }
             TxState::Preamble => {
-                self.fcs.clear.next = true;
-                self.octet.next = 0x55.into();
-                self.enable.d.next = true;
+                self.starts.d.next = true;
+                self.octet.d.next = 0x55.into();
+                self.is_there.d.next = true;
                 self.count.d.next = self.count.q.val() + 1;
                 if self.count.q.val() == 7 {
-                    self.octet.next = 0xD5.into();
+                    self.octet.d.next = 0xD5.into();
                     self.count.d.next = 0.into();
                     self.phase.d.next = 0.into();
                     self.state.d.next = TxState::Data;
                 }
             }
             TxState::Data => {
-                self.enable.d.next = true;
-                self.fcs.enable.next = true;
+                self.is_there.d.next = true;
+                self.is_covered.d.next = true;
                 self.phase.d.next = self.phase.q.val() + 1;
                 if self.count.q.val() != 60 {
                     self.count.d.next = self.count.q.val() + 1;
                 }
                 if self.phase.q.val() == 0 {
-                    self.octet.next = bit_cast::<8, 32>(self.s.data.val());
+                    self.octet.d.next = bit_cast::<8, 32>(self.s.data.val());
                 }
                 if self.phase.q.val() == 1 {
-                    self.octet.next = self.s.data.val().get_bits::<8>(8);
+                    self.octet.d.next = self.s.data.val().get_bits::<8>(8);
                 }
                 if self.phase.q.val() == 2 {
-                    self.octet.next = self.s.data.val().get_bits::<8>(16);
+                    self.octet.d.next = self.s.data.val().get_bits::<8>(16);
                 }
                 if self.phase.q.val() == 3 {
-                    self.octet.next = self.s.data.val().get_bits::<8>(24);
+                    self.octet.d.next = self.s.data.val().get_bits::<8>(24);
                 }
                 if self.phase.q.val() == self.s.count.val() {
                     self.s.ready.next = true;
@@ -125,14 +137,14 @@ impl Logic for MacTx {
                     }
                 }
                 if !self.s.valid.val() {
-                    self.error.d.next = true;
+                    self.is_bad.d.next = true;
                     self.underrun.d.next = self.underrun.q.val() + 1;
                     self.state.d.next = TxState::Flush;
                 }
             }
             TxState::Pad => {
-                self.enable.d.next = true;
-                self.fcs.enable.next = true;
+                self.is_there.d.next = true;
+                self.is_covered.d.next = true;
                 self.count.d.next = self.count.q.val() + 1;
                 if self.count.q.val() == 59 {
                     self.count.d.next = 0.into();
@@ -140,17 +152,10 @@ impl Logic for MacTx {
                 }
             }
             TxState::Check => {
-                self.enable.d.next = true;
+                self.is_there.d.next = true;
                 self.count.d.next = self.count.q.val() + 1;
-                self.octet.next = bit_cast::<8, 32>(self.fcs.value.val());
-                if self.count.q.val() == 1 {
-                    self.octet.next = self.fcs.value.val().get_bits::<8>(8);
-                }
-                if self.count.q.val() == 2 {
-                    self.octet.next = self.fcs.value.val().get_bits::<8>(16);
-                }
+                self.is_fcs.d.next = true;
                 if self.count.q.val() == 3 {
-                    self.octet.next = self.fcs.value.val().get_bits::<8>(24);
                     self.count.d.next = 0.into();
                     self.state.d.next = TxState::Gap;
                 }
@@ -172,10 +177,28 @@ impl Logic for MacTx {
                 self.state.d.next = TxState::Idle;
             }
         }
-        self.data.d.next = self.octet.val();
-        self.fcs.data.next = self.octet.val();
+        self.fcs.clear.next = self.starts.q.val();
+        self.fcs.enable.next = self.is_covered.q.val();
+        self.fcs.data.next = self.octet.q.val();
+        self.data.d.next = self.octet.q.val();
+        if self.is_fcs.q.val() {
+            self.data.d.next = bit_cast::<8, 32>(self.fcs.value.val());
+            if self.fcs_byte.q.val() == 1 {
+                self.data.d.next = self.fcs.value.val().get_bits::<8>(8);
+            }
+            if self.fcs_byte.q.val() == 2 {
+                self.data.d.next = self.fcs.value.val().get_bits::<8>(16);
+            }
+            if self.fcs_byte.q.val() == 3 {
+                self.data.d.next = self.fcs.value.val().get_bits::<8>(24);
+            }
+        }
+        self.enable.d.next = self.is_there.q.val();
+        self.error.d.next = self.is_bad.q.val();
         if self.reset.val() {
             self.state.d.next = TxState::Idle;
+            self.is_there.d.next = false;
+            self.is_bad.d.next = false;
             self.enable.d.next = false;
             self.error.d.next = false;
             self.underrun.d.next = 0.into();

@@ -88,8 +88,9 @@ pub struct Neigh {
     has_free: DFF<Bit>,
     has_old: DFF<Bit>,
     oldest: DFF<Bits<32>>,
-    other: DFF<Bits<32>>,
-    // Words of the entry found.
+    // Words of the way that is looked at, and of the entry found. They are compared a cycle after they leave the memory, which takes
+    // most of one.
+    ip: DFF<Bits<32>>,
     age: DFF<Bits<32>>,
     meta: DFF<Bits<17>>,
     limit: DFF<Bits<32>>,
@@ -115,7 +116,6 @@ pub struct Neigh {
     timer_full: Signal<Local, Bit>,
     late: Signal<Local, Bits<32>>,
     due: Signal<Local, Bit>,
-    elapsed: Signal<Local, Bits<32>>,
     ones: Constant<Bits<32>>,
     half_ones: Constant<Bits<16>>,
     last_entry: Constant<Bits<8>>,
@@ -173,7 +173,7 @@ impl Default for Neigh {
             has_free: Default::default(),
             has_old: Default::default(),
             oldest: Default::default(),
-            other: Default::default(),
+            ip: Default::default(),
             age: Default::default(),
             meta: Default::default(),
             limit: Default::default(),
@@ -196,7 +196,6 @@ impl Default for Neigh {
             timer_full: Default::default(),
             late: Default::default(),
             due: Default::default(),
-            elapsed: Default::default(),
             ones: Constant::new(0xFFFF_FFFF_u64.into()),
             half_ones: Constant::new(0xFFFF_u64.into()),
             last_entry: Constant::new(255_u64.into()),
@@ -233,7 +232,7 @@ impl Logic for Neigh {
             has_free,
             has_old,
             oldest,
-            other,
+            ip,
             age,
             meta,
             limit,
@@ -293,7 +292,7 @@ impl Logic for Neigh {
         self.timer_ram.write_clock.next = self.clock.val();
         self.ip_ram.read_address.next = self.entry.q.val();
         self.stamp_ram.read_address.next = self.entry.q.val();
-        self.mac_ram.read_address.next = self.entry.q.val();
+        self.mac_ram.read_address.next = self.slot.q.val();
         self.meta_ram.read_address.next = self.entry.q.val();
         self.timer_ram.read_address.next = self.timer_head.q.val();
         self.ip_ram.write_address.next = self.slot.q.val();
@@ -326,7 +325,6 @@ impl Logic for Neigh {
         self.timer_full.next = self.timer_next.val() == self.timer_head.q.val();
         self.due.next =
             self.head_valid.q.val() & (!self.late.val().get_bit(31) | self.timer_full.val());
-        self.elapsed.next = 0.into();
 
         self.busy.next = (self.state.q.val() != State::Idle)
             | self.wipe.q.val()
@@ -531,31 +529,31 @@ impl Logic for Neigh {
                 self.slot.d.next = self.entry.q.val();
                 self.entry.d.next = self.entry.q.val() + 1;
                 self.limit.d.next = bit_cast::<32, 16>(self.arptime.val().get_bits::<16>(0));
+                self.state.d.next = State::ProbeLoad;
+            }
+            State::ProbeLoad => {
+                self.entry.d.next = self.entry.q.val() + 1;
+                self.ip.d.next = self.ip_ram.read_data.val();
+                self.age.d.next = self.now.val() - self.stamp_ram.read_data.val();
+                self.meta.d.next = self.meta_ram.read_data.val();
                 self.state.d.next = State::Probe;
             }
             State::Probe => {
-                self.elapsed.next = self.now.val() - self.stamp_ram.read_data.val();
-                self.entry.d.next = self.entry.q.val() + 1;
-                self.age.d.next = self.elapsed.val();
-                self.meta.d.next = self.meta_ram.read_data.val();
-                self.other.d.next = self.ip_ram.read_data.val();
-                if self.ip_ram.read_data.val() == self.key.q.val() {
-                    self.answer_lo.d.next = self.mac_ram.read_data.val();
-                    self.answer_hi.d.next = self.meta_ram.read_data.val().get_bits::<16>(0);
+                if self.ip.q.val() == self.key.q.val() {
                     self.state.d.next = State::LookupFound;
                     if self.for_arp.q.val() {
                         self.state.d.next = State::ArpFound;
                     }
                 } else {
-                    if self.ip_ram.read_data.val() == 0 {
+                    if self.ip.q.val() == 0 {
                         self.has_free.d.next = true;
                         self.spare.d.next = self.slot.q.val();
-                    } else if !self.meta_ram.read_data.val().get_bit(16)
+                    } else if !self.meta.q.val().get_bit(16)
                         & !self.has_free.q.val()
-                        & (!self.has_old.q.val() | (self.elapsed.val() > self.oldest.q.val()))
+                        & (!self.has_old.q.val() | (self.age.q.val() > self.oldest.q.val()))
                     {
                         self.has_old.d.next = true;
-                        self.oldest.d.next = self.elapsed.val();
+                        self.oldest.d.next = self.age.q.val();
                         self.spare.d.next = self.slot.q.val();
                     }
                     if self.slot.q.val().get_bit(0) & self.slot.q.val().get_bit(1) {
@@ -564,7 +562,11 @@ impl Logic for Neigh {
                             self.state.d.next = State::ArpAbsent;
                         }
                     } else {
-                        self.slot.d.next = self.entry.q.val();
+                        self.slot.d.next = self.slot.q.val() + 1;
+                        self.entry.d.next = self.entry.q.val() + 1;
+                        self.ip.d.next = self.ip_ram.read_data.val();
+                        self.age.d.next = self.now.val() - self.stamp_ram.read_data.val();
+                        self.meta.d.next = self.meta_ram.read_data.val();
                     }
                 }
             }
@@ -573,6 +575,8 @@ impl Logic for Neigh {
                 if !self.meta.q.val().get_bit(16) {
                     if self.age.q.val() <= self.limit.q.val() {
                         self.hit.d.next = true;
+                        self.answer_lo.d.next = self.mac_ram.read_data.val();
+                        self.answer_hi.d.next = self.meta.q.val().get_bits::<16>(0);
                     } else if self.maker.free.val() & !self.timer_full.val() {
                         self.state.d.next = State::Pend;
                     } else {
@@ -590,7 +594,7 @@ impl Logic for Neigh {
                     } else if self.outbox.room.val() {
                         // All four are pending: one has to go.
                         self.outbox.push.next = true;
-                        self.outbox.address.next = self.other.q.val();
+                        self.outbox.address.next = self.ip.q.val();
                         if self.head_slot.q.val() == self.slot.q.val() {
                             self.head_valid.d.next = false;
                         }

@@ -31,7 +31,9 @@ pub enum State {
     Choose,
     /// Waiting for the first way.
     ProbeFill,
-    /// Comparing one way a cycle.
+    /// The first way is loaded.
+    ProbeLoad,
+    /// Comparing one way a cycle, and loading the next.
     Probe,
     /// Lookup: an entry was found.
     LookupFound,

@@ -10,8 +10,9 @@ use ferrule_sim::engine::{open, Engine, EngineError, Kind, Options};
 use ferrule_tests::bench::Bench;
 use ferrule_tests::line_rate;
 
+use super::thread_cpu_seconds;
 use super::traffic;
-use super::{thread_cpu_seconds, Row};
+use crate::row::Row;
 
 /// Frames each way that are recorded.
 const FRAMES: u64 = 4_096;

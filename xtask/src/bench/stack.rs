@@ -5,7 +5,7 @@ use std::process::Command;
 
 use ferrule_stack_bench::{Limit, Record};
 
-use super::Row;
+use crate::row::Row;
 
 const PACKAGE: &str = "ferrule-stack-bench";
 

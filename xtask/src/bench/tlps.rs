@@ -5,7 +5,7 @@ use ferrule_sim::root_complex::TlpStats;
 use ferrule_tests::bench::Bench;
 use ferrule_tests::line_rate;
 
-use super::Row;
+use crate::row::Row;
 
 /// Pairs with an engine that is fast, and with the native one.
 const PAIRS: u64 = 2_048;
