@@ -4,7 +4,7 @@ use ferrule_sim::engine::{open, Kind, Options};
 use ferrule_tests::bench::{Bench, Layout};
 use ferrule_tests::latency;
 
-use super::Row;
+use crate::row::Row;
 
 /// Bytes of a frame without FCS, and the most cycles that it may take.
 const FRAMES: [(usize, f64); 2] = [(60, 32.0), (1_514, 250.0)];
