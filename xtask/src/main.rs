@@ -1,7 +1,10 @@
 //! `cargo xtask`: what is done to the project rather than with it.
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod formal;
 
 #[derive(Parser)]
 #[command(
@@ -19,9 +22,21 @@ enum Task {
     Docs,
     /// Measure: ours and its peer in one run.
     Bench(bench::BenchArgs),
+    /// Prove properties of the hardware, and that seeded faults break them.
+    Formal(formal::FormalArgs),
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     match Args::parse().task {
         Task::Docs => {
             let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/registers.md");
@@ -31,5 +46,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             )?)
         }
         Task::Bench(args) => bench::run(&args),
+        Task::Formal(args) => formal::run(&args),
     }
 }
