@@ -25,7 +25,6 @@ module cq_writer(
     input odd$write_enable,
     input [2:0] read_at,
     input [2:0] next_beat$q,
-    input [2:0] fill$q,
     input [3:0] beats$q,
     input [9:0] dwords$q,
     input [14:0] seen$q,

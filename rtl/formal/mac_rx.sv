@@ -3,17 +3,14 @@
 module mac_rx(
     input clock,
     input reset,
-    input [13:0] max_frame,
     input [7:0] rxd,
     input rx_dv,
-    input rx_er,
     input m$last,
     input [3:0] m$bad,
     input [1:0] m$count,
     input m$valid,
     input m$ready,
-    input [2:0] state$q,
-    input [13:0] length$q
+    input [2:0] state$q
 );
     localparam IDLE = 0, PREAMBLE = 1, DATA = 2, SKIP = 3, LOST = 4;
     reg started = 0;

@@ -6,10 +6,6 @@ module realigner(
     input [31:0] item,
     input item_valid,
     input item_pop,
-    input data$last,
-    input data$err,
-    input data$valid,
-    input data$ready,
     input [31:0] m$d0,
     input [31:0] m$d1,
     input [7:0] m$keep,
@@ -29,11 +25,7 @@ module realigner(
     input began$q,
     input sent$q,
     input out_valid$q,
-    input out_last$q,
-    input last_beat$q,
-    input [3:0] waiting$q,
-    input [3:0] amount$q,
-    input [8:0] left$q
+    input out_last$q
 );
     localparam ITEM = 0, BEAT = 1, MERGE = 2, CLOSE = 3;
     reg started = 0, offered = 0, item_waits = 0, item_was_end = 0;

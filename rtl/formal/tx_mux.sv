@@ -3,7 +3,6 @@
 module tx_mux(
     input clock,
     input reset,
-    input enable,
     input [31:0] data$d0,
     input [31:0] data$d1,
     input [7:0] data$keep,

@@ -9,13 +9,15 @@ mod bind;
 mod error;
 mod modules;
 mod mutant;
+mod property;
 mod run;
 mod smtbmc;
 mod table;
 
 use error::FormalError;
+use property::{Property, Set};
 use run::{Options, Record};
-use table::{Property, Set, PROPERTIES};
+use table::PROPERTIES;
 
 /// Arguments of `cargo xtask formal`.
 #[derive(Args)]

@@ -1,6 +1,6 @@
 //! Seeded faults: a piece of the exported Verilog replaced by another.
 use super::error::FormalError;
-use super::table::Mutant;
+use super::property::Mutant;
 
 /// Where the words of `pattern` stand in `text`, whatever white space is between them: start and end of each place.
 fn places(text: &str, pattern: &str) -> Vec<(usize, usize)> {
@@ -48,7 +48,7 @@ pub(super) fn apply(
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Reach;
+    use super::super::property::Reach;
     use super::*;
 
     fn mutant(from: &'static str) -> Mutant {

@@ -16,8 +16,8 @@ use super::bind::bind;
 use super::error::FormalError;
 use super::modules::TOP;
 use super::mutant;
+use super::property::{Mode, Mutant, Property, Reach};
 use super::smtbmc::{verdict, Verdict};
-use super::table::{Mode, Mutant, Property, Reach};
 
 /// How often it is looked whether a tool has ended.
 const LOOK: Duration = Duration::from_millis(10);

@@ -1,99 +1,6 @@
 //! What is checked: each property with its module, its checker, how it is proved, and the faults that must break it.
-use std::fmt;
-
 use super::modules::Module;
-
-/// A promise of a module.
-#[derive(Debug)]
-pub(super) struct Property {
-    /// Its checker is `rtl/formal/NAME.sv`, with a module of that name.
-    pub(super) name: &'static str,
-    pub(super) promise: &'static str,
-    pub(super) module: Module,
-    /// Text of the checker.
-    pub(super) checker: &'static str,
-    pub(super) set: Set,
-    pub(super) mode: Mode,
-    /// The module has several clocks, which then run independently of each other.
-    pub(super) several_clocks: bool,
-    pub(super) mutants: &'static [Mutant],
-}
-
-/// Which run checks a property.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Set {
-    /// Each.
-    Core,
-    /// One with `--deep`.
-    Deep,
-}
-
-/// How a property is proved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Mode {
-    /// For all time: it holds in that many cycles from reset on, and after that many cycles in which it holds in the next one too.
-    Induction(u32),
-    /// In that many cycles from reset on.
-    Bounded(u32),
-}
-
-/// A seeded fault.
-#[derive(Debug)]
-pub(super) struct Mutant {
-    pub(super) name: &'static str,
-    /// Text of the exported Verilog, there once; white space between words does not matter.
-    pub(super) from: &'static str,
-    /// What stands there instead.
-    pub(super) to: &'static str,
-    /// The assertion that must fail.
-    pub(super) breaks: &'static str,
-    pub(super) reach: Reach,
-}
-
-/// Where a fault must show.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Reach {
-    /// Within that many cycles from reset on.
-    Reset(u32),
-    /// In the step of the induction: a state that keeps all invariants is followed by one that does not. For what takes thousands
-    /// of cycles to come about, such as a full buffer.
-    Step,
-}
-
-impl Mode {
-    /// Cycles from reset on that are checked.
-    pub(super) fn depth(self) -> u32 {
-        match self {
-            Self::Induction(depth) | Self::Bounded(depth) => depth,
-        }
-    }
-
-    /// What is known if it succeeds.
-    pub(super) fn success(self) -> String {
-        match self {
-            Self::Induction(depth) => format!("proven by induction ({depth})"),
-            Self::Bounded(depth) => format!("holds to depth {depth}"),
-        }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Induction(depth) => write!(f, "induction ({depth})"),
-            Self::Bounded(depth) => write!(f, "bounded ({depth})"),
-        }
-    }
-}
-
-impl fmt::Display for Set {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Core => "core",
-            Self::Deep => "deep",
-        })
-    }
-}
+use super::property::{Mode, Mutant, Property, Reach, Set};
 
 /// All properties.
 pub(super) const PROPERTIES: &[Property] = &[
@@ -526,6 +433,91 @@ pub(super) const PROPERTIES: &[Property] = &[
                 from: "amount = limit;",
                 to: "amount = 32'h800;",
                 breaks: "payload_size",
+                reach: Reach::Reset(8),
+            },
+        ],
+    },
+    Property {
+        name: "slot_fetcher",
+        promise: "RXQ reads stay inside the ring and what the host filled; the window neither overflows nor underflows",
+        module: Module::SlotFetcher,
+        checker: include_str!("../../../rtl/formal/slot_fetcher.sv"),
+        set: Set::Core,
+        mode: Mode::Induction(2),
+        several_clocks: false,
+        mutants: &[
+            Mutant {
+                name: "window_of_72",
+                from: "(stock < 32'h40)",
+                to: "(stock < 32'h48)",
+                breaks: "overflow",
+                reach: Reach::Step,
+            },
+            Mutant {
+                name: "crosses",
+                from: "to_line = line$q - past;",
+                to: "to_line = line$q;",
+                breaks: "border",
+                reach: Reach::Reset(14),
+            },
+            Mutant {
+                name: "lost_carry",
+                from: "req_hi$d = base_hi + 32'h1;",
+                to: "req_hi$d = base_hi;",
+                breaks: "in_place",
+                reach: Reach::Step,
+            },
+            Mutant {
+                name: "valid_falls",
+                from: "req$valid = asking$q;",
+                to: "req$valid = asking$q & run;",
+                breaks: "stays",
+                reach: Reach::Reset(8),
+            },
+            Mutant {
+                name: "loads_nothing",
+                from: "load = ~have$q & (arrived$q != taken$q);",
+                to: "load = ~have$q & run;",
+                breaks: "underflow",
+                reach: Reach::Reset(8),
+            },
+        ],
+    },
+    Property {
+        name: "sqe_fetcher",
+        promise: "SQ reads stay inside the ring and what the host filled, two in flight at most; the buffer neither overflows nor underflows",
+        module: Module::SqeFetcher,
+        checker: include_str!("../../../rtl/formal/sqe_fetcher.sv"),
+        set: Set::Deep,
+        mode: Mode::Induction(2),
+        several_clocks: false,
+        mutants: &[
+            Mutant {
+                name: "three_flights",
+                from: "& ~flying$q[32'h1] & |left",
+                to: "& |left",
+                breaks: "two_flights",
+                reach: Reach::Reset(14),
+            },
+            Mutant {
+                name: "buffer_of_17",
+                from: "(stock <= 32'h8)",
+                to: "(stock <= 32'h9)",
+                breaks: "overflow",
+                reach: Reach::Step,
+            },
+            Mutant {
+                name: "lost_carry",
+                from: "req_hi$d = base_hi + 32'h1;",
+                to: "req_hi$d = base_hi;",
+                breaks: "in_place",
+                reach: Reach::Step,
+            },
+            Mutant {
+                name: "valid_falls",
+                from: "req$valid = asking$q;",
+                to: "req$valid = asking$q & run;",
+                breaks: "stays",
                 reach: Reach::Reset(8),
             },
         ],
