@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod formal;
 mod row;
 mod synth;
 
@@ -24,6 +25,8 @@ enum Task {
     Docs,
     /// Measure: ours and its peer in one run.
     Bench(bench::BenchArgs),
+    /// Prove properties of the hardware, and that seeded faults break them.
+    Formal(formal::FormalArgs),
     /// Size and speed of the hardware by Yosys and nextpnr, beside its peers and against a budget.
     Synth(synth::SynthArgs),
 }
@@ -38,6 +41,7 @@ fn run(task: &Task) -> Result<(), Box<dyn Error>> {
             )?)
         }
         Task::Bench(args) => bench::run(args),
+        Task::Formal(args) => formal::run(args),
         Task::Synth(args) => Ok(synth::run(args)?),
     }
 }

@@ -1,0 +1,80 @@
+// The multiplexer before the MAC (tx/mux.rs) keeps the stream protocol, and each frame that comes in goes out once, whole; only ARP
+// frames that come while sending is off do not.
+module tx_mux(
+    input clock,
+    input reset,
+    input [31:0] data$d0,
+    input [31:0] data$d1,
+    input [7:0] data$keep,
+    input data$last,
+    input data$valid,
+    input data$ready,
+    input [31:0] arp$d0,
+    input [31:0] arp$d1,
+    input [7:0] arp$keep,
+    input arp$last,
+    input arp$valid,
+    input arp$ready,
+    input [31:0] frame$d0,
+    input [31:0] frame$d1,
+    input [7:0] frame$keep,
+    input frame$last,
+    input frame$valid,
+    input frame$ready,
+    input [1:0] state$q
+);
+    reg started = 0;
+    always @(posedge clock) started <= 1;
+    always @* if (!started) assume (reset);
+
+    wire [72:0] data = {data$d0, data$d1, data$keep, data$last};
+    wire [72:0] arp = {arp$d0, arp$d1, arp$keep, arp$last};
+    wire [72:0] frame = {frame$d0, frame$d1, frame$keep, frame$last};
+    reg data_waits = 0, arp_waits = 0, offered = 0;
+    reg [72:0] data_was, arp_was, frame_was;
+    // Whose frame is open at each of the three ports.
+    reg data_open = 0, arp_open = 0, dropping = 0, frame_open = 0, of_arp = 0;
+    wire data_moves = data$valid && data$ready;
+    wire arp_moves = arp$valid && arp$ready;
+    wire frame_moves = frame$valid && frame$ready;
+    always @(posedge clock) begin
+        data_waits <= data$valid && !data$ready && !reset;
+        arp_waits <= arp$valid && !arp$ready && !reset;
+        offered <= frame$valid && !frame$ready && !reset;
+        data_was <= data;
+        arp_was <= arp;
+        frame_was <= frame;
+        if (data_moves) data_open <= !data$last;
+        if (arp_moves) arp_open <= !arp$last;
+        if (arp_moves) dropping <= !arp$last && !frame_moves;
+        if (frame_moves) frame_open <= !frame$last;
+        if (frame_moves) of_arp <= arp_moves;
+        if (reset) begin
+            data_open <= 0;
+            arp_open <= 0;
+            dropping <= 0;
+            frame_open <= 0;
+        end
+    end
+    always @* if (data_waits) assume (data$valid && data == data_was);
+    always @* if (arp_waits) assume (arp$valid && arp == arp_was);
+
+    always @* if (started && !reset) begin
+        stays: assert (!offered || frame$valid && frame == frame_was);
+        forwards: assert (!data_moves || frame_moves && frame == data);
+        one_source: assert (!frame_moves || data_moves ^ arp_moves);
+        forwards_arp: assert (!frame_moves || !arp_moves || frame == arp);
+        whole: assert (!frame_moves || !frame_open || arp_moves == of_arp);
+        // An ARP frame that is dropped is dropped whole.
+        drops_whole: assert (!arp_moves || !arp_open || dropping == !frame_moves);
+`ifdef INVARIANTS
+        inv_open: assert (frame_open == (data_open || arp_open && !dropping));
+        inv_dropping: assert (!dropping || arp_open);
+        inv_owner: assert (!frame_open || of_arp == arp_open);
+        inv_state: assert (state$q == 1 && !arp_open || state$q == 2 && !data_open && !dropping
+            || state$q == 3 && !frame_open && (!arp_open || dropping) || state$q == 0 && !data_open && !arp_open);
+        inv_waits: assert (!offered || state$q == 1 && data_waits && frame_was == data_was
+            || state$q == 2 && arp_waits && frame_was == arp_was);
+`endif
+    end
+endmodule
