@@ -167,19 +167,19 @@ fn traffic(seed: u64) {
         }
         match random.random_range(0..1_000) {
             0..8 => wire(&mut random, &mut b),
-            8..12 => transmit(&mut random, &mut b),
-            12..16 => access(&mut random, &mut b),
-            16..20 => drop(b.receive()),
-            20..22 => b.ring_rx(true),
-            22..24 => drop(b.take_events()),
-            24 => b.now_ns += random.random_range(0..2_000) * TICK_NS,
-            25 => b.inputs.link_up ^= true,
-            26 if random.random_bool(0.3) => {
+            8..16 => transmit(&mut random, &mut b),
+            16..20 => access(&mut random, &mut b),
+            20..24 => drop(b.receive()),
+            24..26 => b.ring_rx(true),
+            26..28 => drop(b.take_events()),
+            28 => b.now_ns += random.random_range(0..2_000) * TICK_NS,
+            29 => b.inputs.link_up ^= true,
+            30 if random.random_bool(0.3) => {
                 b.write(regs::ctrl::OFFSET, 1);
                 b.run(600);
                 b.start_again();
             }
-            27 if random.random_bool(0.3) => {
+            31 if random.random_bool(0.3) => {
                 let command = [[2, 6][random.random_range(0..2)], 0];
                 let _ = b.root_complex.config.write(4, &command);
             }
