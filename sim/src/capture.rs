@@ -1,7 +1,7 @@
 //! pcapng capture of what crosses the NIC's Ethernet port, its timestamps in simulated time.
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use pcap_file::pcapng::blocks::interface_description::{
 };
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::{DataLink, PcapError};
+
+use crate::write_behind::WriteBehind;
 
 /// if_tsresol: timestamps count 10^-9 s (pcapng, section 4.2).
 const TS_RESOLUTION_NS: u8 = 9;
@@ -42,12 +44,9 @@ fn io_error(error: PcapError) -> io::Error {
     }
 }
 
-/// Bytes kept back before they are written: some 40 of the longest frames.
-const BUFFERED: usize = 64 << 10;
-
 /// An open capture file.
 pub struct Capture {
-    writer: PcapNgWriter<BufWriter<File>>,
+    writer: PcapNgWriter<WriteBehind>,
 }
 
 impl Capture {
@@ -64,8 +63,8 @@ impl Capture {
     /// # Errors
     /// When the file cannot be written.
     pub fn of_nics(path: &Path, nics: usize) -> io::Result<Self> {
-        let mut writer = PcapNgWriter::new(BufWriter::with_capacity(BUFFERED, File::create(path)?))
-            .map_err(io_error)?;
+        let mut writer =
+            PcapNgWriter::new(WriteBehind::new(File::create(path)?)?).map_err(io_error)?;
         for nic in 0..nics {
             writer
                 .write_pcapng_block(InterfaceDescriptionBlock {

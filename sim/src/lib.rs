@@ -20,6 +20,7 @@ pub mod units;
 pub mod vfio_user_server;
 pub mod wire;
 mod world;
+mod write_behind;
 
 pub use clock::SimClock;
 pub use simulator::Simulator;
