@@ -30,6 +30,13 @@ pub fn udp(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A UDP frame from the peer of `len` bytes without FCS, its payload all `byte`.
+pub fn udp_of_length(len: usize, byte: u8) -> Vec<u8> {
+    /// Bytes of Ethernet, IPv4 and UDP headers.
+    const HEADERS: usize = 14 + 20 + 8;
+    udp(&vec![byte; len - HEADERS])
+}
+
 /// A TCP segment from the peer.
 pub fn tcp(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![];

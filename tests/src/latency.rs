@@ -3,9 +3,10 @@ use ferrule_sim::tlp::Tlp;
 
 use crate::bench::Bench;
 use crate::frames;
+use crate::line_rate::{LONGEST, SHORTEST};
 
-/// Bytes of Ethernet, IPv4 and UDP headers.
-const HEADERS: usize = 14 + 20 + 8;
+/// Bytes of a frame without FCS, and the most cycles of [`receive`] for it at a maximum payload of 128 bytes.
+pub const BUDGET: [(usize, u64); 2] = [(SHORTEST, 32), (LONGEST, 250)];
 /// Preamble with SFD, and FCS.
 const AROUND: u64 = 8 + 4;
 /// A frame that takes longer is lost.
@@ -19,8 +20,7 @@ const PATIENCE: u64 = 10_000;
 pub fn receive(b: &mut Bench, len: usize) -> u64 {
     b.settle();
     let ring = b.rxcq.iova..b.rxcq.iova + (16 << b.rxcq.log2);
-    let frame = frames::udp(&vec![0x5A; len - HEADERS]);
-    assert_eq!(frame.len(), len);
+    let frame = frames::udp_of_length(len, 0x5A);
     let last_fcs_byte = len as u64 + AROUND;
     b.tap();
     b.phy.receive(&frame);

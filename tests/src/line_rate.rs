@@ -18,7 +18,6 @@ pub const FRAME_CYCLES: u64 = 84;
 /// Byte times of the longest one.
 const LONGEST_CYCLES: u64 = 1538;
 const RING_LOG2: u32 = 7;
-const HEADERS: usize = 14 + 20 + 8;
 
 /// Rings of 128 entries; a root complex that answers after 1 us and does not split what it need not.
 pub fn layout() -> Layout {
@@ -43,7 +42,7 @@ pub fn run(b: &mut Bench, count: u64) {
 /// # Panics
 /// If not all of them arrive.
 pub fn run_lengths(b: &mut Bench, count: u64, len: impl Fn(u64) -> usize) -> u64 {
-    let frame = |n: u64| frames::udp(&vec![n as u8; len(n) - HEADERS]);
+    let frame = |n: u64| frames::udp_of_length(len(n), n as u8);
     let (mut gap, mut longest) = (None, 0);
     let (mut to_send, mut retired) = (count, 0);
     let (mut to_come, mut came, mut kept) = (count, 0, vec![]);

@@ -38,8 +38,7 @@ fn long_frames_and_mixed_ones_keep_the_line_rate_too() {
 #[test]
 fn a_frame_that_comes_alone_is_told_at_once() {
     let mut b = Bench::new(compiled(), &Layout::default());
-    // 64 and 1,518 bytes with FCS; the maximum payload is 128 bytes.
-    for (len, most) in [(60, 32), (1_514, 250)] {
+    for (len, most) in latency::BUDGET {
         let cycles = latency::receive(&mut b, len);
         assert!(cycles <= most, "{cycles} cycles for {len} bytes");
     }

@@ -6,8 +6,6 @@ use ferrule_tests::latency;
 
 use crate::row::Row;
 
-/// Bytes of a frame without FCS, and the most cycles that it may take.
-const FRAMES: [(usize, f64); 2] = [(60, 32.0), (1_514, 250.0)];
 const FCS_BYTES: usize = 4;
 
 pub(super) fn measure() -> Result<Vec<Row>, Box<dyn std::error::Error>> {
@@ -15,13 +13,13 @@ pub(super) fn measure() -> Result<Vec<Row>, Box<dyn std::error::Error>> {
         open::<Nic>(Kind::Auto, &Options::default())?,
         &Layout::default(),
     );
-    let rows = FRAMES.map(|(len, most)| {
+    let rows = latency::BUDGET.map(|(len, most)| {
         let what = format!(
             "last FCS byte of {} bytes to the completion's TLP",
             len + FCS_BYTES
         );
         let cycles = latency::receive(&mut bench, len);
-        Row::new(what, cycles as f64, "core cycles").at_most(most)
+        Row::new(what, cycles as f64, "core cycles").at_most(most as f64)
     });
     Ok(rows.into())
 }
