@@ -88,8 +88,8 @@ pub struct Neigh {
     has_free: DFF<Bit>,
     has_old: DFF<Bit>,
     oldest: DFF<Bits<32>>,
-    // Words of the way that is looked at, and of the entry found. They are compared a cycle after they leave the memory, which takes
-    // most of one.
+    // Words of the way that is looked at, and of the entry found. They are reckoned with a cycle after they leave the memory, which
+    // takes most of one. `age` holds the tick out of the memory until what has passed since is known.
     ip: DFF<Bits<32>>,
     age: DFF<Bits<32>>,
     meta: DFF<Bits<17>>,
@@ -112,8 +112,11 @@ pub struct Neigh {
     head_due: DFF<Bits<32>>,
     head_tries: DFF<Bits<2>>,
     tries: DFF<Bits<2>>,
+    // Whether its head is due, and whether it is full, each as of the cycle before: no state that asks follows directly on one that
+    // makes them true.
+    ripe: DFF<Bit>,
+    timer_full: DFF<Bit>,
     timer_next: Signal<Local, Bits<8>>,
-    timer_full: Signal<Local, Bit>,
     late: Signal<Local, Bits<32>>,
     due: Signal<Local, Bit>,
     ones: Constant<Bits<32>>,
@@ -192,8 +195,9 @@ impl Default for Neigh {
             head_due: Default::default(),
             head_tries: Default::default(),
             tries: Default::default(),
-            timer_next: Default::default(),
+            ripe: Default::default(),
             timer_full: Default::default(),
+            timer_next: Default::default(),
             late: Default::default(),
             due: Default::default(),
             ones: Constant::new(0xFFFF_FFFF_u64.into()),
@@ -250,7 +254,9 @@ impl Logic for Neigh {
             head_ip,
             head_due,
             head_tries,
-            tries
+            tries,
+            ripe,
+            timer_full
         );
         clock!(self, clock, route, inbox, outbox, maker);
         self.route.reset.next = self.reset.val();
@@ -322,9 +328,10 @@ impl Logic for Neigh {
         self.deadline_valid.next = self.head_valid.q.val();
         self.late.next = self.now.val() - self.head_due.q.val();
         self.timer_next.next = self.timer_tail.q.val() + 1;
-        self.timer_full.next = self.timer_next.val() == self.timer_head.q.val();
+        self.timer_full.d.next = self.timer_next.val() == self.timer_head.q.val();
         self.due.next =
-            self.head_valid.q.val() & (!self.late.val().get_bit(31) | self.timer_full.val());
+            self.head_valid.q.val() & (!self.late.val().get_bit(31) | self.timer_full.q.val());
+        self.ripe.d.next = self.due.val();
 
         self.busy.next = (self.state.q.val() != State::Idle)
             | self.wipe.q.val()
@@ -366,14 +373,14 @@ impl Logic for Neigh {
                     & (self.timer_head.q.val() != self.timer_tail.q.val())
                 {
                     self.state.d.next = State::HeadRead;
-                } else if self.due.val() & self.maker.free.val() & self.outbox.room.val() {
+                } else if self.ripe.q.val() & self.maker.free.val() & self.outbox.room.val() {
                     self.for_timer.d.next = true;
                     self.head_valid.d.next = false;
                     self.timer_head.d.next = self.timer_head.q.val() + 1;
                     self.key.d.next = self.head_ip.q.val();
                     self.slot.d.next = self.head_slot.q.val();
                     self.tries.d.next = self.head_tries.q.val() + 1;
-                    if (self.head_tries.q.val() == 3) | self.timer_full.val() {
+                    if (self.head_tries.q.val() == 3) | self.timer_full.q.val() {
                         self.state.d.next = State::GiveUp;
                     } else {
                         self.state.d.next = State::Pend;
@@ -402,20 +409,26 @@ impl Logic for Neigh {
             }
             State::HeadRead => {
                 self.entry.d.next = self.timer_ram.read_data.val();
-                self.slot.d.next = self.timer_ram.read_data.val();
                 self.state.d.next = State::HeadFill;
             }
             State::HeadFill => {
+                self.slot.d.next = self.entry.q.val();
+                self.state.d.next = State::HeadLoad;
+            }
+            State::HeadLoad => {
+                self.ip.d.next = self.ip_ram.read_data.val();
+                self.age.d.next = self.stamp_ram.read_data.val();
+                self.meta.d.next = self.meta_ram.read_data.val();
                 self.state.d.next = State::HeadCheck;
             }
             State::HeadCheck => {
                 self.head_slot.d.next = self.slot.q.val();
-                self.head_ip.d.next = self.ip_ram.read_data.val();
-                self.head_tries.d.next = self.meta_ram.read_data.val().get_bits::<2>(0);
-                self.head_due.d.next = self.stamp_ram.read_data.val()
-                    + bit_cast::<32, 12>(self.arptime.val().get_bits::<12>(16));
-                if self.meta_ram.read_data.val().get_bit(16)
-                    & (self.meta_ram.read_data.val().get_bits::<8>(8) == self.timer_head.q.val())
+                self.head_ip.d.next = self.ip.q.val();
+                self.head_tries.d.next = self.meta.q.val().get_bits::<2>(0);
+                self.head_due.d.next =
+                    self.age.q.val() + bit_cast::<32, 12>(self.arptime.val().get_bits::<12>(16));
+                if self.meta.q.val().get_bit(16)
+                    & (self.meta.q.val().get_bits::<8>(8) == self.timer_head.q.val())
                 {
                     self.head_valid.d.next = true;
                 } else {
@@ -527,15 +540,18 @@ impl Logic for Neigh {
             }
             State::ProbeFill => {
                 self.slot.d.next = self.entry.q.val();
-                self.entry.d.next = self.entry.q.val() + 1;
                 self.limit.d.next = bit_cast::<32, 16>(self.arptime.val().get_bits::<16>(0));
                 self.state.d.next = State::ProbeLoad;
             }
             State::ProbeLoad => {
                 self.entry.d.next = self.entry.q.val() + 1;
                 self.ip.d.next = self.ip_ram.read_data.val();
-                self.age.d.next = self.now.val() - self.stamp_ram.read_data.val();
+                self.age.d.next = self.stamp_ram.read_data.val();
                 self.meta.d.next = self.meta_ram.read_data.val();
+                self.state.d.next = State::ProbeAge;
+            }
+            State::ProbeAge => {
+                self.age.d.next = self.now.val() - self.age.q.val();
                 self.state.d.next = State::Probe;
             }
             State::Probe => {
@@ -563,10 +579,7 @@ impl Logic for Neigh {
                         }
                     } else {
                         self.slot.d.next = self.slot.q.val() + 1;
-                        self.entry.d.next = self.entry.q.val() + 1;
-                        self.ip.d.next = self.ip_ram.read_data.val();
-                        self.age.d.next = self.now.val() - self.stamp_ram.read_data.val();
-                        self.meta.d.next = self.meta_ram.read_data.val();
+                        self.state.d.next = State::ProbeLoad;
                     }
                 }
             }
@@ -577,7 +590,7 @@ impl Logic for Neigh {
                         self.hit.d.next = true;
                         self.answer_lo.d.next = self.mac_ram.read_data.val();
                         self.answer_hi.d.next = self.meta.q.val().get_bits::<16>(0);
-                    } else if self.maker.free.val() & !self.timer_full.val() {
+                    } else if self.maker.free.val() & !self.timer_full.q.val() {
                         self.state.d.next = State::Pend;
                     } else {
                         self.state.d.next = State::Idle;
@@ -587,7 +600,7 @@ impl Logic for Neigh {
             State::LookupAbsent => {
                 // What cannot go on now begins anew: the question stays, and packets and timers go first.
                 self.state.d.next = State::Idle;
-                if self.maker.free.val() & !self.timer_full.val() {
+                if self.maker.free.val() & !self.timer_full.q.val() {
                     if self.has_free.q.val() | self.has_old.q.val() {
                         self.slot.d.next = self.spare.q.val();
                         self.state.d.next = State::Pend;
@@ -710,6 +723,7 @@ impl Logic for Neigh {
             self.timer_head.d.next = 0.into();
             self.timer_tail.d.next = 0.into();
             self.head_valid.d.next = false;
+            self.ripe.d.next = false;
         }
     }
 }

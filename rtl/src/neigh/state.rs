@@ -17,6 +17,8 @@ pub enum State {
     HeadRead,
     /// Timer queue: waiting for the entry it points to.
     HeadFill,
+    /// Timer queue: that entry is loaded.
+    HeadLoad,
     /// Timer queue: is that entry still waiting for an answer to that request?
     HeadCheck,
     /// A pending entry is given up.
@@ -31,9 +33,11 @@ pub enum State {
     Choose,
     /// Waiting for the first way.
     ProbeFill,
-    /// The first way is loaded.
+    /// A way is loaded.
     ProbeLoad,
-    /// Comparing one way a cycle, and loading the next.
+    /// How old it is.
+    ProbeAge,
+    /// Comparing it.
     Probe,
     /// Lookup: an entry was found.
     LookupFound,
