@@ -56,13 +56,13 @@ pub struct FrameStore {
     ram1: RAM<Bits<32>, 11>,
     rd_q: DFF<Bits<11>>,
     state: DFF<StoreState>,
-    /// Beats after the one that is at the output.
-    left: DFF<Bits<11>>,
-    tail_keep: DFF<Bits<8>>,
+    /// Whole beats of the frame that are not taken yet; straight out of the memory, whose output comes late in the cycle.
+    left: DFF<Bits<12>>,
+    /// Bytes in its last beat if that is not whole, else 0.
+    tail: DFF<Bits<3>>,
     rd_after: Signal<Local, Bits<11>>,
     rd_next: Signal<Local, Bits<11>>,
-    last_byte: Signal<Local, Bits<15>>,
-    rest: Signal<Local, Bits<3>>,
+    missing: Signal<Local, Bits<3>>,
     is_last: Signal<Local, Bit>,
     bytes: Signal<Local, Bits<8>>,
     all_bytes: Constant<Bits<8>>,
@@ -93,11 +93,10 @@ impl Default for FrameStore {
             rd_q: Default::default(),
             state: Default::default(),
             left: Default::default(),
-            tail_keep: Default::default(),
+            tail: Default::default(),
             rd_after: Default::default(),
             rd_next: Default::default(),
-            last_byte: Default::default(),
-            rest: Default::default(),
+            missing: Default::default(),
             is_last: Default::default(),
             bytes: Default::default(),
             all_bytes: Constant::new(0xFF.into()),
@@ -108,7 +107,7 @@ impl Default for FrameStore {
 impl Logic for FrameStore {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, rd_q, state, left, tail_keep);
+        dff_setup!(self, clock, rd_q, state, left, tail);
         self.ram0.read_clock.next = self.clock.val();
         self.ram0.write_clock.next = self.clock.val();
         self.ram1.read_clock.next = self.clock.val();
@@ -126,19 +125,19 @@ impl Logic for FrameStore {
             (self.base.val() != self.rd_q.q.val()) | (self.state.q.val() != StoreState::Empty);
         self.describes.next = self.state.q.val() == StoreState::Describe;
         self.valid.next = self.state.q.val() == StoreState::Data;
-        self.is_last.next = self.left.q.val() == 0;
+        self.is_last.next =
+            (self.left.q.val() == 0) | ((self.left.q.val() == 1) & (self.tail.q.val() == 0));
         self.last.next = self.is_last.val();
         self.bytes.next = self.all_bytes.val();
+        self.missing.next = (self.tail.q.val() ^ 7) + 1;
         if self.is_last.val() {
-            self.bytes.next = self.tail_keep.q.val();
+            self.bytes.next = self.all_bytes.val() >> self.missing.val();
         }
         self.keep.next = self.bytes.val();
 
         // The memory's output belongs to the address of the cycle before, so the address runs ahead of `rd`.
         self.rd_after.next = self.rd_q.q.val() + 1;
         self.rd_next.next = self.rd_q.q.val();
-        self.last_byte.next = 0.into();
-        self.rest.next = 0.into();
         match self.state.q.val() {
             StoreState::Empty => {
                 if self.base.val() != self.rd_q.q.val() {
@@ -146,10 +145,8 @@ impl Logic for FrameStore {
                 }
             }
             StoreState::Describe => {
-                self.last_byte.next = self.ram0.read_data.val().get_bits::<15>(0) - 1;
-                self.left.d.next = self.last_byte.val().get_bits::<11>(3);
-                self.rest.next = self.last_byte.val().get_bits::<3>(0);
-                self.tail_keep.d.next = self.all_bytes.val() >> (self.rest.val() ^ 7);
+                self.left.d.next = self.ram0.read_data.val().get_bits::<12>(3);
+                self.tail.d.next = self.ram0.read_data.val().get_bits::<3>(0);
                 self.rd_next.next = self.rd_after.val();
                 self.state.d.next = StoreState::Data;
             }
