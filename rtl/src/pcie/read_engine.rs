@@ -465,7 +465,8 @@ impl Logic for ReadEngine {
                             self.events.next = self.pulse_completion.val();
                             self.stored.next = true;
                             self.fail.next = self.poisoned.q.val();
-                            self.finish.next = self.left_next.val() == 0;
+                            self.finish.next =
+                                self.left.q.val() == bit_cast::<7, 2>(self.completion.count.val());
                         }
                     }
                 }

@@ -20,6 +20,8 @@ pub enum RegState {
     Idle,
     /// The memories are being read.
     Lookup,
+    /// What they hold is loaded: it comes late in the cycle.
+    Load,
     /// The access is carried out.
     Execute,
     /// The clock is copied, low half.
@@ -172,6 +174,10 @@ pub struct RegFile {
     /// The word whose reset value has been read.
     walked: DFF<Bits<9>>,
     mapped: DFF<Bit>,
+    /// Of the register that is accessed: it exists, its write mask, what its memory holds.
+    exists: DFF<Bit>,
+    mask: DFF<Bits<32>>,
+    held: DFF<Bits<32>>,
     resetting: DFF<Bit>,
     hold: DFF<Bits<6>>,
     bad_count: DFF<Bits<16>>,
@@ -195,7 +201,7 @@ pub struct RegFile {
     page_first: [Constant<Bits<9>>; 3],
     value_word: [Constant<Bits<9>>; 48],
     value_reset: [Constant<Bits<32>>; 48],
-    words: Constant<Bits<9>>,
+    walk_end: Constant<Bits<9>>,
     mac_lo_word: Constant<Bits<9>>,
     mac_hi_word: Constant<Bits<9>>,
     ctrl_word: Constant<Bits<9>>,
@@ -252,6 +258,9 @@ impl Default for RegFile {
             index: Default::default(),
             walked: Default::default(),
             mapped: Default::default(),
+            exists: Default::default(),
+            mask: Default::default(),
+            held: Default::default(),
             resetting: Default::default(),
             hold: Default::default(),
             bad_count: Default::default(),
@@ -271,7 +280,7 @@ impl Default for RegFile {
             page_first: array_init(|i| Constant::new((page_word(i, 0) as u64).into())),
             value_word: array_init(|i| word(OUTPUTS[i])),
             value_reset: array_init(|i| reset(OUTPUTS[i])),
-            words: word(WORDS),
+            walk_end: word(WORDS + 1),
             mac_lo_word: word(port_word(regs::mac_lo::OFFSET)),
             mac_hi_word: word(port_word(regs::mac_hi::OFFSET)),
             ctrl_word: word(port_word(regs::ctrl::OFFSET)),
@@ -300,6 +309,9 @@ impl Logic for RegFile {
             index,
             walked,
             mapped,
+            exists,
+            mask,
+            held,
             resetting,
             hold,
             bad_count,
@@ -393,17 +405,19 @@ impl Logic for RegFile {
         match self.state.q.val() {
             RegState::Walk => {
                 self.index.d.next = self.index.q.val() + 1;
-                self.walked.d.next = self.index.q.val();
+                // A reset value is written two cycles after it was asked for.
+                self.walked.d.next = self.index.q.val() - 1;
+                self.held.d.next = self.resets.data.val();
                 self.storage.write_address.next = self.walked.q.val();
-                self.storage.write_data.next = self.resets.data.val();
-                self.storage.write_enable.next = self.index.q.val() != 0;
+                self.storage.write_data.next = self.held.q.val();
+                self.storage.write_enable.next = self.index.q.val() > 1;
                 if self.walked.q.val() == self.mac_lo_word.val() {
                     self.storage.write_data.next = self.value[1].q.val();
                 }
                 if self.walked.q.val() == self.mac_hi_word.val() {
                     self.storage.write_data.next = self.value[2].q.val();
                 }
-                if self.index.q.val() == self.words.val() {
+                if self.index.q.val() == self.walk_end.val() {
                     self.resetting.d.next = false;
                     self.state.d.next = RegState::Idle;
                 }
@@ -426,18 +440,24 @@ impl Logic for RegFile {
                 }
             }
             RegState::Lookup => {
+                self.state.d.next = RegState::Load;
+            }
+            RegState::Load => {
+                self.exists.d.next = self.mapped.q.val() & self.known.data.val().any();
+                self.mask.d.next = self.masks.data.val();
+                self.held.d.next = self.storage.read_data.val();
                 self.state.d.next = RegState::Execute;
             }
             RegState::Execute => {
                 self.state.d.next = RegState::Idle;
                 self.access.done.next = true;
-                if !self.mapped.q.val() | !self.known.data.val().any() {
+                if !self.exists.q.val() {
                     self.bad.next = true;
                     self.access.rdata.next = 0xFFFF_FFFF_u64.into();
                 } else if self.access.write.val() {
-                    self.masked.next = self.access.wdata.val() & self.masks.data.val();
+                    self.masked.next = self.access.wdata.val() & self.mask.q.val();
                     self.storage.write_data.next = self.masked.val();
-                    self.storage.write_enable.next = self.masks.data.val().any();
+                    self.storage.write_enable.next = self.mask.q.val().any();
                     for i in 0..48 {
                         if self.index.q.val() == self.value_word[i].val() {
                             self.value[i].d.next = self.masked.val();
@@ -463,7 +483,7 @@ impl Logic for RegFile {
                         self.state.d.next = RegState::TimeLow;
                     }
                 } else {
-                    self.access.rdata.next = self.storage.read_data.val();
+                    self.access.rdata.next = self.held.q.val();
                     if self.index.q.val() == self.bad_word.val() {
                         self.access.rdata.next = bit_cast::<32, 16>(self.bad_count.q.val());
                     }

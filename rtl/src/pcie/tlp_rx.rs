@@ -73,6 +73,10 @@ pub struct TlpRx {
     tag: DFF<Bits<3>>,
     /// Payload DWs that the header announces and that have not come.
     left: DFF<Bits<11>>,
+    /// `left` is 0, 1, 2: what a beat may hold is known early in the cycle.
+    none_left: DFF<Bit>,
+    one_left: DFF<Bit>,
+    two_left: DFF<Bit>,
     /// The TLP does not have the length its header says.
     malformed: DFF<Bit>,
     first_count: DFF<Bits<2>>,
@@ -84,7 +88,7 @@ pub struct TlpRx {
     swap0: SwapBytes,
     swap1: SwapBytes,
     count: Signal<Local, Bits<2>>,
-    extra: Signal<Local, Bits<11>>,
+    left_next: Signal<Local, Bits<11>>,
     forward: Signal<Local, Bits<2>>,
     excess: Signal<Local, Bit>,
     fits: Signal<Local, Bit>,
@@ -146,6 +150,9 @@ impl Default for TlpRx {
             bar: Default::default(),
             tag: Default::default(),
             left: Default::default(),
+            none_left: Default::default(),
+            one_left: Default::default(),
+            two_left: Default::default(),
             malformed: Default::default(),
             first_count: Default::default(),
             first_last: Default::default(),
@@ -155,7 +162,7 @@ impl Default for TlpRx {
             swap0: Default::default(),
             swap1: Default::default(),
             count: Default::default(),
-            extra: Default::default(),
+            left_next: Default::default(),
             forward: Default::default(),
             excess: Default::default(),
             fits: Default::default(),
@@ -190,6 +197,9 @@ impl Logic for TlpRx {
             bar,
             tag,
             left,
+            none_left,
+            one_left,
+            two_left,
             malformed,
             first_count,
             first_last,
@@ -239,18 +249,21 @@ impl Logic for TlpRx {
                 self.count.next = 0.into();
             }
         }
-        self.extra.next = self.left.q.val();
-        if self.dw0.q.val().get_bit(15) {
-            self.extra.next = self.left.q.val() + 1;
-        }
         self.forward.next = self.count.val();
         self.after.next = self.left.q.val() - bit_cast::<11, 2>(self.count.val());
-        self.excess.next = self.left.q.val() < bit_cast::<11, 2>(self.count.val());
+        self.excess.next = (self.none_left.q.val() & self.count.val().any())
+            | (self.one_left.q.val() & (self.count.val() == 2));
         if self.excess.val() {
-            self.forward.next = bit_cast::<2, 11>(self.left.q.val());
+            self.forward.next = bit_cast::<2, 1>(self.one_left.q.val().into());
             self.after.next = 0.into();
         }
-        self.fits.next = bit_cast::<11, 2>(self.count.val()) == self.extra.val();
+        self.fits.next = (self.none_left.q.val() & (self.count.val() == 0))
+            | (self.one_left.q.val() & (self.count.val() == 1))
+            | (self.two_left.q.val() & (self.count.val() == 2));
+        if self.dw0.q.val().get_bit(15) {
+            self.fits.next = (self.none_left.q.val() & (self.count.val() == 1))
+                | (self.one_left.q.val() & (self.count.val() == 2));
+        }
         // A header cut off within its fourth DW.
         if (self.state.q.val() == RxState::Address)
             & self.dw0.q.val().get_bit(29)
@@ -267,6 +280,7 @@ impl Logic for TlpRx {
         self.quad.next = 0.into();
         self.enables.next = 0.into();
         self.id.next = 0.into();
+        self.left_next.next = self.left.q.val();
         match self.state.q.val() {
             RxState::Head => {
                 self.tlp.ready.next = true;
@@ -274,11 +288,11 @@ impl Logic for TlpRx {
                 self.dw1.d.next = self.tlp.d1.val();
                 self.bar.d.next = self.tlp.bar.val();
                 self.malformed.d.next = false;
-                self.left.d.next = 0.into();
+                self.left_next.next = 0.into();
                 if self.tlp.d0.val().get_bit(30) {
-                    self.left.d.next = bit_cast::<11, 10>(self.length.val());
+                    self.left_next.next = bit_cast::<11, 10>(self.length.val());
                     if self.length.val() == 0 {
-                        self.left.d.next = 1024.into();
+                        self.left_next.next = 1024.into();
                     }
                 }
                 if self.tlp.valid.val() {
@@ -299,7 +313,7 @@ impl Logic for TlpRx {
                 self.first_count.d.next = self.forward.val();
                 self.first_last.d.next = self.tlp.last.val();
                 if self.tlp.valid.val() {
-                    self.left.d.next = self.after.val();
+                    self.left_next.next = self.after.val();
                     self.malformed.d.next = self.excess.val();
                     self.state.d.next = RxState::Rest;
                     if self.tlp.last.val() {
@@ -325,7 +339,7 @@ impl Logic for TlpRx {
             RxState::Rest => {
                 self.tlp.ready.next = true;
                 if self.tlp.valid.val() {
-                    self.left.d.next = self.after.val();
+                    self.left_next.next = self.after.val();
                     if self.dw0.q.val().get_bit(29) & (self.left.q.val() == 1) {
                         self.data.d.next = self.swap0.y.val();
                     }
@@ -455,7 +469,7 @@ impl Logic for TlpRx {
                 self.completion.valid.next = self.tlp.valid.val();
                 self.tlp.ready.next = self.completion.ready.val();
                 if self.tlp.valid.val() & self.completion.ready.val() {
-                    self.left.d.next = self.after.val();
+                    self.left_next.next = self.after.val();
                     if self.excess.val() {
                         self.malformed.d.next = true;
                     }
@@ -474,6 +488,10 @@ impl Logic for TlpRx {
                 self.state.d.next = RxState::Head;
             }
         }
+        self.left.d.next = self.left_next.val();
+        self.none_left.d.next = self.left_next.val() == 0;
+        self.one_left.d.next = self.left_next.val() == 1;
+        self.two_left.d.next = self.left_next.val() == 2;
         if self.reset.val() {
             self.state.d.next = RxState::Head;
         }
