@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferrule_driver::nic::LocalAddress;
-use ferrule_driver::{Clock, Device, Nic, NicConfig, WallClock};
+use ferrule_driver::{Clock, Device, Nic, NicConfig, NicError, WallClock};
 use ferrule_stack::{Cidr, Config, Offload, Stack, Stats};
 
 use crate::core::Core;
@@ -20,6 +20,8 @@ use crate::udp::UdpSocket;
 
 /// How long the last handle to a host waits for what its sockets still have to send.
 const DRAIN: Duration = Duration::from_secs(2);
+/// Largest IP packet on Ethernet where nobody asks for more (RFC 894).
+const ETHERNET_MTU: u16 = 1_500;
 
 /// A NIC with a TCP/IP stack on it. Clones are handles to the same host; the last one drains and closes it.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ pub struct HostBuilder {
     clock: Arc<dyn Clock>,
     seed: Option<[u8; 16]>,
     initial_rto: Option<Duration>,
+    mtu: u16,
     background: bool,
 }
 
@@ -69,6 +72,7 @@ impl Host {
             clock: Arc::new(WallClock),
             seed: None,
             initial_rto: None,
+            mtu: ETHERNET_MTU,
             background: true,
         }
     }
@@ -212,6 +216,13 @@ impl HostBuilder {
         self
     }
 
+    /// The largest IP packet in bytes, 68 to 9,000; 1,500 without it. All stations of a subnet must have the same.
+    #[must_use]
+    pub fn mtu(mut self, mtu: u16) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
     /// Whether somebody answers and retransmits while no thread is in a socket call; true without it. Where the clock does not do it itself,
     /// as that of a simulator in this process does, it is a service thread.
     ///
@@ -225,7 +236,7 @@ impl HostBuilder {
     /// Opens the NIC and starts the host.
     ///
     /// # Errors
-    /// When there is no device or address, or the NIC cannot be brought up.
+    /// When there is no device or address, the MTU is none, or the NIC cannot be brought up.
     pub fn open(self) -> Result<Host, OpenError> {
         let device = match (self.device, self.spec) {
             (Some(device), _) => device,
@@ -247,9 +258,11 @@ impl HostBuilder {
             gateways: self.gateway.into_iter().collect(),
             ..NicConfig::default()
         };
+        let nic_config = nic_config.with_mtu(self.mtu).map_err(NicError::from)?;
         let nic = Nic::open(device, Arc::clone(&self.clock), &nic_config)?;
         let mut config = Config::new(self.addresses[0], self.seed.unwrap_or_else(rand::random));
         config.addrs = self.addresses;
+        config.mtu = self.mtu;
         config.offload = Offload {
             tx_ipv4_checksum: true,
             tx_l4_checksum: true,

@@ -3,21 +3,21 @@
 module frame_store(
     input clock,
     input reset,
-    input [10:0] base,
-    input [10:0] rd,
+    input [11:0] base,
+    input [11:0] rd,
     input [31:0] q0,
     input describes,
     input valid,
     input last,
     input ready,
     input busy,
-    input [10:0] rd_next,
+    input [11:0] rd_next,
     input [10:0] left$q,
     input [1:0] state$q
 );
     localparam EMPTY = 0, DESCRIBE = 1, DATA = 2;
     reg started = 0, offered = 0, last_was = 0;
-    reg [10:0] base_was, rd_was, read_was;
+    reg [11:0] base_was, rd_was, read_was;
     // Beats of the frame that are still to go.
     reg [11:0] rest = 0;
     wire [14:0] last_byte = q0[14:0] - 15'd1;
@@ -36,9 +36,9 @@ module frame_store(
     end
     always @* if (!started) assume (reset);
     // Committed places; the buffer only adds to them, up to what is free, and what is described is there.
-    wire [10:0] unread = base - rd;
-    wire [10:0] unread_was = base_was - rd_was;
-    wire [10:0] gone = rd - rd_was;
+    wire [11:0] unread = base - rd;
+    wire [11:0] unread_was = base_was - rd_was;
+    wire [11:0] gone = rd - rd_was;
     reg reset_was = 1;
     always @(posedge clock) reset_was <= reset;
     always @* if (reset_was) assume (base == 0);

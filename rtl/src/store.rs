@@ -1,4 +1,4 @@
-//! Memory of a store-and-forward buffer of frames, 16 KiB, with its reading side: committed frames come out at a beat a cycle.
+//! Memory of a store-and-forward buffer of frames, 32 KiB, with its reading side: committed frames come out at a beat a cycle.
 //!
 //! The place before a frame's data describes it: its length in bytes in bits 14:0 of the lower word, the rest as the buffer likes.
 //! Where frames are put, and when they are committed, is the buffer's business.
@@ -23,7 +23,7 @@ pub struct FrameStore {
     /// Synchronous reset: nothing is committed, reading begins at place 0.
     pub reset: Signal<In, Bit>,
     /// Where to write.
-    pub place: Signal<In, Bits<11>>,
+    pub place: Signal<In, Bits<12>>,
     /// Bytes 0 to 3.
     pub d0: Signal<In, Bits<32>>,
     /// Bytes 4 to 7.
@@ -33,9 +33,9 @@ pub struct FrameStore {
     /// Stores bytes 4 to 7.
     pub write1: Signal<In, Bit>,
     /// Place behind the last committed frame, from a register.
-    pub base: Signal<In, Bits<11>>,
+    pub base: Signal<In, Bits<12>>,
     /// Place that is read next; what lies from here to `base` must not be written.
-    pub rd: Signal<Out, Bits<11>>,
+    pub rd: Signal<Out, Bits<12>>,
     /// Bytes 0 to 3 of what was read.
     pub q0: Signal<Out, Bits<32>>,
     /// Bytes 4 to 7.
@@ -52,16 +52,16 @@ pub struct FrameStore {
     pub ready: Signal<In, Bit>,
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
-    ram0: RAM<Bits<32>, 11>,
-    ram1: RAM<Bits<32>, 11>,
-    rd_q: DFF<Bits<11>>,
+    ram0: RAM<Bits<32>, 12>,
+    ram1: RAM<Bits<32>, 12>,
+    rd_q: DFF<Bits<12>>,
     state: DFF<StoreState>,
     /// Whole beats of the frame that are not taken yet; straight out of the memory, whose output comes late in the cycle.
     left: DFF<Bits<12>>,
     /// Bytes in its last beat if that is not whole, else 0.
     tail: DFF<Bits<3>>,
-    rd_after: Signal<Local, Bits<11>>,
-    rd_next: Signal<Local, Bits<11>>,
+    rd_after: Signal<Local, Bits<12>>,
+    rd_next: Signal<Local, Bits<12>>,
     missing: Signal<Local, Bits<3>>,
     is_last: Signal<Local, Bit>,
     bytes: Signal<Local, Bits<8>>,

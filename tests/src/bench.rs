@@ -32,8 +32,8 @@ pub const CYCLE_NS: u64 = 8;
 const BARS: [(usize, u32); 2] = [(0x10, 0xE010_0000), (0x18, 0xE000_0000)];
 /// A register read takes a hundredth of this; resets take longer.
 const REGISTER_CYCLES: u64 = 50_000;
-/// Bytes of a transmit buffer.
-pub const TX_BUFFER: u64 = 4096;
+/// Bytes of a transmit buffer: more than any frame.
+pub const TX_BUFFER: u64 = 1 << 14;
 /// Vectors of the queues.
 const EVENT_VECTOR: u32 = 0;
 const TX_VECTOR: u32 = 1;
@@ -48,8 +48,10 @@ pub struct Layout {
     pub rx_log2: (u32, u32),
     /// log2 of the entries of the event ring.
     pub event_log2: u32,
-    /// Receive slots of 2 KiB.
+    /// Receive slots.
     pub slots: u16,
+    /// log2 of their bytes.
+    pub slot_log2: u32,
     /// How the root complex answers.
     pub settings: Settings,
 }
@@ -61,6 +63,7 @@ impl Default for Layout {
             rx_log2: (4, 4),
             event_log2: 4,
             slots: 16,
+            slot_log2: 11,
             settings: Settings::default(),
         }
     }
@@ -109,6 +112,8 @@ pub struct Bench {
     pub slots: u64,
     /// How many.
     pub slot_count: u16,
+    /// log2 of their bytes.
+    pub slot_log2: u32,
     /// Transmit buffer 0; there is one for each SQE.
     pub buffers: u64,
     link: Link,
@@ -125,7 +130,7 @@ impl Bench {
             16 << layout.rx_log2.1,
             2 << rxq_log2,
             16 << layout.event_log2,
-            u64::from(layout.slots) << 11,
+            u64::from(layout.slots) << layout.slot_log2,
             TX_BUFFER << sq_log2,
         ];
         let size = need.iter().map(|n: &u64| n.next_multiple_of(memory::PAGE));
@@ -165,8 +170,9 @@ impl Bench {
             rxq: SubmissionRing::new(&mut memory, rxq_log2, 2),
             rxcq: CompletionRing::new(&mut memory, layout.rx_log2.1),
             events: CompletionRing::new(&mut memory, layout.event_log2),
-            slots: memory.take(u64::from(layout.slots) << 11),
+            slots: memory.take(u64::from(layout.slots) << layout.slot_log2),
             slot_count: layout.slots,
+            slot_log2: layout.slot_log2,
             buffers: memory.take(TX_BUFFER << sq_log2),
             memory,
             link: Link::default(),
@@ -243,7 +249,7 @@ impl Bench {
         self.write64(page + regs::rx_rxq_base_lo::OFFSET, self.rxq.iova);
         self.write64(page + regs::rx_cq_base_lo::OFFSET, self.rxcq.iova);
         self.write64(page + regs::rx_slot_base_lo::OFFSET, self.slots);
-        let slots = regs::rx_slot_cfg::STRIDE_LOG2.of(11)
+        let slots = regs::rx_slot_cfg::STRIDE_LOG2.of(self.slot_log2)
             | regs::rx_slot_cfg::COUNT.of(self.slot_count.into());
         self.write(page + regs::rx_slot_cfg::OFFSET, slots);
         self.write(page + regs::rx_ctrl::OFFSET, 1);
@@ -457,8 +463,10 @@ impl Bench {
         std::iter::from_fn(|| self.rxcq.pop(&self.memory))
             .map(Cqe::from_words)
             .map(|cqe| {
-                let slot = self.slots + (u64::from(cqe.index) << 11);
-                let bytes = self.memory.read(slot, usize::from(cqe.len).min(2048));
+                let slot = self.slots + (u64::from(cqe.index) << self.slot_log2);
+                let bytes = self
+                    .memory
+                    .read(slot, usize::from(cqe.len).min(1 << self.slot_log2));
                 Received { cqe, bytes }
             })
             .collect()

@@ -1,5 +1,6 @@
 //! Frames both ways as fast as the wire takes them, with a host that rings each doorbell once in 16 packets: what the benchmarks
 //! count.
+use ferrule_abi::regs;
 use ferrule_abi::ring::sqe_flags::{CPL_REQ, EOP, RAW, SOP};
 
 use crate::bench::{Bench, Layout};
@@ -9,14 +10,16 @@ use crate::frames;
 pub const BATCH: u64 = 16;
 /// Bytes of the shortest frame without FCS.
 pub const SHORTEST: usize = 60;
-/// Bytes of the longest frame without FCS.
+/// Bytes of the longest frame without FCS where nobody asks for more.
 pub const LONGEST: usize = 1514;
+/// Bytes of the longest one there is, for an MTU of 9,000.
+pub const JUMBO: usize = 9014;
 /// Cycles between two looks of the host at its rings: a small part of a batch.
 const POLL_CYCLES: u64 = 32;
 /// Byte times of the shortest frame with preamble, FCS and gap: the wire takes no more.
 pub const FRAME_CYCLES: u64 = 84;
 /// Byte times of the longest one.
-const LONGEST_CYCLES: u64 = 1538;
+const JUMBO_CYCLES: u64 = 9038;
 const RING_LOG2: u32 = 7;
 
 /// Rings of 128 entries; a root complex that answers after 1 us and does not split what it need not.
@@ -27,6 +30,23 @@ pub fn layout() -> Layout {
         slots: 1 << RING_LOG2,
         ..Layout::default()
     }
+}
+
+/// As [`layout`] with slots for [`JUMBO`] frames.
+pub fn jumbo_layout() -> Layout {
+    Layout {
+        slot_log2: 14,
+        ..layout()
+    }
+}
+
+/// Lets the NIC receive [`JUMBO`] frames.
+pub fn accept_jumbo(b: &mut Bench) {
+    let with_fcs = JUMBO as u32 + 4;
+    let rxctl = b.read(regs::rxctl::OFFSET);
+    let rxctl = regs::rxctl::MAX_FRAME.set(rxctl, with_fcs);
+    b.write(regs::rxctl::OFFSET, rxctl);
+    b.settle();
 }
 
 /// Sends and receives `count` frames of 64 bytes each way, a multiple of [`BATCH`], and settles. The queues run and are idle.
@@ -84,7 +104,7 @@ pub fn run_lengths(b: &mut Bench, count: u64, len: impl Fn(u64) -> usize) -> u64
         }
         waited += 1;
         assert!(
-            waited < (count + 1_000) * LONGEST_CYCLES * 4,
+            waited < (count + 1_000) * JUMBO_CYCLES * 4,
             "{came} of {count} frames received, {retired} sent"
         );
     }

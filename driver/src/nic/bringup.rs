@@ -144,6 +144,13 @@ impl Nic {
             return Err(NicError::NoMac);
         }
         self.port.write(regs::rxctl::OFFSET, config.rxctl())?;
+        // What a build does not have reads back as it is.
+        let kept = self.port.read(regs::rxctl::OFFSET)?;
+        let most = regs::rxctl::MAX_FRAME.get(kept) as u16;
+        if most < config.max_frame {
+            let asked = config.max_frame;
+            return Err(NicError::MaxFrame { asked, most });
+        }
         let times = self.port.read(regs::arptime::OFFSET)?;
         let times = config.arp_times(times)?;
         self.port.write(regs::arptime::OFFSET, times)?;

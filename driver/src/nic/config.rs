@@ -41,7 +41,7 @@ pub struct NicConfig {
     pub event_log2: u8,
     /// Number of receive slots, at most as many as the RXQ has entries.
     pub slots: u16,
-    /// Size of a receive slot, log2 of bytes, 11 to 14. A longer frame is cut.
+    /// Size of a receive slot, log2 of bytes, 11 to 14. A longer frame is cut; see [`NicConfig::with_mtu`].
     pub slot_log2: u8,
     /// MAC address; `None`: the NIC's own.
     pub mac: Option<MacAddress>,
@@ -176,7 +176,34 @@ pub(crate) fn ticks(what: &'static str, time: Duration, bits: u32) -> Result<u32
     Ok(ticks as u32)
 }
 
+/// Bytes of a frame around an IP packet: Ethernet header and FCS.
+const AROUND_PACKET: u16 = 14 + 4;
+/// Smallest and largest MTU in bytes: RFC 791 section 3.2, and what the NIC's buffers are made for.
+const MTU: std::ops::RangeInclusive<u16> = 68..=9_000;
+/// Size of the smallest and of the largest receive slot, log2 of bytes.
+const SLOT_LOG2: std::ops::RangeInclusive<u8> = 11..=14;
+
 impl NicConfig {
+    /// With frames and receive slots for IP packets of up to `mtu` bytes, 68 to 9,000.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`] for another one.
+    pub fn with_mtu(self, mtu: u16) -> Result<Self, ConfigError> {
+        range(
+            "the MTU",
+            mtu.into(),
+            (*MTU.start()).into(),
+            (*MTU.end()).into(),
+        )?;
+        let max_frame = (mtu + AROUND_PACKET).max(Self::default().max_frame);
+        let slot_log2 = u32::from(max_frame).next_power_of_two().ilog2() as u8;
+        Ok(Self {
+            max_frame,
+            slot_log2: slot_log2.max(*SLOT_LOG2.start()),
+            ..self
+        })
+    }
+
     /// # Errors
     /// The first thing that makes no sense.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
@@ -186,7 +213,13 @@ impl NicConfig {
         range("rxq_log2", self.rxq_log2.into(), min, max)?;
         range("rxcq_log2", self.rxcq_log2.into(), min, max)?;
         range("event_log2", self.event_log2.into(), min, max)?;
-        range("slot_log2", self.slot_log2.into(), 11, 14)?;
+        let (least, most) = (*SLOT_LOG2.start(), *SLOT_LOG2.end());
+        range(
+            "slot_log2",
+            self.slot_log2.into(),
+            least.into(),
+            most.into(),
+        )?;
         range("slots", self.slots.into(), 1, 1 << self.rxq_log2)?;
         range("max_frame", self.max_frame.into(), 64, (1 << 14) - 1)?;
         if let Some(mac) = self.mac.filter(|mac| !is_station(mac)) {
@@ -283,6 +316,26 @@ mod tests {
             local([10, 0, 0, 1], 33),
         ] {
             check_addresses(&[bad], &[]).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_mtu_has_frames_and_slots_that_hold_it() {
+        for (mtu, frame, slot_log2) in [
+            (68, 1_518, 11),
+            (1_500, 1_518, 11),
+            (2_030, 2_048, 11),
+            (2_031, 2_049, 12),
+            (4_078, 4_096, 12),
+            (9_000, 9_018, 14),
+        ] {
+            let config = NicConfig::default().with_mtu(mtu).unwrap();
+            assert_eq!((config.max_frame, config.slot_log2), (frame, slot_log2));
+            config.check().unwrap();
+        }
+        for bad in [0, 67, 9_001, u16::MAX] {
+            let error = NicConfig::default().with_mtu(bad).unwrap_err();
+            assert!(error.to_string().contains("the MTU"), "{error}");
         }
     }
 

@@ -28,6 +28,14 @@ pub enum NicError {
     /// It has no MAC address of its own and none was given.
     #[error("the NIC has no MAC address; give one")]
     NoMac,
+    /// Its receiver takes no frames of that length.
+    #[error("this NIC receives frames of up to {most} bytes with FCS, {asked} were asked for; choose a smaller MTU")]
+    MaxFrame {
+        /// The length asked for.
+        asked: u16,
+        /// The NIC's longest.
+        most: u16,
+    },
     /// No I/O virtual addresses for its memory.
     #[error("no {len} bytes of I/O virtual addresses in the configured range")]
     NoIova {

@@ -113,6 +113,19 @@ fn a_queue_that_does_not_stop_is_reset_and_the_memory_taken_back_all_the_same() 
 }
 
 #[test]
+fn frames_longer_than_the_device_takes_are_an_error() {
+    let fake = Fake::new();
+    // A receiver whose MAX_FRAME has 13 bits: 9,018 becomes 826.
+    fake.lock().absent.insert(regs::rxctl::OFFSET, 1 << 29);
+    let jumbo = config().with_mtu(9_000).unwrap();
+    let error = fake.open(&jumbo).err().unwrap();
+    let text = error.to_string();
+    assert!(text.contains("826") && text.contains("9018"), "{text}");
+    assert_eq!(fake.lock().mapped(), 0);
+    fake.open(&config()).unwrap();
+}
+
+#[test]
 fn other_devices_and_versions_are_refused_untouched() {
     let fake = Fake::new();
     fake.lock().regs.insert(regs::magic::OFFSET, 0x1234);

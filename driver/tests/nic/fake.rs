@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub(crate) ops: Vec<Op>,
     pub(crate) complaints: Vec<String>,
     pub(crate) reads: u64,
+    /// Bits of registers that this build does not have.
+    pub(crate) absent: BTreeMap<u32, u32>,
     pub(crate) doorbells: u64,
     pub(crate) gone: bool,
     /// STATUS.RESETTING stays for this many reads.
@@ -490,7 +492,9 @@ impl Device for FakeDevice {
     }
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         assert!(bar == BAR_REGS && offset.is_multiple_of(4) && offset < BAR_REGS_SIZE);
-        Ok(self.0.lock().read(offset))
+        let mut state = self.0.lock();
+        let absent = state.absent.get(&offset).copied().unwrap_or(0);
+        Ok(state.read(offset) & !absent)
     }
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
         assert!(bar == BAR_REGS && offset.is_multiple_of(4) && offset < BAR_REGS_SIZE);

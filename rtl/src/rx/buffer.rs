@@ -1,4 +1,4 @@
-//! Store-and-forward buffer of received frames, 16 KiB, with rollback of those that turn out bad.
+//! Store-and-forward buffer of received frames, 32 KiB, with rollback of those that turn out bad.
 //!
 //! A frame takes one word pair more than its data: the first holds what is known about it, so that no second FIFO is needed.
 //! A frame that does not fit is remembered as lost until it is committed or rolled back.
@@ -41,15 +41,15 @@ pub struct RxBuffer {
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
     /// Where the frame being written begins, with its descriptor.
-    base: DFF<Bits<11>>,
-    wr: DFF<Bits<11>>,
+    base: DFF<Bits<12>>,
+    wr: DFF<Bits<12>>,
     r_lost: DFF<Bit>,
     r_len: DFF<Bits<15>>,
     r_status: DFF<Bits<16>>,
     r_offsets: DFF<Bits<16>>,
     r_timestamp: DFF<Bits<32>>,
-    wr_after: Signal<Local, Bits<11>>,
-    base_after: Signal<Local, Bits<11>>,
+    wr_after: Signal<Local, Bits<12>>,
+    base_after: Signal<Local, Bits<12>>,
     full: Signal<Local, Bit>,
     store: Signal<Local, Bit>,
     word: Signal<Local, Bits<32>>,

@@ -9,7 +9,7 @@ use rust_hdl::prelude::*;
 
 /// Filters, checks and stores received frames.
 ///
-/// - A good frame for this station comes out of `packet`, 16 KiB of them are held; one that is not is counted by its reason in
+/// - A good frame for this station comes out of `packet`, 32 KiB of them are held; one that is not is counted by its reason in
 ///   `events` (see [`RxVerdict`] for the order of reasons) and leaves no trace.
 /// - ARP packets with Ethernet and IPv4 addresses go to `arp`, and to `packet` only if RXCTL.DELIVER_ARP is set; other ARP
 ///   frames are delivered like any frame.

@@ -1,4 +1,4 @@
-//! Store-and-forward buffer of frames to be sent, 16 KiB.
+//! Store-and-forward buffer of frames to be sent, 32 KiB.
 //!
 //! The place before a frame's data holds its length. Nothing moves before `commit`, so forgetting a frame costs nothing.
 use crate::store::FrameStore;
@@ -34,15 +34,15 @@ pub struct TxBuffer {
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
     /// Place of the length of the frame being written.
-    base: DFF<Bits<11>>,
+    base: DFF<Bits<12>>,
     /// The place behind it.
-    start: DFF<Bits<11>>,
+    start: DFF<Bits<12>>,
     r_room: DFF<Bit>,
-    free: Signal<Local, Bits<11>>,
-    needed: Signal<Local, Bits<11>>,
-    place: Signal<Local, Bits<11>>,
+    free: Signal<Local, Bits<12>>,
+    needed: Signal<Local, Bits<12>>,
+    place: Signal<Local, Bits<12>>,
     beats: Signal<Local, Bits<15>>,
-    new_base: Signal<Local, Bits<11>>,
+    new_base: Signal<Local, Bits<12>>,
 }
 
 impl Logic for TxBuffer {
@@ -56,10 +56,10 @@ impl Logic for TxBuffer {
 
         // Writing. `base` == `rd` means empty, so one place always stays free; the rest of the margin makes up for registers.
         self.free.next = self.memory.rd.val() - self.start.q.val();
-        self.needed.next = self.beat.val() + 8;
+        self.needed.next = bit_cast::<12, 11>(self.beat.val()) + 8;
         self.r_room.d.next = self.needed.val() < self.free.val();
         self.room.next = self.r_room.q.val();
-        self.place.next = self.start.q.val() + self.beat.val();
+        self.place.next = self.start.q.val() + bit_cast::<12, 11>(self.beat.val());
         self.beats.next = 0.into();
         self.new_base.next = 0.into();
         self.memory.place.next = self.place.val();
@@ -72,7 +72,7 @@ impl Logic for TxBuffer {
             self.memory.d0.next = bit_cast::<32, 15>(self.len.val());
             self.memory.write0.next = true;
             self.beats.next = self.len.val() + 7;
-            self.new_base.next = self.start.q.val() + self.beats.val().get_bits::<11>(3);
+            self.new_base.next = self.start.q.val() + self.beats.val().get_bits::<12>(3);
             self.base.d.next = self.new_base.val();
             self.start.d.next = self.new_base.val() + 1;
         }

@@ -6,7 +6,7 @@ use ferrule_rtl::{native::Native, store::FrameStore};
 use proptest::prelude::*;
 
 /// Places in the memory.
-const PLACES: usize = 2048;
+const PLACES: usize = 4096;
 
 /// A frame that came out, with the upper word of its description.
 type Read = (u32, Vec<u8>);

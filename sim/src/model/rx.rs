@@ -12,7 +12,7 @@ use super::queue::{is_ring_size, Control};
 use super::registers::{Page, Registers};
 
 /// Places of eight bytes in the buffer.
-const PLACES: usize = 2048;
+const PLACES: usize = 4096;
 /// Most slots that one read brings.
 const READ_SLOTS: u16 = 64;
 /// Largest write that the frame writer makes.

@@ -7,7 +7,7 @@ use super::arp::ArpFrame;
 use super::counters::Counters;
 
 /// Places of eight bytes in the buffer.
-const PLACES: usize = 2048;
+const PLACES: usize = 4096;
 /// Shortest frame without FCS.
 const LEAST: usize = 60;
 /// Preamble with SFD, and FCS.

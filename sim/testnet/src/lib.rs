@@ -61,6 +61,7 @@ pub fn new() -> Builder {
         engine: Kind::Model,
         captures: std::env::temp_dir(),
         interrupt_latency: INTERRUPT_LATENCY,
+        mtu: None,
         wires: Box::new(|_, wire| wire),
     }
 }
@@ -103,6 +104,7 @@ pub struct Builder {
     engine: Kind,
     captures: PathBuf,
     interrupt_latency: Duration,
+    mtu: Option<u16>,
     wires: Box<Wires>,
 }
 
@@ -142,6 +144,12 @@ impl Builder {
     #[must_use]
     pub fn interrupt_latency(mut self, latency: Duration) -> Self {
         self.interrupt_latency = latency;
+        self
+    }
+    /// The largest IP packet of all hosts, 68 to 9,000 bytes; without it 1,500.
+    #[must_use]
+    pub fn mtu(mut self, mtu: u16) -> Self {
+        self.mtu = Some(mtu);
         self
     }
     /// Puts something between each host, by its number, and its end of the cable: a loss, a delay.
@@ -193,6 +201,7 @@ impl Builder {
             simulator: Some(simulator),
             capture: Some(capture),
             seed: self.seed,
+            mtu: self.mtu,
             failed: Arc::new(AtomicBool::new(false)),
         };
         for n in 0..count {
@@ -233,6 +242,7 @@ pub struct Net {
     simulator: Option<LocalSimulator>,
     capture: Option<NamedTempFile>,
     seed: u64,
+    mtu: Option<u16>,
     /// A thread of the net has panicked.
     failed: Arc<AtomicBool>,
 }
@@ -252,6 +262,9 @@ impl Net {
             .clock(Arc::new(self.clock.clone()))
             .gateway(gateway)
             .seed(secret);
+        if let Some(mtu) = self.mtu {
+            host = host.mtu(mtu);
+        }
         if let Some(cidr) = Cidr::new(address, PREFIX) {
             host = host.address(cidr);
         }

@@ -6,6 +6,7 @@ use ferrule_rtl::pins::Gmii;
 use ferrule_tests::bench::{Bench, Layout, MAC};
 use ferrule_tests::engines;
 use ferrule_tests::frames::{line, tcp, udp, with_fcs, PEER_MAC};
+use ferrule_tests::line_rate;
 
 /// Where the IPv4 header is.
 const IP: usize = 14;
@@ -174,6 +175,35 @@ fn each_is_dropped_and_counted_and_the_next_one_arrives() {
     assert_eq!(counters[counter::RX_FRAMES as usize], frames);
     assert_eq!(counters[counter::RX_BYTES as usize], frames * 60);
     b.check_link();
+}
+
+#[test]
+fn jumbo_frames_end_where_rxctl_says_and_where_a_slot_does() {
+    for slot_log2 in [11, 14] {
+        let layout = Layout {
+            slot_log2,
+            ..Layout::default()
+        };
+        let mut b = Bench::new(engines::compiled(), &layout);
+        line_rate::accept_jumbo(&mut b);
+        let longest = raw(0x88B5, 9_000);
+        b.phy.receive_raw(line(&with_fcs(&raw(0x88B5, 9_001))));
+        b.phy.receive(&longest);
+        b.settle();
+        assert_eq!(b.counter(counter::RX_DROP_OVERSIZE), 1);
+        let got = b.receive();
+        assert_eq!(got.len(), 1);
+        let stored = longest.len().min(1 << slot_log2);
+        let truncated = stored < longest.len();
+        assert_eq!(usize::from(got[0].cqe.len), longest.len());
+        assert_eq!(got[0].bytes, &longest[..stored]);
+        assert_eq!(got[0].cqe.status & cqe_status::TRUNC != 0, truncated);
+        assert_eq!(b.counter(counter::RX_TRUNCATED), u64::from(truncated));
+        // Nothing of it lies in the slot behind.
+        let next = b.slots + (u64::from(got[0].cqe.index + 1) << slot_log2);
+        assert_eq!(b.memory.read(next, 1 << slot_log2), vec![0; 1 << slot_log2]);
+        b.check_link();
+    }
 }
 
 #[test]

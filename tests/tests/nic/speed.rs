@@ -36,6 +36,25 @@ fn long_frames_and_mixed_ones_keep_the_line_rate_too() {
 }
 
 #[test]
+fn jumbo_frames_and_mixes_with_them_keep_the_line_rate_too() {
+    // The first is long: while it is on its way, the buffer fills.
+    let mixed = |n: u64| [9_014, 60, 61, 1_514, 9_014, 300, 5_000, 64][(n * n / 3 % 8) as usize];
+    for (count, lengths) in [
+        (208, &(|_| line_rate::JUMBO) as &dyn Fn(u64) -> usize),
+        (800, &mixed),
+    ] {
+        let mut b = Bench::new(compiled(), &line_rate::jumbo_layout());
+        line_rate::accept_jumbo(&mut b);
+        let gap = line_rate::run_lengths(&mut b, count, lengths);
+        let counters = b.counters();
+        assert_eq!(counters[counter::RX_FRAMES as usize], count);
+        assert_eq!(counters[counter::RX_DROP_OVERFLOW as usize], 0);
+        assert_eq!(counters[counter::RX_TRUNCATED as usize], 0);
+        assert!(gap <= 12, "a gap of {gap}");
+    }
+}
+
+#[test]
 fn a_frame_that_comes_alone_is_told_at_once() {
     let mut b = Bench::new(compiled(), &Layout::default());
     for (len, most) in latency::BUDGET {

@@ -153,7 +153,7 @@ fn room_ends_before_the_buffer_does_and_comes_back() {
     let mut r = Rng(3);
     let mut want = vec![];
     // 13 beats and a length each.
-    for _ in 0..(2047 - 24) / 14 {
+    for _ in 0..(4095 - 24) / 14 {
         let bytes = r.bytes(100);
         bench.frame(&bytes, true);
         want.push(bytes);
@@ -163,7 +163,7 @@ fn room_ends_before_the_buffer_does_and_comes_back() {
     while bench.dut.u.room.val() {
         bench.cycle(Step::Write(beat, (0, 0), (true, true)));
         beat += 1;
-        assert!(beat < 2047 - 14 * want.len());
+        assert!(beat < 4095 - 14 * want.len());
     }
     bench.at = 0;
     bench.drain();

@@ -325,8 +325,8 @@ fn a_slow_wire_holds_the_host_back_and_loses_nothing() {
         bench.send(p);
     }
     bench.idle(8000);
-    // 125 beats and a length each; the sixteenth waits half-way.
-    assert_eq!(bench.verdicts.len(), 2047 / 126);
+    // 125 beats and a length each; the thirty-third waits half-way.
+    assert_eq!(bench.verdicts.len(), 4095 / 126);
     bench.ready_percent = 50;
     bench.drain();
     let want: Vec<_> = packets.iter().map(|p| p.bytes.clone()).collect();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ferrule::UdpSocket;
-use ferrule_testnet::Net;
+use ferrule_testnet::{Kind, Net};
 
 const PORT: u16 = 53;
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +45,43 @@ fn a_message_larger_than_a_frame_arrives_whole() {
     let mut buffer = vec![0; 30_000];
     let n = b.recv(&mut buffer).unwrap();
     assert!(buffer[..n] == sent);
+}
+
+#[test]
+fn a_jumbo_frame_carries_a_message_whole_and_a_longer_one_is_cut_to_fragments() {
+    for engine in [Kind::Model, Kind::Compiled] {
+        let net = ferrule_testnet::new()
+            .seed(49)
+            .mtu(9_000)
+            .engine(engine)
+            .start()
+            .unwrap();
+        let (a, b) = pair(&net);
+        let mut buffer = vec![0; 30_000];
+        let mut before = 0;
+        // An IPv4 and a UDP header leave 8,972 bytes of 9,000.
+        for (size, frames) in [(8_972, 1), (8_973, 2), (20_000, 3)] {
+            let sent: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+            a.send(&sent).unwrap();
+            let n = b.recv(&mut buffer).unwrap();
+            assert!(buffer[..n] == sent, "{size} bytes");
+            let received = net.host(1).stack_stats().unwrap().packets_in;
+            assert_eq!(received - before, frames, "{size} bytes");
+            before = received;
+        }
+    }
+}
+
+#[test]
+fn an_mtu_that_is_none_is_refused() {
+    for mtu in [0, 67, 9_001] {
+        let error = ferrule_testnet::new().mtu(mtu).start().err().unwrap();
+        let text = error.to_string();
+        assert!(
+            text.contains("the MTU") && text.contains("68 to 9000"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

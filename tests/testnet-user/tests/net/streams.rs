@@ -50,6 +50,24 @@ fn a_mebibyte_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn jumbo_frames_carry_a_stream_in_a_sixth_of_the_segments() {
+    let frames = |mtu| {
+        let net = ferrule_testnet::new().seed(25).mtu(mtu).start().unwrap();
+        let (mut near, far) = connection(&net);
+        let received = reader(&net, far);
+        let sent = pattern(1 << 20);
+        near.write_all(&sent).unwrap();
+        near.shutdown(Shutdown::Write).unwrap();
+        assert!(received.join().unwrap() == sent);
+        net.host(0).stack_stats().unwrap().tcp_segments_out
+    };
+    let (jumbo, usual) = (frames(9_000), frames(1_500));
+    // 1 MiB in segments of 8,948 and of 1,448 bytes at most, with some for the ends and for probes.
+    assert!((118..150).contains(&jumbo), "{jumbo}");
+    assert!((725..800).contains(&usual), "{usual}");
+}
+
+#[test]
 fn both_ends_may_send_at_once() {
     let net = net(21);
     let (near, far) = connection(&net);
