@@ -38,7 +38,7 @@ pub struct TxBuffer {
     /// The place behind it.
     start: DFF<Bits<12>>,
     r_room: DFF<Bit>,
-    free: Signal<Local, Bits<12>>,
+    free: DFF<Bits<12>>,
     needed: Signal<Local, Bits<12>>,
     place: Signal<Local, Bits<12>>,
     beats: Signal<Local, Bits<15>>,
@@ -48,16 +48,16 @@ pub struct TxBuffer {
 impl Logic for TxBuffer {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, base, start, r_room);
+        dff_setup!(self, clock, base, start, r_room, free);
         self.memory.clock.next = self.clock.val();
         self.memory.reset.next = self.reset.val();
         self.memory.base.next = self.base.q.val();
         self.busy.next = self.memory.busy.val();
 
         // Writing. `base` == `rd` means empty, so one place always stays free; the rest of the margin makes up for registers.
-        self.free.next = self.memory.rd.val() - self.start.q.val();
+        self.free.d.next = self.memory.rd.val() - self.start.q.val();
         self.needed.next = bit_cast::<12, 11>(self.beat.val()) + 8;
-        self.r_room.d.next = self.needed.val() < self.free.val();
+        self.r_room.d.next = self.needed.val() < self.free.q.val();
         self.room.next = self.r_room.q.val();
         self.place.next = self.start.q.val() + bit_cast::<12, 11>(self.beat.val());
         self.beats.next = 0.into();
@@ -86,6 +86,7 @@ impl Logic for TxBuffer {
         if self.reset.val() {
             self.base.d.next = 0.into();
             self.start.d.next = 1.into();
+            self.free.d.next = 0.into();
             self.r_room.d.next = false;
         }
     }
