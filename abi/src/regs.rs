@@ -17,6 +17,8 @@ pub const QUEUE_PAGE_SIZE: u32 = 0x1000;
 pub const LOCAL_ADDRESSES: u32 = 8;
 /// How many gateways a port has; NEXT_HOP n of an SQE means gateway n, 1 to 7.
 pub const GATEWAYS: u32 = 7;
+/// Words of the key of the Toeplitz hash; IPv4 needs the first four, IPv6 nine.
+pub const HASH_KEY_WORDS: u32 = 10;
 /// Smallest ring, log2 of its entries.
 pub const RING_LOG2_MIN: u32 = 4;
 /// Largest ring, log2 of its entries.
@@ -57,7 +59,7 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_010F, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_110F, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -67,6 +69,7 @@ regs! {
             TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps.",
             VLAN [7; 1] Ro "802.1Q insert and strip.",
             QUEUES [8; 4] Ro "Number of queue pairs.",
+            HASH [12; 1] Ro "Toeplitz hash of received IPv4 frames.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
@@ -110,6 +113,7 @@ regs! {
         local_addr "LOCAL_ADDR" @ 0x080 [8; 8] reset 0x0000_0000, "Local IPv4 address n." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means unused." }
         local_mask "LOCAL_MASK" @ 0x084 [8; 8] reset 0x0000_0000, "Subnet mask of local address n." { MASK [0; 32] Rw "Contiguous ones from bit 31." }
         gateway "GATEWAY" @ 0x0C4 [7; 4] reset 0x0000_0000, "Gateway n, 1 to 7 (gateway 1 is the default one)." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means none." }
+        hash_key "HASH_KEY" @ 0x180 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
         counters "COUNTER" @ 0x200 [64; 4] reset 0x0000_0000, "Shadow of the counters: counter n's low half at 0x200 + 8n, its high half 4 bytes further." { VALUE [0; 32] Ro "Half of a 64-bit counter at the last SNAPSHOT." }
     }
     bank Event EVENT "A page of the event queue." {

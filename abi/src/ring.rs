@@ -125,7 +125,7 @@ pub struct Cqe {
     pub len: u16,
     /// Bits of [`cqe_status`].
     pub status: u16,
-    /// Receive: flow hash. Transmit: 0, or the next hop's address with ARP_MISS.
+    /// Receive: flow hash of an IPv4 packet with a right header, else 0: Toeplitz over addresses, and ports of unfragmented TCP and UDP. Transmit: 0, or the next hop's address with ARP_MISS.
     pub hash: u32,
     /// Low 32 bits of the time in nanoseconds, if TS_VALID.
     pub timestamp: u32,

@@ -151,6 +151,13 @@ impl Nic {
             let asked = config.max_frame;
             return Err(NicError::MaxFrame { asked, most });
         }
+        if self.caps.hash {
+            for (n, bytes) in (0..).zip(config.hash_key.chunks_exact(4)) {
+                let word = bytes.try_into().map_or(0, u32::from_le_bytes);
+                let offset = regs::hash_key::REGISTER.offset_of(n);
+                self.port.write(offset, word)?;
+            }
+        }
         let times = self.port.read(regs::arptime::OFFSET)?;
         let times = config.arp_times(times)?;
         self.port.write(regs::arptime::OFFSET, times)?;

@@ -1,5 +1,7 @@
 //! How a NIC is to be set up.
-use ferrule_abi::regs::{self, GATEWAYS, LOCAL_ADDRESSES, RING_LOG2_MAX, RING_LOG2_MIN};
+use ferrule_abi::regs::{
+    self, GATEWAYS, HASH_KEY_WORDS, LOCAL_ADDRESSES, RING_LOG2_MAX, RING_LOG2_MIN,
+};
 use ferrule_abi::TICK_NS;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -63,6 +65,9 @@ pub struct NicConfig {
     pub keep_bad_fcs: bool,
     /// Longest frame received, in bytes with FCS, 64 to 16,383.
     pub max_frame: u16,
+    /// Key of the flow hash that received IPv4 packets come with, if [`Caps::hash`](super::Caps::hash); all zeros: each hash is 0.
+    /// Who may choose addresses and ports and knows the key can make flows collide.
+    pub hash_key: [u8; HASH_KEY_WORDS as usize * 4],
     /// What is sent is received, inside the NIC; nothing reaches the wire.
     pub loopback: bool,
     /// When a neighbour that was not heard of is forgotten; `None`: the NIC's own (60 s).
@@ -93,6 +98,7 @@ impl Default for NicConfig {
             keep_bad_ip: false,
             keep_bad_fcs: false,
             max_frame: 1518,
+            hash_key: [0; HASH_KEY_WORDS as usize * 4],
             loopback: false,
             arp_age: None,
             arp_retry: None,

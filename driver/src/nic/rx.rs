@@ -87,7 +87,7 @@ pub struct RxFrame {
     pub dropped_before: bool,
     /// Tag control information of an 802.1Q tag that was taken off.
     pub vlan: Option<u16>,
-    /// Flow hash.
+    /// Flow hash, by the key in the NIC's set-up; 0 for what is not an IPv4 packet with a right header.
     pub hash: u32,
     /// Low 32 bits of the arrival time in nanoseconds, if the hardware has timestamps.
     pub timestamp: Option<u32>,

@@ -77,6 +77,8 @@ pub struct Caps {
     pub tso: bool,
     /// 802.1Q tags inserted and taken off.
     pub vlan: bool,
+    /// Received IPv4 packets come with a Toeplitz hash.
+    pub hash: bool,
     /// Number of queue pairs.
     pub queues: u8,
 }
@@ -92,6 +94,7 @@ impl Caps {
             timestamps: has(c::TIMESTAMPS),
             tso: has(c::TSO),
             vlan: has(c::VLAN),
+            hash: has(c::HASH),
             queues: c::QUEUES.get(value) as u8,
         }
     }

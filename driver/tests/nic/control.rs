@@ -31,10 +31,12 @@ fn opening_sets_every_register_as_configured() {
             max_frame: 9018,
             slot_log2: 14,
             loopback: true,
+            hash_key: std::array::from_fn(|n| n as u8),
             ..config()
         })
         .unwrap();
     assert_eq!(nic.mac(), MAC);
+    assert!(nic.caps().hash);
     assert!(nic.caps().ip_mode && nic.caps().queues == 1 && !nic.caps().tso);
     let state = fake.lock();
     // Offsets and values as docs/registers.md has them.
@@ -46,6 +48,10 @@ fn opening_sets_every_register_as_configured() {
     assert_eq!(
         [0x0C4, 0x0C8, 0x0CC].map(|o| state.reg(o)),
         [0x0A01_0001, 0x0A01_0002, 0]
+    );
+    assert_eq!(
+        [0x180, 0x184, 0x1A4].map(|o| state.reg(o)),
+        [0x0302_0100, 0x0706_0504, 0x2726_2524]
     );
     assert_eq!(state.reg(0x010), 0b1110);
     assert_eq!(state.reg(0x1_000C), 0x0000_0600);

@@ -68,6 +68,12 @@ pub struct HostSide {
     pub tx_bytes: Signal<In, Bits<16>>,
     /// One pulse bit an MSI-X vector.
     pub irq: Signal<In, Bits<4>>,
+    /// A word of HASH_KEY was written.
+    pub key_write: Signal<Out, Bit>,
+    /// Which.
+    pub key_index: Signal<Out, Bits<4>>,
+    /// Its value.
+    pub key_data: Signal<Out, Bits<32>>,
     /// CTRL.RX_EN.
     pub rx_enable: Signal<Out, Bit>,
     /// CTRL.TX_EN.
@@ -174,6 +180,9 @@ impl Logic for HostSide {
         self.msix.mask.next = self.msix_mask.val();
         self.msix.irq.next = self.irq.val();
 
+        self.key_write.next = self.regs.key_write.val();
+        self.key_index.next = self.regs.key_index.val();
+        self.key_data.next = self.regs.key_data.val();
         self.rx_enable.next = self.regs.rx_enable.val();
         self.tx_enable.next = self.regs.tx_enable.val();
         self.loopback.next = self.regs.loopback.val();

@@ -37,6 +37,11 @@ pub enum RegState {
 /// The words of the registers that are outputs.
 const OUTPUTS: [usize; 48] = outputs();
 
+const _: () = assert!(
+    port_word(regs::hash_key::OFFSET) & 15 == 0 && regs::HASH_KEY_WORDS <= 16,
+    "words of HASH_KEY are told by the upper bits of their numbers"
+);
+
 const fn outputs() -> [usize; 48] {
     let mut w = [0; 48];
     w[0] = port_word(regs::ctrl::OFFSET);
@@ -144,6 +149,12 @@ pub struct RegFile {
     pub tx_page: QueueCtlSource,
     /// Page of receive queue 0.
     pub rx_page: QueueCtlSource,
+    /// A word of HASH_KEY was written.
+    pub key_write: Signal<Out, Bit>,
+    /// Which.
+    pub key_index: Signal<Out, Bits<4>>,
+    /// Its value.
+    pub key_data: Signal<Out, Bits<32>>,
     /// CTRL.RX_EN.
     pub rx_enable: Signal<Out, Bit>,
     /// CTRL.TX_EN.
@@ -185,10 +196,16 @@ pub struct RegFile {
     doorbell: DFF<Bits<32>>,
     ring: DFF<Bits<3>>,
     flush: DFF<Bit>,
+    key_hit: DFF<Bit>,
+    key_word: DFF<Bits<9>>,
+    key_value: DFF<Bits<32>>,
     /// Registers that other modules see all the time, in the order of `OUTPUTS`.
     value: [DFF<Bits<32>>; 48],
     /// Every register, as a read finds it.
     storage: RAM<Bits<32>, 9>,
+    store_at: Signal<Local, Bits<9>>,
+    store_data: Signal<Local, Bits<32>>,
+    stores: Signal<Local, Bit>,
     masks: SyncROM<Bits<32>, 9>,
     resets: SyncROM<Bits<32>, 9>,
     known: SyncROM<Bits<1>, 9>,
@@ -215,6 +232,8 @@ pub struct RegFile {
     doorbell_word: [Constant<Bits<9>>; 3],
     queue_status_word: [Constant<Bits<9>>; 3],
     bell: [Constant<Bits<3>>; 3],
+    /// Its lower four bits are zero.
+    key_first: Constant<Bits<9>>,
     flush_bit: Constant<Bits<32>>,
 }
 
@@ -242,6 +261,9 @@ impl Default for RegFile {
             events_page: Default::default(),
             tx_page: Default::default(),
             rx_page: Default::default(),
+            key_write: Default::default(),
+            key_index: Default::default(),
+            key_data: Default::default(),
             rx_enable: Default::default(),
             tx_enable: Default::default(),
             loopback: Default::default(),
@@ -268,8 +290,14 @@ impl Default for RegFile {
             doorbell: Default::default(),
             ring: Default::default(),
             flush: Default::default(),
+            key_hit: Default::default(),
+            key_word: Default::default(),
+            key_value: Default::default(),
             value: array_init(|_| Default::default()),
             storage: Default::default(),
+            store_at: Default::default(),
+            store_data: Default::default(),
+            stores: Default::default(),
             masks: rom(|e| u64::from(e.mask)),
             resets: rom(|e| u64::from(e.reset)),
             known: rom(|_| 1),
@@ -294,6 +322,7 @@ impl Default for RegFile {
             doorbell_word: array_init(|i| word(page_word(i, regs::event_doorbell::OFFSET))),
             queue_status_word: array_init(|i| word(page_word(i, regs::event_status::OFFSET))),
             bell: array_init(|i| Constant::new((1_u64 << i).into())),
+            key_first: word(port_word(regs::hash_key::OFFSET)),
             flush_bit: Constant::new(u64::from(regs::arpctl::FLUSH.mask()).into()),
         }
     }
@@ -318,7 +347,10 @@ impl Logic for RegFile {
             time_hi_copy,
             doorbell,
             ring,
-            flush
+            flush,
+            key_hit,
+            key_word,
+            key_value
         );
         for i in 0..48 {
             self.value[i].clock.next = self.clock.val();
@@ -382,13 +414,14 @@ impl Logic for RegFile {
         self.busy.next = (self.state.q.val() != RegState::Idle)
             | self.resetting.q.val()
             | self.ring.q.val().any()
-            | self.flush.q.val();
+            | self.flush.q.val()
+            | self.key_hit.q.val();
         self.storage.read_clock.next = self.clock.val();
         self.storage.write_clock.next = self.clock.val();
         self.storage.read_address.next = self.index.q.val();
-        self.storage.write_address.next = self.index.q.val();
-        self.storage.write_data.next = 0.into();
-        self.storage.write_enable.next = false;
+        self.store_at.next = self.index.q.val();
+        self.store_data.next = 0.into();
+        self.stores.next = false;
         self.masks.clock.next = self.clock.val();
         self.masks.address.next = self.index.q.val();
         self.resets.clock.next = self.clock.val();
@@ -408,14 +441,14 @@ impl Logic for RegFile {
                 // A reset value is written two cycles after it was asked for.
                 self.walked.d.next = self.index.q.val() - 1;
                 self.held.d.next = self.resets.data.val();
-                self.storage.write_address.next = self.walked.q.val();
-                self.storage.write_data.next = self.held.q.val();
-                self.storage.write_enable.next = self.index.q.val() > 1;
+                self.store_at.next = self.walked.q.val();
+                self.store_data.next = self.held.q.val();
+                self.stores.next = self.index.q.val() > 1;
                 if self.walked.q.val() == self.mac_lo_word.val() {
-                    self.storage.write_data.next = self.value[1].q.val();
+                    self.store_data.next = self.value[1].q.val();
                 }
                 if self.walked.q.val() == self.mac_hi_word.val() {
-                    self.storage.write_data.next = self.value[2].q.val();
+                    self.store_data.next = self.value[2].q.val();
                 }
                 if self.index.q.val() == self.walk_end.val() {
                     self.resetting.d.next = false;
@@ -456,8 +489,8 @@ impl Logic for RegFile {
                     self.access.rdata.next = 0xFFFF_FFFF_u64.into();
                 } else if self.access.write.val() {
                     self.masked.next = self.access.wdata.val() & self.mask.q.val();
-                    self.storage.write_data.next = self.masked.val();
-                    self.storage.write_enable.next = self.mask.q.val().any();
+                    self.store_data.next = self.masked.val();
+                    self.stores.next = self.mask.q.val().any();
                     for i in 0..48 {
                         if self.index.q.val() == self.value_word[i].val() {
                             self.value[i].d.next = self.masked.val();
@@ -518,23 +551,23 @@ impl Logic for RegFile {
                 }
             }
             RegState::TimeLow => {
-                self.storage.write_address.next = self.time_lo_word.val();
-                self.storage.write_data.next = self.time_lo.val();
-                self.storage.write_enable.next = true;
+                self.store_at.next = self.time_lo_word.val();
+                self.store_data.next = self.time_lo.val();
+                self.stores.next = true;
                 self.time_hi_copy.d.next = self.time_hi.val();
                 self.state.d.next = RegState::TimeHigh;
             }
             RegState::TimeHigh => {
-                self.storage.write_address.next = self.time_hi_word.val();
-                self.storage.write_data.next = self.time_hi_copy.q.val();
-                self.storage.write_enable.next = true;
+                self.store_at.next = self.time_hi_word.val();
+                self.store_data.next = self.time_hi_copy.q.val();
+                self.stores.next = true;
                 self.state.d.next = RegState::Counters;
             }
             RegState::Counters => {
-                self.storage.write_address.next =
+                self.store_at.next =
                     self.counter_word.val() | bit_cast::<9, 6>(self.snapshot_index.val());
-                self.storage.write_data.next = self.snapshot_data.val();
-                self.storage.write_enable.next = self.snapshot_valid.val();
+                self.store_data.next = self.snapshot_data.val();
+                self.stores.next = self.snapshot_valid.val();
                 if self.snapshot_done.val() {
                     self.state.d.next = RegState::Idle;
                 }
@@ -557,6 +590,19 @@ impl Logic for RegFile {
                 self.state.d.next = RegState::Walk;
             }
         }
+        self.storage.write_address.next = self.store_at.val();
+        self.storage.write_data.next = self.store_data.val();
+        self.storage.write_enable.next = self.stores.val();
+        // The key has a memory of its own where it is used: it sees what this one sees, reset values too.
+        if self.stores.val() {
+            self.key_word.d.next = self.store_at.val();
+            self.key_value.d.next = self.store_data.val();
+        }
+        self.key_hit.d.next =
+            self.stores.val() & ((self.store_at.val() & 0x1F0) == self.key_first.val());
+        self.key_write.next = self.key_hit.q.val();
+        self.key_index.next = bit_cast::<4, 9>(self.key_word.q.val());
+        self.key_data.next = self.key_value.q.val();
         if self.bad.val() & (self.bad_count.q.val() != 0xFFFF) {
             self.bad_count.d.next = self.bad_count.q.val() + 1;
         }
@@ -568,6 +614,7 @@ impl Logic for RegFile {
             self.doorbell.d.next = 0.into();
             self.ring.d.next = 0.into();
             self.flush.d.next = false;
+            self.key_hit.d.next = false;
             for i in 0..48 {
                 self.value[i].d.next = self.value_reset[i].val();
             }

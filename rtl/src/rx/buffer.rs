@@ -1,6 +1,7 @@
 //! Store-and-forward buffer of received frames, 32 KiB, with rollback of those that turn out bad.
 //!
-//! A frame takes one word pair more than its data: the first holds what is known about it, so that no second FIFO is needed.
+//! A frame takes one word pair more than its data: the first holds what is known about it. Only its hash, for which there is no room, lies in
+//! a list of its own: a frame that a MAC lets pass takes nine places at least, so that fewer than 512 are held.
 //! A frame that does not fit is remembered as lost until it is committed or rolled back.
 use super::ports::RxPacketSource;
 use crate::store::FrameStore;
@@ -31,6 +32,8 @@ pub struct RxBuffer {
     pub fcs_err: Signal<In, Bit>,
     /// With `commit`: half-word offset of L4, 0 none; L3 is at 7 if `status` says IPV4.
     pub l4_offset: Signal<In, Bits<6>>,
+    /// With `commit`: the flow hash; it comes out only if `status` says IP_OK, else 0.
+    pub hash: Signal<In, Bits<32>>,
     /// With `commit`: the time.
     pub timestamp: Signal<In, Bits<32>>,
     /// The frame being written did not fit.
@@ -40,6 +43,11 @@ pub struct RxBuffer {
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
+    hashes: RAM<Bits<32>, 9>,
+    /// Frames committed.
+    hash_in: DFF<Bits<9>>,
+    /// Frames read.
+    hash_out: DFF<Bits<9>>,
     /// Where the frame being written begins, with its descriptor.
     base: DFF<Bits<12>>,
     wr: DFF<Bits<12>>,
@@ -48,6 +56,7 @@ pub struct RxBuffer {
     r_status: DFF<Bits<16>>,
     r_offsets: DFF<Bits<16>>,
     r_timestamp: DFF<Bits<32>>,
+    r_hash: DFF<Bits<32>>,
     wr_after: Signal<Local, Bits<12>>,
     base_after: Signal<Local, Bits<12>>,
     full: Signal<Local, Bit>,
@@ -67,7 +76,10 @@ impl Logic for RxBuffer {
             r_len,
             r_status,
             r_offsets,
-            r_timestamp
+            r_timestamp,
+            r_hash,
+            hash_in,
+            hash_out
         );
         self.lost.next = self.r_lost.q.val();
         self.memory.clock.next = self.clock.val();
@@ -82,6 +94,12 @@ impl Logic for RxBuffer {
             | (self.wr_after.val() == self.memory.rd.val());
         self.store.next = self.write.val() & !self.full.val() & !self.r_lost.q.val();
         self.word.next = 0.into();
+        self.hashes.read_clock.next = self.clock.val();
+        self.hashes.write_clock.next = self.clock.val();
+        self.hashes.read_address.next = self.hash_out.q.val();
+        self.hashes.write_address.next = self.hash_in.q.val();
+        self.hashes.write_data.next = self.hash.val();
+        self.hashes.write_enable.next = false;
         self.memory.place.next = self.wr.q.val();
         self.memory.d0.next = self.d0.val();
         self.memory.d1.next = self.d1.val();
@@ -105,6 +123,8 @@ impl Logic for RxBuffer {
             self.memory.write1.next = true;
             self.base.d.next = self.wr.q.val();
             self.wr.d.next = self.wr_after.val();
+            self.hashes.write_enable.next = true;
+            self.hash_in.d.next = self.hash_in.q.val() + 1;
         } else if self.commit.val() | self.rollback.val() {
             self.wr.d.next = self.base_after.val();
             self.r_lost.d.next = false;
@@ -119,7 +139,7 @@ impl Logic for RxBuffer {
         self.packet.len.next = bit_cast::<16, 15>(self.r_len.q.val());
         self.packet.status.next = self.r_status.q.val();
         self.packet.offsets.next = self.r_offsets.q.val();
-        self.packet.hash.next = 0.into();
+        self.packet.hash.next = self.r_hash.q.val();
         self.packet.timestamp.next = self.r_timestamp.q.val();
         if self.memory.describes.val() {
             self.r_len.d.next = self.memory.q0.val().get_bits::<15>(0);
@@ -131,11 +151,20 @@ impl Logic for RxBuffer {
                     (bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8) | 7;
             }
             self.r_timestamp.d.next = self.memory.q1.val();
+            self.r_hash.d.next = 0.into();
+            if self.memory.q0.val().get_bit(21) {
+                self.r_hash.d.next = self.hashes.read_data.val();
+            }
+        }
+        if self.memory.valid.val() & self.memory.last.val() & self.packet.ready.val() {
+            self.hash_out.d.next = self.hash_out.q.val() + 1;
         }
         if self.reset.val() {
             self.base.d.next = 0.into();
             self.wr.d.next = 1.into();
             self.r_lost.d.next = false;
+            self.hash_in.d.next = 0.into();
+            self.hash_out.d.next = 0.into();
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod arp;
 pub mod buffer;
 pub mod fields;
 pub mod filter;
+pub mod hash;
 pub mod ipv4;
 pub mod lanes;
 mod path;

@@ -58,7 +58,7 @@ pub struct RxPacketSource {
     pub status: Signal<Out, Bits<16>>,
     /// Half-word offset of L3 in bits 7:0, of L4 in bits 15:8; 0 none.
     pub offsets: Signal<Out, Bits<16>>,
-    /// Flow hash (0 in a build without it).
+    /// Flow hash; 0 for what is not IPv4.
     pub hash: Signal<Out, Bits<32>>,
     /// Low 32 bits of the time in nanoseconds at the frame's end.
     pub timestamp: Signal<Out, Bits<32>>,
@@ -86,7 +86,7 @@ pub struct RxPacketSink {
     pub status: Signal<In, Bits<16>>,
     /// Half-word offset of L3 in bits 7:0, of L4 in bits 15:8; 0 none.
     pub offsets: Signal<In, Bits<16>>,
-    /// Flow hash (0 in a build without it).
+    /// Flow hash; 0 for what is not IPv4.
     pub hash: Signal<In, Bits<32>>,
     /// Low 32 bits of the time in nanoseconds at the frame's end.
     pub timestamp: Signal<In, Bits<32>>,

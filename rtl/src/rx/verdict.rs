@@ -24,7 +24,7 @@ pub enum JudgeState {
     Act,
 }
 
-/// Judges a frame in the six cycles after its last beat.
+/// Judges a frame in the six cycles after its last beat, ten where its hash takes so long.
 ///
 /// A frame whose first beat comes in that time is dropped as if the buffer were full: the MAC's gap between frames
 /// (8 byte times, preamble and FCS) is longer.
@@ -78,6 +78,8 @@ pub struct RxVerdict {
     pub l4_sum: Signal<In, Bits<20>>,
     /// The frame did not fit the buffer.
     pub lost: Signal<In, Bit>,
+    /// The flow hash is still being computed.
+    pub hashing: Signal<In, Bit>,
     /// The beat is taken: parsers and buffer see it.
     pub take: Signal<Out, Bit>,
     /// Its number in the frame, from 0; stays at 2047 in a frame that is longer than any allowed one.
@@ -194,6 +196,7 @@ impl Default for RxVerdict {
             header_sum: Default::default(),
             l4_sum: Default::default(),
             lost: Default::default(),
+            hashing: Default::default(),
             take: Default::default(),
             beat: Default::default(),
             commit: Default::default(),
@@ -511,8 +514,8 @@ impl Logic for RxVerdict {
                 self.state.d.next = JudgeState::Act;
             }
             JudgeState::Act => {
-                // Waits for the cycle to be free of another event, so that none is lost.
-                if !self.skipped_last.val() {
+                // Waits for the hash, and for the cycle to be free of another event, so that none is lost.
+                if !self.skipped_last.val() & !self.hashing.val() {
                     if self.reason.q.val().any() {
                         self.act_event.next = self.reason.q.val();
                         self.rollback.next = true;

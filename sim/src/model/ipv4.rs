@@ -65,6 +65,16 @@ impl<'a> Ipv4<'a> {
         u32::from_be_bytes([30, 31, 32, 33].map(|at| self.frame[at]))
     }
 
+    /// Source and destination address.
+    pub(super) fn addresses(&self) -> &'a [u8] {
+        &self.frame[L2_BYTES + 12..L2_BYTES + 20]
+    }
+
+    /// Source and destination port; only if [`Ipv4::total_ok`] and L4 has four bytes.
+    pub(super) fn ports(&self) -> &'a [u8] {
+        &self.frame[self.l4_at()..self.l4_at() + 4]
+    }
+
     /// Sum of the header; only if [`Ipv4::total_ok`].
     pub(super) fn header_sum(&self) -> Sum {
         Sum::default().bytes(&self.frame[L2_BYTES..L2_BYTES + self.header_bytes()])
@@ -102,7 +112,7 @@ impl<'a> Ipv4<'a> {
     pub(super) fn l4_sum(&self, covered: usize) -> Sum {
         let l4 = self.l4_at();
         Sum::default()
-            .bytes(&self.frame[L2_BYTES + 12..L2_BYTES + 20])
+            .bytes(self.addresses())
             .number(self.frame[L2_BYTES + 9].into())
             .number(covered as u16)
             .bytes(&self.frame[l4..l4 + covered])

@@ -3,6 +3,7 @@ use ferrule_abi::ring::cqe_status as status;
 use ferrule_abi::{counter, regs, Field};
 
 use super::arp::ArpPacket;
+use super::hash::{hash, KEY_BYTES};
 use super::ipv4::{Ipv4, L2_BYTES};
 
 /// Below it an EtherType is a length (IEEE 802.3 clause 3.2.6).
@@ -28,6 +29,7 @@ pub(super) struct Filter {
     pub(super) enabled: bool,
     pub(super) rxctl: u32,
     pub(super) mac: [u8; 6],
+    pub(super) hash_key: [u8; KEY_BYTES],
 }
 
 impl Filter {
@@ -61,6 +63,7 @@ pub(super) enum Verdict {
 pub(super) struct Description {
     pub(super) status: u16,
     pub(super) offsets: u16,
+    pub(super) hash: u32,
 }
 
 /// Judges a frame without FCS. The first reason that holds is the one that is counted.
@@ -85,7 +88,7 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter) -> Verdict {
         // Delivered on request; nothing in it is to be believed.
         return Verdict::Deliver(Description {
             status: status::FCS_ERR,
-            offsets: 0,
+            ..Description::default()
         });
     }
     if let Some(packet) = ArpPacket::parse(frame) {
@@ -106,17 +109,19 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter) -> Verdict {
 /// The description of an IPv4 packet, or the counter of the reason against it.
 fn ipv4(packet: Ipv4<'_>, filter: &Filter) -> Result<Description, u32> {
     use regs::rxctl::{KEEP_BAD_IP, KEEP_BAD_L4};
-    let described = |status, l4: usize| Description {
+    let described = |status, l4: usize, hash| Description {
         status,
         offsets: L3_OFFSET | (l4 as u16 / 2) << 8,
+        hash,
     };
     if let Err(reason) = check_header(packet) {
         return if filter.wants(KEEP_BAD_IP) {
-            Ok(described(status::IPV4, 0))
+            Ok(described(status::IPV4, 0, 0))
         } else {
             Err(reason)
         };
     }
+    let hash = hash(packet, &filter.hash_key);
     let mut bits = status::IPV4 | status::IP_OK;
     if packet.is_tcp() {
         bits |= status::TCP;
@@ -125,7 +130,7 @@ fn ipv4(packet: Ipv4<'_>, filter: &Filter) -> Result<Description, u32> {
         bits |= status::UDP;
     }
     if packet.is_fragment() {
-        return Ok(described(bits | status::FRAG, 0));
+        return Ok(described(bits | status::FRAG, 0, hash));
     }
     if packet.has_l4_checksum() {
         bits |= status::CSUM_VALID;
@@ -135,7 +140,7 @@ fn ipv4(packet: Ipv4<'_>, filter: &Filter) -> Result<Description, u32> {
             Err(reason) => return Err(reason),
         }
     }
-    Ok(described(bits, packet.l4_at()))
+    Ok(described(bits, packet.l4_at(), hash))
 }
 
 fn check_header(packet: Ipv4<'_>) -> Result<(), u32> {

@@ -10,7 +10,7 @@
 //! | [`bus`] | what the model's DMA goes through |
 //! | `registers`, `counters`, `msix` | the host side |
 //! | `tx`, `packet`, `wire` | SQEs to frames |
-//! | `line`, `judge`, `rx` | byte times to slots |
+//! | `line`, `judge`, `hash`, `rx` | byte times to slots |
 //! | `neigh`, `cache`, `route`, `arp` | next hops |
 //! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
 //! | `ipv4`, `checksum` | what both directions look at in a packet |
@@ -26,6 +26,7 @@ mod checksum;
 mod completion;
 mod counters;
 mod event;
+mod hash;
 mod io;
 mod ipv4;
 mod judge;
@@ -269,6 +270,7 @@ impl Model {
             enabled: rx::is_on(&self.registers),
             rxctl: self.registers.port(regs::rxctl::OFFSET),
             mac: self.registers.mac(),
+            hash_key: self.registers.hash_key(),
         };
         let mut io = io(bus, &mut self.counters, self.now_ns);
         match judge(frame, faults, &filter) {

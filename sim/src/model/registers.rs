@@ -5,6 +5,7 @@ use ferrule_abi::{regs, Field};
 use ferrule_rtl::pcie::reg_map::{entries, page_word, port_word, PAGES, PAGE_WORDS, WORDS};
 
 use super::counters::{Counters, COUNT};
+use super::hash::KEY_BYTES;
 
 /// All-ones: what a refused access reads.
 pub(super) const REFUSED: u32 = u32::MAX;
@@ -101,6 +102,17 @@ impl Registers {
         let [a, b, c, d] = self.port(regs::mac_lo::OFFSET).to_le_bytes();
         let [e, f, ..] = self.port(regs::mac_hi::OFFSET).to_le_bytes();
         [a, b, c, d, e, f]
+    }
+
+    /// The key of the flow hash.
+    pub(super) fn hash_key(&self) -> [u8; KEY_BYTES] {
+        let first = port_word(regs::hash_key::OFFSET);
+        let mut key = [0; KEY_BYTES];
+        let words = self.words[first..].iter();
+        for (bytes, word) in key.chunks_exact_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        key
     }
 
     /// Counts a refused access.

@@ -109,7 +109,7 @@ impl RxQueue {
         io.write(at, &frame[..frame.len().min(capacity)], border);
         let words = [
             frame.len() as u32 | u32::from(status) << 16,
-            0,
+            about.hash,
             timestamp,
             u32::from(about.offsets) | u32::from(slot) << 16,
         ];

@@ -258,6 +258,10 @@ impl<'a> Case<'a> {
             self.write(regs::local_addr::REGISTER.offset_of(n), address);
             self.write(regs::local_mask::REGISTER.offset_of(n), mask);
         }
+        for n in 0..regs::HASH_KEY_WORDS {
+            let word = self.random.random();
+            self.write(regs::hash_key::REGISTER.offset_of(n), word);
+        }
         self.write(regs::gateway::REGISTER.offset_of(0), gateway);
         self.write(regs::gateway::REGISTER.offset_of(gateway_number), gateway);
         self.write(regs::rxctl::OFFSET, rxctl);

@@ -5,8 +5,8 @@ use ferrule_rtl::{native::Native, rx::buffer::RxBuffer};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-/// What the reader sees of a frame: beats, length, status, offsets, time.
-type Frame = (Vec<(u32, u32)>, usize, u16, u16, u32);
+/// What the reader sees of a frame: beats, length, status, offsets, hash, time.
+type Frame = (Vec<(u32, u32)>, usize, u16, u16, u32, u32);
 
 struct Bench {
     dut: Native<RxBuffer>,
@@ -28,6 +28,7 @@ struct Input {
     len: usize,
     status: u16,
     l4_offset: u16,
+    hash: u32,
     timestamp: u32,
 }
 
@@ -61,6 +62,7 @@ impl Bench {
         u.status.next = u64::from(input.status & 0x7F).into();
         u.fcs_err.next = input.status & 0x100 != 0;
         u.l4_offset.next = u64::from(input.l4_offset).into();
+        u.hash.next = u64::from(input.hash).into();
         u.timestamp.next = u64::from(input.timestamp).into();
         u.packet.ready.next = ready;
         self.dut.settle();
@@ -68,11 +70,12 @@ impl Bench {
         let p = &self.dut.u.packet;
         if p.valid.val() && ready {
             self.read.push((p.d0.val().to_u32(), p.d1.val().to_u32()));
-            let (beats, len, status, offsets, timestamp) =
+            let (beats, len, status, offsets, hash, timestamp) =
                 self.model.front().expect("nothing was committed");
             assert_eq!(usize::from(p.len.val().to_u16()), *len);
             assert_eq!(p.status.val().to_u16(), *status);
             assert_eq!(p.offsets.val().to_u16(), *offsets);
+            assert_eq!(p.hash.val().to_u32(), *hash);
             assert_eq!(p.timestamp.val().to_u32(), *timestamp);
             assert_eq!(p.last.val(), self.read.len() == beats.len());
             let keep = if p.last.val() {
@@ -109,12 +112,13 @@ impl Bench {
         }
         let status = (self.rng.next() as u16) & 0x17F;
         let l4_offset = (self.rng.next() as u16) & 63;
-        let timestamp = self.rng.next() as u32;
+        let (hash, timestamp) = (self.rng.next() as u32, self.rng.next() as u32);
         let lost = self.dut.u.lost.val();
         if keep && !lost {
             let l3 = if status & 8 != 0 { 7 } else { 0 };
+            let shown = if status & 1 != 0 { hash } else { 0 };
             self.model
-                .push_back((beats, len, status, l3 | l4_offset << 8, timestamp));
+                .push_back((beats, len, status, l3 | l4_offset << 8, shown, timestamp));
         }
         self.cycle(Input {
             commit: keep,
@@ -122,6 +126,7 @@ impl Bench {
             len,
             status,
             l4_offset,
+            hash,
             timestamp,
             ..Input::default()
         });
@@ -172,8 +177,8 @@ fn a_frame_that_fills_the_buffer_to_the_last_place_is_kept_and_one_more_beat_is_
         let mut bench = Bench::new(1, 100);
         for _ in 0..at {
             bench.frame(8, true);
+            bench.drain();
         }
-        bench.drain();
         bench.ready_percent = 0;
         // Half of the places, but for the description: that is read at once.
         assert!(!bench.frame(2047 * 8, true));
@@ -188,6 +193,21 @@ fn a_frame_that_fills_the_buffer_to_the_last_place_is_kept_and_one_more_beat_is_
         assert_eq!(bench.got, at + 1 + usize::from(fits));
         assert!(!bench.frame(300, true));
         bench.drain();
+    }
+}
+
+#[test]
+fn each_of_as_many_frames_as_fit_keeps_its_hash() {
+    let mut bench = Bench::new(2, 100);
+    for turn in 0..3 {
+        bench.ready_percent = 0;
+        let before = bench.got;
+        // The reader holds the first one's description already.
+        for n in 0..2048 / 9 {
+            assert!(!bench.frame(60, true), "turn {turn}, frame {n}");
+        }
+        bench.drain();
+        assert_eq!(bench.got - before, 2048 / 9);
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct Packet {
     pub(crate) len: u16,
     pub(crate) status: u16,
     pub(crate) offsets: u16,
+    pub(crate) hash: u32,
     pub(crate) timestamp: u32,
 }
 
@@ -50,6 +51,12 @@ pub(crate) struct Bench {
     pub(crate) bytes: u64,
     pub(crate) now: u32,
     pub(crate) trace: Option<Trace>,
+    /// Key of the hash.
+    pub(crate) key: [u8; 40],
+    /// A word of it that is being written.
+    key_write: Option<usize>,
+    /// When the next frame may begin.
+    free: u32,
     partial: Vec<u8>,
     held: Option<Vec<u64>>,
 }
@@ -69,6 +76,9 @@ impl Bench {
             bytes: 0,
             now: 0xFFFF_F000,
             trace: None,
+            key: [0; 40],
+            key_write: None,
+            free: 0xFFFF_F000,
             partial: vec![],
             held: None,
         };
@@ -83,6 +93,16 @@ impl Bench {
         self.dut.u.reset.next = false;
         self.partial.clear();
         self.held = None;
+    }
+
+    /// Gives the hash its key.
+    pub(crate) fn set_key(&mut self, key: [u8; 40]) {
+        self.key = key;
+        for word in 0..10 {
+            self.key_write = Some(word);
+            self.cycle(None, 0);
+        }
+        self.key_write = None;
     }
 
     /// One clock cycle with `beat` at the input.
@@ -104,6 +124,11 @@ impl Bench {
         u.rx.bad.next = u64::from(if last { bad } else { 0 }).into();
         u.rx.valid.next = beat.is_some();
         u.packet.ready.next = ready;
+        u.key_write.next = self.key_write.is_some();
+        let word = self.key_write.unwrap_or(usize::from(last));
+        u.key_index.next = (word as u64).into();
+        let bytes = self.key[4 * word..4 * word + 4].try_into();
+        u.key_data.next = u64::from(bytes.map_or(0, u32::from_le_bytes)).into();
         let reset = u.reset.next;
         self.dut.settle();
         let u = &self.dut.u;
@@ -149,6 +174,7 @@ impl Bench {
             p.len.val().to_u64(),
             p.status.val().to_u64(),
             p.offsets.val().to_u64(),
+            p.hash.val().to_u64(),
             p.timestamp.val().to_u64(),
         ];
         if let Some(held) = &self.held {
@@ -173,6 +199,7 @@ impl Bench {
                 len: p.len.val().to_u16(),
                 status: p.status.val().to_u16(),
                 offsets: p.offsets.val().to_u16(),
+                hash: p.hash.val().to_u32(),
                 timestamp: p.timestamp.val().to_u32(),
             };
             assert_eq!(usize::from(packet.len), packet.bytes.len());
@@ -190,14 +217,32 @@ impl Bench {
     /// Sends a frame; gives the time of its last beat.
     pub(crate) fn send(&mut self, frame: &[u8], bad: u8) -> u32 {
         let mut at = self.now;
-        for beat in beats(frame) {
+        for (i, beat) in beats(frame).into_iter().enumerate() {
             while self.rng.percent(self.gap_percent) {
                 self.cycle(None, 0);
             }
             at = self.now;
+            let cycles = match i {
+                0 => 35,
+                3 => 27,
+                4 => 19,
+                _ => 11,
+            };
+            let free = at.wrapping_add(8 * cycles);
+            if (free.wrapping_sub(self.free) as i32) > 0 {
+                self.free = free;
+            }
             self.cycle(Some(beat), bad);
         }
         at
+    }
+
+    /// As many cycles without input as there must be before the next frame, and `more`.
+    pub(crate) fn gap(&mut self, more: usize) {
+        while (self.free.wrapping_sub(self.now) as i32) > 0 {
+            self.cycle(None, 0);
+        }
+        self.idle(more);
     }
 
     /// Runs until nothing is under way.

@@ -4,6 +4,7 @@ mod buffer;
 mod filter;
 pub(crate) mod frames;
 pub(crate) mod harness;
+mod hash;
 mod ipv4;
 mod oracle;
 mod path;

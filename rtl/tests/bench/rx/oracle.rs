@@ -50,6 +50,30 @@ fn delivered(status: u16, offsets: u16) -> Fate {
     }
 }
 
+/// The hash of `input` under `key`, bit by bit as in Microsoft's "RSS Hashing Functions".
+pub(crate) fn toeplitz(key: &[u8; 40], input: &[u8]) -> u32 {
+    let bit = |bytes: &[u8], at: usize| bytes[at / 8] >> (7 - at % 8) & 1 == 1;
+    let left_most_32 =
+        |from: usize| (from..from + 32).fold(0, |k, at| k << 1 | u32::from(bit(key, at)));
+    (0..8 * input.len())
+        .filter(|&at| bit(input, at))
+        .fold(0, |hash, at| hash ^ left_most_32(at))
+}
+
+/// The hash of a frame whose completion says `status`.
+pub(crate) fn hash(frame: &[u8], status: u16, key: &[u8; 40]) -> u32 {
+    if status & cqe_status::IP_OK == 0 {
+        return 0;
+    }
+    let ip = Ipv4Packet::new_checked(&frame[14..]).expect("a right header");
+    let mut input = [ip.src_addr().octets(), ip.dst_addr().octets()].concat();
+    let l4 = status & (cqe_status::TCP | cqe_status::UDP) != 0 && status & cqe_status::FRAG == 0;
+    if l4 && ip.payload().len() >= 4 {
+        input.extend(&ip.payload()[..4]);
+    }
+    toeplitz(key, &input)
+}
+
 /// Judges `frame` (without FCS), of which the MAC says `bad`.
 pub(crate) fn judge(frame: &[u8], bad: u8, rxctl: u32, own: [u8; 6], enable: bool) -> Fate {
     let on = |bit: u32| rxctl & bit != 0;

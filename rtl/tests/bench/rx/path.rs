@@ -1,7 +1,7 @@
 //! `RxPath` as a whole against smoltcp's opinion of each frame.
 use super::frames::{self, Rng, OWN};
 use super::harness::{Bench, Packet};
-use super::oracle::{bad, judge, rxctl, Fate};
+use super::oracle::{bad, hash, judge, rxctl, Fate};
 use crate::common::registers;
 use crate::lockstep::Trace;
 use ferrule_abi::counter;
@@ -14,13 +14,14 @@ fn compare(bench: &mut Bench, frames: &[(Vec<u8>, u8)]) {
     let (mut packets, mut arps, mut bytes) = (vec![], vec![], 0);
     for (frame, bad) in frames {
         let at = bench.send(frame, *bad);
-        let gap = 6 + bench.rng.below(12);
-        bench.idle(gap);
+        let more = bench.rng.below(12).saturating_sub(6);
+        bench.gap(more);
         let fate = judge(frame, *bad, bench.rxctl, OWN, bench.enable);
         expect(
             frame,
             at,
             fate,
+            &bench.key,
             &mut counts,
             &mut packets,
             &mut arps,
@@ -42,6 +43,7 @@ fn expect(
     frame: &[u8],
     at: u32,
     fate: Fate,
+    key: &[u8; 40],
     counts: &mut [u64; 32],
     packets: &mut Vec<Packet>,
     arps: &mut Vec<super::oracle::Arp>,
@@ -62,9 +64,15 @@ fn expect(
             len: frame.len() as u16,
             status,
             offsets,
+            hash: hash(frame, status, key),
             timestamp: at,
         });
     }
+}
+
+/// A key out of `seed`.
+fn key(seed: u64) -> [u8; 40] {
+    Rng(seed ^ 0x4E1).bytes(40).try_into().expect("40 bytes")
 }
 
 /// A mix of good, corrupted and marked frames.
@@ -103,6 +111,7 @@ proptest! {
         bench.enable = enable;
         bench.ready_percent = ready;
         bench.gap_percent = gap;
+        bench.set_key(key(seed));
         let frames = mix(&mut Rng(seed), 60, 400);
         compare(&mut bench, &frames);
     }
@@ -122,6 +131,7 @@ fn each_length_of_an_ip_packet_is_summed_right_at_its_end() {
     let mut r = Rng(77);
     let mut bench = Bench::new(77);
     bench.rxctl = rxctl::PROMISC;
+    bench.set_key(key(77));
     let frames: Vec<_> = (0..120)
         .flat_map(|n| {
             let good = udp_frame(&mut r, n);
@@ -196,7 +206,7 @@ fn arp_needs_no_room_in_the_buffer() {
     let mut frame = [&OWN[..], &[2, 0, 0, 0, 0, 1, 8, 6], &frames::arp(&mut r)].concat();
     frame.resize(60, 0);
     bench.send(&frame, 0);
-    bench.idle(10);
+    bench.gap(0);
     let fate = judge(&frame, 0, bench.rxctl, OWN, true);
     assert_eq!(bench.arps, vec![fate.arp.expect("an ARP packet")]);
 }
@@ -225,7 +235,7 @@ fn reset_in_mid_frame_leaves_nothing_behind() {
         bench.ready_percent = 50;
         let frame = udp_frame(&mut r, 150);
         bench.send(&frame, 0);
-        bench.idle(7);
+        bench.gap(0);
         for beat in super::harness::beats(&frame).into_iter().take(cut as usize) {
             bench.cycle(Some(beat), 0);
         }
@@ -248,10 +258,11 @@ fn frames_that_come_too_close_are_counted_and_harm_no_other() {
     for gap in 0..8 {
         let mut bench = Bench::new(gap);
         bench.rxctl = rxctl::PROMISC;
+        // Long enough for a hash at a beat a cycle.
         let (a, b, c) = (
-            udp_frame(&mut r, 90),
-            udp_frame(&mut r, 80),
-            udp_frame(&mut r, 70),
+            udp_frame(&mut r, 390),
+            udp_frame(&mut r, 380),
+            udp_frame(&mut r, 370),
         );
         bench.send(&a, 0);
         bench.idle(gap as usize);
@@ -296,6 +307,7 @@ fn the_verilog_does_the_same() {
     let mut bench = Bench::new(15);
     bench.trace = Some(Trace::default());
     bench.reset();
+    bench.set_key(key(15));
     bench.gap_percent = 10;
     bench.ready_percent = 70;
     for mode in [rxctl::BROADCAST, 127, rxctl::ALL_MULTICAST] {
