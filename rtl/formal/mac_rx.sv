@@ -3,6 +3,7 @@
 module mac_rx(
     input clock,
     input reset,
+    input strobe,
     input [7:0] rxd,
     input rx_dv,
     input m$last,
@@ -25,9 +26,9 @@ module mac_rx(
     wire begins = rx_dv && (!carrier || preamble) && rxd == 8'hD5 && !frame;
     wire last = m$valid && m$last && m$ready;
     always @(posedge clock) begin
-        carrier <= rx_dv;
-        preamble <= rx_dv && (!carrier || preamble) && rxd == 8'h55 && !frame;
-        frame <= (frame || begins) && !last;
+        if (strobe) carrier <= rx_dv;
+        if (strobe) preamble <= rx_dv && (!carrier || preamble) && rxd == 8'h55 && !frame;
+        frame <= (frame || strobe && begins) && !last;
         lost <= (lost || m$valid && !m$ready) && !last;
         if (reset) begin
             carrier <= 1;
@@ -40,7 +41,8 @@ module mac_rx(
     always @* if (started && !reset) begin
         only_frames: assert (!m$valid || frame);
         lost_is_bad: assert (!last || !lost || m$bad[0]);
-        ends: assert (!frame || rx_dv || !m$ready || last);
+        quiet: assert (strobe || !m$valid);
+        ends: assert (!strobe || !frame || rx_dv || !m$ready || last);
         full_words: assert (!m$valid || m$last || m$count == 3);
 `ifdef INVARIANTS
         inv_state: assert (state$q <= LOST);

@@ -1,5 +1,5 @@
 // The transmitter (mac/tx.rs): each frame in is one carrier on the wire, at least 64 bytes behind its preamble and with a gap of at least
-// 12 byte times before the next; only a frame that ends with TX_ER is shorter.
+// 12 byte times before the next; only a frame that ends with TX_ER is shorter. On the MII a byte time is two clocks, and bits 3:0 come first.
 module mac_tx(
     input clock,
     input reset,
@@ -7,10 +7,15 @@ module mac_tx(
     input s$valid,
     input s$ready,
     input [1:0] s$count,
+    input [7:0] txd,
     input tx_en,
     input tx_er,
     input is_there$q,
     input is_bad$q,
+    input is_fcs$q,
+    input [7:0] octet$q,
+    input step,
+    input by_nibbles,
     input [2:0] state$q,
     input [5:0] count$q
 );
@@ -33,11 +38,19 @@ module mac_tx(
     reg [1:0] frames = 0, carriers = 0;
     wire frame_ends = s$valid && s$ready && s$last;
     wire carrier_ends = carrier && !there;
+    // What a byte time before was chosen to be shown in this one, and whether it is its second half.
+    reg second = 0, shown = 0;
+    reg [7:0] octet_was;
     always @(posedge clock) begin
-        there_was <= there && !reset;
-        bad_was <= bad && !reset;
+        second <= !step && !reset;
         waits <= s$valid && !s$ready && !reset;
         word_was <= {s$count, s$last};
+    end
+    always @(posedge clock) if (step || reset) begin
+        there_was <= there && !reset;
+        bad_was <= bad && !reset;
+        shown <= there && !is_fcs$q && !reset;
+        octet_was <= octet$q;
         carrier <= there && !reset;
         length <= !there ? 7'd0 : length == 72 ? 7'd72 : length + 7'd1;
         spoilt <= there && (spoilt || bad);
@@ -57,6 +70,8 @@ module mac_tx(
 
     always @* if (started && !reset) begin
         pins: assert (tx_en == there_was && tx_er == bad_was);
+        halves: assert (step == (!by_nibbles || second) || state$q == IDLE);
+        low_first: assert (!shown || (second ? txd[3:0] == octet_was[7:4] : txd == octet_was));
         one_each: assert (state$q != IDLE || lead == 0);
         long_enough: assert (!carrier_ends || spoilt || length == 72);
         gap_kept: assert (carrier || !there || gap == 12);

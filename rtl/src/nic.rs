@@ -35,7 +35,7 @@ pub struct Nic {
     pub mac_hi: Signal<In, Bits<16>>,
     /// The PHY reports a link.
     pub link_up: Signal<In, Bit>,
-    /// 0: 10, 1: 100, 2: 1000 Mbit/s.
+    /// 0: 10, 1: 100, 2: 1000 Mbit/s. At 10 and 100 the GMII pins carry MII: nibbles in bits 3:0.
     pub link_speed: Signal<In, Bits<2>>,
     /// Bus, device, function of this endpoint.
     pub completer_id: Signal<In, Bits<16>>,
@@ -141,6 +141,7 @@ impl Logic for Nic {
         self.gmii_txd.next = self.mac.gmii_txd.val();
         self.gmii_tx_en.next = self.mac.gmii_tx_en.val();
         self.gmii_tx_er.next = self.mac.gmii_tx_er.val();
+        self.mac.link_speed.next = self.link_speed.val();
         // RXCTL.MAX_FRAME
         self.mac.max_frame.next = self.host.rxctl.val().get_bits::<14>(16);
         self.mac.loopback.next = self.host.loopback.val();

@@ -1,4 +1,4 @@
-//! The Ethernet PHY of the simulator: frames to GMII with preamble, FCS and gap, and GMII back to checked frames (IEEE 802.3 clauses 3, 4, 35).
+//! The Ethernet PHY of the simulator: frames to GMII or MII with preamble, FCS and gap, and back to checked frames (IEEE 802.3 clauses 3, 4, 22, 35).
 use std::collections::VecDeque;
 
 use ferrule_rtl::pins::Gmii;
@@ -81,6 +81,8 @@ pub enum TxFault {
     Short,
     /// TX_ER during the frame.
     Error,
+    /// Half a byte at the end of a frame on the MII.
+    HalfByte,
     /// The gap before the frame had fewer byte times than this standard's 12.
     Gap(usize),
 }
@@ -100,8 +102,16 @@ pub struct Phy {
     towards_nic: VecDeque<Gmii>,
     from_nic: Vec<u8>,
     error: bool,
-    /// Idle byte times since the last frame of the NIC, up to [`GAP`].
+    /// Clocks of a byte: 2 on the MII.
+    clocks: usize,
+    /// The second nibble of the byte that goes to the NIC.
+    second: Option<Gmii>,
+    /// The first nibble of the byte that comes from the NIC.
+    first: Option<u8>,
+    half_byte: bool,
+    /// Idle clocks since the last frame of the NIC, up to [`GAP`] byte times.
     idle: usize,
+    /// Byte times.
     gap_before: usize,
     stats: PhyStats,
 }
@@ -119,10 +129,21 @@ impl Phy {
             towards_nic: VecDeque::new(),
             from_nic: vec![],
             error: false,
+            clocks: 1,
+            second: None,
+            first: None,
+            half_byte: false,
             idle: GAP,
             gap_before: GAP,
             stats: PhyStats::default(),
         }
+    }
+
+    /// As STATUS.SPEED has it: 2 is GMII, all else MII. To be set while nothing is under way.
+    pub fn set_speed(&mut self, speed: u8) {
+        let clocks = if speed == 2 { 1 } else { 2 };
+        self.idle = self.idle / self.clocks * clocks;
+        self.clocks = clocks;
     }
 
     /// Puts a frame without FCS on the line towards the NIC, padded to 60 bytes, followed by a gap.
@@ -146,7 +167,7 @@ impl Phy {
 
     /// Whether everything put on the line has reached the NIC.
     pub fn receive_idle(&self) -> bool {
-        self.towards_nic.is_empty()
+        self.towards_nic.is_empty() && self.second.is_none()
     }
 
     /// Whether a frame of the NIC is under way.
@@ -154,30 +175,55 @@ impl Phy {
         self.from_nic.is_empty()
     }
 
-    /// What the NIC receives in this byte time; to be called once per rise of its receive clock.
+    /// What the NIC receives in this clock; to be called once per rise of its receive clock.
     pub fn next_rx(&mut self) -> Gmii {
-        self.towards_nic.pop_front().unwrap_or_default()
+        if let Some(second) = self.second.take() {
+            return second;
+        }
+        let Some(byte) = self.towards_nic.pop_front() else {
+            return Gmii::default();
+        };
+        if self.clocks == 1 {
+            return byte;
+        }
+        let nibble = |data: u8| Gmii {
+            data: data & 0xF,
+            ..byte
+        };
+        self.second = Some(nibble(byte.data >> 4));
+        nibble(byte.data)
     }
 
-    /// Takes what the NIC sends in this byte time; gives the frame that ended before it, if one did.
+    /// Takes what the NIC sends in this clock; gives the frame that ended before it, if one did.
     pub fn tx(&mut self, line: Gmii) -> Option<Sent> {
         if line.valid {
-            if self.from_nic.is_empty() {
-                self.gap_before = self.idle;
+            if self.idle > 0 {
+                self.gap_before = self.idle / self.clocks;
             }
             self.idle = 0;
             self.error |= line.error;
+            let byte = if self.clocks == 1 {
+                line.data
+            } else {
+                let Some(first) = self.first.take() else {
+                    self.first = Some(line.data & 0xF);
+                    return None;
+                };
+                first | line.data << 4
+            };
             if self.from_nic.len() < MAX_COLLECTED {
-                self.from_nic.push(line.data);
+                self.from_nic.push(byte);
             }
             return None;
         }
-        self.idle = GAP.min(self.idle + 1);
+        self.half_byte |= self.first.take().is_some();
+        self.idle = (GAP * self.clocks).min(self.idle + 1);
         if self.from_nic.is_empty() {
             return None;
         }
         let sent = self.judge();
         self.error = false;
+        self.half_byte = false;
         match &sent {
             Sent::Frame(frame) => {
                 self.stats.tx_frames += 1;
@@ -202,6 +248,9 @@ impl Phy {
         frame.drain(..PREAMBLE.len());
         if self.error {
             return Sent::Faulty(TxFault::Error, frame);
+        }
+        if self.half_byte {
+            return Sent::Faulty(TxFault::HalfByte, frame);
         }
         if frame.len() < MIN_FRAME + FCS_BYTES {
             return Sent::Faulty(TxFault::Short, frame);
@@ -313,10 +362,47 @@ mod tests {
         assert_eq!((phy.next_rx(), phy.next_rx()), (odd, Gmii::default()));
     }
 
+    #[test]
+    fn on_the_mii_a_byte_is_two_clocks_low_nibble_first() {
+        let mut phy = Phy::new();
+        phy.set_speed(1);
+        phy.receive(&[0xAB; 60]);
+        let out: Vec<Gmii> = (0..2 * (8 + 64 + GAP)).map(|_| phy.next_rx()).collect();
+        assert!(phy.receive_idle());
+        // The SFD is nibbles 5 and D (IEEE 802.3 table 22-3); then the first byte.
+        let data: Vec<u8> = out.iter().map(|g| g.data).collect();
+        assert_eq!(data[..18], [&[5; 15][..], &[0xD, 0xB, 0xA]].concat());
+        assert_eq!(
+            send(&mut phy, &out[..144], GAP),
+            [Sent::Frame(vec![0xAB; 60])]
+        );
+        // Twelve clocks are a gap of six bytes; a nibble too much is half a byte.
+        let got = send(&mut phy, &out[..144], 2 * GAP);
+        assert!(
+            matches!(&got[..], [Sent::Faulty(TxFault::Gap(6), _)]),
+            "{got:?}"
+        );
+        let longer = [&out[..144], &out[..1]].concat();
+        let got = send(&mut phy, &longer, 2 * GAP);
+        assert!(
+            matches!(&got[..], [Sent::Faulty(TxFault::HalfByte, _)]),
+            "{got:?}"
+        );
+        assert_eq!(
+            send(&mut phy, &out[..144], GAP),
+            [Sent::Frame(vec![0xAB; 60])]
+        );
+    }
+
     proptest! {
         #[test]
-        fn what_goes_in_comes_out(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 60..200), 1..5)) {
+        fn what_goes_in_comes_out(
+            frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 60..200), 1..5),
+            speed in 0u8..3,
+        ) {
             let (mut one, mut other) = (Phy::new(), Phy::new());
+            one.set_speed(speed);
+            other.set_speed(speed);
             frames.iter().for_each(|f| one.receive(f));
             let mut got = vec![];
             while !one.receive_idle() {

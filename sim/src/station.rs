@@ -21,7 +21,7 @@ pub use model::ModelStation;
 pub use rtl::RtlStation;
 
 /// 1000 Mbit/s, as the NIC has it from its PHY.
-const LINK_SPEED_1000: u8 = 2;
+pub(crate) const LINK_SPEED_1000: u8 = 2;
 
 /// What happens next at a station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,6 +90,8 @@ pub struct Bench {
     pub memory: HostMemory,
     /// The time; a test may set it on.
     pub now_ns: u64,
+    /// Cycles of the core's clock in one of the wire's.
+    wire_cycles: u64,
     /// Inputs that neither the root complex nor the PHY drives.
     pub inputs: Inputs,
     /// Outputs of the last step.
@@ -156,6 +158,7 @@ impl Bench {
             root_complex,
             phy: Phy::new(),
             now_ns: 1_000_000,
+            wire_cycles: 1,
             inputs: Inputs {
                 mac: MAC,
                 link_up: true,
@@ -261,17 +264,36 @@ impl Bench {
 
     // Time.
 
-    /// One cycle of all clocks.
+    /// At another speed from now on: 0, 1 or 2 as in STATUS.SPEED.
+    pub fn set_speed(&mut self, speed: u8) {
+        self.inputs.link_speed = speed;
+        self.phy.set_speed(speed);
+        // 125, 25 or 2.5 MHz.
+        self.wire_cycles = [50, 5, 1][usize::from(speed)];
+    }
+
+    /// One cycle of the core's clock, and of the others as often as the speed has them.
     pub fn step(&mut self) {
         let mut inputs = self.inputs;
         inputs.time_ns = self.now_ns;
         self.root_complex.drive(self.now_ns, &mut inputs);
         self.link.drive(&mut inputs);
-        inputs.gmii_rx = self.phy.next_rx();
-        let outputs = self.engine.step(Clocks::ALL, &inputs);
+        let wire = self.engine.cycles().is_multiple_of(self.wire_cycles);
+        if wire {
+            self.inputs.gmii_rx = self.phy.next_rx();
+        }
+        inputs.gmii_rx = self.inputs.gmii_rx;
+        let clocks = Clocks {
+            core: true,
+            rx: wire,
+            tx: wire,
+        };
+        let outputs = self.engine.step(clocks, &inputs);
         self.link
             .observe(&mut self.root_complex, self.now_ns, &inputs, &outputs);
-        self.sent.extend(self.phy.tx(outputs.gmii_tx));
+        if wire {
+            self.sent.extend(self.phy.tx(outputs.gmii_tx));
+        }
         self.outputs = outputs;
         self.now_ns += CYCLE_NS;
     }

@@ -1,9 +1,10 @@
-//! Ethernet MAC: GMII, FCS, clock crossing, width conversion.
+//! Ethernet MAC: GMII and MII, FCS, clock crossing, width conversion.
 //!
 //! | module | is |
 //! |---|---|
-//! | [`top`] | the whole MAC between the frame streams and the GMII pins |
+//! | [`top`] | the whole MAC between the frame streams and the GMII or MII pins |
 //! | [`rx`], [`tx`] | the two byte machines, each in its GMII clock |
+//! | [`mii`] | nibbles of an MII to bytes |
 //! | [`fcs`] | the frame check sequence, a byte a clock |
 //! | [`fifo`] | the crossing between clocks: a FIFO with gray pointers |
 //! | [`sync`], [`reset`] | synchroniser cells |
@@ -14,6 +15,7 @@
 pub mod fcs;
 pub mod fifo;
 pub mod loopback;
+pub mod mii;
 pub mod narrow;
 pub mod reset;
 pub mod rx;

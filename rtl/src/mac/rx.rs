@@ -1,4 +1,4 @@
-//! GMII receiver: preamble, FCS, lengths, bytes to words; all in the receive clock.
+//! Receiver: preamble, FCS, lengths, bytes to words; all in the receive clock.
 use super::fcs::Fcs;
 use super::word::*;
 use rust_hdl::prelude::*;
@@ -18,7 +18,7 @@ pub enum RxState {
     Lost,
 }
 
-/// Takes frames off the GMII (IEEE 802.3 clause 35.2.3).
+/// Takes frames off the GMII (IEEE 802.3 clause 35.2.3) or off an MII whose nibbles `super::mii` has joined.
 ///
 /// A frame is any number of preamble bytes, none included, then the SFD; a carrier that starts with anything else is ignored until it
 /// drops. Every frame yields at least one word. The four bytes of the FCS are cut off; the word with `last` says what is wrong:
@@ -32,14 +32,18 @@ pub struct MacRx {
     pub reset: Signal<In, Bit>,
     /// Longest frame in bytes, with FCS.
     pub max_frame: Signal<In, Bits<14>>,
+    /// A byte, or its absence, is at `rxd`, `rx_dv` and `rx_er`; else nothing moves in this clock.
+    pub strobe: Signal<In, Bit>,
     /// GMII RXD.
     pub rxd: Signal<In, Bits<8>>,
     /// GMII RX_DV.
     pub rx_dv: Signal<In, Bit>,
     /// GMII RX_ER.
     pub rx_er: Signal<In, Bit>,
-    /// The frame's words, the last one aside at most one in four clocks. `ready` is not waited for: without it the frame ends as bad.
+    /// The frame's words, the last one aside at most one in four bytes. `ready` is not waited for: without it the frame ends as bad.
     pub m: WordSource,
+    /// Between SFD and the end of the frame.
+    pub in_frame: Signal<Out, Bit>,
     /// Within a carrier, or a word waits.
     pub busy: Signal<Out, Bit>,
     fcs: Fcs,
@@ -79,6 +83,7 @@ impl Logic for MacRx {
         self.m.last.next = false;
         self.m.count.next = 3.into();
         self.m.bad.next = 0.into();
+        self.in_frame.next = self.state.q.val() == RxState::Data;
         self.busy.next = self.state.q.val() != RxState::Idle;
         match self.state.q.val() {
             RxState::Idle => {
@@ -153,9 +158,18 @@ impl Logic for MacRx {
                 self.state.d.next = RxState::Skip;
             }
         }
-        self.m.valid.next = self.send.val();
+        self.m.valid.next = self.send.val() & self.strobe.val();
         if self.send.val() & !self.m.ready.val() {
             self.state.d.next = RxState::Lost;
+        }
+        if !self.strobe.val() {
+            self.fcs.enable.next = false;
+            self.state.d.next = self.state.q.val();
+            self.newest.d.next = self.newest.q.val();
+            self.held.d.next = self.held.q.val();
+            self.length.d.next = self.length.q.val();
+            self.error.d.next = self.error.q.val();
+            self.at_limit.d.next = self.at_limit.q.val();
         }
         if self.reset.val() {
             self.state.d.next = RxState::Skip;

@@ -1,6 +1,7 @@
-//! The whole MAC: frame streams in the core's clock on one side, GMII in its two clocks on the other.
+//! The whole MAC: frame streams in the core's clock on one side, GMII or MII in its two clocks on the other.
 use super::fifo::AsyncFifo;
 use super::loopback::Loopback;
+use super::mii::MiiRx;
 use super::narrow::Narrow;
 use super::reset::ResetSync;
 use super::rx::MacRx;
@@ -13,9 +14,10 @@ use crate::stream::*;
 use ferrule_abi::counter::TX_UNDERRUN;
 use rust_hdl::prelude::*;
 
-/// Gigabit MAC, full duplex.
+/// MAC for 10, 100 and 1000 Mbit/s, full duplex.
 ///
-/// The core's clock may have any frequency from half to twice that of the GMII clocks. Frames travel between the clocks as 32-bit words.
+/// The core's clock may have any frequency from half that of the GMII clocks on. Frames travel between the clocks as 32-bit words.
+/// At 10 and 100 Mbit/s the GMII pins are those of an MII (IEEE 802.3 clause 22): nibbles in bits 3:0, clocks of 2.5 or 25 MHz.
 #[derive(LogicBlock)]
 pub struct Mac {
     /// The core's clock; all ports but the GMII ones belong to it.
@@ -28,6 +30,8 @@ pub struct Mac {
     pub reset: Signal<In, Bit>,
     /// Longest received frame in bytes, with FCS. A frame that is under way while it changes may be cut anywhere.
     pub max_frame: Signal<In, Bits<14>>,
+    /// 2: GMII; else MII. Each direction follows between its frames.
+    pub link_speed: Signal<In, Bits<2>>,
     /// Receive what is sent; nothing goes to or comes from the wire. Takes effect between frames.
     pub loopback: Signal<In, Bit>,
     /// Received frames.
@@ -58,6 +62,11 @@ pub struct Mac {
     rx_core_reset: ResetSync,
     tx_core_reset: ResetSync,
     max_frame_seen: Sync<14>,
+    /// 1: MII. In the core's clock, then in each of the others.
+    nibbles: DFF<Bits<1>>,
+    rx_nibbles: Sync<1>,
+    tx_nibbles: Sync<1>,
+    mii_rx: MiiRx,
     mac_rx: MacRx,
     rx_fifo: AsyncFifo,
     widen: Widen,
@@ -87,6 +96,7 @@ impl Default for Mac {
             gmii_tx_clk: Default::default(),
             reset: Default::default(),
             max_frame: Default::default(),
+            link_speed: Default::default(),
             loopback: Default::default(),
             rx: Default::default(),
             tx: Default::default(),
@@ -104,6 +114,10 @@ impl Default for Mac {
             rx_core_reset: Default::default(),
             tx_core_reset: Default::default(),
             max_frame_seen: Default::default(),
+            nibbles: Default::default(),
+            rx_nibbles: Default::default(),
+            tx_nibbles: Default::default(),
+            mii_rx: Default::default(),
             mac_rx: Default::default(),
             rx_fifo: Default::default(),
             widen: Default::default(),
@@ -126,7 +140,15 @@ impl Default for Mac {
 impl Logic for Mac {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, looped, wire_open, linger, underruns_counted);
+        dff_setup!(
+            self,
+            clock,
+            nibbles,
+            looped,
+            wire_open,
+            linger,
+            underruns_counted
+        );
         dff_setup!(self, gmii_rx_clk, carrier);
 
         // A reset goes out to each GMII clock and back, so that the core's side of a crossing leaves it last.
@@ -139,15 +161,30 @@ impl Logic for Mac {
         self.tx_core_reset.clock.next = self.clock.val();
         self.tx_core_reset.d.next = self.tx_reset.q.val();
 
+        self.nibbles.d.next = 1.into();
+        if self.link_speed.val() == 2 {
+            self.nibbles.d.next = 0.into();
+        }
+
         // Receive: GMII clock.
         self.max_frame_seen.clock.next = self.gmii_rx_clk.val();
         self.max_frame_seen.d.next = self.max_frame.val();
         self.mac_rx.clock.next = self.gmii_rx_clk.val();
         self.mac_rx.reset.next = self.rx_reset.q.val();
         self.mac_rx.max_frame.next = self.max_frame_seen.q.val();
-        self.mac_rx.rxd.next = self.gmii_rxd.val();
-        self.mac_rx.rx_dv.next = self.gmii_rx_dv.val();
-        self.mac_rx.rx_er.next = self.gmii_rx_er.val();
+        self.rx_nibbles.clock.next = self.gmii_rx_clk.val();
+        self.rx_nibbles.d.next = self.nibbles.q.val();
+        self.mii_rx.clock.next = self.gmii_rx_clk.val();
+        self.mii_rx.nibbles.next = self.rx_nibbles.q.val().any();
+        self.mii_rx.rxd.next = self.gmii_rxd.val();
+        self.mii_rx.rx_dv.next = self.gmii_rx_dv.val();
+        self.mii_rx.rx_er.next = self.gmii_rx_er.val();
+        self.mii_rx.in_frame.next = self.mac_rx.in_frame.val();
+        self.mii_rx.in_carrier.next = self.mac_rx.busy.val();
+        self.mac_rx.strobe.next = self.mii_rx.strobe.val();
+        self.mac_rx.rxd.next = self.mii_rx.data.val();
+        self.mac_rx.rx_dv.next = self.mii_rx.valid.val();
+        self.mac_rx.rx_er.next = self.mii_rx.error.val();
         self.rx_fifo.write_clock.next = self.gmii_rx_clk.val();
         self.rx_fifo.write_reset.next = self.rx_reset.q.val();
         WordSource::join(&mut self.mac_rx.m, &mut self.rx_fifo.s);
@@ -207,6 +244,9 @@ impl Logic for Mac {
         self.tx_fifo.read_reset.next = self.tx_reset.q.val();
         self.mac_tx.clock.next = self.gmii_tx_clk.val();
         self.mac_tx.reset.next = self.tx_reset.q.val();
+        self.tx_nibbles.clock.next = self.gmii_tx_clk.val();
+        self.tx_nibbles.d.next = self.nibbles.q.val();
+        self.mac_tx.nibbles.next = self.tx_nibbles.q.val().any();
         WordSource::join(&mut self.tx_fifo.m, &mut self.mac_tx.s);
         self.gmii_txd.next = self.mac_tx.txd.val();
         self.gmii_tx_en.next = self.mac_tx.tx_en.val();
@@ -223,7 +263,7 @@ impl Logic for Mac {
             self.looped.d.next = self.loopback.val();
         }
 
-        // At the GMII's clock or a slower one, the shortest gap is less than sixteen clocks.
+        // With GMII and a core's clock no faster, the shortest gap is less than sixteen clocks.
         self.carrier.d.next = 0.into();
         if self.gmii_rx_dv.val() {
             self.carrier.d.next = 1.into();
@@ -257,6 +297,9 @@ impl Logic for Mac {
             | self.carrier_seen.q.val().any()
             | self.linger.q.val().any()
             | (self.max_frame.val() != self.max_frame_seen.q.val())
+            | ((self.link_speed.val() == 2) == self.nibbles.q.val().any())
+            | (self.mii_rx.by_nibbles.val() != self.nibbles.q.val().any())
+            | (self.mac_tx.by_nibbles.val() != self.nibbles.q.val().any())
             | self.mac_rx.busy.val()
             | self.rx_fifo.busy.val()
             | self.widen.busy.val();

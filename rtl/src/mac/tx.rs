@@ -1,4 +1,4 @@
-//! GMII transmitter: preamble, padding, FCS, inter-frame gap, words to bytes; all in the transmit clock.
+//! GMII and MII transmitter: preamble, padding, FCS, inter-frame gap, words to bytes; all in the transmit clock.
 use super::fcs::Fcs;
 use super::word::*;
 use rust_hdl::prelude::*;
@@ -23,7 +23,8 @@ pub enum TxState {
 }
 
 /// Puts frames onto the GMII (IEEE 802.3 clauses 4.2.8 and 35.2.2): seven bytes of preamble and the SFD, the frame padded to 60 bytes, its
-/// FCS, and a gap of at least 12 byte times, exactly that when the next frame waits.
+/// FCS, and a gap of at least 12 byte times, exactly that when the next frame waits. Or onto the MII (clause 22.2.3): a byte in two clocks, bits 3:0
+/// first, on `txd` 3:0.
 ///
 /// When words come too late, the frame ends with TX_ER, the rest of it is thrown away, and `underruns` moves on.
 #[derive(LogicBlock, Default)]
@@ -32,6 +33,8 @@ pub struct MacTx {
     pub clock: Signal<In, Clock>,
     /// Reset of this clock's domain. A frame on the wire is cut off.
     pub reset: Signal<In, Bit>,
+    /// MII instead of GMII. Takes effect between frames, in which nothing is lost.
+    pub nibbles: Signal<In, Bit>,
     /// The frame's words; `bad` has no meaning.
     pub s: WordSink,
     /// GMII TXD.
@@ -44,7 +47,14 @@ pub struct MacTx {
     pub underruns: Signal<Out, Bits<1>>,
     /// Within a frame or the gap after it.
     pub busy: Signal<Out, Bit>,
+    /// `nibbles`, in effect.
+    pub by_nibbles: Signal<Out, Bit>,
     fcs: Fcs,
+    mode: DFF<Bit>,
+    /// Second clock of a byte; stays so while there is nothing to send.
+    half: DFF<Bit>,
+    /// The last clock of a byte, in which everything moves.
+    step: Signal<Local, Bit>,
     state: DFF<TxState>,
     /// Bytes in this state, up to 60.
     count: DFF<Bits<6>>,
@@ -68,14 +78,17 @@ impl Logic for MacTx {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, count, phase, octet, is_there, is_bad, is_covered, is_fcs,
-            fcs_byte, starts, data, enable, error, underrun
+            self, clock, mode, half, state, count, phase, octet, is_there, is_bad, is_covered,
+            is_fcs, fcs_byte, starts, data, enable, error, underrun
         );
         self.txd.next = self.data.q.val();
         self.tx_en.next = self.enable.q.val();
         self.tx_er.next = self.error.q.val();
         self.underruns.next = self.underrun.q.val();
         self.busy.next = self.state.q.val() != TxState::Idle;
+        self.by_nibbles.next = self.mode.q.val();
+        self.step.next = !self.mode.q.val() | self.half.q.val();
+        self.half.d.next = !self.half.q.val();
         self.s.ready.next = false;
         self.fcs.clock.next = self.clock.val();
         self.octet.d.next = 0.into();
@@ -87,6 +100,8 @@ impl Logic for MacTx {
         self.starts.d.next = false;
         match self.state.q.val() {
             TxState::Idle => {
+                self.mode.d.next = self.nibbles.val();
+                self.half.d.next = !self.step.val() | !self.s.valid.val();
                 if self.s.valid.val() {
                     self.octet.d.next = 0x55.into();
                     self.is_there.d.next = true;
@@ -195,6 +210,24 @@ impl Logic for MacTx {
         }
         self.enable.d.next = self.is_there.q.val();
         self.error.d.next = self.is_bad.q.val();
+        if !self.step.val() {
+            self.s.ready.next = false;
+            self.fcs.enable.next = false;
+            self.state.d.next = self.state.q.val();
+            self.count.d.next = self.count.q.val();
+            self.phase.d.next = self.phase.q.val();
+            self.octet.d.next = self.octet.q.val();
+            self.is_there.d.next = self.is_there.q.val();
+            self.is_bad.d.next = self.is_bad.q.val();
+            self.is_covered.d.next = self.is_covered.q.val();
+            self.is_fcs.d.next = self.is_fcs.q.val();
+            self.fcs_byte.d.next = self.fcs_byte.q.val();
+            self.starts.d.next = self.starts.q.val();
+            self.data.d.next = self.data.q.val() >> 4;
+            self.enable.d.next = self.enable.q.val();
+            self.error.d.next = self.error.q.val();
+            self.underrun.d.next = self.underrun.q.val();
+        }
         if self.reset.val() {
             self.state.d.next = TxState::Idle;
             self.is_there.d.next = false;

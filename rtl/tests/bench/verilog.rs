@@ -35,6 +35,7 @@ fn the_parts_of_the_mac_are_written_as_by_rust_hdl() {
     both::<mac::fcs::Fcs>();
     both::<mac::fifo::AsyncFifo>();
     both::<mac::loopback::Loopback>();
+    both::<mac::mii::MiiRx>();
     both::<mac::narrow::Narrow>();
     both::<mac::reset::ResetSync>();
     both::<mac::rx::MacRx>();

@@ -1,4 +1,4 @@
-//! The receiving side of the MAC for byte times as they come: preamble, FCS, lengths, RX_ER.
+//! The receiving side of the MAC for byte times or nibbles as they come: preamble, FCS, lengths, RX_ER.
 use ferrule_rtl::pins::Gmii;
 
 use super::judge::Faults;
@@ -25,6 +25,10 @@ pub(super) struct LineReceiver {
     state: State,
     frame: Vec<u8>,
     error: bool,
+    /// The nibble before.
+    first: Gmii,
+    /// The next nibble is the second one of a byte.
+    second: bool,
 }
 
 impl LineReceiver {
@@ -34,6 +38,8 @@ impl LineReceiver {
             state: State::Idle,
             frame: vec![],
             error: false,
+            first: Gmii::default(),
+            second: false,
         }
     }
 
@@ -80,6 +86,25 @@ impl LineReceiver {
             State::Skip => {}
         }
         None
+    }
+
+    /// The same of an MII: bits 3:0 of `nibble` count. Before the SFD the last two nibbles are a byte in every clock.
+    pub(super) fn push_nibble(
+        &mut self,
+        nibble: Gmii,
+        max_frame: usize,
+    ) -> Option<(Vec<u8>, Faults)> {
+        let first = std::mem::replace(&mut self.first, nibble);
+        let byte = Gmii {
+            data: first.data & 0xF | nibble.data << 4,
+            valid: first.valid && nibble.valid,
+            error: first.error || nibble.error,
+        };
+        self.second = self.state == State::Data && byte.valid && !self.second;
+        if self.second {
+            return None;
+        }
+        self.push(byte, max_frame)
     }
 
     fn end(&mut self, oversize: bool) -> (Vec<u8>, Faults) {

@@ -57,6 +57,8 @@ use rx::RxQueue;
 use tx::{Path, TxQueue};
 use wire::{Mode, Wire, BYTE_NS_1000};
 
+use crate::station::LINK_SPEED_1000;
+
 /// Address bits of a register within BAR0.
 const REGISTER_BITS: u32 = BAR_REGS_SIZE - 1;
 /// Byte enables of an access that is one.
@@ -238,12 +240,22 @@ impl Model {
         self.settle(bus);
     }
 
-    /// Byte times from the wire as they are, the last of them at `now_ns`: bad FCS, runts, RX_ER, short gaps.
+    /// Byte times from the wire as they are, on an MII as two nibbles each, the last of them at `now_ns`: bad FCS, runts, RX_ER, short gaps.
     pub fn receive_line(&mut self, bus: &mut dyn Bus, now_ns: u64, line: &[Gmii]) {
         self.now_ns = now_ns;
         let looped = self.registers.ctrl(regs::ctrl::LOOPBACK);
+        let max_frame = self.max_frame();
         for byte in line {
-            if let Some((frame, faults)) = self.line.push(*byte, self.max_frame()) {
+            let ended = if self.link_speed == LINK_SPEED_1000 {
+                [self.line.push(*byte, max_frame), None]
+            } else {
+                let upper = Gmii {
+                    data: byte.data >> 4,
+                    ..*byte
+                };
+                [*byte, upper].map(|nibble| self.line.push_nibble(nibble, max_frame))
+            };
+            for (frame, faults) in ended.into_iter().flatten() {
                 if !looped {
                     self.arrived(bus, &frame, faults);
                     self.settle(bus);

@@ -110,6 +110,7 @@ impl Subject for Rtl {
 
     fn set_link(&mut self, up: bool, speed: u8) {
         (self.inputs.link_up, self.inputs.link_speed) = (up, speed);
+        self.phy.set_speed(speed);
     }
 
     fn receive(&mut self, line: &Line) {

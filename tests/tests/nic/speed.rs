@@ -62,3 +62,23 @@ fn a_frame_that_comes_alone_is_told_at_once() {
         assert!(cycles <= most, "{cycles} cycles for {len} bytes");
     }
 }
+
+#[test]
+fn at_10_and_100_mbits_frames_leave_as_fast_as_the_mii_takes_them() {
+    let mut b = Bench::new(compiled(), &line_rate::layout());
+    let mut frames = 0;
+    // A gap of 24 nibbles, in cycles of the core; from one speed to the other while it runs.
+    for (speed, count, nibble_cycles) in [(1, 96, 5), (0, 16, 50), (1, 32, 5)] {
+        b.set_speed(speed);
+        b.settle();
+        let gap = line_rate::run_lengths(&mut b, count, |n| line_rate::SHORTEST + n as usize % 3);
+        assert!(gap <= 24 * nibble_cycles, "a gap of {gap}");
+        frames += count;
+    }
+    b.set_speed(2);
+    b.settle();
+    assert!(line_rate::run_lengths(&mut b, 32, |_| line_rate::SHORTEST) <= 12);
+    let counters = b.counters();
+    assert_eq!(counters[counter::RX_FRAMES as usize], frames + 32);
+    assert_eq!(counters[counter::TX_FRAMES as usize], frames + 32);
+}

@@ -1,4 +1,4 @@
-//! GMII symbols, frames, and clocks for the testbenches of the MAC; FCS by crc32fast.
+//! GMII and MII symbols, frames, and clocks for the testbenches of the MAC; FCS by crc32fast.
 use ferrule_rtl::pins::Gmii;
 
 /// `len` bytes that differ from `seed` to `seed`.
@@ -48,6 +48,33 @@ pub(super) fn carrier(preamble: usize, bytes: &[u8]) -> Vec<Gmii> {
             error: false,
         })
         .collect()
+}
+
+/// The same on an MII: two clocks a byte, bits 3:0 first (IEEE 802.3 figure 22-11). What MII has no pins for is not zero.
+pub(super) fn nibbles(symbols: impl IntoIterator<Item = Gmii>) -> Vec<Gmii> {
+    let half = |s: &Gmii, nibble: u8| Gmii {
+        data: nibble & 0x0F | 0xA0,
+        ..*s
+    };
+    let halves = symbols
+        .into_iter()
+        .map(|s| [half(&s, s.data), half(&s, s.data >> 4)]);
+    halves.flatten().collect()
+}
+
+/// The bytes of one carrier on an MII.
+fn from_nibbles(symbols: &[Gmii]) -> Vec<Gmii> {
+    let pairs = symbols.chunks(2).map(|pair| {
+        let [low, high] = pair else {
+            panic!("half a byte");
+        };
+        Gmii {
+            data: low.data & 0x0F | high.data << 4,
+            valid: true,
+            error: low.error | high.error,
+        }
+    });
+    pairs.collect()
 }
 
 /// What is between two gaps.
@@ -100,6 +127,31 @@ pub(super) fn carriers(symbols: &[Gmii]) -> Vec<Carrier> {
                 ));
             }
             now.gap += 1;
+        }
+    }
+    out
+}
+
+/// Carriers of a transmitter that changes between GMII and MII; gaps in clocks. The SFD is the eighth byte, or the fifteenth and sixteenth nibble.
+pub(super) fn mixed(symbols: &[Gmii]) -> Vec<Carrier> {
+    let each = symbols.chunk_by(|a, b| a.valid == b.valid);
+    let mut gap = 0;
+    let mut out = Vec::new();
+    for part in each {
+        if part[0].valid {
+            let of_mii = part.get(7).is_some_and(|s| s.data != 0xD5);
+            let bytes = if of_mii {
+                from_nibbles(part)
+            } else {
+                part.to_vec()
+            };
+            out.push(Carrier {
+                gap,
+                bytes: bytes.iter().map(|s| s.data).collect(),
+                error: bytes.iter().any(|s| s.error),
+            });
+        } else {
+            gap = part.len();
         }
     }
     out

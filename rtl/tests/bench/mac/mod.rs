@@ -3,6 +3,7 @@ mod fcs;
 mod fifo;
 mod gmii;
 mod loopback;
+mod mii;
 mod reset;
 mod rx;
 mod sync;

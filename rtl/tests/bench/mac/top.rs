@@ -1,5 +1,5 @@
-//! The whole MAC: between core and GMII at odd clock ratios, loopback, resets, and idle when it says so.
-use super::gmii::{self, carrier, carriers, gap, padded, with_fcs, Received, Rising};
+//! The whole MAC: between core and GMII or MII at odd clock ratios, loopback, resets, and idle when it says so.
+use super::gmii::{self, carrier, carriers, gap, nibbles, padded, with_fcs, Received, Rising};
 use super::width::beats;
 use crate::common::verilator_lint;
 use crate::lockstep::Trace;
@@ -15,6 +15,7 @@ pub(super) struct Bench {
     clocks: Rising<3>,
     pub(super) reset: bool,
     pub(super) max_frame: u64,
+    pub(super) link_speed: u64,
     pub(super) loopback: bool,
     pub(super) to_send: VecDeque<(u32, u32, u64, bool)>,
     pub(super) on_wire: VecDeque<Gmii>,
@@ -34,6 +35,7 @@ impl Bench {
             clocks: Rising::new(period, phase),
             reset: false,
             max_frame: 1518,
+            link_speed: 2,
             loopback: false,
             to_send: VecDeque::new(),
             on_wire: VecDeque::new(),
@@ -83,6 +85,7 @@ impl Bench {
         u.gmii_tx_clk.next = false.into();
         u.reset.next = self.reset;
         u.max_frame.next = self.max_frame.into();
+        u.link_speed.next = self.link_speed.into();
         u.loopback.next = self.loopback;
         u.gmii_rxd.next = u64::from(rx.data).into();
         u.gmii_rx_dv.next = rx.valid;
@@ -148,6 +151,12 @@ impl Bench {
         self.dut.u.gmii_tx_clk.next = rises[2].into();
         self.dut.settle();
         busy
+    }
+
+    /// At another speed, with other clocks.
+    fn change_speed(&mut self, speed: u64, period: [u64; 3]) {
+        self.link_speed = speed;
+        self.clocks = Rising::new(period, [0, 1, 2]);
     }
 
     /// Until everything is through.
@@ -291,6 +300,126 @@ proptest! {
         let sent = carriers(&bench.sent);
         prop_assert_eq!(sent.len(), 1);
         prop_assert_eq!(sent[0].frame(), &padded(&f)[..]);
+    }
+}
+
+/// Periods of core, receive and transmit clock, in ns: 125 and 62.5 MHz against 25 and 2.5 MHz, and a little beside.
+fn slow_periods() -> impl Strategy<Value = (u64, [u64; 3])> {
+    (
+        prop_oneof![Just(8u64), Just(16u64)],
+        prop_oneof![3 => Just((1u64, 40u64)), 1 => Just((0u64, 400u64))],
+        0u64..3,
+        0u64..3,
+    )
+        .prop_map(|(core, (speed, mii), a, b)| (speed, [core, mii + a, mii + b]))
+}
+
+proptest! {
+    #![proptest_config(crate::common::cases(16))]
+    #[test]
+    fn line_rate_both_ways_on_the_mii(
+        (speed, period) in slow_periods(),
+        lens in proptest::collection::vec(prop_oneof![1usize..300, 1usize..80], 1..5),
+        preambles in proptest::collection::vec((0usize..=15, any::<bool>()), 4),
+        seed in any::<u32>(),
+    ) {
+        let mut bench = Bench::new([8, 8, 8], [0, 1, 2]);
+        bench.change_speed(speed, period);
+        bench.settle_down();
+        let (out, inbound) = (frames(&lens, seed), frames(&lens, !seed));
+        for (i, (to, from)) in out.iter().zip(&inbound).enumerate() {
+            bench.send(to);
+            let (preamble, odd) = preambles[i];
+            let symbols = nibbles(carrier(preamble, &with_fcs(&padded(from))));
+            // Half a byte of preamble may be missing at the start, half a byte of anything follow at the end.
+            let skip = usize::from(odd && preamble > 0);
+            let dribble = odd.then(|| symbols[30]);
+            bench.wire(symbols.into_iter().skip(skip).chain(dribble));
+            bench.wire(gap(16));
+        }
+        bench.settle_down();
+        let expected: Vec<Received> = inbound.iter().map(|f| (padded(f), 0)).collect();
+        prop_assert_eq!(&bench.received, &expected);
+        let sent = carriers(&bench.sent);
+        prop_assert!(sent.iter().skip(1).all(|c| c.gap == 24), "{:?}", sent);
+        let sent = gmii::mixed(&bench.sent);
+        prop_assert_eq!(sent.len(), out.len());
+        for (c, f) in sent.iter().zip(&out) {
+            prop_assert_eq!(c.frame(), &padded(f)[..]);
+        }
+        prop_assert_eq!(bench.events, 0);
+        for _ in 0..20 {
+            prop_assert!(!bench.step());
+        }
+    }
+
+    /// The far end goes from one speed to another at its own time, the MAC at some other. Frames that both sides have whole in one mode arrive;
+    /// of the others nothing arrives that was not sent.
+    #[test]
+    fn a_speed_change_loses_the_frame_under_way_at_most(
+        speeds in [0u64..3, 0u64..3],
+        change_at in 0usize..4_000,
+        pause in 0usize..300,
+        lens in proptest::collection::vec(1usize..200, 4..8),
+        seed in any::<u32>(),
+    ) {
+        let period = |speed: u64| [8, [400, 40, 8][speed as usize], [400, 40, 8][speed as usize]];
+        let symbols = |speed: u64, f: &[u8]| {
+            let bytes = carrier(7, &with_fcs(&padded(f)));
+            if speed == 2 { bytes } else { nibbles(bytes) }
+        };
+        let mut bench = Bench::new(period(speeds[0]), [0, 1, 2]);
+        bench.link_speed = speeds[0];
+        bench.settle_down();
+        let all = frames(&lens, seed);
+        let half = all.len() / 2;
+        for (i, f) in all.iter().enumerate() {
+            bench.wire(symbols(speeds[usize::from(i >= half)], f));
+            bench.wire(gap(24));
+            if i + 1 == half {
+                bench.wire(gap(pause));
+            }
+            bench.send(f);
+        }
+        let total = bench.on_wire.len();
+        for _ in 0..change_at {
+            bench.step();
+        }
+        let left = bench.on_wire.len();
+        bench.change_speed(speeds[1], period(speeds[1]));
+        bench.settle_down();
+        let change = total - left;
+        let same = (speeds[0] == 2) == (speeds[1] == 2);
+        let mut at = 0;
+        let mut good = bench.received.iter().filter(|(_, bad)| *bad == 0).map(|(f, _)| f);
+        for (i, f) in all.iter().enumerate() {
+            let length = symbols(speeds[usize::from(i >= half)], f).len();
+            let (begin, end) = (at, at + length);
+            at = end + 24 + if i + 1 == half { pause } else { 0 };
+            // The change reaches the other clock a few of its cycles later, and is made in the next gap.
+            let whole = same || if i < half { end <= change } else { begin >= change + 12 };
+            if whole {
+                prop_assert!(good.any(|g| *g == padded(f)), "frame {} of {:?} is lost, change at {} of {}", i, lens, change, total);
+            }
+        }
+        prop_assert!(bench.received.iter().all(|(f, bad)| *bad != 0 || all.iter().any(|a| padded(a) == *f)));
+        let sent = gmii::mixed(&bench.sent);
+        prop_assert_eq!(sent.len(), all.len());
+        for (c, f) in sent.iter().zip(&all) {
+            prop_assert_eq!(c.frame(), &padded(f)[..]);
+        }
+        prop_assert_eq!(bench.events, 0);
+        // And after it all is as ever, both ways.
+        let f = gmii::bytes(77, seed ^ 1);
+        bench.received.clear();
+        bench.sent.clear();
+        bench.wire(symbols(speeds[1], &f));
+        bench.send(&f);
+        bench.settle_down();
+        prop_assert_eq!(&bench.received, &[(f.clone(), 0)]);
+        let sent = gmii::mixed(&bench.sent);
+        prop_assert_eq!(sent.len(), 1);
+        prop_assert_eq!(sent[0].frame(), &f[..]);
     }
 }
 

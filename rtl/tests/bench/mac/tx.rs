@@ -1,4 +1,4 @@
-//! GMII transmitter: preamble, padding, FCS, gap; and what happens when words come too late.
+//! Transmitter: preamble, padding, FCS, gap; and what happens when words come too late.
 use super::gmii::{self, carriers, padded};
 use crate::common::verilator_lint;
 use ferrule_rtl::mac::tx::MacTx;
@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 struct Bench {
     dut: Native<MacTx>,
     reset: bool,
+    nibbles: bool,
     words: VecDeque<(u32, u64, bool)>,
     symbols: Vec<Gmii>,
 }
@@ -31,6 +32,7 @@ impl Bench {
         let u = &mut self.dut.u;
         u.clock.next = false.into();
         u.reset.next = self.reset;
+        u.nibbles.next = self.nibbles;
         u.s.valid.next = !self.words.is_empty();
         let (data, count, last) = self
             .words
@@ -81,6 +83,71 @@ proptest! {
         }
         prop_assert_eq!(bench.dut.u.underruns.val().to_u64(), 0);
     }
+
+    #[test]
+    fn nibbles_go_out_low_first_and_the_mode_changes_between_frames(
+        items in proptest::collection::vec((prop_oneof![1usize..200, 50usize..66], any::<bool>(), 0usize..400), 1..8),
+        seed in any::<u32>(),
+    ) {
+        let mut bench = Bench::default();
+        let mut frames = Vec::new();
+        for (i, &(n, nibbles, pause)) in items.iter().enumerate() {
+            frames.push(gmii::bytes(n, seed ^ i as u32));
+            bench.push(&frames[i]);
+            bench.nibbles = nibbles;
+            for _ in 0..pause {
+                bench.cycle();
+            }
+        }
+        bench.drain();
+        let sent = gmii::mixed(&bench.symbols);
+        prop_assert_eq!(sent.len(), frames.len());
+        for (i, (c, f)) in sent.iter().zip(&frames).enumerate() {
+            prop_assert_eq!(c.frame(), &padded(f)[..]);
+            prop_assert!(i == 0 || c.gap >= 12, "gap {}", c.gap);
+        }
+        prop_assert_eq!(bench.dut.u.underruns.val().to_u64(), 0);
+    }
+}
+
+#[test]
+fn waiting_frames_are_twenty_four_nibbles_apart() {
+    let mut bench = Bench {
+        nibbles: true,
+        ..Bench::default()
+    };
+    let frames: Vec<_> = (0..6).map(|i| gmii::bytes(58 + i, i as u32)).collect();
+    frames.iter().for_each(|f| bench.push(f));
+    bench.drain();
+    let gaps: Vec<_> = carriers(&bench.symbols).iter().map(|c| c.gap).collect();
+    assert_eq!(gaps[1..], [24; 5]);
+    let sent = gmii::mixed(&bench.symbols);
+    for (c, f) in sent.iter().zip(&frames) {
+        assert_eq!(c.frame(), padded(f));
+    }
+}
+
+#[test]
+fn an_underrun_on_the_mii_spoils_that_frame_only() {
+    let mut bench = Bench {
+        nibbles: true,
+        ..Bench::default()
+    };
+    bench.push(&[1; 100]);
+    let rest = bench.words.split_off(10);
+    for _ in 0..160 {
+        bench.cycle();
+    }
+    assert_eq!(bench.dut.u.underruns.val().to_u64(), 1);
+    bench.words = rest;
+    bench.push(&[2; 61]);
+    bench.drain();
+    let sent = gmii::mixed(&bench.symbols);
+    assert_eq!(sent.len(), 2);
+    assert!(sent[0].error);
+    assert_eq!(sent[0].bytes.len(), 8 + 40 + 1);
+    assert_eq!(sent[1].frame(), [2; 61]);
+    assert_eq!(bench.dut.u.underruns.val().to_u64(), 1);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The exported Verilog of the whole MAC does in iverilog, instant by instant, what the native simulation does.
-use super::gmii::{self, carrier, gap, with_fcs};
+use super::gmii::{self, carrier, gap, nibbles, with_fcs};
 use super::top::Bench;
 use crate::lockstep::Trace;
 use ferrule_rtl::mac::Mac;
@@ -42,6 +42,26 @@ fn stimulus(period: [u64; 3], phase: [u64; 3]) -> Trace {
     }
     bench.reset_for(1);
     bench.settle_down();
+    // MII, from within a frame on and back.
+    for speed in [1, 2] {
+        bench.send(&gmii::bytes(70, 9));
+        bench.wire(carrier(7, &gmii::bytes(80, 4)));
+        bench.wire(gap(20));
+        for _ in 0..50 {
+            bench.step();
+        }
+        bench.link_speed = speed;
+        bench.settle_down();
+        for n in [60, 61, 100] {
+            let f = gmii::bytes(n, 10 + speed as u32);
+            bench.send(&f);
+            let mut symbols = nibbles(carrier(n % 7, &with_fcs(&f)));
+            symbols.truncate(symbols.len() - n % 2);
+            bench.wire(symbols);
+            bench.wire(gap(24));
+        }
+        bench.settle_down();
+    }
     bench.trace.take().expect("kept")
 }
 
