@@ -2,12 +2,13 @@
 //!
 //! | folder | holds |
 //! |---|---|
-//! | [`mac`] | GMII MAC, FCS, clock crossing, 8 to 64 bit conversion |
+//! | [`mac`] | GMII and MII MAC, FCS, clock crossing, 8 to 64 bit conversion |
 //! | [`rx`] | address filter, IPv4 and L4 checks, receive buffer |
 //! | [`tx`] | transmit buffer, checksum and header insertion, MAC multiplexer |
 //! | [`neigh`] | ARP: responder, cache, requester; next-hop decision |
 //! | [`queue`] | SQ, TXCQ, RXQ, RXCQ and event queue engines |
 //! | [`pcie`] | TLP interface, read engine, register file, counters, MSI-X |
+//! | [`phy`] | beside the NIC: management of a PHY, RGMII |
 //!
 //! Data paths are 64 bits wide as two 32-bit words: [`stream`]. MAC addresses travel as `mac_lo` (bytes 0 to 3, byte 0 in bits 7:0) and
 //! `mac_hi` (bytes 4 and 5); IPv4 addresses as one 32-bit number with the first byte in bits 31:24.
@@ -18,6 +19,7 @@ pub mod native;
 pub mod neigh;
 pub mod nic;
 pub mod pcie;
+pub mod phy;
 pub mod pins;
 pub mod queue;
 pub mod rx;

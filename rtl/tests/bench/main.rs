@@ -4,6 +4,7 @@ mod lockstep;
 mod mac;
 mod neigh;
 mod pcie;
+mod phy;
 mod queue;
 mod rx;
 mod store;

@@ -1,6 +1,6 @@
 //! The export is, to the byte, what rust-hdl's own writer makes of the same design.
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{mac, neigh, nic, pcie, queue, rx, store, tx};
+use ferrule_rtl::{mac, neigh, nic, pcie, phy, queue, rx, store, tx};
 use rust_hdl::prelude::*;
 
 /// The Verilog of a fresh `B` by rust-hdl.
@@ -42,6 +42,13 @@ fn the_parts_of_the_mac_are_written_as_by_rust_hdl() {
     both::<mac::sync::Sync<5>>();
     both::<mac::tx::MacTx>();
     both::<mac::widen::Widen>();
+}
+
+#[test]
+fn the_phys_side_is_written_as_by_rust_hdl() {
+    both::<phy::mdio::Mdio>();
+    both::<phy::manager::PhyManager>();
+    both::<phy::rgmii::Rgmii<12>>();
 }
 
 #[test]

@@ -651,8 +651,8 @@ pub(super) const PROPERTIES: &[Property] = &[
             Mutant {
                 name: "pads_less",
                 from: "if (count$q == 32'h3b) begin",
-                to: "if (count$q == 32'h3a) begin",
-                breaks: "inv_pad",
+                to: "if (count$q >= 32'h3a) begin",
+                breaks: "inv_check",
                 reach: Reach::Step,
             },
             Mutant {
