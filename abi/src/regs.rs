@@ -110,6 +110,17 @@ regs! {
             AGE [0; 16] Rw "An entry is forgotten this many ticks after it was last confirmed; 57184 (60 s) after reset.",
             RETRY [16; 12] Rw "A request is repeated after this many ticks; 954 (1 s) after reset. After three it has failed.",
         }
+        mdio_cmd "MDIO_CMD" @ 0x060 [1; 4] reset 0x0000_0000, "Asks for a transfer on the PHY's management interface (IEEE 802.3 clause 22)." {
+            DATA [0; 16] Rw "What to write.",
+            REGAD [16; 5] Rw "Register.",
+            PHYAD [21; 5] Rw "Address of the PHY.",
+            WRITE [26; 1] Rw "1: write; 0: read.",
+            START [31; 1] Wo "Write 1 to begin; ignored while MDIO.BUSY is set.",
+        }
+        mdio "MDIO" @ 0x064 [1; 4] reset 0x0000_0000, "Result of the transfer that MDIO_CMD began." {
+            DATA [0; 16] Ro "What was read, 0xFFFF where no PHY answers; after a write without meaning.",
+            BUSY [31; 1] Ro "The transfer is under way; CTRL.RESET does not end it.",
+        }
         local_addr "LOCAL_ADDR" @ 0x080 [8; 8] reset 0x0000_0000, "Local IPv4 address n." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means unused." }
         local_mask "LOCAL_MASK" @ 0x084 [8; 8] reset 0x0000_0000, "Subnet mask of local address n." { MASK [0; 32] Rw "Contiguous ones from bit 31." }
         gateway "GATEWAY" @ 0x0C4 [7; 4] reset 0x0000_0000, "Gateway n, 1 to 7 (gateway 1 is the default one)." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means none." }

@@ -4,6 +4,7 @@ use crate::neigh::engine::Neigh;
 use crate::neigh::ports::*;
 use crate::pcie::host_side::HostSide;
 use crate::pcie::ports::*;
+use crate::phy::ports::MdioSource;
 use crate::queue::queues::Queues;
 use crate::rx::ports::*;
 use crate::rx::RxPath;
@@ -37,6 +38,8 @@ pub struct Nic {
     pub link_up: Signal<In, Bit>,
     /// 0: 10, 1: 100, 2: 1000 Mbit/s. At 10 and 100 the GMII pins carry MII: nibbles in bits 3:0.
     pub link_speed: Signal<In, Bits<2>>,
+    /// Transfers that the host wants on the PHY's management interface; `phy::manager` does them.
+    pub mdio: MdioSource,
     /// Bus, device, function of this endpoint.
     pub completer_id: Signal<In, Bits<16>>,
     /// Command register: bus master enable.
@@ -109,6 +112,7 @@ impl Logic for Nic {
         self.host.bus_master.next = self.bus_master.val();
         self.host.msix_enable.next = self.msix_enable.val();
         self.host.msix_mask.next = self.msix_mask.val();
+        MdioSource::link(&mut self.mdio, &mut self.host.mdio);
         TlpSink::link(&mut self.tlp_rx, &mut self.host.tlp_rx);
         TlpSource::link(&mut self.tlp_tx, &mut self.host.tlp_tx);
 

@@ -11,6 +11,7 @@ use super::read_engine::ReadEngine;
 use super::reg_file::RegFile;
 use super::tlp_rx::TlpRx;
 use super::tlp_tx::TlpTx;
+use crate::phy::ports::MdioSource;
 use rust_hdl::prelude::*;
 
 /// Everything between the TLP streams and the rest of the NIC.
@@ -46,6 +47,8 @@ pub struct HostSide {
     pub read_data: [ReadDataSource; 3],
     /// Memory writes: 0 receive payload, 1 RXCQ, 2 TXCQ, 3 events.
     pub writes: [WriteSink; 4],
+    /// Transfers on the PHY's management interface.
+    pub mdio: MdioSource,
     /// Page of the event queue.
     pub events_page: QueueCtlSource,
     /// Page of transmit queue 0.
@@ -147,6 +150,7 @@ impl Logic for HostSide {
             ReadReqSink::link(&mut self.read_req[i], &mut self.engine.request[i]);
             ReadDataSource::link(&mut self.read_data[i], &mut self.engine.answer[i]);
         }
+        MdioSource::link(&mut self.mdio, &mut self.regs.mdio);
         QueueCtlSource::link(&mut self.events_page, &mut self.regs.events_page);
         QueueCtlSource::link(&mut self.tx_page, &mut self.regs.tx_page);
         QueueCtlSource::link(&mut self.rx_page, &mut self.regs.rx_page);

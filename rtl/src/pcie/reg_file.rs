@@ -6,6 +6,7 @@
 //! hundred cycles), so SNAPSHOT_BUSY is never seen set.
 use super::ports::{QueueCtlSource, RegAccessSink};
 use super::reg_map::{entries, page_word, port_word, Entry, PAGES, WORDS};
+use crate::phy::ports::MdioSource;
 use array_init::array_init;
 use ferrule_abi::regs;
 use rust_hdl::prelude::*;
@@ -143,6 +144,8 @@ pub struct RegFile {
     pub snapshot_data: Signal<In, Bits<32>>,
     /// With the last word.
     pub snapshot_done: Signal<In, Bit>,
+    /// Transfers on the PHY's management interface.
+    pub mdio: MdioSource,
     /// Page of the event queue.
     pub events_page: QueueCtlSource,
     /// Page of transmit queue 0.
@@ -199,6 +202,9 @@ pub struct RegFile {
     key_hit: DFF<Bit>,
     key_word: DFF<Bits<9>>,
     key_value: DFF<Bits<32>>,
+    /// MDIO_CMD of the transfer under way.
+    mdio_cmd: DFF<Bits<27>>,
+    mdio_busy: DFF<Bit>,
     /// Registers that other modules see all the time, in the order of `OUTPUTS`.
     value: [DFF<Bits<32>>; 48],
     /// Every register, as a read finds it.
@@ -235,6 +241,9 @@ pub struct RegFile {
     /// Its lower four bits are zero.
     key_first: Constant<Bits<9>>,
     flush_bit: Constant<Bits<32>>,
+    mdio_cmd_word: Constant<Bits<9>>,
+    mdio_word: Constant<Bits<9>>,
+    mdio_busy_bit: Constant<Bits<32>>,
 }
 
 impl Default for RegFile {
@@ -258,6 +267,7 @@ impl Default for RegFile {
             snapshot_index: Default::default(),
             snapshot_data: Default::default(),
             snapshot_done: Default::default(),
+            mdio: Default::default(),
             events_page: Default::default(),
             tx_page: Default::default(),
             rx_page: Default::default(),
@@ -293,6 +303,8 @@ impl Default for RegFile {
             key_hit: Default::default(),
             key_word: Default::default(),
             key_value: Default::default(),
+            mdio_cmd: Default::default(),
+            mdio_busy: Default::default(),
             value: array_init(|_| Default::default()),
             storage: Default::default(),
             store_at: Default::default(),
@@ -324,6 +336,9 @@ impl Default for RegFile {
             bell: array_init(|i| Constant::new((1_u64 << i).into())),
             key_first: word(port_word(regs::hash_key::OFFSET)),
             flush_bit: Constant::new(u64::from(regs::arpctl::FLUSH.mask()).into()),
+            mdio_cmd_word: word(port_word(regs::mdio_cmd::OFFSET)),
+            mdio_word: word(port_word(regs::mdio::OFFSET)),
+            mdio_busy_bit: Constant::new(u64::from(regs::mdio::BUSY.mask()).into()),
         }
     }
 }
@@ -350,7 +365,9 @@ impl Logic for RegFile {
             flush,
             key_hit,
             key_word,
-            key_value
+            key_value,
+            mdio_cmd,
+            mdio_busy
         );
         for i in 0..48 {
             self.value[i].clock.next = self.clock.val();
@@ -374,6 +391,11 @@ impl Logic for RegFile {
         for i in 0..7 {
             self.gateway[i].next = self.value[i + 22].q.val();
         }
+        self.mdio.wdata.next = bit_cast::<16, 27>(self.mdio_cmd.q.val());
+        self.mdio.register.next = self.mdio_cmd.q.val().get_bits::<5>(16);
+        self.mdio.phy.next = self.mdio_cmd.q.val().get_bits::<5>(21);
+        self.mdio.write.next = self.mdio_cmd.q.val().get_bit(26);
+        self.mdio.valid.next = self.mdio_busy.q.val();
         self.events_page.enable.next = self.value[29].q.val().get_bit(0);
         self.events_page.setup.next = self.value[30].q.val();
         self.events_page.ring_lo.next = 0.into();
@@ -415,7 +437,8 @@ impl Logic for RegFile {
             | self.resetting.q.val()
             | self.ring.q.val().any()
             | self.flush.q.val()
-            | self.key_hit.q.val();
+            | self.key_hit.q.val()
+            | self.mdio_busy.q.val();
         self.storage.read_clock.next = self.clock.val();
         self.storage.write_clock.next = self.clock.val();
         self.storage.read_address.next = self.index.q.val();
@@ -456,6 +479,12 @@ impl Logic for RegFile {
                 }
             }
             RegState::Idle => {
+                if self.mdio_busy.q.val() & self.mdio.done.val() {
+                    self.storage.write_address.next = self.mdio_word.val();
+                    self.storage.write_data.next = bit_cast::<32, 16>(self.mdio.rdata.val());
+                    self.storage.write_enable.next = true;
+                    self.mdio_busy.d.next = false;
+                }
                 if self.resetting.q.val() & self.dma_quiet.val() {
                     self.hold.d.next = 0.into();
                     self.state.d.next = RegState::Hold;
@@ -505,6 +534,13 @@ impl Logic for RegFile {
                     if self.index.q.val() == self.arpctl_word.val() {
                         self.flush.d.next = (self.access.wdata.val() & self.flush_bit.val()).any();
                     }
+                    if (self.index.q.val() == self.mdio_cmd_word.val())
+                        & self.access.wdata.val().get_bit(31)
+                        & !self.mdio_busy.q.val()
+                    {
+                        self.mdio_cmd.d.next = bit_cast::<27, 32>(self.access.wdata.val());
+                        self.mdio_busy.d.next = true;
+                    }
                     if (self.index.q.val() == self.ctrl_word.val())
                         & self.access.wdata.val().get_bit(0)
                     {
@@ -519,6 +555,10 @@ impl Logic for RegFile {
                     self.access.rdata.next = self.held.q.val();
                     if self.index.q.val() == self.bad_word.val() {
                         self.access.rdata.next = bit_cast::<32, 16>(self.bad_count.q.val());
+                    }
+                    if (self.index.q.val() == self.mdio_word.val()) & self.mdio_busy.q.val() {
+                        self.access.rdata.next =
+                            self.storage.read_data.val() | self.mdio_busy_bit.val();
                     }
                     if self.index.q.val() == self.status_word.val() {
                         self.status.next = bit_cast::<32, 2>(self.link_speed.val()) << 2;
@@ -615,6 +655,7 @@ impl Logic for RegFile {
             self.ring.d.next = 0.into();
             self.flush.d.next = false;
             self.key_hit.d.next = false;
+            self.mdio_busy.d.next = false;
             for i in 0..48 {
                 self.value[i].d.next = self.value_reset[i].val();
             }

@@ -38,6 +38,9 @@ macro_rules! bind_top {
                 self.mac_hi.next = u64::from(mac_hi).into();
                 self.link_up.next = inputs.link_up;
                 self.link_speed.next = u64::from(inputs.link_speed & 3).into();
+                // No PHY is attached: a transfer is over at once, and what it reads is all ones.
+                self.mdio.done.next = true;
+                self.mdio.rdata.next = 0xFFFF_u64.into();
                 self.completer_id.next = u64::from(inputs.completer_id).into();
                 self.bus_master.next = inputs.bus_master;
                 self.max_payload.next = u64::from(inputs.max_payload & 7).into();
@@ -101,6 +104,8 @@ pub(super) struct Ports<P> {
     mac_hi: P,
     link_up: P,
     link_speed: P,
+    mdio_done: P,
+    mdio_rdata: P,
     completer_id: P,
     bus_master: P,
     max_payload: P,
@@ -152,6 +157,8 @@ impl<P> Ports<P> {
             mac_hi: port("mac_hi", 16)?,
             link_up: port("link_up", 1)?,
             link_speed: port("link_speed", 2)?,
+            mdio_done: port("mdio$done", 1)?,
+            mdio_rdata: port("mdio$rdata", 16)?,
             completer_id: port("completer_id", 16)?,
             bus_master: port("bus_master", 1)?,
             max_payload: port("max_payload", 3)?,
@@ -196,6 +203,8 @@ impl<P> Ports<P> {
         to.set(&self.mac_hi, mac_hi.into());
         to.set(&self.link_up, inputs.link_up.into());
         to.set(&self.link_speed, (inputs.link_speed & 3).into());
+        to.set(&self.mdio_done, 1);
+        to.set(&self.mdio_rdata, 0xFFFF);
         to.set(&self.completer_id, inputs.completer_id.into());
         to.set(&self.bus_master, inputs.bus_master.into());
         to.set(&self.max_payload, (inputs.max_payload & 7).into());

@@ -197,6 +197,9 @@ impl Model {
             regs::snapshot::OFFSET if regs::snapshot::TAKE.get(value) != 0 => {
                 self.registers.snapshot(self.now_ns, io.counters);
             }
+            regs::mdio_cmd::OFFSET if regs::mdio_cmd::START.get(value) != 0 => {
+                self.registers.mdio();
+            }
             regs::ctrl::OFFSET if regs::ctrl::RESET.get(value) != 0 => {
                 // No read is ever outstanding between two calls, so there is nothing to wait for.
                 self.registers.reset();

@@ -144,6 +144,11 @@ impl Registers {
         }
     }
 
+    /// A transfer on the management interface, to which no PHY answers.
+    pub(super) fn mdio(&mut self) {
+        self.words[port_word(regs::mdio::OFFSET)] = regs::mdio::DATA.mask();
+    }
+
     /// Copies the clock and the counters to their shadow.
     pub(super) fn snapshot(&mut self, now_ns: u64, counters: &Counters) {
         self.words[port_word(regs::time_lo::OFFSET)] = now_ns as u32;

@@ -5,6 +5,7 @@
     reason = "derives make items without docs; not every test uses all of this"
 )]
 use ferrule_rtl::pcie::ports::{TlpSink, TlpSource};
+use ferrule_rtl::phy::ports::MdioSource;
 use rust_hdl::prelude::*;
 
 /// What happened to the beat.
@@ -28,6 +29,7 @@ pub(crate) struct Mini {
     pub mac_hi: Signal<In, Bits<16>>,
     pub link_up: Signal<In, Bit>,
     pub link_speed: Signal<In, Bits<2>>,
+    pub mdio: MdioSource,
     pub completer_id: Signal<In, Bits<16>>,
     pub bus_master: Signal<In, Bit>,
     pub max_payload: Signal<In, Bits<3>>,
@@ -75,6 +77,11 @@ impl Logic for Mini {
         self.pins.next = bit_cast::<8, 2>(self.link_speed.val())
             ^ (bit_cast::<8, 3>(self.max_payload.val()) << 2)
             ^ (bit_cast::<8, 3>(self.max_read.val()) << 5);
+        self.mdio.write.next = false;
+        self.mdio.phy.next = 0.into();
+        self.mdio.register.next = 0.into();
+        self.mdio.wdata.next = 0.into();
+        self.mdio.valid.next = false;
         self.tlp_rx.ready.next = !self.full.q.val();
         self.tlp_tx.valid.next = self.full.q.val();
         self.tlp_tx.d0.next = self.d0.q.val();

@@ -103,6 +103,8 @@ impl Bench {
         u.board_mac_hi.next = 0x5544_u64.into();
         u.link_up.next = true;
         u.link_speed.next = 2_u64.into();
+        u.mdio.done.next = true;
+        u.mdio.rdata.next = 0xFFFF_u64.into();
         u.reset.next = true;
         b.cycle();
         b.cycle();

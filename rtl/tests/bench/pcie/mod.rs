@@ -5,6 +5,7 @@ mod counters;
 mod dma;
 mod interrupts;
 mod lint;
+mod mdio;
 mod read_engine;
 mod reg_file;
 mod registers;
