@@ -480,9 +480,9 @@ impl Logic for RegFile {
             }
             RegState::Idle => {
                 if self.mdio_busy.q.val() & self.mdio.done.val() {
-                    self.storage.write_address.next = self.mdio_word.val();
-                    self.storage.write_data.next = bit_cast::<32, 16>(self.mdio.rdata.val());
-                    self.storage.write_enable.next = true;
+                    self.store_at.next = self.mdio_word.val();
+                    self.store_data.next = bit_cast::<32, 16>(self.mdio.rdata.val());
+                    self.stores.next = true;
                     self.mdio_busy.d.next = false;
                 }
                 if self.resetting.q.val() & self.dma_quiet.val() {
@@ -557,8 +557,7 @@ impl Logic for RegFile {
                         self.access.rdata.next = bit_cast::<32, 16>(self.bad_count.q.val());
                     }
                     if (self.index.q.val() == self.mdio_word.val()) & self.mdio_busy.q.val() {
-                        self.access.rdata.next =
-                            self.storage.read_data.val() | self.mdio_busy_bit.val();
+                        self.access.rdata.next = self.held.q.val() | self.mdio_busy_bit.val();
                     }
                     if self.index.q.val() == self.status_word.val() {
                         self.status.next = bit_cast::<32, 2>(self.link_speed.val()) << 2;
