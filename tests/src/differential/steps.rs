@@ -66,7 +66,7 @@ impl Case<'_> {
     /// More frames come in than there is room for, and then there may be room again.
     fn flood(&mut self) {
         let r = &mut self.random;
-        let count = r.random_range(10..18);
+        let count = r.random_range(20..36);
         let most = self.max_frame.min(1_518) - 4;
         self.log(format!("{count} long frames"));
         for _ in 0..count {

@@ -183,6 +183,7 @@ fn traffic(seed: u64) {
                 let command = [[2, 6][random.random_range(0..2)], 0];
                 let _ = b.root_complex.config.write(4, &command);
             }
+            32..40 => transmit(&mut random, &mut b),
             _ => {}
         }
         b.answers();
