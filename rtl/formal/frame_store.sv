@@ -12,7 +12,8 @@ module frame_store(
     input ready,
     input busy,
     input [11:0] rd_next,
-    input [10:0] left$q,
+    input [11:0] left$q,
+    input [2:0] tail$q,
     input [1:0] state$q
 );
     localparam EMPTY = 0, DESCRIBE = 1, DATA = 2;
@@ -54,7 +55,7 @@ module frame_store(
         busy_means: assert (!valid && !describes || busy);
 `ifdef INVARIANTS
         inv_state: assert (state$q <= DATA && (state$q == DATA) == (rest != 0));
-        inv_left: assert (state$q != DATA || {1'd0, left$q} + 12'd1 == rest);
+        inv_left: assert (state$q != DATA || left$q + {11'd0, tail$q != 0} == rest);
         inv_rest: assert (rest <= unread);
         inv_describe: assert (state$q != DESCRIBE || unread != 0);
         inv_read: assert (reset_was || read_was == rd);

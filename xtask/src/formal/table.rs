@@ -164,7 +164,7 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
             Mutant {
                 name: "a_beat_less",
-                from: "is_last = left$q == 32'h0;",
+                from: "is_last = (left$q == 32'h0) | ((left$q == 32'h1) & (tail$q == 32'h0));",
                 to: "is_last = left$q <= 32'h1;",
                 breaks: "counted",
                 reach: Reach::Reset(8),
