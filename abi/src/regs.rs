@@ -24,6 +24,23 @@ pub const RING_LOG2_MIN: u32 = 4;
 /// Largest ring, log2 of its entries.
 pub const RING_LOG2_MAX: u32 = 14;
 
+/// How many multicast addresses are received exactly; further ones by their hash.
+pub const MULTICAST_ADDRESSES: u32 = 16;
+
+/// The hash of a multicast address, 0 to 63: the upper six bits of the CRC-32 over its six bytes with the register as IEEE 802.3 clause
+/// 3.2.9 has it (polynomial 0x04C11DB7, all ones first, each byte from bit 0 on), not complemented.
+pub const fn multicast_hash(address: [u8; 6]) -> u32 {
+    let mut crc = u32::MAX;
+    let mut bit = 0;
+    while bit < 48 {
+        let data = (address[bit / 8] >> (bit % 8)) as u32 & 1;
+        let feedback = crc >> 31 ^ data;
+        crc = crc << 1 ^ if feedback != 0 { 0x04C1_1DB7 } else { 0 };
+        bit += 1;
+    }
+    crc >> 26
+}
+
 /// Byte offset in BAR0 of queue page `page`.
 pub const fn queue_page(page: u32) -> u32 {
     QUEUE_PAGES + page * QUEUE_PAGE_SIZE
@@ -59,7 +76,7 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_110F, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_B18F, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -67,9 +84,12 @@ regs! {
             TSO [4; 1] Ro "TCP segmentation.",
             PUSH [5; 1] Ro "PUSH mode for slow links.",
             TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps.",
-            VLAN [7; 1] Ro "802.1Q insert and strip.",
+            VLAN [7; 1] Ro "802.1Q tags looked behind, stripped and filtered on receive.",
             QUEUES [8; 4] Ro "Number of queue pairs.",
-            HASH [12; 1] Ro "Toeplitz hash of received IPv4 frames.",
+            MULTICAST [12; 1] Ro "Multicast filter: exact addresses and a hash.",
+            JUMBO [13; 1] Ro "Frames of 9,018 bytes with FCS at line rate, 9,022 with a tag.",
+            VLAN_INSERT [14; 1] Ro "802.1Q tags inserted on transmit.",
+            HASH [15; 1] Ro "Toeplitz hash of received IPv4 frames.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
@@ -98,6 +118,8 @@ regs! {
             KEEP_BAD_L4 [4; 1] Rw "Deliver IPv4 TCP/UDP packets with a bad checksum (CSUM_VALID set, L4_OK clear).",
             KEEP_BAD_IP [5; 1] Rw "Deliver frames with a bad IPv4 header (IPV4 set, IP_OK clear).",
             DELIVER_ARP [6; 1] Rw "Deliver ARP frames to the host too.",
+            VLAN_STRIP [7; 1] Rw "Take the outermost 802.1Q tag (EtherType 0x8100) out of a frame; its completion says VLAN and holds the TCI.",
+            VLAN_FILTER [8; 1] Rw "Of frames with an 802.1Q tag only those of VLANs that are in the VLAN table; frames without one pass.",
             MAX_FRAME [16; 14] Rw "Longest frame accepted in bytes, with FCS; 1518 after reset.",
         }
         arpctl "ARPCTL" @ 0x03C [1; 4] reset 0x0000_0007, "Control of the ARP engine." {
@@ -124,7 +146,12 @@ regs! {
         local_addr "LOCAL_ADDR" @ 0x080 [8; 8] reset 0x0000_0000, "Local IPv4 address n." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means unused." }
         local_mask "LOCAL_MASK" @ 0x084 [8; 8] reset 0x0000_0000, "Subnet mask of local address n." { MASK [0; 32] Rw "Contiguous ones from bit 31." }
         gateway "GATEWAY" @ 0x0C4 [7; 4] reset 0x0000_0000, "Gateway n, 1 to 7 (gateway 1 is the default one)." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means none." }
-        hash_key "HASH_KEY" @ 0x180 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
+        mc_lo "MC_LO" @ 0x100 [16; 8] reset 0x0000_0000, "Multicast address n that is received, first four bytes; 0: none." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0." }
+        mc_hi "MC_HI" @ 0x104 [16; 8] reset 0x0000_0000, "Multicast address n, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }
+        mc_hash "MC_HASH" @ 0x180 [2; 4] reset 0x0000_0000, "Multicast addresses that are received by their hash h: the upper six bits of the CRC-32 (IEEE 802.3 clause 3.2.9) over the address, not complemented." { BITS [0; 32] Rw "Bit h mod 32 of register h / 32." }
+        vlan_word "VLAN_WORD" @ 0x188 [1; 4] reset 0x0000_0000, "Which word of the VLAN table VLAN_BITS is." { NUMBER [0; 7] Rw "Identifiers 32 n to 32 n + 31." }
+        vlan_bits "VLAN_BITS" @ 0x18C [1; 4] reset 0x0000_0000, "A word of the VLAN table, which a reset empties. Reads what was written last." { MEMBERS [0; 32] Rw "Bit i: frames of VLAN 32 n + i are received." }
+        hash_key "HASH_KEY" @ 0x1A0 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
         counters "COUNTER" @ 0x200 [64; 4] reset 0x0000_0000, "Shadow of the counters: counter n's low half at 0x200 + 8n, its high half 4 bytes further." { VALUE [0; 32] Ro "Half of a 64-bit counter at the last SNAPSHOT." }
     }
     bank Event EVENT "A page of the event queue." {

@@ -35,7 +35,7 @@ pub mod sqe_flags {
     pub const L4CS: u16 = 1 << 4;
     /// Segment (CAPS.TSO).
     pub const TSO: u16 = 1 << 5;
-    /// Insert an 802.1Q tag (CAPS.VLAN).
+    /// Insert an 802.1Q tag (CAPS.VLAN_INSERT).
     pub const VLAN_INS: u16 = 1 << 6;
     /// Data in the ring itself.
     pub const INLINE: u16 = 1 << 7;

@@ -1,5 +1,5 @@
 //! NIC and stack joined: what arrived goes up, what is to be sent goes down.
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -75,6 +75,14 @@ pub(crate) struct Core {
     /// Packets that the NIC did not send, among those it was handed.
     unsent: u64,
     frames: Vec<RxFrame>,
+    /// The groups that the NIC receives; none before it was told of them.
+    groups: Option<BTreeSet<Ipv4Addr>>,
+}
+
+/// The Ethernet address of a multicast group (RFC 1112 section 6.4).
+fn group_mac(group: Ipv4Addr) -> [u8; 6] {
+    let [_, b, c, d] = group.octets();
+    [0x01, 0x00, 0x5E, b & 0x7F, c, d]
 }
 
 /// An error of the NIC's as a socket call reports it.
@@ -99,6 +107,7 @@ impl Core {
             next_token: 0,
             unsent: 0,
             frames: Vec::new(),
+            groups: None,
         }
     }
 
@@ -107,6 +116,7 @@ impl Core {
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        self.follow_groups()?;
         let mut moved = false;
         for _ in 0..ROUNDS {
             let received = self.receive(now)?;
@@ -118,6 +128,32 @@ impl Core {
             moved = true;
         }
         Ok(moved)
+    }
+
+    /// Has the NIC receive the groups that sockets are in, and no others.
+    fn follow_groups(&mut self) -> io::Result<()> {
+        if !self.stack.take_multicast_change() && self.groups.is_some() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<Ipv4Addr> = self.stack.multicast_groups().into_iter().collect();
+        if !self.nic.caps().multicast {
+            tracing::warn!("this NIC has no multicast filter: no group is received");
+            self.groups = Some(wanted);
+            return Ok(());
+        }
+        let known = self.groups.take().unwrap_or_default();
+        for group in wanted.difference(&known) {
+            self.nic
+                .join_multicast(group_mac(*group))
+                .map_err(io_error)?;
+        }
+        for group in known.difference(&wanted) {
+            self.nic
+                .leave_multicast(group_mac(*group))
+                .map_err(io_error)?;
+        }
+        self.groups = Some(wanted);
+        Ok(())
     }
 
     /// When [`Core::pump`] must be called even if nothing arrives, in nanoseconds.

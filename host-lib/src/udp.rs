@@ -1,9 +1,12 @@
 //! UDP sockets, as in std::net.
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use ferrule_stack::Error;
+
 use crate::address::{each_v4, v4};
+use crate::core::Core;
 use crate::host::Host;
 use crate::socket::Socket;
 
@@ -100,6 +103,29 @@ impl UdpSocket {
         self.socket.once(|core, _, id| core.stack.broadcast(id))
     }
 
+    /// Receives messages to a multicast group. `interface` is one of the host's addresses or 0.0.0.0; a host has one NIC.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if it is no group; [`io::ErrorKind::AddrInUse`] if the socket is in it already;
+    /// [`io::ErrorKind::AddrNotAvailable`] if `interface` is not the host's; ENOBUFS if the socket is in as many as it may.
+    pub fn join_multicast_v4(&self, multiaddr: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        self.socket.once(|core, now, id| {
+            check_interface(core, *interface)?;
+            core.stack.multicast_join(now, id, *multiaddr)
+        })
+    }
+
+    /// Receives messages to the group no more.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrNotAvailable`] if the socket is not in it; otherwise as [`UdpSocket::join_multicast_v4`].
+    pub fn leave_multicast_v4(&self, multiaddr: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
+        self.socket.once(|core, now, id| {
+            check_interface(core, *interface)?;
+            core.stack.multicast_leave(now, id, *multiaddr)
+        })
+    }
+
     /// Our address.
     ///
     /// # Errors
@@ -124,6 +150,15 @@ impl UdpSocket {
     /// Never; std's signature.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(self.clone())
+    }
+}
+
+/// Whether the interface is the host's only one.
+fn check_interface(core: &Core, interface: Ipv4Addr) -> Result<(), Error> {
+    let ours = core.stack.addresses().iter().any(|a| a.addr() == interface);
+    match ours || interface.is_unspecified() {
+        true => Ok(()),
+        false => Err(Error::AddrNotAvailable),
     }
 }
 

@@ -154,10 +154,10 @@ impl Logic for Nic {
         self.rx.mac_lo.next = self.host.mac_lo.val();
         self.rx.mac_hi.next = self.host.mac_hi.val();
         self.rx.rxctl.next = self.host.rxctl.val();
+        self.rx.table_write.next = self.host.table_write.val();
+        self.rx.table_place.next = self.host.table_place.val();
+        self.rx.table_data.next = self.host.table_data.val();
         self.rx.time_lo.next = self.time_lo.val();
-        self.rx.key_write.next = self.host.key_write.val();
-        self.rx.key_index.next = self.host.key_index.val();
-        self.rx.key_data.next = self.host.key_data.val();
         RxBeatSource::join(&mut self.mac.rx, &mut self.rx.rx);
         RxPacketSource::join(&mut self.rx.packet, &mut self.queues.rx_packet);
         ArpPacketSource::join(&mut self.rx.arp, &mut self.neigh.arp);

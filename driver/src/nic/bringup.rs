@@ -1,6 +1,7 @@
 //! Opening a NIC, and closing it in the order that leaves no DMA behind.
 use super::config::{self, NicConfig};
 use super::error::NicError;
+use super::filter::{Multicast, Vlans};
 use super::layout::Layout;
 use super::port::Port;
 use super::queue::{Disabled, Lane, QueueName, Quiesced};
@@ -22,6 +23,9 @@ use std::sync::Arc;
 const PCI_COMMAND: u16 = 4;
 const MEMORY_SPACE: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
+
+/// Longest frame of Ethernet in bytes, with FCS and an 802.1Q tag (IEEE 802.3 clause 3.2.7).
+const USUAL_FRAME: u16 = 1_522;
 
 /// MSI-X vectors: the order of [`Nic::irq_fds`].
 const VECTOR_EVENTS: u32 = 0;
@@ -89,6 +93,12 @@ impl Nic {
         let mut port = Port { device, clock };
         port.pci_command(MEMORY_SPACE, 0)?;
         let caps = port.identify()?;
+        if !caps.vlan && (config.vlan_strip || config.vlans.is_some()) {
+            return Err(NicError::Unsupported("802.1Q support"));
+        }
+        if !caps.jumbo && config.max_frame > USUAL_FRAME {
+            return Err(NicError::Unsupported("jumbo frames"));
+        }
         let irq = || {
             Irq::new().map_err(|source| NicError::Os {
                 doing: "making an eventfd",
@@ -105,6 +115,8 @@ impl Nic {
             completed: VecDeque::new(),
             caps,
             mac: [0; 6],
+            multicast: Multicast::default(),
+            vlans: Vlans::default(),
         };
         nic.port.reset()?;
         nic.set_up_port(config)?;
@@ -157,6 +169,9 @@ impl Nic {
                 let offset = regs::hash_key::REGISTER.offset_of(n);
                 self.port.write(offset, word)?;
             }
+        }
+        for id in config.vlans.iter().flatten() {
+            self.set_vlan(*id, true)?;
         }
         let times = self.port.read(regs::arptime::OFFSET)?;
         let times = config.arp_times(times)?;

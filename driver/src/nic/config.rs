@@ -63,7 +63,11 @@ pub struct NicConfig {
     pub keep_bad_ip: bool,
     /// Deliver frames with a bad FCS, marked so.
     pub keep_bad_fcs: bool,
-    /// Longest frame received, in bytes with FCS, 64 to 16,383.
+    /// Take the outermost 802.1Q tag out of received frames and tell it apart.
+    pub vlan_strip: bool,
+    /// The VLANs of which frames are received, by their identifiers; `None`: all. Frames without a tag always are.
+    pub vlans: Option<Vec<u16>>,
+    /// Longest frame received, in bytes with FCS and tag, 64 to 16,383.
     pub max_frame: u16,
     /// Key of the flow hash that received IPv4 packets come with, if [`Caps::hash`](super::Caps::hash); all zeros: each hash is 0.
     /// Who may choose addresses and ports and knows the key can make flows collide.
@@ -97,6 +101,8 @@ impl Default for NicConfig {
             keep_bad_l4: false,
             keep_bad_ip: false,
             keep_bad_fcs: false,
+            vlan_strip: false,
+            vlans: None,
             max_frame: 1518,
             hash_key: [0; HASH_KEY_WORDS as usize * 4],
             loopback: false,
@@ -262,6 +268,8 @@ impl NicConfig {
             (r::KEEP_BAD_L4, self.keep_bad_l4),
             (r::KEEP_BAD_IP, self.keep_bad_ip),
             (r::DELIVER_ARP, self.deliver_arp),
+            (r::VLAN_STRIP, self.vlan_strip),
+            (r::VLAN_FILTER, self.vlans.is_some()),
         ];
         let frame = r::MAX_FRAME.of(self.max_frame.into());
         bits.iter()

@@ -1,5 +1,6 @@
 //! What can go wrong with a NIC.
 use super::config::ConfigError;
+use super::filter::FilterError;
 use super::tx::TxError;
 use super::QueueName;
 use crate::ring::RingFault;
@@ -25,6 +26,12 @@ pub enum NicError {
     /// A configuration that makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// It cannot do what the configuration asks for.
+    #[error("this NIC has no {0} (CAPS says so); leave it out of the configuration or use a build of the hardware that has it")]
+    Unsupported(&'static str),
+    /// A filter that cannot be changed so.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// It has no MAC address of its own and none was given.
     #[error("the NIC has no MAC address; give one")]
     NoMac,

@@ -7,6 +7,7 @@ mod bringup;
 mod config;
 mod error;
 mod event;
+mod filter;
 mod layout;
 mod port;
 mod queue;
@@ -19,6 +20,7 @@ pub use crate::ring::RingFault;
 pub use config::{ConfigError, LocalAddress, MacAddress, NicConfig};
 pub use error::{NicError, Stop};
 pub use event::NicEvent;
+pub use filter::FilterError;
 pub use queue::QueueName;
 pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 pub use stats::{Caps, Link, Stats};
@@ -33,6 +35,7 @@ use crate::DmaBuf;
 use event::RawEvent;
 use ferrule_abi::regs;
 use ferrule_abi::ring::{Cqe, Event};
+use filter::{Multicast, Vlans, Write};
 use port::Port;
 use queue::Lane;
 use std::collections::VecDeque;
@@ -68,6 +71,8 @@ pub struct Nic {
     completed: VecDeque<TxCompletion>,
     caps: Caps,
     mac: MacAddress,
+    multicast: Multicast,
+    vlans: Vlans,
 }
 
 impl Lanes {
@@ -360,6 +365,43 @@ impl Nic {
             regs::MAGIC => Ok(()),
             other => Err(NicError::Magic(other)),
         }
+    }
+
+    /// Receives frames to a multicast address; as often as it is joined it must be left. Sixteen are received exactly, further ones by a hash
+    /// that they share with others.
+    ///
+    /// # Errors
+    /// [`NicError::Filter`], [`NicError::Device`].
+    pub fn join_multicast(&mut self, address: MacAddress) -> Result<(), NicError> {
+        if !self.caps.multicast {
+            return Err(NicError::Unsupported("multicast filter"));
+        }
+        let writes = self.multicast.join(address)?;
+        self.write_all(&writes)
+    }
+
+    /// Takes back one [`join_multicast`](Self::join_multicast).
+    ///
+    /// # Errors
+    /// [`NicError::Filter`] if there was none; [`NicError::Device`].
+    pub fn leave_multicast(&mut self, address: MacAddress) -> Result<(), NicError> {
+        let writes = self.multicast.leave(address)?;
+        self.write_all(&writes)
+    }
+
+    /// Receives frames of a VLAN or does not, where [`NicConfig::vlans`] names those that are.
+    ///
+    /// # Errors
+    /// [`NicError::Filter`], [`NicError::Device`].
+    pub fn set_vlan(&mut self, id: u16, receive: bool) -> Result<(), NicError> {
+        let writes = self.vlans.set(id, receive)?;
+        self.write_all(&writes)
+    }
+
+    fn write_all(&mut self, writes: &[Write]) -> Result<(), NicError> {
+        writes
+            .iter()
+            .try_for_each(|(offset, value)| self.port.write(*offset, *value))
     }
 
     /// Gives the NIC other local addresses and gateways.

@@ -75,10 +75,16 @@ pub struct Caps {
     pub timestamps: bool,
     /// TCP segmentation.
     pub tso: bool,
-    /// 802.1Q tags inserted and taken off.
+    /// 802.1Q tags of received frames looked behind, taken out and filtered.
     pub vlan: bool,
     /// Received IPv4 packets come with a Toeplitz hash.
     pub hash: bool,
+    /// 802.1Q tags inserted.
+    pub vlan_insert: bool,
+    /// Multicast addresses filtered.
+    pub multicast: bool,
+    /// MTU of 9,000.
+    pub jumbo: bool,
     /// Number of queue pairs.
     pub queues: u8,
 }
@@ -95,6 +101,9 @@ impl Caps {
             tso: has(c::TSO),
             vlan: has(c::VLAN),
             hash: has(c::HASH),
+            vlan_insert: has(c::VLAN_INSERT),
+            multicast: has(c::MULTICAST),
+            jumbo: has(c::JUMBO),
             queues: c::QUEUES.get(value) as u8,
         }
     }

@@ -119,6 +119,66 @@ fn a_queue_that_does_not_stop_is_reset_and_the_memory_taken_back_all_the_same() 
 }
 
 #[test]
+fn filters_are_registers_of_the_device() {
+    let fake = Fake::new();
+    let vlans = NicConfig {
+        vlan_strip: true,
+        vlans: Some(vec![0, 100]),
+        ..config()
+    };
+    let mut nic = fake.open(&vlans).unwrap();
+    // Offsets and bits as docs/registers.md has them.
+    assert_eq!(fake.lock().reg(0x038) & 0xFFFF, 0x182);
+    assert_eq!([0x188, 0x18C].map(|o| fake.lock().reg(o)), [3, 1 << 4]);
+    nic.set_vlan(101, true).unwrap();
+    nic.set_vlan(100, false).unwrap();
+    assert_eq!([0x188, 0x18C].map(|o| fake.lock().reg(o)), [3, 1 << 5]);
+    nic.join_multicast([0x01, 0x00, 0x5E, 0x01, 0x02, 0x03])
+        .unwrap();
+    assert_eq!(
+        [0x100, 0x104].map(|o| fake.lock().reg(o)),
+        [0x015E_0001, 0x0302]
+    );
+    for n in 0..16 {
+        nic.join_multicast([0x33, 0x33, 0, 0, 0, n]).unwrap();
+    }
+    assert_eq!(fake.lock().reg(0x178), 0x0000_3333);
+    let hash = [0x180, 0x184].map(|o| fake.lock().reg(o).count_ones());
+    assert_eq!(hash[0] + hash[1], 1, "the seventeenth by its hash");
+    nic.leave_multicast([0x01, 0x00, 0x5E, 0x01, 0x02, 0x03])
+        .unwrap();
+    assert_eq!(
+        [0x100, 0x104].map(|o| fake.lock().reg(o)),
+        [0x0000_3333, 0x0F00]
+    );
+    assert_eq!([0x180, 0x184].map(|o| fake.lock().reg(o)), [0, 0]);
+    let error = nic.join_multicast([2, 0, 0, 0, 0, 1]).unwrap_err();
+    assert!(matches!(error, NicError::Filter(_)), "{error}");
+}
+
+#[test]
+fn what_a_build_does_not_have_is_an_error_and_all_else_goes_on() {
+    let fake = Fake::new();
+    let caps = [regs::caps::VLAN, regs::caps::MULTICAST, regs::caps::JUMBO];
+    let without = caps.iter().fold(0, |bits, cap| bits | cap.mask());
+    fake.lock().absent.insert(regs::caps::OFFSET, without);
+    for (vlan_strip, vlans) in [(true, None), (false, Some(vec![]))] {
+        let config = NicConfig {
+            vlan_strip,
+            vlans,
+            ..config()
+        };
+        let error = fake.open(&config).err().unwrap();
+        assert!(error.to_string().contains("802.1Q"), "{error}");
+    }
+    let error = fake.open(&config().with_mtu(1_505).unwrap()).err().unwrap();
+    assert!(error.to_string().contains("jumbo"), "{error}");
+    let mut nic = fake.open(&config()).unwrap();
+    let error = nic.join_multicast([1, 0, 0x5E, 1, 2, 3]).unwrap_err();
+    assert!(error.to_string().contains("multicast"), "{error}");
+}
+
+#[test]
 fn frames_longer_than_the_device_takes_are_an_error() {
     let fake = Fake::new();
     // A receiver whose MAX_FRAME has 13 bits: 9,018 becomes 826.

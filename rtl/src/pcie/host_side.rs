@@ -71,12 +71,6 @@ pub struct HostSide {
     pub tx_bytes: Signal<In, Bits<16>>,
     /// One pulse bit an MSI-X vector.
     pub irq: Signal<In, Bits<4>>,
-    /// A word of HASH_KEY was written.
-    pub key_write: Signal<Out, Bit>,
-    /// Which.
-    pub key_index: Signal<Out, Bits<4>>,
-    /// Its value.
-    pub key_data: Signal<Out, Bits<32>>,
     /// CTRL.RX_EN.
     pub rx_enable: Signal<Out, Bit>,
     /// CTRL.TX_EN.
@@ -99,6 +93,12 @@ pub struct HostSide {
     pub local_mask: [Signal<Out, Bits<32>>; 8],
     /// GATEWAY 1 to 7, in places 0 to 6.
     pub gateway: [Signal<Out, Bits<32>>; 7],
+    /// See [`RegFile`].
+    pub table_write: Signal<Out, Bit>,
+    /// See [`RegFile`].
+    pub table_place: Signal<Out, Bits<6>>,
+    /// See [`RegFile`].
+    pub table_data: Signal<Out, Bits<32>>,
     /// The clock in ticks of 2^20 ns, for whoever else needs it.
     pub ticks: Signal<Out, Bits<32>>,
     /// Resets everything outside this block; see above.
@@ -184,9 +184,6 @@ impl Logic for HostSide {
         self.msix.mask.next = self.msix_mask.val();
         self.msix.irq.next = self.irq.val();
 
-        self.key_write.next = self.regs.key_write.val();
-        self.key_index.next = self.regs.key_index.val();
-        self.key_data.next = self.regs.key_data.val();
         self.rx_enable.next = self.regs.rx_enable.val();
         self.tx_enable.next = self.regs.tx_enable.val();
         self.loopback.next = self.regs.loopback.val();
@@ -195,6 +192,9 @@ impl Logic for HostSide {
         self.rxctl.next = self.regs.rxctl.val();
         self.arpctl.next = self.regs.arpctl.val();
         self.arptime.next = self.regs.arptime.val();
+        self.table_write.next = self.regs.table_write.val();
+        self.table_place.next = self.regs.table_place.val();
+        self.table_data.next = self.regs.table_data.val();
         for i in 0..8 {
             self.local_addr[i].next = self.regs.local_addr[i].val();
             self.local_mask[i].next = self.regs.local_mask[i].val();

@@ -38,11 +38,6 @@ pub enum RegState {
 /// The words of the registers that are outputs.
 const OUTPUTS: [usize; 48] = outputs();
 
-const _: () = assert!(
-    port_word(regs::hash_key::OFFSET) & 15 == 0 && regs::HASH_KEY_WORDS <= 16,
-    "words of HASH_KEY are told by the upper bits of their numbers"
-);
-
 const fn outputs() -> [usize; 48] {
     let mut w = [0; 48];
     w[0] = port_word(regs::ctrl::OFFSET);
@@ -152,12 +147,6 @@ pub struct RegFile {
     pub tx_page: QueueCtlSource,
     /// Page of receive queue 0.
     pub rx_page: QueueCtlSource,
-    /// A word of HASH_KEY was written.
-    pub key_write: Signal<Out, Bit>,
-    /// Which.
-    pub key_index: Signal<Out, Bits<4>>,
-    /// Its value.
-    pub key_data: Signal<Out, Bits<32>>,
     /// CTRL.RX_EN.
     pub rx_enable: Signal<Out, Bit>,
     /// CTRL.TX_EN.
@@ -180,6 +169,12 @@ pub struct RegFile {
     pub local_mask: [Signal<Out, Bits<32>>; 8],
     /// GATEWAY.
     pub gateway: [Signal<Out, Bits<32>>; 7],
+    /// A word of the tables at 0x100 to 0x1FF is written; whoever uses a table keeps it. A reset writes all of them.
+    pub table_write: Signal<Out, Bit>,
+    /// The word's number from 0x100 on.
+    pub table_place: Signal<Out, Bits<6>>,
+    /// The word.
+    pub table_data: Signal<Out, Bits<32>>,
     /// An access, a snapshot or a reset is under way.
     pub busy: Signal<Out, Bit>,
     state: DFF<RegState>,
@@ -199,12 +194,12 @@ pub struct RegFile {
     doorbell: DFF<Bits<32>>,
     ring: DFF<Bits<3>>,
     flush: DFF<Bit>,
-    key_hit: DFF<Bit>,
-    key_word: DFF<Bits<9>>,
-    key_value: DFF<Bits<32>>,
     /// MDIO_CMD of the transfer under way.
     mdio_cmd: DFF<Bits<27>>,
     mdio_busy: DFF<Bit>,
+    told: DFF<Bit>,
+    told_place: DFF<Bits<6>>,
+    told_data: DFF<Bits<32>>,
     /// Registers that other modules see all the time, in the order of `OUTPUTS`.
     value: [DFF<Bits<32>>; 48],
     /// Every register, as a read finds it.
@@ -238,8 +233,6 @@ pub struct RegFile {
     doorbell_word: [Constant<Bits<9>>; 3],
     queue_status_word: [Constant<Bits<9>>; 3],
     bell: [Constant<Bits<3>>; 3],
-    /// Its lower four bits are zero.
-    key_first: Constant<Bits<9>>,
     flush_bit: Constant<Bits<32>>,
     mdio_cmd_word: Constant<Bits<9>>,
     mdio_word: Constant<Bits<9>>,
@@ -271,9 +264,6 @@ impl Default for RegFile {
             events_page: Default::default(),
             tx_page: Default::default(),
             rx_page: Default::default(),
-            key_write: Default::default(),
-            key_index: Default::default(),
-            key_data: Default::default(),
             rx_enable: Default::default(),
             tx_enable: Default::default(),
             loopback: Default::default(),
@@ -285,6 +275,9 @@ impl Default for RegFile {
             local_addr: array_init(|_| Default::default()),
             local_mask: array_init(|_| Default::default()),
             gateway: array_init(|_| Default::default()),
+            table_write: Default::default(),
+            table_place: Default::default(),
+            table_data: Default::default(),
             busy: Default::default(),
             state: Default::default(),
             index: Default::default(),
@@ -300,11 +293,11 @@ impl Default for RegFile {
             doorbell: Default::default(),
             ring: Default::default(),
             flush: Default::default(),
-            key_hit: Default::default(),
-            key_word: Default::default(),
-            key_value: Default::default(),
             mdio_cmd: Default::default(),
             mdio_busy: Default::default(),
+            told: Default::default(),
+            told_place: Default::default(),
+            told_data: Default::default(),
             value: array_init(|_| Default::default()),
             storage: Default::default(),
             store_at: Default::default(),
@@ -334,7 +327,6 @@ impl Default for RegFile {
             doorbell_word: array_init(|i| word(page_word(i, regs::event_doorbell::OFFSET))),
             queue_status_word: array_init(|i| word(page_word(i, regs::event_status::OFFSET))),
             bell: array_init(|i| Constant::new((1_u64 << i).into())),
-            key_first: word(port_word(regs::hash_key::OFFSET)),
             flush_bit: Constant::new(u64::from(regs::arpctl::FLUSH.mask()).into()),
             mdio_cmd_word: word(port_word(regs::mdio_cmd::OFFSET)),
             mdio_word: word(port_word(regs::mdio::OFFSET)),
@@ -363,12 +355,16 @@ impl Logic for RegFile {
             doorbell,
             ring,
             flush,
-            key_hit,
-            key_word,
-            key_value,
             mdio_cmd,
-            mdio_busy
+            mdio_busy,
+            told,
+            told_place,
+            told_data
         );
+        self.table_write.next = self.told.q.val();
+        self.table_place.next = self.told_place.q.val();
+        self.table_data.next = self.told_data.q.val();
+        self.told.d.next = false;
         for i in 0..48 {
             self.value[i].clock.next = self.clock.val();
             self.value[i].d.next = self.value[i].q.val();
@@ -437,8 +433,8 @@ impl Logic for RegFile {
             | self.resetting.q.val()
             | self.ring.q.val().any()
             | self.flush.q.val()
-            | self.key_hit.q.val()
-            | self.mdio_busy.q.val();
+            | self.mdio_busy.q.val()
+            | self.told.q.val();
         self.storage.read_clock.next = self.clock.val();
         self.storage.write_clock.next = self.clock.val();
         self.storage.read_address.next = self.index.q.val();
@@ -467,6 +463,9 @@ impl Logic for RegFile {
                 self.store_at.next = self.walked.q.val();
                 self.store_data.next = self.held.q.val();
                 self.stores.next = self.index.q.val() > 1;
+                self.told.d.next = self.stores.val() & (self.walked.q.val().get_bits::<3>(6) == 1);
+                self.told_place.d.next = self.walked.q.val().get_bits::<6>(0);
+                self.told_data.d.next = 0.into();
                 if self.walked.q.val() == self.mac_lo_word.val() {
                     self.store_data.next = self.value[1].q.val();
                 }
@@ -520,6 +519,9 @@ impl Logic for RegFile {
                     self.masked.next = self.access.wdata.val() & self.mask.q.val();
                     self.store_data.next = self.masked.val();
                     self.stores.next = self.mask.q.val().any();
+                    self.told.d.next = self.index.q.val().get_bits::<3>(6) == 1;
+                    self.told_place.d.next = self.index.q.val().get_bits::<6>(0);
+                    self.told_data.d.next = self.masked.val();
                     for i in 0..48 {
                         if self.index.q.val() == self.value_word[i].val() {
                             self.value[i].d.next = self.masked.val();
@@ -632,16 +634,6 @@ impl Logic for RegFile {
         self.storage.write_address.next = self.store_at.val();
         self.storage.write_data.next = self.store_data.val();
         self.storage.write_enable.next = self.stores.val();
-        // The key has a memory of its own where it is used: it sees what this one sees, reset values too.
-        if self.stores.val() {
-            self.key_word.d.next = self.store_at.val();
-            self.key_value.d.next = self.store_data.val();
-        }
-        self.key_hit.d.next =
-            self.stores.val() & ((self.store_at.val() & 0x1F0) == self.key_first.val());
-        self.key_write.next = self.key_hit.q.val();
-        self.key_index.next = bit_cast::<4, 9>(self.key_word.q.val());
-        self.key_data.next = self.key_value.q.val();
         if self.bad.val() & (self.bad_count.q.val() != 0xFFFF) {
             self.bad_count.d.next = self.bad_count.q.val() + 1;
         }
@@ -653,8 +645,8 @@ impl Logic for RegFile {
             self.doorbell.d.next = 0.into();
             self.ring.d.next = 0.into();
             self.flush.d.next = false;
-            self.key_hit.d.next = false;
             self.mdio_busy.d.next = false;
+            self.told.d.next = false;
             for i in 0..48 {
                 self.value[i].d.next = self.value_reset[i].val();
             }

@@ -30,10 +30,16 @@ pub struct RxBuffer {
     pub status: Signal<In, Bits<7>>,
     /// With `commit`: `cqe_status` bit FCS_ERR.
     pub fcs_err: Signal<In, Bit>,
-    /// With `commit`: half-word offset of L4, 0 none; L3 is at 7 if `status` says IPV4.
+    /// With `commit`: half-word offset of L4, 0 none; L3 is at 7 if `status` says IPV4, behind a tag at 9.
     pub l4_offset: Signal<In, Bits<6>>,
     /// With `commit`: the flow hash; it comes out only if `status` says IP_OK, else 0.
     pub hash: Signal<In, Bits<32>>,
+    /// With `commit`: the frame came with an 802.1Q tag.
+    pub has_tag: Signal<In, Bit>,
+    /// With `commit`: a tag is not among the beats.
+    pub stripped: Signal<In, Bit>,
+    /// With `commit`: the tag control information.
+    pub tci: Signal<In, Bits<16>>,
     /// With `commit`: the time.
     pub timestamp: Signal<In, Bits<32>>,
     /// The frame being written did not fit.
@@ -43,11 +49,13 @@ pub struct RxBuffer {
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
+    /// Hash and tag control information of the frames that are committed, in rings: more frames than that do not fit.
     hashes: RAM<Bits<32>, 9>,
+    tags: RAM<Bits<16>, 9>,
     /// Frames committed.
-    hash_in: DFF<Bits<9>>,
+    list_in: DFF<Bits<9>>,
     /// Frames read.
-    hash_out: DFF<Bits<9>>,
+    list_out: DFF<Bits<9>>,
     /// Where the frame being written begins, with its descriptor.
     base: DFF<Bits<12>>,
     wr: DFF<Bits<12>>,
@@ -78,9 +86,15 @@ impl Logic for RxBuffer {
             r_offsets,
             r_timestamp,
             r_hash,
-            hash_in,
-            hash_out
+            list_in,
+            list_out
         );
+        self.tags.read_clock.next = self.clock.val();
+        self.tags.write_clock.next = self.clock.val();
+        self.tags.read_address.next = self.list_out.q.val();
+        self.tags.write_address.next = self.list_in.q.val();
+        self.tags.write_data.next = self.tci.val();
+        self.tags.write_enable.next = false;
         self.lost.next = self.r_lost.q.val();
         self.memory.clock.next = self.clock.val();
         self.memory.reset.next = self.reset.val();
@@ -96,8 +110,8 @@ impl Logic for RxBuffer {
         self.word.next = 0.into();
         self.hashes.read_clock.next = self.clock.val();
         self.hashes.write_clock.next = self.clock.val();
-        self.hashes.read_address.next = self.hash_out.q.val();
-        self.hashes.write_address.next = self.hash_in.q.val();
+        self.hashes.read_address.next = self.list_out.q.val();
+        self.hashes.write_address.next = self.list_in.q.val();
         self.hashes.write_data.next = self.hash.val();
         self.hashes.write_enable.next = false;
         self.memory.place.next = self.wr.q.val();
@@ -115,16 +129,19 @@ impl Logic for RxBuffer {
             self.word.next = bit_cast::<32, 15>(self.len.val())
                 | (bit_cast::<32, 6>(self.l4_offset.val()) << 15)
                 | (bit_cast::<32, 7>(self.status.val()) << 21)
-                | (bit_cast::<32, 1>(self.fcs_err.val().into()) << 28);
+                | (bit_cast::<32, 1>(self.fcs_err.val().into()) << 28)
+                | (bit_cast::<32, 1>(self.has_tag.val().into()) << 29)
+                | (bit_cast::<32, 1>(self.stripped.val().into()) << 30);
             self.memory.place.next = self.base.q.val();
             self.memory.d0.next = self.word.val();
             self.memory.d1.next = self.timestamp.val();
             self.memory.write0.next = true;
             self.memory.write1.next = true;
+            self.tags.write_enable.next = true;
             self.base.d.next = self.wr.q.val();
             self.wr.d.next = self.wr_after.val();
             self.hashes.write_enable.next = true;
-            self.hash_in.d.next = self.hash_in.q.val() + 1;
+            self.list_in.d.next = self.list_in.q.val() + 1;
         } else if self.commit.val() | self.rollback.val() {
             self.wr.d.next = self.base_after.val();
             self.r_lost.d.next = false;
@@ -146,9 +163,18 @@ impl Logic for RxBuffer {
             self.r_status.d.next = bit_cast::<16, 7>(self.memory.q0.val().get_bits::<7>(21))
                 | (bit_cast::<16, 1>(self.memory.q0.val().get_bits::<1>(28)) << 8);
             self.r_offsets.d.next = bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8;
-            if self.memory.q0.val().get_bit(24) {
+            if self.memory.q0.val().get_bit(24) & self.memory.q0.val().get_bit(29) {
+                self.r_offsets.d.next =
+                    (bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8) | 9;
+            } else if self.memory.q0.val().get_bit(24) {
                 self.r_offsets.d.next =
                     (bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8) | 7;
+            }
+            if self.memory.q0.val().get_bit(29) & self.memory.q0.val().get_bit(30) {
+                self.r_status.d.next = bit_cast::<16, 7>(self.memory.q0.val().get_bits::<7>(21))
+                    | (bit_cast::<16, 1>(self.memory.q0.val().get_bits::<1>(28)) << 8)
+                    | 0x80;
+                self.r_offsets.d.next = self.tags.read_data.val();
             }
             self.r_timestamp.d.next = self.memory.q1.val();
             self.r_hash.d.next = 0.into();
@@ -157,14 +183,14 @@ impl Logic for RxBuffer {
             }
         }
         if self.memory.valid.val() & self.memory.last.val() & self.packet.ready.val() {
-            self.hash_out.d.next = self.hash_out.q.val() + 1;
+            self.list_out.d.next = self.list_out.q.val() + 1;
         }
         if self.reset.val() {
             self.base.d.next = 0.into();
             self.wr.d.next = 1.into();
             self.r_lost.d.next = false;
-            self.hash_in.d.next = 0.into();
-            self.hash_out.d.next = 0.into();
+            self.list_in.d.next = 0.into();
+            self.list_out.d.next = 0.into();
         }
     }
 }

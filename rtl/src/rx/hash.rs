@@ -15,12 +15,12 @@ pub struct RxHash {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset; the key stays.
     pub reset: Signal<In, Bit>,
-    /// Stores a word of the key.
-    pub key_write: Signal<In, Bit>,
-    /// Which: word n holds bytes 4n to 4n + 3, byte 4n in bits 7:0.
-    pub key_index: Signal<In, Bits<4>>,
+    /// The host writes a word of the tables; see [`crate::pcie::reg_file::RegFile`].
+    pub table_write: Signal<In, Bit>,
+    /// Its place; word n of the key, bytes 4n to 4n + 3 with byte 4n in bits 7:0, is at 40 + n.
+    pub table_place: Signal<In, Bits<6>>,
     /// The word.
-    pub key_data: Signal<In, Bits<32>>,
+    pub table_data: Signal<In, Bits<32>>,
     /// Bytes 0 to 3 of the beat.
     pub d0: Signal<In, Bits<32>>,
     /// Bytes 4 to 7.
@@ -100,9 +100,12 @@ impl Logic for RxHash {
         );
         self.key.read_clock.next = self.clock.val();
         self.key.write_clock.next = self.clock.val();
-        self.key.write_address.next = self.key_index.val();
-        self.key.write_data.next = self.key_data.val();
-        self.key.write_enable.next = self.key_write.val();
+        // Of the ten words the first eight come behind one another as in the table, with bit 3 the other way round.
+        self.key.write_address.next = self.table_place.val().get_bits::<4>(0) ^ 8;
+        self.key.write_data.next = self.table_data.val();
+        self.key.write_enable.next = self.table_write.val()
+            & self.table_place.val().get_bit(5)
+            & (self.table_place.val().get_bit(3) ^ self.table_place.val().get_bit(4));
 
         // The input out of the beats. Bits 15:2 of the total length count its words: one more than the header's holds the ports.
         self.has_ports.next = (self.tcp.val() | self.udp.val())

@@ -9,9 +9,12 @@ pub mod filter;
 pub mod hash;
 pub mod ipv4;
 pub mod lanes;
+pub mod multicast;
 mod path;
 pub mod ports;
 pub mod sum;
+pub mod untag;
 pub mod verdict;
+pub mod vlan;
 
 pub use path::RxPath;

@@ -5,7 +5,9 @@ use super::filter::MacFilter;
 use super::hash::RxHash;
 use super::ipv4::Ipv4Parse;
 use super::ports::{ArpPacketSource, RxBeatSink, RxPacketSource};
+use super::untag::Untag;
 use super::verdict::RxVerdict;
+use super::vlan::VlanFilter;
 use rust_hdl::prelude::*;
 
 /// Filters, checks and stores received frames.
@@ -14,13 +16,15 @@ use rust_hdl::prelude::*;
 ///   `events` (see [`RxVerdict`] for the order of reasons) and leaves no trace.
 /// - ARP packets with Ethernet and IPv4 addresses go to `arp`, and to `packet` only if RXCTL.DELIVER_ARP is set; other ARP
 ///   frames are delivered like any frame.
-/// - Frames that are neither IPv4 nor ARP (VLAN-tagged ones too) are delivered without IPV4 in their status.
+/// - Frames that are neither IPv4 nor ARP are delivered without IPV4 in their status.
+/// - An 802.1Q tag is looked behind: what follows is checked as in a frame without one, but ARP behind a tag is for the host alone, since
+///   the ARP engine knows no VLANs. RXCTL.VLAN_STRIP takes the tag out of what is stored, whatever else is wrong with the frame.
 /// - A fragment has FRAG, TCP or UDP by its protocol number, no CSUM_VALID and no L4 offset.
 /// - A frame kept by KEEP_BAD_FCS has FCS_ERR alone; one kept by KEEP_BAD_IP, which includes a wrong total length, IPV4 alone; one
 ///   kept by KEEP_BAD_L4, which includes a wrong UDP length, everything but L4_OK.
 /// - An IPv4 frame with a right header has a flow hash (see [`RxHash`]), any other frame 0.
-/// - A frame may begin eleven cycles after the last beat of the one before; if that was a short one whose beats came less than four cycles
-///   apart, 35 cycles after its first, 27 after its fourth and 19 after its fifth beat too.
+/// - A frame may begin eleven cycles after the last beat of the one before, twelve if that had a tag; if that was a short one whose beats came
+///   less than four cycles apart, 35 cycles after its first, 27 after its fourth and 19 after its fifth beat too.
 #[derive(LogicBlock, Default)]
 pub struct RxPath {
     /// The core's clock.
@@ -37,12 +41,12 @@ pub struct RxPath {
     pub rxctl: Signal<In, Bits<32>>,
     /// Low half of the time in nanoseconds.
     pub time_lo: Signal<In, Bits<32>>,
-    /// Stores a word of the hash's key; see [`RxHash`].
-    pub key_write: Signal<In, Bit>,
-    /// Which.
-    pub key_index: Signal<In, Bits<4>>,
+    /// The host writes a word of the tables of filters and hash; see [`crate::pcie::reg_file::RegFile`].
+    pub table_write: Signal<In, Bit>,
+    /// Its place.
+    pub table_place: Signal<In, Bits<6>>,
     /// The word.
-    pub key_data: Signal<In, Bits<32>>,
+    pub table_data: Signal<In, Bits<32>>,
     /// From the MAC.
     pub rx: RxBeatSink,
     /// To the receive queue.
@@ -57,28 +61,42 @@ pub struct RxPath {
     pub waiting: Signal<Out, Bit>,
     /// Something is under way or stored.
     pub busy: Signal<Out, Bit>,
+    untag: Untag,
     verdict: RxVerdict,
     filter: MacFilter,
+    vlan: VlanFilter,
     decode: ArpDecode,
     parse: Ipv4Parse,
     toeplitz: RxHash,
     buffer: RxBuffer,
+    strips: DFF<Bit>,
 }
 
 impl Logic for RxPath {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, verdict, filter, decode, parse, toeplitz, buffer);
+        clock!(self, clock, untag, verdict, filter, vlan, decode, parse, toeplitz, buffer);
+        self.untag.reset.next = self.reset.val();
+        RxBeatSink::link(&mut self.rx, &mut self.untag.s);
+        // RXCTL.VLAN_STRIP holds for whole frames, whenever it is written.
+        dff_setup!(self, clock, strips);
+        if self.verdict.open.val() & (self.verdict.beat.val() == 0) & !self.rx.valid.val() {
+            self.strips.d.next = self.rxctl.val().get_bit(7);
+        }
         self.verdict.reset.next = self.reset.val();
         self.verdict.enable.next = self.enable.val();
         self.verdict.rxctl.next = self.rxctl.val();
         self.verdict.time_lo.next = self.time_lo.val();
-        self.verdict.valid.next = self.rx.valid.val();
-        self.verdict.last.next = self.rx.last.val();
-        self.verdict.keep.next = self.rx.keep.val();
-        self.verdict.bad.next = self.rx.bad.val();
-        self.verdict.pass.next = self.filter.pass.val();
-        self.verdict.is_arp.next = self.decode.is_arp.val();
+        self.verdict.valid.next = self.untag.m.valid.val();
+        self.verdict.last.next = self.untag.m.last.val();
+        self.verdict.keep.next = self.untag.m.keep.val();
+        self.verdict.bad.next = self.untag.m.bad.val();
+        self.verdict.has_tag.next = self.untag.has_tag.val();
+        self.verdict.keep_tag.next = !self.strips.q.val();
+        // RXCTL.VLAN_FILTER
+        self.verdict.pass.next = self.filter.pass.val()
+            & (!self.rxctl.val().get_bit(8) | !self.untag.has_tag.val() | self.vlan.member.val());
+        self.verdict.is_arp.next = self.decode.is_arp.val() & !self.untag.has_tag.val();
         self.verdict.ether_type.next = self.parse.ether_type.val();
         self.verdict.version_ok.next = self.parse.version_ok.val();
         self.verdict.ihl.next = self.parse.ihl.val();
@@ -96,37 +114,48 @@ impl Logic for RxPath {
         self.events.next = self.verdict.events.val();
         self.rx_bytes.next = self.verdict.rx_bytes.val();
         self.waiting.next = self.buffer.busy.val();
-        self.busy.next =
-            self.verdict.busy.val() | self.toeplitz.busy.val() | self.buffer.busy.val();
+        self.busy.next = self.untag.busy.val()
+            | self.verdict.busy.val()
+            | self.toeplitz.busy.val()
+            | self.buffer.busy.val();
 
         self.filter.mac_lo.next = self.mac_lo.val();
         self.filter.mac_hi.next = self.mac_hi.val();
         self.filter.promiscuous.next = self.rxctl.val().get_bit(0);
         self.filter.broadcast.next = self.rxctl.val().get_bit(1);
         self.filter.all_multicast.next = self.rxctl.val().get_bit(2);
-        self.filter.d0.next = self.rx.d0.val();
-        self.filter.d1.next = self.rx.d1.val();
+        self.filter.table_write.next = self.table_write.val();
+        self.filter.table_place.next = self.table_place.val();
+        self.filter.table_data.next = self.table_data.val();
+        self.filter.d0.next = self.untag.m.d0.val();
+        self.filter.d1.next = self.untag.m.d1.val();
         self.filter.first.next = self.verdict.take.val() & (self.verdict.beat.val() == 0);
 
-        self.decode.d0.next = self.rx.d0.val();
-        self.decode.d1.next = self.rx.d1.val();
+        self.vlan.reset.next = self.reset.val();
+        self.vlan.tci.next = self.untag.tci.val();
+        self.vlan.table_write.next = self.table_write.val();
+        self.vlan.table_place.next = self.table_place.val();
+        self.vlan.table_data.next = self.table_data.val();
+
+        self.decode.d0.next = self.untag.m.d0.val();
+        self.decode.d1.next = self.untag.m.d1.val();
         self.decode.beat.next = self.verdict.beat.val();
         self.decode.valid.next = self.verdict.take.val();
         self.decode.fire.next = self.verdict.arp.val();
         ArpPacketSource::link(&mut self.arp, &mut self.decode.packet);
 
         self.parse.skip_checksums.next = false;
-        self.parse.d0.next = self.rx.d0.val();
-        self.parse.d1.next = self.rx.d1.val();
+        self.parse.d0.next = self.untag.m.d0.val();
+        self.parse.d1.next = self.untag.m.d1.val();
         self.parse.beat.next = self.verdict.beat.val();
         self.parse.valid.next = self.verdict.take.val();
 
         self.toeplitz.reset.next = self.reset.val();
-        self.toeplitz.key_write.next = self.key_write.val();
-        self.toeplitz.key_index.next = self.key_index.val();
-        self.toeplitz.key_data.next = self.key_data.val();
-        self.toeplitz.d0.next = self.rx.d0.val();
-        self.toeplitz.d1.next = self.rx.d1.val();
+        self.toeplitz.table_write.next = self.table_write.val();
+        self.toeplitz.table_place.next = self.table_place.val();
+        self.toeplitz.table_data.next = self.table_data.val();
+        self.toeplitz.d0.next = self.untag.m.d0.val();
+        self.toeplitz.d1.next = self.untag.m.d1.val();
         self.toeplitz.beat.next = self.verdict.beat.val();
         self.toeplitz.valid.next = self.verdict.take.val();
         self.toeplitz.ihl.next = self.parse.ihl.val();
@@ -139,7 +168,15 @@ impl Logic for RxPath {
         self.buffer.reset.next = self.reset.val();
         self.buffer.d0.next = self.rx.d0.val();
         self.buffer.d1.next = self.rx.d1.val();
-        self.buffer.write.next = self.verdict.take.val();
+        self.buffer.write.next = self.rx.valid.val() & self.verdict.open.val();
+        self.buffer.has_tag.next = self.untag.has_tag.val();
+        self.buffer.stripped.next = self.strips.q.val();
+        self.buffer.tci.next = self.untag.tci.val();
+        if self.strips.q.val() {
+            self.buffer.d0.next = self.untag.m.d0.val();
+            self.buffer.d1.next = self.untag.m.d1.val();
+            self.buffer.write.next = self.verdict.take.val();
+        }
         self.buffer.commit.next = self.verdict.commit.val();
         self.buffer.rollback.next = self.verdict.rollback.val();
         self.buffer.len.next = self.verdict.len.val();

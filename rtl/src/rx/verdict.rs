@@ -48,7 +48,11 @@ pub struct RxVerdict {
     pub keep: Signal<In, Bits<8>>,
     /// With `last`: FCS, RX_ER, runt, oversize.
     pub bad: Signal<In, Bits<4>>,
-    /// The address filter's word.
+    /// The frame had an 802.1Q tag, which is not among the beats.
+    pub has_tag: Signal<In, Bit>,
+    /// The tag is stored with the frame all the same.
+    pub keep_tag: Signal<In, Bit>,
+    /// The filters' word.
     pub pass: Signal<In, Bit>,
     /// A well-formed ARP packet.
     pub is_arp: Signal<In, Bit>,
@@ -80,6 +84,8 @@ pub struct RxVerdict {
     pub lost: Signal<In, Bit>,
     /// The flow hash is still being computed.
     pub hashing: Signal<In, Bit>,
+    /// A beat would be taken.
+    pub open: Signal<Out, Bit>,
     /// The beat is taken: parsers and buffer see it.
     pub take: Signal<Out, Bit>,
     /// Its number in the frame, from 0; stays at 2047 in a frame that is longer than any allowed one.
@@ -181,6 +187,8 @@ impl Default for RxVerdict {
             last: Default::default(),
             keep: Default::default(),
             bad: Default::default(),
+            has_tag: Default::default(),
+            keep_tag: Default::default(),
             pass: Default::default(),
             is_arp: Default::default(),
             ether_type: Default::default(),
@@ -197,6 +205,7 @@ impl Default for RxVerdict {
             l4_sum: Default::default(),
             lost: Default::default(),
             hashing: Default::default(),
+            open: Default::default(),
             take: Default::default(),
             beat: Default::default(),
             commit: Default::default(),
@@ -249,7 +258,7 @@ impl Default for RxVerdict {
             flags: Default::default(),
             skip_event: Default::default(),
             act_event: Default::default(),
-            // 60 bytes need eight beats.
+            // 60 bytes need eight beats; without a tag 56 are left.
             runt_beats: Constant::new(7.into()),
             last_number: Constant::new(2047.into()),
             type_ipv4: Constant::new(0x0800.into()),
@@ -313,8 +322,8 @@ impl Logic for RxVerdict {
             | (self.number.q.val() != 0)
             | self.skip.q.val()
             | self.r_events.q.val().any();
-        self.take.next =
-            self.valid.val() & !self.skip.q.val() & (self.state.q.val() == JudgeState::Receive);
+        self.open.next = !self.skip.q.val() & (self.state.q.val() == JudgeState::Receive);
+        self.take.next = self.valid.val() & self.open.val();
         self.commit.next = false;
         self.rollback.next = false;
         self.arp.next = false;
@@ -387,7 +396,9 @@ impl Logic for RxVerdict {
                         }
                         self.r_len.d.next = self.number_bytes.val() + self.count.val();
                         self.r_bad.d.next = self.bad.val();
-                        if self.number.q.val() < self.runt_beats.val() {
+                        if (self.number.q.val() < self.runt_beats.val())
+                            & !(self.has_tag.val() & (self.number.q.val() == 6))
+                        {
                             self.r_bad.d.next = self.bad.val() | 4;
                         }
                         self.r_timestamp.d.next = self.time_lo.val();
@@ -406,6 +417,9 @@ impl Logic for RxVerdict {
                 self.bad_8023.d.next = self.ether_type.val() > self.payload.q.val();
                 self.bad_total.d.next = (self.total.val() < self.header_bytes.val())
                     | (self.total.val() > self.payload.q.val());
+                if self.has_tag.val() & self.keep_tag.val() {
+                    self.r_len.d.next = self.r_len.q.val() + 4;
+                }
                 self.bad_udp.d.next = self.udp.val()
                     & ((self.udp_len.val() < 8) | (self.udp_len.val() > self.l4_len.q.val()));
                 self.state.d.next = JudgeState::Pseudo;
@@ -486,6 +500,10 @@ impl Logic for RxVerdict {
                             self.flags.next = 73.into();
                         } else {
                             self.r_l4_offset.d.next = (bit_cast::<6, 4>(self.ihl.val()) << 1) + 7;
+                            if self.has_tag.val() {
+                                self.r_l4_offset.d.next =
+                                    (bit_cast::<6, 4>(self.ihl.val()) << 1) + 9;
+                            }
                         }
                         if self.is_l4.val() {
                             if self.l4_reason.val().any() {

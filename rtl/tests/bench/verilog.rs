@@ -61,8 +61,11 @@ fn the_parts_of_the_data_paths_are_written_as_by_rust_hdl() {
     both::<rx::filter::MacFilter>();
     both::<rx::ipv4::Ipv4Parse>();
     both::<rx::lanes::Ipv4Lanes>();
+    both::<rx::multicast::MulticastFilter>();
     both::<rx::sum::LaneSum>();
+    both::<rx::untag::Untag>();
     both::<rx::verdict::RxVerdict>();
+    both::<rx::vlan::VlanFilter>();
     both::<tx::TxPath>();
     both::<tx::align::TxAlign>();
     both::<tx::buffer::TxBuffer>();

@@ -1,14 +1,21 @@
 //! What becomes of a received frame: the address filter, the checks, and the reason that is counted.
+use std::borrow::Cow;
+
 use ferrule_abi::ring::cqe_status as status;
 use ferrule_abi::{counter, regs, Field};
 
 use super::arp::ArpPacket;
-use super::hash::{hash, KEY_BYTES};
+use super::hash::hash;
 use super::ipv4::{Ipv4, L2_BYTES};
+use super::registers::Registers;
 
 /// Below it an EtherType is a length (IEEE 802.3 clause 3.2.6).
 const FIRST_TYPE: u16 = 0x0600;
 const TYPE_IPV4: u16 = 0x0800;
+/// EtherType of an 802.1Q tag, where it is, and the bytes that it takes.
+const TYPE_VLAN: [u8; 2] = [0x81, 0x00];
+const TAG_AT: usize = 12;
+const TAG_BYTES: usize = 4;
 /// Half-word offset of L3 in a frame without tags.
 const L3_OFFSET: u16 = (L2_BYTES / 2) as u16;
 
@@ -24,26 +31,32 @@ pub(super) struct Faults {
 }
 
 /// The registers that matter.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Filter {
+#[derive(Clone, Copy)]
+pub(super) struct Filter<'a> {
     pub(super) enabled: bool,
     pub(super) rxctl: u32,
-    pub(super) mac: [u8; 6],
-    pub(super) hash_key: [u8; KEY_BYTES],
+    pub(super) registers: &'a Registers,
 }
 
-impl Filter {
+impl Filter<'_> {
     fn wants(&self, bit: Field) -> bool {
         bit.get(self.rxctl) != 0
     }
 
-    fn passes(&self, destination: &[u8]) -> bool {
+    fn passes(&self, destination: [u8; 6]) -> bool {
         use regs::rxctl::{ALL_MULTICAST, BROADCAST, PROMISC};
         let broadcast = destination == [0xFF; 6];
         self.wants(PROMISC)
-            || destination == self.mac
+            || destination == self.registers.mac()
             || (broadcast && self.wants(BROADCAST))
-            || (!broadcast && destination[0] & 1 != 0 && self.wants(ALL_MULTICAST))
+            || (!broadcast
+                && destination[0] & 1 != 0
+                && (self.wants(ALL_MULTICAST) || self.registers.wants_group(destination)))
+    }
+
+    /// Frames with this TCI pass, or without any.
+    fn admits(&self, tci: Option<u16>) -> bool {
+        !self.wants(regs::rxctl::VLAN_FILTER) || tci.is_none_or(|t| self.registers.has_vlan(t))
     }
 }
 
@@ -66,9 +79,46 @@ pub(super) struct Description {
     pub(super) hash: u32,
 }
 
+impl Description {
+    /// As it is for a frame with a tag, which was or was not taken out.
+    fn behind_tag(self, tci: u16, stripped: bool) -> Self {
+        if stripped {
+            return Self {
+                status: self.status | status::VLAN,
+                offsets: tci,
+                ..self
+            };
+        }
+        let shift = (TAG_BYTES / 2) as u16;
+        let [l3, l4] = [self.offsets & 0xFF, self.offsets >> 8].map(|offset| {
+            if offset == 0 {
+                0
+            } else {
+                offset + shift
+            }
+        });
+        Self {
+            offsets: l3 | l4 << 8,
+            ..self
+        }
+    }
+}
+
+/// The tag control information of a frame's outermost tag, if it has one and more than that.
+fn tci_of(frame: &[u8]) -> Option<u16> {
+    let tag = frame.get(TAG_AT..TAG_AT + TAG_BYTES)?;
+    let tagged = tag[..2] == TYPE_VLAN && frame.len() > TAG_AT + TAG_BYTES;
+    tagged.then_some(u16::from_be_bytes([tag[2], tag[3]]))
+}
+
+/// The frame without its outermost tag.
+pub(super) fn without_tag(frame: &[u8]) -> Vec<u8> {
+    [&frame[..TAG_AT], &frame[TAG_AT + TAG_BYTES..]].concat()
+}
+
 /// Judges a frame without FCS. The first reason that holds is the one that is counted.
-pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter) -> Verdict {
-    use regs::rxctl::{DELIVER_ARP, KEEP_BAD_FCS};
+pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter<'_>) -> Verdict {
+    use regs::rxctl::{KEEP_BAD_FCS, VLAN_STRIP};
     if !filter.enabled {
         return Verdict::Drop(counter::RX_DROP_DISABLED);
     }
@@ -81,9 +131,27 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter) -> Verdict {
     if faults.damaged && !filter.wants(KEEP_BAD_FCS) {
         return Verdict::Drop(counter::RX_DROP_FCS);
     }
-    if !filter.passes(&frame[..6]) {
+    let mut destination = [0; 6];
+    destination.copy_from_slice(&frame[..6]);
+    let tci = tci_of(frame);
+    if !filter.passes(destination) || !filter.admits(tci) {
         return Verdict::Drop(counter::RX_DROP_FILTER);
     }
+    let inner = match tci {
+        Some(_) => Cow::Owned(without_tag(frame)),
+        None => Cow::Borrowed(frame),
+    };
+    match (inspect(&inner, tci.is_some(), faults, filter), tci) {
+        (Verdict::Deliver(description), Some(tci)) => {
+            Verdict::Deliver(description.behind_tag(tci, filter.wants(VLAN_STRIP)))
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// Looks into a frame for this station, from which a tag has been taken out if it was there.
+fn inspect(frame: &[u8], tagged: bool, faults: Faults, filter: &Filter<'_>) -> Verdict {
+    use regs::rxctl::DELIVER_ARP;
     if faults.damaged {
         // Delivered on request; nothing in it is to be believed.
         return Verdict::Deliver(Description {
@@ -91,7 +159,8 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter) -> Verdict {
             ..Description::default()
         });
     }
-    if let Some(packet) = ArpPacket::parse(frame) {
+    // The ARP engine knows no VLANs.
+    if let Some(packet) = ArpPacket::parse(frame).filter(|_| !tagged) {
         let described = filter.wants(DELIVER_ARP).then_some(Description::default());
         return Verdict::Arp(packet, described);
     }
@@ -107,7 +176,7 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter) -> Verdict {
 }
 
 /// The description of an IPv4 packet, or the counter of the reason against it.
-fn ipv4(packet: Ipv4<'_>, filter: &Filter) -> Result<Description, u32> {
+fn ipv4(packet: Ipv4<'_>, filter: &Filter<'_>) -> Result<Description, u32> {
     use regs::rxctl::{KEEP_BAD_IP, KEEP_BAD_L4};
     let described = |status, l4: usize, hash| Description {
         status,
@@ -121,7 +190,7 @@ fn ipv4(packet: Ipv4<'_>, filter: &Filter) -> Result<Description, u32> {
             Err(reason)
         };
     }
-    let hash = hash(packet, &filter.hash_key);
+    let hash = hash(packet, &filter.registers.hash_key());
     let mut bits = status::IPV4 | status::IP_OK;
     if packet.is_tcp() {
         bits |= status::TCP;

@@ -14,7 +14,7 @@
 //! | `neigh`, `cache`, `route`, `arp` | next hops |
 //! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
 //! | `ipv4`, `checksum` | what both directions look at in a packet |
-use ferrule_abi::ring::doorbell;
+use ferrule_abi::ring::{cqe_status, doorbell};
 use ferrule_abi::{counter, regs, BAR_MSIX, BAR_REGS, BAR_REGS_SIZE, TICK_NS};
 use ferrule_rtl::pins::Gmii;
 
@@ -48,7 +48,7 @@ pub use bus::{Bus, ReadOutcome};
 use counters::Counters;
 use event::EventQueue;
 use io::Io;
-use judge::{judge, Faults, Filter, Verdict};
+use judge::{judge, without_tag, Description, Faults, Filter, Verdict};
 use line::LineReceiver;
 use msix::Msix;
 use neigh::Neigh;
@@ -284,12 +284,14 @@ impl Model {
         let filter = Filter {
             enabled: rx::is_on(&self.registers),
             rxctl: self.registers.port(regs::rxctl::OFFSET),
-            mac: self.registers.mac(),
-            hash_key: self.registers.hash_key(),
+            registers: &self.registers,
         };
         let mut io = io(bus, &mut self.counters, self.now_ns);
         match judge(frame, faults, &filter) {
             Verdict::Drop(reason) => io.count(reason),
+            Verdict::Deliver(description) if is_stripped(description) => {
+                self.rx.accept(&without_tag(frame), description, &mut io);
+            }
             Verdict::Deliver(description) => self.rx.accept(frame, description, &mut io),
             Verdict::Arp(packet, description) => {
                 io.count(counter::RX_ARP);
@@ -383,6 +385,11 @@ impl Model {
             }
         }
     }
+}
+
+/// Its tag is told in the completion.
+fn is_stripped(description: Description) -> bool {
+    description.status & cqe_status::VLAN != 0
 }
 
 /// What the parts share, for one call.

@@ -56,6 +56,8 @@ fn word_of(offset: u32) -> Option<usize> {
 /// The values.
 pub(super) struct Registers {
     words: [u32; WORDS],
+    /// A bit a VLAN.
+    vlans: [u32; 1 << regs::vlan_word::NUMBER.width],
     bad_accesses: u16,
 }
 
@@ -64,6 +66,7 @@ impl Registers {
     pub(super) fn new(mac: [u8; 6]) -> Self {
         let mut registers = Self {
             words: MAP.map(|w| w.reset),
+            vlans: [0; 1 << regs::vlan_word::NUMBER.width],
             bad_accesses: 0,
         };
         let [a, b, c, d, e, f] = mac;
@@ -115,6 +118,28 @@ impl Registers {
         key
     }
 
+    /// Frames to this multicast address are wanted.
+    pub(super) fn wants_group(&self, address: [u8; 6]) -> bool {
+        let [a, b, c, d, e, f] = address;
+        let words = [
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, 0, 0]),
+        ];
+        let exact = (0..regs::MULTICAST_ADDRESSES).any(|n| {
+            let registers = [regs::mc_lo::REGISTER, regs::mc_hi::REGISTER];
+            registers.map(|r| self.port(r.offset_of(n))) == words
+        });
+        let hash = regs::multicast_hash(address);
+        let bits = self.port(regs::mc_hash::REGISTER.offset_of(hash / 32));
+        exact || bits >> (hash % 32) & 1 == 1
+    }
+
+    /// Frames with this tag control information are wanted.
+    pub(super) fn has_vlan(&self, tci: u16) -> bool {
+        let id = usize::from(tci & 0xFFF);
+        self.vlans[id / 32] >> (id % 32) & 1 == 1
+    }
+
     /// Counts a refused access.
     pub(super) fn refuse(&mut self) {
         self.bad_accesses = self.bad_accesses.saturating_add(1);
@@ -128,6 +153,10 @@ impl Registers {
         };
         if MAP[word].mask != 0 {
             self.words[word] = value & MAP[word].mask;
+        }
+        if offset == regs::vlan_bits::OFFSET {
+            let number = regs::vlan_word::NUMBER.get(self.port(regs::vlan_word::OFFSET));
+            self.vlans[number as usize] = value;
         }
         true
     }

@@ -7,7 +7,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::subject::{HostSetup, Subject};
-use super::traffic::Station;
+use super::traffic::{Station, GROUPS, VLANS};
 use super::view::View;
 use super::Coverage;
 use crate::bench::memory::{HostMemory, IOVA, PAGE};
@@ -15,6 +15,8 @@ use crate::bench::rings::{CompletionRing, SubmissionRing};
 
 /// Bytes of a transmit buffer; there is one for each SQE.
 pub(super) const TX_BUFFER: u64 = 2048;
+/// Bits of RXCTL below MAX_FRAME.
+pub(super) const RXCTL_BITS: u32 = 0x1FF;
 /// Steps of a case.
 const STEPS: std::ops::Range<usize> = 3..9;
 
@@ -236,7 +238,7 @@ impl<'a> Case<'a> {
         self.max_frame = *[1518, 1518, 1518, 1522, 600, 3_000, 9_018]
             .choose(r)
             .unwrap_or(&1518);
-        let mut rxctl = r.random::<u32>() & 0x7F;
+        let mut rxctl = r.random::<u32>() & RXCTL_BITS;
         if r.random_bool(0.5) {
             rxctl = 2;
         }
@@ -264,6 +266,9 @@ impl<'a> Case<'a> {
         }
         self.write(regs::gateway::REGISTER.offset_of(0), gateway);
         self.write(regs::gateway::REGISTER.offset_of(gateway_number), gateway);
+        for _ in 0..self.random.random_range(0..8) {
+            self.write_filter();
+        }
         self.write(regs::rxctl::OFFSET, rxctl);
         self.write(regs::arpctl::OFFSET, arpctl);
         self.write(regs::arptime::OFFSET, arptime);
@@ -273,6 +278,38 @@ impl<'a> Case<'a> {
         self.write(regs::ctrl::OFFSET, self.ctrl);
         self.give_slots(u16::MAX);
         self.ring(Queue::Rx, false);
+    }
+
+    /// Writes an entry of the multicast or VLAN filter, so that some of what comes is found there.
+    pub(super) fn write_filter(&mut self) {
+        let r = &mut self.random;
+        let [a, b, c, d, e, f] = *GROUPS.choose(r).unwrap_or(&GROUPS[0]);
+        let n = r.random_range(0..regs::MULTICAST_ADDRESSES);
+        let id = u32::from(*VLANS.choose(r).unwrap_or(&0));
+        let writes = match r.random_range(0..5) {
+            0 | 1 => vec![
+                (
+                    regs::mc_lo::REGISTER.offset_of(n),
+                    u32::from_le_bytes([a, b, c, d]),
+                ),
+                (
+                    regs::mc_hi::REGISTER.offset_of(n),
+                    u32::from_le_bytes([e, f, 0, 0]),
+                ),
+            ],
+            2 => vec![(regs::mc_hash::REGISTER.offset_of(n % 2), r.random())],
+            3 => vec![(regs::mc_lo::REGISTER.offset_of(n), 0)],
+            _ => vec![
+                (regs::vlan_word::OFFSET, id / 32),
+                (
+                    regs::vlan_bits::OFFSET,
+                    1 << (id % 32) | r.random::<u32>() & r.random::<u32>(),
+                ),
+            ],
+        };
+        for (offset, value) in writes {
+            self.write(offset, value);
+        }
     }
 
     /// Starts a queue from index 0, mostly with a set-up that is right.

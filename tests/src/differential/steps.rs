@@ -4,8 +4,11 @@ use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, MSIX_PBA_OFFSET, TICK_NS};
 use rand::seq::IndexedRandom;
 use rand::Rng;
 
-use super::case::{index, Case, Queue};
+use super::case::{index, Case, Queue, RXCTL_BITS};
 use super::traffic::{self, Line};
+
+/// Bytes that the receive buffer holds, and some.
+const BUFFER: usize = 33_000;
 
 impl Case<'_> {
     /// Takes a step.
@@ -66,8 +69,8 @@ impl Case<'_> {
     /// More frames come in than there is room for, and then there may be room again.
     fn flood(&mut self) {
         let r = &mut self.random;
-        let count = r.random_range(20..36);
-        let most = self.max_frame.min(1_518) - 4;
+        let most = self.max_frame - 4;
+        let count = BUFFER / most + r.random_range(2..10);
         self.log(format!("{count} long frames"));
         for _ in 0..count {
             let line = traffic::long(&mut self.random, self.own, most);
@@ -136,13 +139,16 @@ impl Case<'_> {
         if self.random.random_bool(0.3) {
             self.set_rxctl();
         }
+        if self.random.random_bool(0.3) {
+            self.write_filter();
+        }
         self.settle()?;
         self.look()
     }
 
     fn set_rxctl(&mut self) {
         let r = &mut self.random;
-        let rxctl = r.random::<u32>() & 0x7F;
+        let rxctl = r.random::<u32>() & RXCTL_BITS;
         self.max_frame = r.random_range(600..4_000);
         let rxctl = regs::rxctl::MAX_FRAME.set(rxctl, self.max_frame as u32);
         self.log(format!("RXCTL {rxctl:#x}"));

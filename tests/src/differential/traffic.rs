@@ -17,6 +17,16 @@ pub const PEERS: [([u8; 6], [u8; 4]); 4] = [
     ([0x02, 0xBE, 0xEF, 0x00, 0x00, 0x04], [192, 0, 4, 4]),
     ([0x02, 0xBE, 0xEF, 0x00, 0x00, 0x05], [192, 0, 5, 5]),
 ];
+/// Multicast addresses of the frames here.
+pub(super) const GROUPS: [[u8; 6]; 4] = [
+    [0x01, 0x00, 0x5E, 0x01, 0x02, 0x03],
+    [0x01, 0x00, 0x5E, 0x01, 0x02, 0x02],
+    [0x01, 0x80, 0xC2, 0x00, 0x00, 0x0E],
+    [0x33, 0x33, 0xFF, 0x01, 0x02, 0x03],
+];
+/// VLANs of the frames here.
+pub(super) const VLANS: [u16; 5] = [0, 1, 33, 2_048, 4_095];
+
 /// A station beyond the gateway.
 pub const FAR: [u8; 4] = [198, 51, 100, 7];
 
@@ -142,7 +152,7 @@ pub fn ipv4(random: &mut StdRng, from: [u8; 4], to: [u8; 4], most: usize) -> Vec
 fn destination(random: &mut StdRng, own: [u8; 6]) -> [u8; 6] {
     match random.random_range(0..10) {
         0 => [0xFF; 6],
-        1 => [0x01, 0x00, 0x5E, 0x01, random.random(), random.random()],
+        1 => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
         2 => random.random(),
         _ => own,
     }
@@ -150,6 +160,13 @@ fn destination(random: &mut StdRng, own: [u8; 6]) -> [u8; 6] {
 
 fn ethernet(to: [u8; 6], from: [u8; 6], ether_type: u16, payload: &[u8]) -> Vec<u8> {
     [&to[..], &from, &ether_type.to_be_bytes(), payload].concat()
+}
+
+/// A frame with an 802.1Q tag.
+fn tagged(random: &mut StdRng, frame: Vec<u8>) -> Vec<u8> {
+    let tci = VLANS.choose(random).unwrap_or(&0) | random.random_range(0..16) << 12;
+    let tag = [0x8100_u16.to_be_bytes(), tci.to_be_bytes()].concat();
+    [&frame[..12], &tag, &frame[12..]].concat()
 }
 
 /// An ARP packet: questions, answers, announcements, probes, nonsense.
@@ -197,6 +214,9 @@ pub fn arp(random: &mut StdRng, own: Station) -> Line {
     }
     let mut frame = ethernet(to, peer_mac, 0x0806, &packet);
     frame.resize(random.random_range(60..80), random.random());
+    if random.random_bool(0.1) {
+        frame = tagged(random, frame);
+    }
     Line::clean("ARP", frame)
 }
 
@@ -213,10 +233,12 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
             Line::clean("802.3", ethernet(to, peer_mac, said, &payload))
         }
         1 => {
-            let tag = random.random::<[u8; 2]>();
             let packet = ipv4(random, peer, own.ip, 300.min(most));
-            let inner = [&tag[..], &[0x08, 0x00], &packet].concat();
-            Line::clean("VLAN", ethernet(to, peer_mac, 0x8100, &inner))
+            let inner_type = *[0x0800, 0x0800, 0x0800, 0x8100, 0x0806, 0x86DD]
+                .choose(random)
+                .unwrap_or(&0x0800);
+            let frame = ethernet(to, peer_mac, inner_type, &packet);
+            Line::clean("VLAN", tagged(random, frame))
         }
         2 => {
             let len = payload_len(random, 1_400.min(most - 14));
@@ -245,6 +267,10 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
                 }
             }
             let mut frame = ethernet(to, peer_mac, 0x0800, &packet);
+            if frame.len() + 4 <= most && random.random_bool(0.15) {
+                what = "tagged IPv4";
+                frame = tagged(random, frame);
+            }
             if random.random_bool(0.2) {
                 let padding = random.random_range(0..20);
                 frame.extend(bytes(random, padding));

@@ -1,6 +1,7 @@
 //! Random Ethernet frames, built by etherparse and smoltcp.
 use etherparse::{
-    EtherType, Ethernet2Header, IpNumber, Ipv4Header, TcpHeader, TcpOptionElement, UdpHeader,
+    EtherType, Ethernet2Header, IpNumber, Ipv4Header, SingleVlanHeader, TcpHeader,
+    TcpOptionElement, UdpHeader, VlanId, VlanPcp,
 };
 use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress, Ipv4Address};
 
@@ -38,6 +39,38 @@ impl Rng {
 /// Own address of the station in the tests.
 pub(crate) const OWN: [u8; 6] = [0x02, 0x11, 0x22, 0x33, 0x44, 0x55];
 
+/// Multicast addresses of the frames here: neighbours in one byte or another.
+pub(crate) const GROUPS: [[u8; 6]; 24] = groups();
+
+const fn groups() -> [[u8; 6]; 24] {
+    let mut all = [[0x01, 0x00, 0x5E, 0x00, 0x00, 0x09]; 24];
+    let mut n = 0;
+    while n < all.len() {
+        all[n][5 - n % 6] ^= 2 << (n / 6);
+        n += 1;
+    }
+    all
+}
+
+/// VLANs of the frames here.
+pub(crate) const VLANS: [u16; 8] = [0, 1, 5, 37, 1_024, 2_047, 4_094, 4_095];
+
+/// A frame with an 802.1Q tag (IEEE 802.1Q clause 9.6), made by etherparse.
+pub(crate) fn tagged(frame: Vec<u8>, tci: u16) -> Vec<u8> {
+    let (ethernet, rest) = Ethernet2Header::from_slice(&frame).expect("a header");
+    let tag = SingleVlanHeader {
+        pcp: VlanPcp::try_new((tci >> 13) as u8).expect("three bits"),
+        drop_eligible_indicator: tci >> 12 & 1 == 1,
+        vlan_id: VlanId::try_new(tci & 0xFFF).expect("twelve bits"),
+        ether_type: ethernet.ether_type,
+    };
+    let outer = Ethernet2Header {
+        ether_type: EtherType::VLAN_TAGGED_FRAME,
+        ..ethernet
+    };
+    [&outer.to_bytes()[..], &tag.to_bytes(), rest].concat()
+}
+
 /// The address as registers hold it: bytes 0 to 3, bytes 4 and 5, the first byte lowest.
 pub(crate) fn mac_words(mac: [u8; 6]) -> (u32, u32) {
     (
@@ -49,9 +82,9 @@ pub(crate) fn mac_words(mac: [u8; 6]) -> (u32, u32) {
 fn ethernet(r: &mut Rng, ether_type: u16) -> Vec<u8> {
     let destination = match r.below(20) {
         0 => [0xFF; 6],
-        1 => [0x01, 0x00, 0x5E, r.next() as u8 & 0x7F, r.next() as u8, 9],
-        2 => [0x02, 0x11, 0x22, 0x33, 0x44, 0x54],
-        3 => [0x02, 0x11, 0x22, 0x13, 0x44, 0x55],
+        1 | 2 => GROUPS[r.below(GROUPS.len())],
+        3 => [0x02, 0x11, 0x22, 0x33, 0x44, 0x54],
+        4 => [0x02, 0x11, 0x22, 0x13, 0x44, 0x55],
         _ => OWN,
     };
     Ethernet2Header {
@@ -145,9 +178,9 @@ pub(crate) fn frame(r: &mut Rng, max_payload: usize) -> Vec<u8> {
             frame.extend(arp(r));
         }
         2 => {
-            // VLAN-tagged; what is inside must not matter.
+            // Two tags: the inner one is not looked at.
             frame = ethernet(r, 0x8100);
-            frame.extend([0, 5, 8, 0]);
+            frame.extend([0, 5, 0x81, 0, 0, 6, 8, 0]);
             frame.extend(ipv4(r, max_payload));
         }
         3 => {
@@ -174,6 +207,14 @@ pub(crate) fn frame(r: &mut Rng, max_payload: usize) -> Vec<u8> {
     if r.percent(10) {
         let n = r.below(20);
         frame.extend(r.bytes(n));
+    }
+    if r.percent(20) {
+        let tci = VLANS[r.below(VLANS.len())] | (r.next() as u16) << 12;
+        frame = tagged(frame, tci);
+        if r.percent(50) {
+            // As short as a frame with a tag may be: without it, it would be too short.
+            frame.truncate(frame.len().max(64) - 4);
+        }
     }
     frame
 }

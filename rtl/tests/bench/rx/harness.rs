@@ -1,6 +1,6 @@
 //! `RxPath` with a MAC before it and a receive queue behind it.
 use super::frames::{mac_words, Rng, OWN};
-use super::oracle::Arp;
+use super::oracle::{untag, Arp, Tables};
 use crate::lockstep::Trace;
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, rx::RxPath};
@@ -53,10 +53,10 @@ pub(crate) struct Bench {
     pub(crate) trace: Option<Trace>,
     /// Key of the hash.
     pub(crate) key: [u8; 40],
-    /// A word of it that is being written.
-    key_write: Option<usize>,
     /// When the next frame may begin.
     free: u32,
+    /// What is in the filters' tables; see [`Bench::program`].
+    pub(crate) tables: Tables,
     partial: Vec<u8>,
     held: Option<Vec<u64>>,
 }
@@ -77,8 +77,8 @@ impl Bench {
             now: 0xFFFF_F000,
             trace: None,
             key: [0; 40],
-            key_write: None,
             free: 0xFFFF_F000,
+            tables: Tables::default(),
             partial: vec![],
             held: None,
         };
@@ -98,11 +98,9 @@ impl Bench {
     /// Gives the hash its key.
     pub(crate) fn set_key(&mut self, key: [u8; 40]) {
         self.key = key;
-        for word in 0..10 {
-            self.key_write = Some(word);
-            self.cycle(None, 0);
+        for (place, bytes) in (40..).zip(key.chunks_exact(4)) {
+            self.tell(place, u32::from_le_bytes(bytes.try_into().expect("four")));
         }
-        self.key_write = None;
     }
 
     /// One clock cycle with `beat` at the input.
@@ -124,11 +122,6 @@ impl Bench {
         u.rx.bad.next = u64::from(if last { bad } else { 0 }).into();
         u.rx.valid.next = beat.is_some();
         u.packet.ready.next = ready;
-        u.key_write.next = self.key_write.is_some();
-        let word = self.key_write.unwrap_or(usize::from(last));
-        u.key_index.next = (word as u64).into();
-        let bytes = self.key[4 * word..4 * word + 4].try_into();
-        u.key_data.next = u64::from(bytes.map_or(0, u32::from_le_bytes)).into();
         let reset = u.reset.next;
         self.dut.settle();
         let u = &self.dut.u;
@@ -214,25 +207,60 @@ impl Bench {
         }
     }
 
+    /// Writes the filters' tables as the register file tells of them.
+    pub(crate) fn program(&mut self, tables: Tables) {
+        let mut words = vec![(32, tables.hash as u32), (33, (tables.hash >> 32) as u32)];
+        for (n, group) in tables.groups.iter().enumerate() {
+            let (lo, hi) = mac_words(*group);
+            words.extend([(2 * n as u64, lo), (2 * n as u64 + 1, hi)]);
+        }
+        for number in 0..128 {
+            let members = tables.vlans.iter().filter(|id| **id / 32 == number);
+            let bits = members.fold(0, |bits, id| bits | 1 << (id % 32));
+            words.extend([(34, number.into()), (35, bits)]);
+        }
+        self.tables = tables;
+        // The VLAN table empties itself after the reset.
+        self.idle(130);
+        for (place, word) in words {
+            self.tell(place, word);
+        }
+    }
+
+    /// Writes a word of the tables.
+    fn tell(&mut self, place: u64, word: u32) {
+        self.dut.u.table_place.next = place.into();
+        self.dut.u.table_data.next = u64::from(word).into();
+        self.dut.u.table_write.next = true;
+        self.cycle(None, 0);
+        self.dut.u.table_write.next = false;
+    }
+
     /// Sends a frame; gives the time of its last beat.
     pub(crate) fn send(&mut self, frame: &[u8], bad: u8) -> u32 {
         let mut at = self.now;
-        for (i, beat) in beats(frame).into_iter().enumerate() {
+        let tagged = usize::from(untag(frame).is_some());
+        for (n, beat) in beats(frame).into_iter().enumerate() {
             while self.rng.percent(self.gap_percent) {
                 self.cycle(None, 0);
             }
             at = self.now;
-            let cycles = match i {
+            // A tag is taken out before the frame is hashed.
+            let cycles = match n.saturating_sub(tagged) {
                 0 => 35,
                 3 => 27,
                 4 => 19,
-                _ => 11,
+                _ => 11 + tagged as u32,
             };
             let free = at.wrapping_add(8 * cycles);
             if (free.wrapping_sub(self.free) as i32) > 0 {
                 self.free = free;
             }
             self.cycle(Some(beat), bad);
+            if n == 0 && frame[0] & 1 == 1 {
+                // The multicast filter takes less time than the shortest frame on its wire.
+                self.idle(14);
+            }
         }
         at
     }

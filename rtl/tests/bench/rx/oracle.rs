@@ -21,10 +21,48 @@ pub(crate) mod rxctl {
     pub(crate) const KEEP_BAD_L4: u32 = 16;
     pub(crate) const KEEP_BAD_IP: u32 = 32;
     pub(crate) const DELIVER_ARP: u32 = 64;
+    pub(crate) const VLAN_STRIP: u32 = 128;
+    pub(crate) const VLAN_FILTER: u32 = 256;
 }
 
 /// An ARP packet's op, sender MAC, sender IP, target IP.
 pub(crate) type Arp = (u16, Vec<u8>, u32, u32);
+
+/// What the host has written to the filters' tables.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    /// Exact multicast addresses.
+    pub(crate) groups: Vec<[u8; 6]>,
+    /// A bit a hash.
+    pub(crate) hash: u64,
+    /// Identifiers.
+    pub(crate) vlans: Vec<u16>,
+}
+
+impl Tables {
+    fn has(&self, group: [u8; 6]) -> bool {
+        // CRC-32 from an implementation that is not ours: as it goes on the wire, so complemented and with its bits reversed.
+        let hash = (!crc32fast::hash(&group)).reverse_bits() >> 26;
+        self.groups.contains(&group) || self.hash >> hash & 1 == 1
+    }
+}
+
+/// A frame without its outermost 802.1Q tag, and that tag's control information, by etherparse.
+pub(crate) fn untag(frame: &[u8]) -> Option<(Vec<u8>, u16)> {
+    let (ethernet, rest) = etherparse::Ethernet2Header::from_slice(frame).ok()?;
+    if ethernet.ether_type != etherparse::EtherType::VLAN_TAGGED_FRAME {
+        return None;
+    }
+    let (tag, rest) = etherparse::SingleVlanHeader::from_slice(rest).ok()?;
+    let inner = etherparse::Ethernet2Header {
+        ether_type: tag.ether_type,
+        ..ethernet
+    };
+    let tci = u16::from(tag.pcp.value()) << 13
+        | u16::from(tag.drop_eligible_indicator) << 12
+        | tag.vlan_id.value();
+    Some(([&inner.to_bytes()[..], rest].concat(), tci))
+}
 
 /// The fate of a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,7 +113,14 @@ pub(crate) fn hash(frame: &[u8], status: u16, key: &[u8; 40]) -> u32 {
 }
 
 /// Judges `frame` (without FCS), of which the MAC says `bad`.
-pub(crate) fn judge(frame: &[u8], bad: u8, rxctl: u32, own: [u8; 6], enable: bool) -> Fate {
+pub(crate) fn judge(
+    frame: &[u8],
+    bad: u8,
+    rxctl: u32,
+    own: [u8; 6],
+    enable: bool,
+    tables: &Tables,
+) -> Fate {
     let on = |bit: u32| rxctl & bit != 0;
     if !enable {
         return dropped(counter::RX_DROP_DISABLED);
@@ -95,13 +140,39 @@ pub(crate) fn judge(frame: &[u8], bad: u8, rxctl: u32, own: [u8; 6], enable: boo
     let wanted = on(rxctl::PROMISC)
         || dst.0 == own
         || dst.is_broadcast() && on(rxctl::BROADCAST)
-        || dst.is_multicast() && !dst.is_broadcast() && on(rxctl::ALL_MULTICAST);
-    if !wanted {
+        || dst.is_multicast()
+            && !dst.is_broadcast()
+            && (on(rxctl::ALL_MULTICAST) || tables.has(dst.0));
+    let tag = untag(frame);
+    let vlan = tag.as_ref().map(|(_, tci)| tci & 0xFFF);
+    let member = vlan.is_none_or(|id| tables.vlans.contains(&id));
+    if !wanted || on(rxctl::VLAN_FILTER) && !member {
         return dropped(counter::RX_DROP_FILTER);
     }
+    let Some((inner, tci)) = tag else {
+        return inspect(frame, false, damaged, rxctl);
+    };
+    let mut fate = inspect(&inner, true, damaged, rxctl);
+    if let Some((status, offsets)) = &mut fate.delivered {
+        if on(rxctl::VLAN_STRIP) {
+            *status |= cqe_status::VLAN;
+            *offsets = tci;
+        } else {
+            // Two half-words further back, where there is something.
+            let behind = |offset| if offset == 0 { 0 } else { offset + 2 };
+            *offsets = behind(*offsets & 0xFF) | behind(*offsets >> 8) << 8;
+        }
+    }
+    fate
+}
+
+/// Looks at a frame for this station, from which a tag has been taken.
+fn inspect(frame: &[u8], tagged: bool, damaged: bool, rxctl: u32) -> Fate {
+    let on = |bit: u32| rxctl & bit != 0;
     if damaged {
         return delivered(cqe_status::FCS_ERR, 0);
     }
+    let eth = EthernetFrame::new_checked(frame).expect("at least 56 bytes");
     match u16::from(eth.ethertype()) {
         length @ 0..=1535 => {
             if usize::from(length) > eth.payload().len() {
@@ -110,7 +181,7 @@ pub(crate) fn judge(frame: &[u8], bad: u8, rxctl: u32, own: [u8; 6], enable: boo
                 delivered(0, 0)
             }
         }
-        0x0806 => judge_arp(eth.payload(), on(rxctl::DELIVER_ARP)),
+        0x0806 if !tagged => judge_arp(eth.payload(), on(rxctl::DELIVER_ARP)),
         0x0800 => match judge_ipv4(eth.payload(), on(rxctl::KEEP_BAD_L4)) {
             Err(_) if on(rxctl::KEEP_BAD_IP) => delivered(cqe_status::IPV4, 7),
             Err(counter) => dropped(counter),

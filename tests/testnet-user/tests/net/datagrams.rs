@@ -130,6 +130,62 @@ fn senders_are_told_apart() {
 }
 
 #[test]
+fn a_group_is_received_by_those_who_joined_it_and_kept_from_the_others_by_their_nics() {
+    for engine in [Kind::Model, Kind::Compiled] {
+        let net = ferrule_testnet::new()
+            .hosts(3)
+            .seed(50)
+            .engine(engine)
+            .start()
+            .unwrap();
+        let (group, any) = (Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::UNSPECIFIED);
+        let sockets = [0, 1, 2].map(|n| net.host(n).bind_udp((any, PORT)).unwrap());
+        let [sender, member, other] = &sockets;
+        member.join_multicast_v4(&group, &net.address(1)).unwrap();
+        let wrong = member.join_multicast_v4(&group, &net.address(2));
+        assert_eq!(wrong.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+        let seen = |n: usize| {
+            let stats = net.host(n).with_nic(|nic| nic.stats().unwrap()).unwrap();
+            let dropped = stats.iter().find(|(c, _)| c.name == "rx_drop_filter");
+            let stack = net.host(n).stack_stats().unwrap();
+            (dropped.unwrap().1, stack.packets_in)
+        };
+        // Until the member has reported itself.
+        net.sleep(5 * SECOND).unwrap();
+        let before = [1, 2].map(seen);
+        let mut buffer = [0; 100];
+        sender.send_to(b"to all of you", (group, PORT)).unwrap();
+        let (n, from) = member.recv_from(&mut buffer).unwrap();
+        assert_eq!(
+            (&buffer[..n], from.ip()),
+            (&b"to all of you"[..], net.address(0).into())
+        );
+        net.sleep(SECOND).unwrap();
+        let after = [1, 2].map(seen);
+        assert_eq!(after[0].1, before[0].1 + 1, "the member hears of it");
+        assert_eq!(
+            after[1],
+            (before[1].0 + 1, before[1].1),
+            "the other's NIC drops it"
+        );
+        other.set_read_timeout(Some(SECOND)).unwrap();
+        assert_eq!(
+            other.recv(&mut buffer).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+        // Who has left hears nothing more.
+        member.leave_multicast_v4(&group, &any).unwrap();
+        net.sleep(SECOND).unwrap();
+        let before = seen(1);
+        sender.send_to(b"still there?", (group, PORT)).unwrap();
+        net.sleep(SECOND).unwrap();
+        assert_eq!(seen(1), (before.0 + 1, before.1));
+        let again = member.leave_multicast_v4(&group, &any).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AddrNotAvailable);
+    }
+}
+
+#[test]
 fn a_port_that_nobody_has_is_refused() {
     let net = net(45);
     let socket = net.host(0).bind_udp((net.address(0), 0)).unwrap();
