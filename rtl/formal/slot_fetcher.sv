@@ -22,8 +22,12 @@ module slot_fetcher(
     input ready,
     input error,
     input load,
+    input plan,
+    input planned$q,
     input compute,
     input [6:0] count,
+    input [6:0] count_q$q,
+    input [14:0] place$q,
     input [14:0] size$q,
     input [6:0] line$q,
     input [14:0] wanted$q,
@@ -85,7 +89,7 @@ module slot_fetcher(
         in_place: assert (!req$valid || address == expected);
         inside: assert (!req$valid || {1'd0, offset} + {req$dwords, 2'd0} <= {1'd0, size$q, 1'd0});
         border: assert (!req$valid || req$dwords != 0 && {1'd0, offset[6:0]} + {req$dwords, 2'd0} <= 10'd128);
-        filled: assert (!compute || {8'd0, count} <= wanted$q - fetched$q);
+        filled: assert (!plan || {8'd0, count} <= wanted$q - fetched$q);
         stays: assert (!offered || req$valid && request == request_was);
         one_flight: assert (!(req$valid && flying$q));
         overflow: assert (stock <= 127);
@@ -94,14 +98,16 @@ module slot_fetcher(
         no_slot_of_failed: assert (!failed || !valid);
 `ifdef INVARIANTS
         inv_size: assert (size$q == (15'd1 << bits) && line$q == (bits == 4 ? 7'd16 : bits == 5 ? 7'd32 : 7'd64));
-        inv_one: assert (asking$q + flying$q + landed$q <= 1);
+        inv_one: assert (planned$q + asking$q + flying$q + landed$q <= 1);
+        inv_planned: assert (!planned$q || count_q$q != 0 && {1'd0, fetched$q[6:0] & (line$q - 7'd1)} + {1'd0, count_q$q} <= {1'd0, line$q}
+            && place$q == (fetched$q & (size$q - 15'd2)) && stock < 64);
         inv_arrived: assert (asking$q || flying$q || landed$q || failed || arrived$q == fetched$q);
         inv_owed: assert (flying$q ? owed != 0 || failed : owed == 0);
 `endif
     end
 `ifdef INVARIANTS
     always @* if (started && !reset && !running)
-        inv_stopped: assert (!asking$q && !flying$q && !landed$q && !have$q && wanted$q == 0 && fetched$q == 0 && arrived$q == 0
+        inv_stopped: assert (!planned$q && !asking$q && !flying$q && !landed$q && !have$q && wanted$q == 0 && fetched$q == 0 && arrived$q == 0
             && taken$q == 0 && owed == 0 && handed == 0);
     always @* if (started && !reset && start) inv_start: assert (owed == 0 || failed);
 `endif

@@ -21,7 +21,10 @@ module sqe_fetcher(
     input valid,
     input ready,
     input error,
+    input plan,
+    input planned$q,
     input compute,
+    input [14:0] place$q,
     input [1:0] state$q,
     input [3:0] count$d,
     input [3:0] count$q,
@@ -94,7 +97,7 @@ module sqe_fetcher(
         in_place: assert (!req$valid || address == base + {46'd0, offset});
         inside: assert (!req$valid || {1'd0, offset} + {req$dwords, 2'd0} <= {size$q, 4'd0});
         border: assert (!req$valid || req$dwords != 0 && {3'd0, offset[6:0]} + {req$dwords, 2'd0} <= 10'd128);
-        filled: assert (!compute || {11'd0, count$d} <= ahead);
+        filled: assert (!plan || {11'd0, count$d} <= ahead);
         stays: assert (!offered || req$valid && request == request_was);
         two_flights: assert (flying$q == (first != 0) + (second != 0));
         overflow: assert (stock + (asking$q ? {11'd0, count$q} : 15'd0) <= 16);
@@ -103,6 +106,8 @@ module sqe_fetcher(
         inv_size: assert (size$q == (15'd1 << bits));
         inv_flights: assert (first != 0 || second == 0);
         inv_asked: assert (first <= 16 && second <= 16 && second[0] == 0);
+        inv_planned: assert (!planned$q || !asking$q && count$q != 0 && count$q <= 8 && {1'd0, fetched$q[2:0]} + count$q <= 8 && flying$q != 2
+            && place$q == (fetched$q & (size$q - 15'd1)) && stock <= 8);
         inv_count: assert (!asking$q || count$q != 0 && count$q <= 8 && flying$q != 2
             && offset[6:4] == fetched$q[2:0] && {1'd0, fetched$q[2:0]} + count$q <= 8
             && offset == {fetched$q[13:0] & (size$q[13:0] - 14'd1), 4'd0} && address == base + {46'd0, offset});
@@ -113,7 +118,7 @@ module sqe_fetcher(
     end
 `ifdef INVARIANTS
     always @* if (started && !reset && !running)
-        inv_stopped: assert (!asking$q && flying$q == 0 && !have$q && state$q == WAIT && wanted$q == 0 && fetched$q == 0
+        inv_stopped: assert (!planned$q && !asking$q && flying$q == 0 && !have$q && state$q == WAIT && wanted$q == 0 && fetched$q == 0
             && arrived$q == 0 && filled$q == 0 && taken$q == 0 && first == 0 && second == 0 && fill$q == 0);
 `endif
 endmodule

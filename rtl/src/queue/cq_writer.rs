@@ -144,7 +144,8 @@ impl Logic for CqWriter {
                 // An entry takes two cycles: the address stands long before there is a line.
                 self.addr_lo.d.next = self.sum.val();
                 self.addr_hi.d.next = self.base_hi.val();
-                if self.sum.val() < self.base_lo.val() {
+                // The place is small: the sum wraps where its top bit falls.
+                if self.base_lo.val().get_bit(31) & !self.sum.val().get_bit(31) {
                     self.addr_hi.d.next = self.base_hi.val() + 1;
                 }
                 if self.line_full.val() {

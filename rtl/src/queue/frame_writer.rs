@@ -108,7 +108,7 @@ impl Logic for FrameWriter {
         if self.state.q.val() == FrameState::Place {
             self.place.next = self.wide.val() << bit_cast::<32, 4>(self.stride_log2.val());
         }
-        // One adder for both: the slot's address, and the next TLP's.
+        // One adder for both: the slot's address, and the next TLP's. What is added is small: the sum wraps where its top bit falls.
         self.step.next = self.addr_lo.q.val();
         self.sum.next = self.addr_lo.q.val() + bit_cast::<32, 12>(self.bytes.q.val());
         if self.state.q.val() == FrameState::Place {
@@ -147,7 +147,7 @@ impl Logic for FrameWriter {
             FrameState::Place => {
                 self.addr_lo.d.next = self.sum.val();
                 self.addr_hi.d.next = self.base_hi.val();
-                if self.sum.val() < self.step.val() {
+                if self.step.val().get_bit(31) & !self.sum.val().get_bit(31) {
                     self.addr_hi.d.next = self.base_hi.val() + 1;
                 }
                 self.state.d.next = FrameState::Size;
@@ -162,7 +162,7 @@ impl Logic for FrameWriter {
                     self.beats.d.next = self.beats.q.val() - 1;
                     if self.beats.q.val() == 1 {
                         self.addr_lo.d.next = self.sum.val();
-                        if self.sum.val() < self.step.val() {
+                        if self.step.val().get_bit(31) & !self.sum.val().get_bit(31) {
                             self.addr_hi.d.next = self.addr_hi.q.val() + 1;
                         }
                         // A TLP with another one after it has many beats: what is left has been known since its first.

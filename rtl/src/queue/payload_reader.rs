@@ -186,7 +186,8 @@ impl Logic for PayloadReader {
                 if !self.full.val() & self.req.ready.val() {
                     self.push.next = true;
                     self.lo.d.next = self.after.val();
-                    if self.after.val() < self.lo.q.val() {
+                    // The top bit falls where the address wraps.
+                    if self.lo.q.val().get_bit(31) & !self.after.val().get_bit(31) {
                         self.hi.d.next = self.hi.q.val() + 1;
                     }
                     self.left.d.next = self.left.q.val() - bit_cast::<16, 9>(self.bytes.q.val());

@@ -74,9 +74,13 @@ pub struct SlotFetcher {
     past: Signal<Local, Bits<7>>,
     to_line: Signal<Local, Bits<7>>,
     count: Signal<Local, Bits<7>>,
+    count_q: DFF<Bits<7>>,
     span: Signal<Local, Bits<8>>,
+    plan: Signal<Local, Bit>,
+    planned: DFF<Bit>,
     compute: Signal<Local, Bit>,
-    place: Signal<Local, Bits<32>>,
+    /// Where in the ring the next read begins, in entries.
+    place: DFF<Bits<15>>,
     sum: Signal<Local, Bits<32>>,
     load: Signal<Local, Bit>,
 }
@@ -86,7 +90,7 @@ impl Logic for SlotFetcher {
     fn update(&mut self) {
         dff_setup!(
             self, clock, fill, upper, left, size, line, wanted, fetched, arrived, landed, taken,
-            show, slot_q, have, asking, flying, req_lo, req_hi, dwords
+            show, slot_q, have, planned, count_q, place, asking, flying, req_lo, req_hi, dwords
         );
         self.one.next = 1.into();
         self.even_mask.next = self.size.q.val() - 2;
@@ -95,39 +99,44 @@ impl Logic for SlotFetcher {
         self.producer_bad.next =
             (self.asked.val() > self.size.q.val()) | (self.asked.val() < self.known.val());
 
-        // Which slots to ask for next.
+        // Which slots to ask for next, in two cycles: how many from where, then the address. What changes between them can only make room.
         self.ahead.next = self.wanted.q.val() - self.fetched.q.val();
         self.stock.next = self.fetched.q.val() - self.taken.q.val();
-        self.compute.next = self.run.val()
+        self.plan.next = self.run.val()
+            & !self.planned.q.val()
             & !self.asking.q.val()
             & !self.flying.q.val()
             & !self.landed.q.val()
             & self.ahead.val().any()
             & (self.stock.val() < 64);
+        self.compute.next = self.planned.q.val() & self.run.val();
+        self.planned.d.next = self.plan.val();
         self.past.next = bit_cast::<7, 15>(self.fetched.q.val()) & (self.line.q.val() - 1);
         self.to_line.next = self.line.q.val() - self.past.val();
         self.count.next = self.to_line.val();
         if self.ahead.val() < bit_cast::<15, 7>(self.to_line.val()) {
             self.count.next = bit_cast::<7, 15>(self.ahead.val());
         }
-        self.span.next =
-            bit_cast::<8, 7>(self.count.val()) + (bit_cast::<8, 15>(self.fetched.q.val()) & 1) + 1;
-        self.place.next = 0.into();
-        if self.compute.val() {
-            self.place.next = bit_cast::<32, 15>(self.fetched.q.val() & self.even_mask.val()) << 1;
+        if self.plan.val() {
+            self.count_q.d.next = self.count.val();
+            self.place.d.next = self.fetched.q.val() & self.even_mask.val();
         }
-        self.sum.next = self.base_lo.val() + self.place.val();
+        self.span.next = bit_cast::<8, 7>(self.count_q.q.val())
+            + (bit_cast::<8, 15>(self.fetched.q.val()) & 1)
+            + 1;
+        self.sum.next = self.base_lo.val() + (bit_cast::<32, 15>(self.place.q.val()) << 1);
         if self.compute.val() {
             self.asking.d.next = true;
             self.req_lo.d.next = self.sum.val();
             self.req_hi.d.next = self.base_hi.val();
-            if self.sum.val() < self.base_lo.val() {
+            // The place is small: the sum wraps where its top bit falls.
+            if self.base_lo.val().get_bit(31) & !self.sum.val().get_bit(31) {
                 self.req_hi.d.next = self.base_hi.val() + 1;
             }
             self.dwords.d.next = self.span.val().get_bits::<7>(1);
             self.left.d.next = self.span.val().get_bits::<7>(1);
             self.fill.d.next = self.fetched.q.val().get_bits::<6>(1);
-            self.fetched.d.next = self.fetched.q.val() + bit_cast::<15, 7>(self.count.val());
+            self.fetched.d.next = self.fetched.q.val() + bit_cast::<15, 7>(self.count_q.q.val());
         }
         self.req.addr_lo.next = self.req_lo.q.val();
         self.req.addr_hi.next = self.req_hi.q.val();
@@ -188,7 +197,8 @@ impl Logic for SlotFetcher {
             self.have.d.next = false;
         }
         self.idle.next = !self.asking.q.val() & !self.flying.q.val() & !self.landed.q.val();
-        self.busy.next = self.compute.val()
+        self.busy.next = self.plan.val()
+            | self.planned.q.val()
             | (self.asking.q.val() & self.req.ready.val())
             | self.landed.q.val()
             | self.load.val()
@@ -216,6 +226,7 @@ impl Logic for SlotFetcher {
             self.taken.d.next = 0.into();
             self.show.d.next = 0.into();
             self.have.d.next = false;
+            self.planned.d.next = false;
             self.asking.d.next = false;
             self.flying.d.next = false;
         }

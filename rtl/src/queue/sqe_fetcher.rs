@@ -86,8 +86,11 @@ pub struct SqeFetcher {
     stock: Signal<Local, Bits<15>>,
     eight: Signal<Local, Bits<4>>,
     to_line: Signal<Local, Bits<4>>,
+    plan: Signal<Local, Bit>,
+    planned: DFF<Bit>,
     compute: Signal<Local, Bit>,
-    place: Signal<Local, Bits<32>>,
+    /// Where in the ring the next read begins, in entries.
+    place: DFF<Bits<15>>,
     sum: Signal<Local, Bits<32>>,
     answered: Signal<Local, Bit>,
 }
@@ -97,7 +100,7 @@ impl Logic for SqeFetcher {
     fn update(&mut self) {
         dff_setup!(
             self, clock, state, fill, next_pair, size, wanted, fetched, filled, arrived, taken,
-            asking, req_lo, req_hi, count, flying, sqe_lo, sqe_hi, sqe_lf, have
+            planned, place, asking, req_lo, req_hi, count, flying, sqe_lo, sqe_hi, sqe_lf, have
         );
         self.even.read_clock.next = self.clock.val();
         self.even.write_clock.next = self.clock.val();
@@ -121,21 +124,29 @@ impl Logic for SqeFetcher {
         self.stock.next = self.fetched.q.val() - self.taken.q.val();
         self.eight.next = 8.into();
         self.to_line.next = self.eight.val() - (bit_cast::<4, 15>(self.fetched.q.val()) & 7);
-        self.compute.next = self.run.val()
+        // In two cycles: how many from where, then the address. What changes between them can only make room.
+        self.plan.next = self.run.val()
+            & !self.planned.q.val()
             & !self.asking.q.val()
             & !self.flying.q.val().get_bit(1)
             & self.left.val().any()
             & (self.stock.val() <= 8);
-        self.place.next = 0.into();
-        if self.compute.val() {
-            self.place.next = bit_cast::<32, 15>(self.fetched.q.val() & self.mask_now.val()) << 4;
+        self.compute.next = self.planned.q.val() & self.run.val();
+        self.planned.d.next = self.plan.val();
+        if self.plan.val() {
+            self.place.d.next = self.fetched.q.val() & self.mask_now.val();
+            self.count.d.next = self.to_line.val();
+            if self.left.val() < bit_cast::<15, 4>(self.to_line.val()) {
+                self.count.d.next = bit_cast::<4, 15>(self.left.val());
+            }
         }
-        self.sum.next = self.base_lo.val() + self.place.val();
+        self.sum.next = self.base_lo.val() + (bit_cast::<32, 15>(self.place.q.val()) << 4);
         self.answered.next = self.data.valid.val() & self.data.last.val();
         self.error.next = self.answered.val() & self.data.err.val();
         self.idle.next = !self.asking.q.val() & !self.flying.q.val().any();
         self.busy.next = (self.asking.q.val() & self.req.ready.val())
-            | self.compute.val()
+            | self.plan.val()
+            | self.planned.q.val()
             | self.data.valid.val()
             | (self.state.q.val() != SqeState::Wait)
             | (self.run.val() & !self.have.q.val() & (self.arrived.q.val() != self.taken.q.val()));
@@ -157,12 +168,9 @@ impl Logic for SqeFetcher {
             self.asking.d.next = true;
             self.req_lo.d.next = self.sum.val();
             self.req_hi.d.next = self.base_hi.val();
-            if self.sum.val() < self.base_lo.val() {
+            // The place is small: the sum wraps where its top bit falls.
+            if self.base_lo.val().get_bit(31) & !self.sum.val().get_bit(31) {
                 self.req_hi.d.next = self.base_hi.val() + 1;
-            }
-            self.count.d.next = self.to_line.val();
-            if self.left.val() < bit_cast::<15, 4>(self.to_line.val()) {
-                self.count.d.next = bit_cast::<4, 15>(self.left.val());
             }
         }
         if self.asking.q.val() & self.req.ready.val() {
@@ -235,6 +243,7 @@ impl Logic for SqeFetcher {
             self.filled.d.next = 0.into();
             self.arrived.d.next = 0.into();
             self.taken.d.next = 0.into();
+            self.planned.d.next = false;
             self.asking.d.next = false;
             self.flying.d.next = 0.into();
             self.have.d.next = false;

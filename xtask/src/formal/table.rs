@@ -457,7 +457,7 @@ pub(super) const PROPERTIES: &[Property] = &[
                 name: "window_of_72",
                 from: "(stock < 32'h40)",
                 to: "(stock < 32'h48)",
-                breaks: "overflow",
+                breaks: "inv_planned",
                 reach: Reach::Step,
             },
             Mutant {
@@ -510,7 +510,7 @@ pub(super) const PROPERTIES: &[Property] = &[
                 name: "buffer_of_17",
                 from: "(stock <= 32'h8)",
                 to: "(stock <= 32'h9)",
-                breaks: "overflow",
+                breaks: "inv_planned",
                 reach: Reach::Step,
             },
             Mutant {
@@ -547,7 +547,7 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
             Mutant {
                 name: "lost_carry",
-                from: "if (after < lo$q) begin",
+                from: "if (lo$q[32'h1f] & ~after[32'h1f]) begin",
                 to: "if (1'b0) begin",
                 breaks: "in_place",
                 reach: Reach::Reset(12),
