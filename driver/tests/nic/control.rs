@@ -50,7 +50,7 @@ fn opening_sets_every_register_as_configured() {
         [0x0A01_0001, 0x0A01_0002, 0]
     );
     assert_eq!(
-        [0x180, 0x184, 0x1A4].map(|o| state.reg(o)),
+        [0x1A0, 0x1A4, 0x1C4].map(|o| state.reg(o)),
         [0x0302_0100, 0x0706_0504, 0x2726_2524]
     );
     assert_eq!(state.reg(0x010), 0b1110);

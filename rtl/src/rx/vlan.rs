@@ -2,7 +2,7 @@
 use rust_hdl::prelude::*;
 
 /// Says whether the frames of a VLAN are wanted. The table is empty 128 cycles after a reset.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct VlanFilter {
     /// The core's clock.
     pub clock: Signal<In, Clock>,
@@ -26,26 +26,6 @@ pub struct VlanFilter {
     word: DFF<Bits<32>>,
     r_member: DFF<Bit>,
     chosen: Signal<Local, Bits<32>>,
-}
-
-impl Default for VlanFilter {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            tci: Default::default(),
-            member: Default::default(),
-            table_write: Default::default(),
-            table_place: Default::default(),
-            table_data: Default::default(),
-            members: Default::default(),
-            place: Default::default(),
-            empties: Default::default(),
-            word: Default::default(),
-            r_member: Default::default(),
-            chosen: Default::default(),
-        }
-    }
 }
 
 impl Logic for VlanFilter {
