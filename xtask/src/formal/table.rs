@@ -432,7 +432,7 @@ pub(super) const PROPERTIES: &[Property] = &[
                 name: "a_dword_more",
                 from: "span = amount + 32'h3;",
                 to: "span = amount + 32'h7;",
-                breaks: "payload_size",
+                breaks: "whole",
                 reach: Reach::Reset(8),
             },
             Mutant {
@@ -659,7 +659,7 @@ pub(super) const PROPERTIES: &[Property] = &[
                 name: "gap_of_11",
                 from: "if (count$q == 32'hb) begin",
                 to: "if (count$q == 32'ha) begin",
-                breaks: "inv_idle",
+                breaks: "inv_gap",
                 reach: Reach::Step,
             },
             Mutant {
