@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// After so many, a reset and a sensible set-up: random register writes may have silenced the NIC.
-const PERIOD_CYCLES: u32 = 1_500;
+const PERIOD_CYCLES: u32 = 3_000;
 const PERIODS: u32 = 4;
 
 /// Something that may arrive from the wire.
