@@ -463,9 +463,6 @@ impl Logic for RegFile {
                 self.store_at.next = self.walked.q.val();
                 self.store_data.next = self.held.q.val();
                 self.stores.next = self.index.q.val() > 1;
-                self.told.d.next = self.stores.val() & (self.walked.q.val().get_bits::<3>(6) == 1);
-                self.told_place.d.next = self.walked.q.val().get_bits::<6>(0);
-                self.told_data.d.next = 0.into();
                 if self.walked.q.val() == self.mac_lo_word.val() {
                     self.store_data.next = self.value[1].q.val();
                 }
@@ -519,9 +516,6 @@ impl Logic for RegFile {
                     self.masked.next = self.access.wdata.val() & self.mask.q.val();
                     self.store_data.next = self.masked.val();
                     self.stores.next = self.mask.q.val().any();
-                    self.told.d.next = self.index.q.val().get_bits::<3>(6) == 1;
-                    self.told_place.d.next = self.index.q.val().get_bits::<6>(0);
-                    self.told_data.d.next = self.masked.val();
                     for i in 0..48 {
                         if self.index.q.val() == self.value_word[i].val() {
                             self.value[i].d.next = self.masked.val();
@@ -634,6 +628,12 @@ impl Logic for RegFile {
         self.storage.write_address.next = self.store_at.val();
         self.storage.write_data.next = self.store_data.val();
         self.storage.write_enable.next = self.stores.val();
+        // What is written at 0x100 to 0x1FF is told to whoever keeps a table.
+        self.told.d.next = self.stores.val() & (self.store_at.val().get_bits::<3>(6) == 1);
+        if self.stores.val() {
+            self.told_place.d.next = self.store_at.val().get_bits::<6>(0);
+            self.told_data.d.next = self.store_data.val();
+        }
         if self.bad.val() & (self.bad_count.q.val() != 0xFFFF) {
             self.bad_count.d.next = self.bad_count.q.val() + 1;
         }

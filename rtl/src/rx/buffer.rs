@@ -1,7 +1,7 @@
 //! Store-and-forward buffer of received frames, 32 KiB, with rollback of those that turn out bad.
 //!
-//! A frame takes one word pair more than its data: the first holds what is known about it. Only its hash, for which there is no room, lies in
-//! a list of its own: a frame that a MAC lets pass takes nine places at least, so that fewer than 512 are held.
+//! A frame takes one word pair more than its data: the first holds what is known about it. Only its hash and its tag, for which there is no
+//! room, lie in lists of their own: a frame that a MAC lets pass takes eight places at least, a tag taken out, so that 512 are held at most.
 //! A frame that does not fit is remembered as lost until it is committed or rolled back.
 use super::ports::RxPacketSource;
 use crate::store::FrameStore;
@@ -49,7 +49,7 @@ pub struct RxBuffer {
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
-    /// Hash and tag control information of the frames that are committed, in rings: more frames than that do not fit.
+    /// Hash and tag control information of the frames that are committed, in rings.
     hashes: RAM<Bits<32>, 9>,
     tags: RAM<Bits<16>, 9>,
     /// Frames committed.
@@ -89,12 +89,6 @@ impl Logic for RxBuffer {
             list_in,
             list_out
         );
-        self.tags.read_clock.next = self.clock.val();
-        self.tags.write_clock.next = self.clock.val();
-        self.tags.read_address.next = self.list_out.q.val();
-        self.tags.write_address.next = self.list_in.q.val();
-        self.tags.write_data.next = self.tci.val();
-        self.tags.write_enable.next = false;
         self.lost.next = self.r_lost.q.val();
         self.memory.clock.next = self.clock.val();
         self.memory.reset.next = self.reset.val();
@@ -108,6 +102,12 @@ impl Logic for RxBuffer {
             | (self.wr_after.val() == self.memory.rd.val());
         self.store.next = self.write.val() & !self.full.val() & !self.r_lost.q.val();
         self.word.next = 0.into();
+        self.tags.read_clock.next = self.clock.val();
+        self.tags.write_clock.next = self.clock.val();
+        self.tags.read_address.next = self.list_out.q.val();
+        self.tags.write_address.next = self.list_in.q.val();
+        self.tags.write_data.next = self.tci.val();
+        self.tags.write_enable.next = false;
         self.hashes.read_clock.next = self.clock.val();
         self.hashes.write_clock.next = self.clock.val();
         self.hashes.read_address.next = self.list_out.q.val();
@@ -137,9 +137,9 @@ impl Logic for RxBuffer {
             self.memory.d1.next = self.timestamp.val();
             self.memory.write0.next = true;
             self.memory.write1.next = true;
-            self.tags.write_enable.next = true;
             self.base.d.next = self.wr.q.val();
             self.wr.d.next = self.wr_after.val();
+            self.tags.write_enable.next = true;
             self.hashes.write_enable.next = true;
             self.list_in.d.next = self.list_in.q.val() + 1;
         } else if self.commit.val() | self.rollback.val() {

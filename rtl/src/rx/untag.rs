@@ -5,8 +5,7 @@ use rust_hdl::prelude::*;
 /// Gives the frames as they come, those with a tag (EtherType 0x8100, IEEE 802.1Q clause 9.6) without its four bytes.
 ///
 /// Of a frame with a tag the second beat is missing, and a last beat may follow a cycle after that of the input. A tag further in, or one of
-/// another type, stays; so does one of which the frame ends in the
-/// same beat.
+/// another type, stays; so does one in whose beat the frame ends.
 #[derive(LogicBlock)]
 pub struct Untag {
     /// The core's clock.
