@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use ferrule_rtl::pins::Gmii;
 use serde::Serialize;
 
+use crate::station::LINK_SPEED_1000;
+
 /// Preamble of a frame, ending with the start frame delimiter.
 const PREAMBLE: [u8; 8] = [0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55, 0xD5];
 const SFD: u8 = 0xD5;
@@ -141,7 +143,7 @@ impl Phy {
 
     /// As STATUS.SPEED has it: 2 is GMII, all else MII. To be set while nothing is under way.
     pub fn set_speed(&mut self, speed: u8) {
-        let clocks = if speed == 2 { 1 } else { 2 };
+        let clocks = if speed == LINK_SPEED_1000 { 1 } else { 2 };
         self.idle = self.idle / self.clocks * clocks;
         self.clocks = clocks;
     }
