@@ -111,7 +111,9 @@ impl Logic for RxHash {
         self.has_ports.next = (self.tcp.val() | self.udp.val())
             & !self.fragment.val()
             & (self.total.val().get_bits::<14>(2) > bit_cast::<14, 4>(self.ihl.val()));
-        self.at_l4.next = self.beat.val() == bit_cast::<11, 4>(self.l4_beat.val());
+        // Beats 0 and 1 still see the frame before, and L4 of a good header begins in beat 4 at the earliest.
+        self.at_l4.next =
+            (self.beat.val() > 3) & (self.beat.val() == bit_cast::<11, 4>(self.l4_beat.val()));
         if self.valid.val() {
             self.split.d.next = self.at_l4.val() & !self.ihl.val().get_bit(0);
             if self.beat.val() == 3 {

@@ -165,6 +165,27 @@ fn what_is_not_an_ipv4_packet_has_no_hash() {
 }
 
 #[test]
+fn what_the_frame_before_says_of_its_header_does_not_count() {
+    let mut bench = Bench::new(6);
+    bench.rxctl = 0x7F;
+    // As slow as a gigabit: the addresses are hashed before the ports are there.
+    bench.gap_percent = 87;
+    bench.set_key(KEY);
+    for v in &VECTORS {
+        for words in [0, 6, 7, 10] {
+            for ihl in 0..16 {
+                let (ip, l4) = packet(v, 17, words, &[1; 80]);
+                let mut before = frame(ip.clone(), &l4);
+                before[14] = 0x40 | ihl;
+                ask(&mut bench, &before);
+                let got = ask(&mut bench, &frame(ip, &l4)).0;
+                assert_eq!(got, v.5, "{words} words of options after an IHL of {ihl}");
+            }
+        }
+    }
+}
+
+#[test]
 fn ports_in_the_last_bytes_are_hashed_and_ports_that_are_missing_are_not() {
     let mut r = Rng(4);
     let mut bench = Bench::new(4);
