@@ -19,6 +19,11 @@ pub const LOCAL_ADDRESSES: u32 = 8;
 pub const GATEWAYS: u32 = 7;
 /// Words of the key of the Toeplitz hash; IPv4 needs the first four, IPv6 nine.
 pub const HASH_KEY_WORDS: u32 = 10;
+/// Bytes of a push window: the longest packet in PUSH mode has 16 less, which its SQE takes.
+pub const PUSH_WINDOW_BYTES: u32 = 2048;
+/// Bytes of frames in PUSH mode that the device keeps, of each its packet, filled up to a multiple of eight, and eight more: what does
+/// not fit when it is written ends as BAD_DESC, so the host waits for completions.
+pub const PUSH_BUFFER_BYTES: u32 = 4088;
 /// Smallest ring, log2 of its entries.
 pub const RING_LOG2_MIN: u32 = 4;
 /// Largest ring, log2 of its entries.
@@ -58,6 +63,12 @@ pub const fn rx_page(queue: u32) -> u32 {
     queue_page(2 + 2 * queue)
 }
 
+/// Byte offset in BAR0 of transmit queue `queue`'s push window, in the upper half of its page: in PUSH mode the host writes an SQE there,
+/// from the window's first byte on, and behind it the packet, filled up to a multiple of eight bytes.
+pub const fn push_window(queue: u32) -> u32 {
+    tx_page(queue) + PUSH_WINDOW_BYTES
+}
+
 /// Values of a queue STATUS register's ERROR field.
 pub mod queue_error {
     /// No error.
@@ -76,13 +87,13 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_B18F, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_B1AF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
             IP_MODE [3; 1] Ro "Ethernet header made by the hardware.",
             TSO [4; 1] Ro "TCP segmentation.",
-            PUSH [5; 1] Ro "PUSH mode for slow links.",
+            PUSH [5; 1] Ro "PUSH mode for slow links: frames without a read of host memory, TX_CFG.PUSH and RX_CFG.IN_ORDER.",
             TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps.",
             VLAN [7; 1] Ro "802.1Q tags looked behind, stripped and filtered on receive.",
             QUEUES [8; 4] Ro "Number of queue pairs.",
@@ -166,7 +177,7 @@ regs! {
         tx_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device of new SQEs and how far the host has read the TXCQ; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "SQ producer, free running modulo 2^15.", CONSUMER [16; 15] Wo "TXCQ consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
         tx_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
         tx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
-        tx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { SQ_LOG2 [0; 4] Rw "SQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "TXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector." }
+        tx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { SQ_LOG2 [0; 4] Rw "SQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "TXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector.", PUSH [24; 1] Rw "No SQ: the host writes each SQE and its packet into the push window, the upper half of the page." }
         tx_sq_base_lo "SQ_BASE_LO" @ 0x010 [1; 4] reset 0x0000_0000, "IOVA of the SQ, low half." { ADDR [7; 25] Rw "Bits 31:7; 128-byte aligned." }
         tx_sq_base_hi "SQ_BASE_HI" @ 0x014 [1; 4] reset 0x0000_0000, "IOVA of the SQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
         tx_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the TXCQ, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }
@@ -176,7 +187,7 @@ regs! {
         rx_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device of new slots and how far the host has read the RXCQ; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "RXQ producer, free running modulo 2^15.", CONSUMER [16; 15] Wo "RXCQ consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
         rx_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
         rx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
-        rx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { RXQ_LOG2 [0; 4] Rw "RXQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "RXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector." }
+        rx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { RXQ_LOG2 [0; 4] Rw "RXQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "RXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector.", IN_ORDER [24; 1] Rw "No RXQ: slots are used in their order, index modulo RXQ size." }
         rx_rxq_base_lo "RXQ_BASE_LO" @ 0x010 [1; 4] reset 0x0000_0000, "IOVA of the RXQ (a ring of u16 slot numbers), low half." { ADDR [7; 25] Rw "Bits 31:7; 128-byte aligned." }
         rx_rxq_base_hi "RXQ_BASE_HI" @ 0x014 [1; 4] reset 0x0000_0000, "IOVA of the RXQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
         rx_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the RXCQ, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }

@@ -20,6 +20,17 @@ pub trait Device: Send {
     /// # Errors
     /// See [`DeviceError`].
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError>;
+    /// Writes DWs to a BAR from byte `offset` on, in their order and in as few requests as the way to the device allows: for what takes more
+    /// than registers do, as the push window. Posted too.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        for (at, value) in (offset..).step_by(4).zip(values) {
+            self.write32(bar, at, *value)?;
+        }
+        Ok(())
+    }
     /// Reads configuration space from byte `offset` on.
     ///
     /// # Errors

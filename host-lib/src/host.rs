@@ -44,6 +44,7 @@ pub struct HostBuilder {
     seed: Option<[u8; 16]>,
     initial_rto: Option<Duration>,
     mtu: u16,
+    push: bool,
     background: bool,
 }
 
@@ -73,6 +74,7 @@ impl Host {
             seed: None,
             initial_rto: None,
             mtu: ETHERNET_MTU,
+            push: false,
             background: true,
         }
     }
@@ -223,6 +225,13 @@ impl HostBuilder {
         self
     }
 
+    /// PUSH mode, for slow links to the NIC: packets are written into the device, which reads no memory. The MTU is at most 2,032 then.
+    #[must_use]
+    pub fn push(mut self, push: bool) -> Self {
+        self.push = push;
+        self
+    }
+
     /// Whether somebody answers and retransmits while no thread is in a socket call; true without it. Where the clock does not do it itself,
     /// as that of a simulator in this process does, it is a service thread.
     ///
@@ -256,6 +265,7 @@ impl HostBuilder {
                 })
                 .collect(),
             gateways: self.gateway.into_iter().collect(),
+            push: self.push,
             ..NicConfig::default()
         };
         let nic_config = nic_config.with_mtu(self.mtu).map_err(NicError::from)?;

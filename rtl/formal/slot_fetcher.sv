@@ -8,6 +8,7 @@ module slot_fetcher(
     input [31:0] base_lo,
     input [31:0] base_hi,
     input [3:0] log2,
+    input in_order,
     input update_idx,
     input producer_bad,
     input [31:0] req$addr_lo,
@@ -69,6 +70,8 @@ module slot_fetcher(
     always @* if (!started) assume (reset);
     always @* assume ({base_hi, base_lo} == base && base[6:0] == 0 && base[63:32] != 32'hFFFFFFFF);
     always @* assume (log2 == bits && bits >= 4 && bits <= 14);
+    // Where slots are used in their order there is no ring to read.
+    always @* assume (!in_order);
     // A queue starts when no read is under way, and after an error only anew.
     always @* if (start) assume (!asking$q && !flying$q && !landed$q && !update_idx);
     always @* if (!running || failed) assume (!run);

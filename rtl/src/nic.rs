@@ -129,6 +129,8 @@ impl Logic for Nic {
         QueueCtlSource::join(&mut self.host.events_page, &mut self.queues.event_ctl);
         QueueCtlSource::join(&mut self.host.tx_page, &mut self.queues.tx_ctl);
         QueueCtlSource::join(&mut self.host.rx_page, &mut self.queues.rx_ctl);
+        PushSource::join(&mut self.host.push, &mut self.queues.push);
+        self.host.stray.next = self.queues.stray.val();
         self.queues.time_lo.next = self.time_lo.val();
         self.queues.max_payload.next = self.max_payload.val();
         self.queues.max_read.next = self.max_read.val();

@@ -17,6 +17,8 @@ pub trait HostSide {
     fn take_read(&mut self, id: ReadId) -> Option<u32>;
     /// Writes a register: posted, so it is done when the NIC takes it. Without memory decoding it goes nowhere.
     fn write_register(&mut self, bar: u8, offset: u32, first_be: u8, value: u32);
+    /// Writes DWs to a BAR from `offset` on, in as few requests as may be: posted, too.
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]);
     /// Gives an MSI-X vector to somebody, or takes it away.
     fn set_vector(&mut self, vector: u16, interrupt: Option<Interrupt>);
     /// Wakes whoever has a vector, as if the NIC had asked for it.
@@ -44,6 +46,9 @@ impl HostSide for RootComplex {
     }
     fn write_register(&mut self, bar: u8, offset: u32, first_be: u8, value: u32) {
         RootComplex::write_register(self, bar, offset, first_be, value);
+    }
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) {
+        RootComplex::write_block(self, bar, offset, values);
     }
     fn set_vector(&mut self, vector: u16, interrupt: Option<Interrupt>) {
         RootComplex::set_vector(self, vector, interrupt);

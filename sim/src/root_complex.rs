@@ -279,7 +279,27 @@ impl RootComplex {
                     (_, on) => on,
                 };
             }
-            self.post(bar, offset, first_be, value);
+            self.post(bar, offset, first_be, 0, value.to_le_bytes().to_vec());
+        }
+    }
+
+    /// Writes DWs to a BAR from `offset` on, as few TLPs as the largest payload allows: posted, like [`RootComplex::write_register`].
+    pub fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) {
+        let most = (128 << self.config.max_payload()) / 4;
+        let mut at = 0;
+        while at < values.len() && self.config.memory_enabled() {
+            let here = offset + 4 * at as u32;
+            // No request crosses a 4 KiB border (PCIe 2.1, section 2.2.7).
+            let room = (4096 - here as usize % 4096) / 4;
+            let n = most.min(room).min(values.len() - at);
+            match &values[at..at + n] {
+                [value] => self.write_register(bar, here, 0xF, *value),
+                some => {
+                    let data = some.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    self.post(bar, here, 0xF, 0xF, data);
+                }
+            }
+            at += n;
         }
     }
 
@@ -292,15 +312,15 @@ impl RootComplex {
         just_on
     }
 
-    fn post(&mut self, bar: u8, offset: u32, first_be: u8, value: u32) {
+    fn post(&mut self, bar: u8, offset: u32, first_be: u8, last_be: u8, data: Vec<u8>) {
         let tlp = Tlp::MemWrite {
             requester: HOST_ID,
             tag: 0,
             addr: self.bar_address(bar, offset),
             first_be,
-            last_be: 0,
+            last_be,
             poisoned: false,
-            data: value.to_le_bytes().to_vec(),
+            data,
         };
         self.queue.push_back(Downstream::Write { bar, tlp });
     }
@@ -321,7 +341,7 @@ impl RootComplex {
 
     fn write_table(&mut self, writes: Vec<TableWrite>) {
         for w in writes {
-            self.post(BAR_MSIX, w.offset, 0xF, w.value);
+            self.post(BAR_MSIX, w.offset, 0xF, 0, w.value.to_le_bytes().to_vec());
         }
     }
 

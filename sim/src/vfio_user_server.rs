@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ferrule_abi::{BAR_MSIX, MSIX_VECTORS};
+use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, MSIX_VECTORS};
 use ferrule_driver::vfio_user::proto::{region, Command, Header, RegionAccess};
 use ferrule_driver::vfio_user::socket::{Connection, Message, SocketError};
 use rustix::io::Errno;
@@ -371,6 +371,16 @@ impl RegisterRead {
     }
 }
 
+/// A write of whole DWs to the push window, which takes several at once; registers are written one by one.
+fn is_push(access: &RegionAccess) -> bool {
+    let window = u64::from(regs::push_window(0));
+    let window = window..window + u64::from(regs::PUSH_WINDOW_BYTES);
+    access.region == u32::from(BAR_REGS)
+        && window.contains(&access.offset)
+        && access.offset.is_multiple_of(4)
+        && access.count.is_multiple_of(4)
+}
+
 fn write(access: &RegionAccess, data: &[u8], host: &mut dyn HostSide) -> Answer {
     if data.len() != access.count as usize {
         return Err(Errno::INVAL);
@@ -379,6 +389,10 @@ fn write(access: &RegionAccess, data: &[u8], host: &mut dyn HostSide) -> Answer 
         if host.config().write(access.offset as usize, data) {
             host.reset_device();
         }
+    } else if is_push(access) {
+        let dw = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        let values: Vec<u32> = data.chunks_exact(4).map(dw).collect();
+        host.write_block(access.region as u8, access.offset as u32, &values);
     } else {
         for word in words(access.offset, access.count) {
             if !in_msix_table(access, &word) {

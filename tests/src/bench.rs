@@ -52,6 +52,8 @@ pub struct Layout {
     pub slots: u16,
     /// log2 of their bytes.
     pub slot_log2: u32,
+    /// PUSH mode: packets and slot numbers do not come from host memory.
+    pub push: bool,
     /// How the root complex answers.
     pub settings: Settings,
 }
@@ -64,6 +66,7 @@ impl Default for Layout {
             event_log2: 4,
             slots: 16,
             slot_log2: 11,
+            push: false,
             settings: Settings::default(),
         }
     }
@@ -96,6 +99,8 @@ pub struct Bench {
     pub inputs: Inputs,
     /// Outputs of the last step.
     pub outputs: Outputs,
+    /// The NIC took the last beat of a TLP of the host in the last step.
+    pub host_ended: bool,
     /// What the NIC has sent.
     pub sent: Vec<Sent>,
     /// Interrupts per vector.
@@ -116,6 +121,8 @@ pub struct Bench {
     pub slot_count: u16,
     /// log2 of their bytes.
     pub slot_log2: u32,
+    /// See [`Layout::push`].
+    pub push: bool,
     /// Transmit buffer 0; there is one for each SQE.
     pub buffers: u64,
     link: Link,
@@ -166,6 +173,7 @@ impl Bench {
                 ..Inputs::default()
             },
             outputs: Outputs::default(),
+            host_ended: false,
             sent: vec![],
             interrupts,
             sq: SubmissionRing::new(&mut memory, sq_log2, 16),
@@ -176,6 +184,7 @@ impl Bench {
             slots: memory.take(u64::from(layout.slots) << layout.slot_log2),
             slot_count: layout.slots,
             slot_log2: layout.slot_log2,
+            push: layout.push,
             buffers: memory.take(TX_BUFFER << sq_log2),
             memory,
             link: Link::default(),
@@ -233,7 +242,8 @@ impl Bench {
         let page = regs::tx_page(0);
         let cfg = regs::tx_cfg::SQ_LOG2.of(self.sq.log2)
             | regs::tx_cfg::CQ_LOG2.of(self.txcq.log2)
-            | regs::tx_cfg::VECTOR.of(TX_VECTOR);
+            | regs::tx_cfg::VECTOR.of(TX_VECTOR)
+            | regs::tx_cfg::PUSH.of(self.push.into());
         self.write(page + regs::tx_cfg::OFFSET, cfg);
         self.write64(page + regs::tx_sq_base_lo::OFFSET, self.sq.iova);
         self.write64(page + regs::tx_cq_base_lo::OFFSET, self.txcq.iova);
@@ -247,7 +257,8 @@ impl Bench {
         let page = regs::rx_page(0);
         let cfg = regs::rx_cfg::RXQ_LOG2.of(self.rxq.log2)
             | regs::rx_cfg::CQ_LOG2.of(self.rxcq.log2)
-            | regs::rx_cfg::VECTOR.of(RX_VECTOR);
+            | regs::rx_cfg::VECTOR.of(RX_VECTOR)
+            | regs::rx_cfg::IN_ORDER.of(self.push.into());
         self.write(page + regs::rx_cfg::OFFSET, cfg);
         self.write64(page + regs::rx_rxq_base_lo::OFFSET, self.rxq.iova);
         self.write64(page + regs::rx_cq_base_lo::OFFSET, self.rxcq.iova);
@@ -289,6 +300,7 @@ impl Bench {
             tx: wire,
         };
         let outputs = self.engine.step(clocks, &inputs);
+        self.host_ended = outputs.tlp_rx_ready && inputs.tlp_rx.is_some_and(|beat| beat.last);
         self.link
             .observe(&mut self.root_complex, self.now_ns, &inputs, &outputs);
         if wire {
@@ -443,6 +455,24 @@ impl Bench {
             flags,
             ..Sqe::default()
         });
+    }
+
+    /// In PUSH mode: writes `data` and its SQE to the push window.
+    pub fn push_tx(&mut self, data: &[u8], flags: u16) {
+        let sqe = Sqe {
+            len: data.len() as u16,
+            flags,
+            ..Sqe::default()
+        };
+        let mut values = sqe.to_words().to_vec();
+        values.extend(data.chunks(8).flat_map(|chunk| {
+            let mut pair = [0; 8];
+            pair[..chunk.len()].copy_from_slice(chunk);
+            let [a, b, c, d, e, f, g, h] = pair;
+            [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
+        }));
+        self.root_complex
+            .write_block(BAR_REGS, regs::push_window(0), &values);
     }
 
     /// Puts an SQE in the ring.

@@ -7,6 +7,8 @@ use crate::line_rate::{LONGEST, SHORTEST};
 
 /// Bytes of a frame without FCS, and the most cycles of [`receive`] for it at a maximum payload of 128 bytes.
 pub const BUDGET: [(usize, u64); 2] = [(SHORTEST, 32), (LONGEST, 250)];
+/// The same of [`push`].
+pub const PUSH_BUDGET: u64 = 40;
 /// Preamble with SFD, and FCS.
 const AROUND: u64 = 8 + 4;
 /// A frame that takes longer is lost.
@@ -42,4 +44,26 @@ pub fn receive(b: &mut Bench, len: usize) -> u64 {
     let at = b.tap().iter().position(is_completion);
     let start = at.and_then(|n| starts.get(n)).expect("a completion");
     start - last_fcs_byte
+}
+
+/// Cycles from the last beat of the TLP by which the host pushes a packet to the first byte of its preamble on the wire, on a NIC in PUSH
+/// mode that is idle.
+///
+/// # Panics
+/// If no frame leaves.
+pub fn push(b: &mut Bench, packet: &[u8], flags: u16) -> u64 {
+    b.settle();
+    b.push_tx(packet, flags);
+    let mut written = 0;
+    for cycle in 1..=PATIENCE {
+        b.step();
+        if b.host_ended {
+            written = cycle;
+        }
+        if b.outputs.gmii_tx.valid {
+            b.settle();
+            return cycle - written;
+        }
+    }
+    panic!("no frame leaves");
 }

@@ -99,6 +99,9 @@ impl Nic {
         if !caps.jumbo && config.max_frame > USUAL_FRAME {
             return Err(NicError::Unsupported("jumbo frames"));
         }
+        if !caps.push && config.push {
+            return Err(NicError::Unsupported("PUSH mode"));
+        }
         let irq = || {
             Irq::new().map_err(|source| NicError::Os {
                 doing: "making an eventfd",
@@ -222,6 +225,7 @@ impl Nic {
             layout.buffers,
             at(layout.buffers),
             config.sq_log2,
+            config.push,
         );
         let completions = ring(layout.txcq, config.txcq_log2);
         let sizes = regs::tx_cfg::SQ_LOG2.of(config.sq_log2.into())
@@ -229,7 +233,9 @@ impl Nic {
         let setup = [
             (
                 regs::tx_cfg::OFFSET,
-                sizes | regs::tx_cfg::VECTOR.of(VECTOR_TX),
+                sizes
+                    | regs::tx_cfg::VECTOR.of(VECTOR_TX)
+                    | regs::tx_cfg::PUSH.of(config.push.into()),
             ),
             (regs::tx_sq_base_lo::OFFSET, low(at(layout.sq))),
             (regs::tx_sq_base_hi::OFFSET, high(at(layout.sq))),
@@ -246,6 +252,7 @@ impl Nic {
             config.rxq_log2,
             Arc::new(pool),
             config.slots,
+            config.push,
         );
         let completions = ring(layout.rxcq, config.rxcq_log2);
         let sizes = regs::rx_cfg::RXQ_LOG2.of(config.rxq_log2.into())
@@ -255,7 +262,9 @@ impl Nic {
         let setup = [
             (
                 regs::rx_cfg::OFFSET,
-                sizes | regs::rx_cfg::VECTOR.of(VECTOR_RX),
+                sizes
+                    | regs::rx_cfg::VECTOR.of(VECTOR_RX)
+                    | regs::rx_cfg::IN_ORDER.of(config.push.into()),
             ),
             (regs::rx_rxq_base_lo::OFFSET, low(at(layout.rxq))),
             (regs::rx_rxq_base_hi::OFFSET, high(at(layout.rxq))),

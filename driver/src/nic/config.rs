@@ -1,4 +1,5 @@
 //! How a NIC is to be set up.
+use crate::ring::submission::MAX_PUSHED;
 use ferrule_abi::regs::{
     self, GATEWAYS, HASH_KEY_WORDS, LOCAL_ADDRESSES, RING_LOG2_MAX, RING_LOG2_MIN,
 };
@@ -74,6 +75,9 @@ pub struct NicConfig {
     pub hash_key: [u8; HASH_KEY_WORDS as usize * 4],
     /// What is sent is received, inside the NIC; nothing reaches the wire.
     pub loopback: bool,
+    /// PUSH mode, for slow links: the driver writes packets into the device, at most 2,032 bytes each, and copies what is received out of
+    /// its slot at once, so that the device reads no memory. Needs [`Caps::push`](super::Caps::push), and as many slots as the RXQ has entries.
+    pub push: bool,
     /// When a neighbour that was not heard of is forgotten; `None`: the NIC's own (60 s).
     pub arp_age: Option<Duration>,
     /// Time between ARP requests; `None`: the NIC's own (1 s).
@@ -106,6 +110,7 @@ impl Default for NicConfig {
             max_frame: 1518,
             hash_key: [0; HASH_KEY_WORDS as usize * 4],
             loopback: false,
+            push: false,
             arp_age: None,
             arp_retry: None,
             iova: 1 << 32..1 << 39,
@@ -232,7 +237,13 @@ impl NicConfig {
             least.into(),
             most.into(),
         )?;
-        range("slots", self.slots.into(), 1, 1 << self.rxq_log2)?;
+        let entries = 1 << self.rxq_log2;
+        if self.push {
+            range("slots in PUSH mode", self.slots.into(), entries, entries)?;
+            let most = MAX_PUSHED as u64 + u64::from(AROUND_PACKET);
+            range("max_frame in PUSH mode", self.max_frame.into(), 64, most)?;
+        }
+        range("slots", self.slots.into(), 1, entries)?;
         range("max_frame", self.max_frame.into(), 64, (1 << 14) - 1)?;
         if let Some(mac) = self.mac.filter(|mac| !is_station(mac)) {
             return Err(ConfigError::Mac(mac));

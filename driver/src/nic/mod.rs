@@ -187,7 +187,12 @@ impl Nic {
                 pushed = lanes.submission.push(frame, last);
             }
             match pushed {
-                Ok(true) => count += 1,
+                Ok(true) => {
+                    count += 1;
+                    if let Some(image) = lanes.submission.image() {
+                        port.push(image)?;
+                    }
+                }
                 Ok(false) => break,
                 Err(e) => {
                     error = Some(e);

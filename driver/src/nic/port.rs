@@ -27,6 +27,12 @@ impl Port {
         Ok(self.device.write32(BAR_REGS, offset, value)?)
     }
 
+    /// Writes to transmit queue 0's push window, from its first byte on.
+    pub(crate) fn push(&mut self, values: &[u32]) -> Result<(), NicError> {
+        let window = regs::push_window(0);
+        Ok(self.device.write_block(BAR_REGS, window, values)?)
+    }
+
     /// Waits until `field` of the register is 0.
     pub(crate) fn wait_clear(
         &mut self,

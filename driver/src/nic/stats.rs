@@ -85,6 +85,8 @@ pub struct Caps {
     pub multicast: bool,
     /// MTU of 9,000.
     pub jumbo: bool,
+    /// PUSH mode.
+    pub push: bool,
     /// Number of queue pairs.
     pub queues: u8,
 }
@@ -104,6 +106,7 @@ impl Caps {
             vlan_insert: has(c::VLAN_INSERT),
             multicast: has(c::MULTICAST),
             jumbo: has(c::JUMBO),
+            push: has(c::PUSH),
             queues: c::QUEUES.get(value) as u8,
         }
     }

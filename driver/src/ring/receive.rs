@@ -23,6 +23,8 @@ pub(crate) struct ReceiveRing {
     lent_count: u16,
     /// Slots to lend again.
     spare: Vec<u16>,
+    /// The device uses slots in their order, and does not read which are lent: none may stay with a reader.
+    in_order: bool,
 }
 
 impl ReceiveRing {
@@ -33,6 +35,7 @@ impl ReceiveRing {
         log2: u8,
         pool: Arc<SlotPool>,
         slots: u16,
+        in_order: bool,
     ) -> Self {
         Self {
             memory,
@@ -43,6 +46,7 @@ impl ReceiveRing {
             lent: vec![false; slots.into()].into(),
             lent_count: 0,
             spare: (0..slots).collect(),
+            in_order,
         }
     }
 
@@ -71,9 +75,10 @@ impl ReceiveRing {
         spare >= batch.into() || spare > 0 && 2 * usize::from(self.lent_count) < self.lent.len()
     }
 
-    /// Whether fewer than half of the slots are with the device or on their way to it: then packets are copied out of their slots at once.
+    /// Whether fewer than half of the slots are with the device or on their way to it, or the device wants them in their order: then packets
+    /// are copied out of their slots at once.
     fn is_short(&self) -> bool {
-        2 * (usize::from(self.lent_count) + self.spare.len()) < self.lent.len()
+        self.in_order || 2 * (usize::from(self.lent_count) + self.spare.len()) < self.lent.len()
     }
 
     /// Checks a completion and takes its packet.

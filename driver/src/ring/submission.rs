@@ -4,12 +4,32 @@
 use super::{Index, RingFault};
 use crate::nic::{TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 use crate::DmaBuf;
+use ferrule_abi::regs::{PUSH_BUFFER_BYTES, PUSH_WINDOW_BYTES};
 use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 /// Size of the buffer of one SQE in bytes.
 pub(crate) const TX_BUFFER: usize = 2048;
+
+/// Longest frame in PUSH mode.
+pub(crate) const MAX_PUSHED: usize = PUSH_WINDOW_BYTES as usize - ENTRY_SIZE;
+
+/// PUSH mode: what is to be written to the window, and how much the device holds.
+#[derive(Debug, Default)]
+struct Push {
+    /// SQE and packet of the frame taken last.
+    image: Vec<u32>,
+    /// Bytes of outstanding frames in the device's buffer.
+    in_flight: u32,
+    /// Of them those since the last CPL_REQ.
+    unsignalled: u32,
+}
+
+/// Bytes that a frame takes in the device's buffer.
+fn pushed_bytes(len: usize) -> u32 {
+    8 + len.next_multiple_of(8) as u32
+}
 
 /// What is known of an outstanding SQE. Ours alone: the device cannot change it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +60,7 @@ pub(crate) struct SubmissionRing {
     entries: Box<[Entry]>,
     /// SQEs since the last with CPL_REQ.
     unsignalled: u16,
+    push: Option<Push>,
 }
 
 impl SubmissionRing {
@@ -50,6 +71,7 @@ impl SubmissionRing {
         buffers: usize,
         buffers_iova: u64,
         log2: u8,
+        push: bool,
     ) -> Self {
         Self {
             memory,
@@ -61,11 +83,21 @@ impl SubmissionRing {
             retired: Index::default(),
             entries: vec![Entry::default(); 1 << log2].into(),
             unsignalled: 0,
+            push: push.then(Push::default),
         }
     }
 
+    /// What a doorbell is to say; in PUSH mode nothing.
     pub(crate) fn producer(&self) -> Index {
-        self.producer
+        match self.push {
+            None => self.producer,
+            Some(_) => Index::default(),
+        }
+    }
+
+    /// In PUSH mode: what is to be written to the push window, of the frame taken last.
+    pub(crate) fn image(&self) -> Option<&[u32]> {
+        self.push.as_ref().map(|push| &push.image[..])
     }
 
     /// SQEs that are not retired.
@@ -73,8 +105,12 @@ impl SubmissionRing {
         self.producer.since(self.retired)
     }
 
-    /// Longest frame in bytes: half of the ring, so that there is always room for one once earlier ones have gone.
+    /// Longest frame in bytes: half of the ring, so that there is always room for one once earlier ones have gone; in PUSH mode what fits
+    /// the window.
     pub(crate) fn max_frame(&self) -> usize {
+        if self.push.is_some() {
+            return MAX_PUSHED;
+        }
         (TX_BUFFER << (self.log2 - 1)).min(MAX_FRAME as usize)
     }
 
@@ -91,11 +127,24 @@ impl SubmissionRing {
         if count > size - self.outstanding() {
             return Ok(false);
         }
+        let mut due = last || frame.report;
+        if let Some(push) = &mut self.push {
+            let bytes = pushed_bytes(len);
+            if push.in_flight + bytes > PUSH_BUFFER_BYTES {
+                return Ok(false);
+            }
+            push.in_flight += bytes;
+            push.unsignalled += bytes;
+            due |= push.unsignalled >= PUSH_BUFFER_BYTES / 4;
+        }
         self.write_data(frame.parts);
         self.unsignalled += count;
-        let signalled = last || frame.report || self.unsignalled >= size / 4;
+        let signalled = due || self.unsignalled >= size / 4;
         if signalled {
             self.unsignalled = 0;
+            if let Some(push) = &mut self.push {
+                push.unsignalled = 0;
+            }
         }
         for i in 0..count {
             let entry = usize::from(self.producer.entry(self.log2));
@@ -117,9 +166,21 @@ impl SubmissionRing {
                 flags,
                 ..Sqe::default()
             };
-            for (word, value) in sqe.to_words().into_iter().enumerate() {
-                self.memory
-                    .store(self.sq + entry * ENTRY_SIZE + 4 * word, value);
+            match &mut self.push {
+                None => {
+                    for (word, value) in sqe.to_words().into_iter().enumerate() {
+                        self.memory
+                            .store(self.sq + entry * ENTRY_SIZE + 4 * word, value);
+                    }
+                }
+                Some(push) => {
+                    push.image.clear();
+                    push.image.extend(sqe.to_words());
+                    // The padding is what the buffer held before.
+                    let at = self.buffers + entry * TX_BUFFER;
+                    let dws = (0..len.next_multiple_of(8)).step_by(4);
+                    push.image.extend(dws.map(|n| self.memory.load(at + n)));
+                }
             }
             self.entries[entry].frame = ends.then_some(Frame {
                 token: frame.token,
@@ -210,7 +271,11 @@ impl SubmissionRing {
     fn retire(&mut self) -> Option<Frame> {
         let entry = usize::from(self.retired.entry(self.log2));
         self.retired.advance(1);
-        self.entries[entry].frame.take()
+        let frame = self.entries[entry].frame.take();
+        if let (Some(push), Some(frame)) = (&mut self.push, &frame) {
+            push.in_flight -= pushed_bytes(frame.len.into());
+        }
+        frame
     }
 
     /// The frame of `len` bytes whose last SQE is `distance` beyond the oldest outstanding.

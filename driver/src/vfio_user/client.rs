@@ -337,6 +337,11 @@ impl Device for VfioUser {
         self.region_write(bar.into(), aligned(offset)?, &value.to_le_bytes(), true)
     }
 
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.region_write(bar.into(), aligned(offset)?, &bytes, true)
+    }
+
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         self.region_read(region::CONFIG, offset.into(), data)
     }

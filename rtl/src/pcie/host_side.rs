@@ -4,8 +4,8 @@ use super::counters::Counters;
 use super::internal::{CompletionSource, ReadTlpSource, ReplySource};
 use super::msix::Msix;
 use super::ports::{
-    QueueCtlSource, ReadDataSource, ReadReqSink, RegAccessSource, TlpSink, TlpSource, WriteSink,
-    WriteSource,
+    PushSource, QueueCtlSource, ReadDataSource, ReadReqSink, RegAccessSource, TlpSink, TlpSource,
+    WriteSink, WriteSource,
 };
 use super::read_engine::ReadEngine;
 use super::reg_file::RegFile;
@@ -45,6 +45,10 @@ pub struct HostSide {
     pub read_req: [ReadReqSink; 3],
     /// Their answers.
     pub read_data: [ReadDataSource; 3],
+    /// Writes to the push window.
+    pub push: PushSource,
+    /// Pulse: such a write was for nothing.
+    pub stray: Signal<In, Bit>,
     /// Memory writes: 0 receive payload, 1 RXCQ, 2 TXCQ, 3 events.
     pub writes: [WriteSink; 4],
     /// Transfers on the PHY's management interface.
@@ -140,6 +144,7 @@ impl Logic for HostSide {
         RegAccessSource::join(&mut self.rx.regs, &mut self.regs.access);
         RegAccessSource::join(&mut self.rx.msix, &mut self.msix.access);
         ReplySource::join(&mut self.rx.reply, &mut self.tx.reply);
+        PushSource::link(&mut self.push, &mut self.rx.push);
         CompletionSource::join(&mut self.rx.completion, &mut self.engine.completion);
         ReadTlpSource::join(&mut self.engine.read, &mut self.tx.read);
         WriteSource::join(&mut self.msix.message, &mut self.tx.writes[4]);
@@ -161,7 +166,8 @@ impl Logic for HostSide {
         self.tx.quiesce.next = self.regs.quiesce.val();
         self.engine.quiesce.next = self.regs.quiesce.val();
         self.regs.dma_quiet.next = self.tx.quiet.val() & !self.engine.outstanding.val();
-        self.regs.bad_access.next = self.rx.bad_access.val() | self.msix.bad_access.val();
+        self.regs.bad_access.next =
+            self.rx.bad_access.val() | self.msix.bad_access.val() | self.stray.val();
         self.regs.time_lo.next = self.time_lo.val();
         self.regs.time_hi.next = self.time_hi.val();
         self.regs.board_mac_lo.next = self.board_mac_lo.val();

@@ -261,3 +261,53 @@ pub struct QueueCtlSink {
     /// STATUS.ERROR.
     pub error: Signal<Out, Bits<4>>,
 }
+
+/// Writes of the host to the push window of a transmit queue, beat by beat; they cannot be held up.
+///
+/// The first beat holds no DW or one (its header leaves room for one), later ones up to two.
+#[derive(LogicInterface, Default)]
+#[join = "PushSink"]
+pub struct PushSource {
+    /// DW of the window that the write begins with.
+    pub offset: Signal<Out, Bits<9>>,
+    /// First DW of the beat, memory order: the byte with the lowest address in bits 7:0.
+    pub d0: Signal<Out, Bits<32>>,
+    /// Second DW of the beat.
+    pub d1: Signal<Out, Bits<32>>,
+    /// How many DWs are in the beat, 0 to 2.
+    pub count: Signal<Out, Bits<2>>,
+    /// First beat of the write.
+    pub first: Signal<Out, Bit>,
+    /// Last beat.
+    pub last: Signal<Out, Bit>,
+    /// With `last`: the TLP does not have the length its header says.
+    pub bad: Signal<Out, Bit>,
+    /// The beat is there.
+    pub valid: Signal<Out, Bit>,
+    /// Somebody takes writes; without it they are accesses of a register that is not there.
+    pub open: Signal<In, Bit>,
+}
+
+/// Consumer side; see [`PushSource`].
+#[derive(LogicInterface, Default)]
+#[join = "PushSource"]
+pub struct PushSink {
+    /// DW of the window that the write begins with.
+    pub offset: Signal<In, Bits<9>>,
+    /// First DW of the beat, memory order: the byte with the lowest address in bits 7:0.
+    pub d0: Signal<In, Bits<32>>,
+    /// Second DW of the beat.
+    pub d1: Signal<In, Bits<32>>,
+    /// How many DWs are in the beat, 0 to 2.
+    pub count: Signal<In, Bits<2>>,
+    /// First beat of the write.
+    pub first: Signal<In, Bit>,
+    /// Last beat.
+    pub last: Signal<In, Bit>,
+    /// With `last`: the TLP does not have the length its header says.
+    pub bad: Signal<In, Bit>,
+    /// The beat is there.
+    pub valid: Signal<In, Bit>,
+    /// Somebody takes writes; without it they are accesses of a register that is not there.
+    pub open: Signal<Out, Bit>,
+}

@@ -1,12 +1,12 @@
-//! Takes TLPs apart: register accesses of the host are carried out and answered, completions go to the read engine.
+//! Takes TLPs apart: register accesses of the host are carried out and answered, writes to the push window and completions passed on.
 //!
 //! PCIe base specification 2.1: section 2.2.1 (headers), 2.2.7 (requests), 2.2.9 and 2.3.1 (completions, Unsupported Request).
 //! Beats: PG054, 64-bit AXI4-Stream.
 use super::cells::SwapBytes;
 use super::internal::{CompletionSource, ReplySource};
-use super::ports::{RegAccessSource, TlpSink};
+use super::ports::{PushSource, RegAccessSource, TlpSink};
 use array_init::array_init;
-use ferrule_abi::{counter, BAR_MSIX, BAR_REGS};
+use ferrule_abi::{counter, regs, BAR_MSIX, BAR_REGS};
 use rust_hdl::prelude::*;
 
 /// State of [`TlpRx`].
@@ -32,6 +32,10 @@ pub enum RxState {
     FirstBeat,
     /// Later beats of a completion pass through.
     Beats,
+    /// The first beat of a write to the push window, held in registers.
+    FirstPush,
+    /// Later beats of it pass through.
+    Pushes,
     /// A TLP is read and thrown away.
     Drain,
 }
@@ -39,7 +43,8 @@ pub enum RxState {
 /// The receiver. One TLP at a time; requests stop the stream until they are answered, which takes some ten cycles.
 ///
 /// A register access is a memory request for one DW with all bytes enabled, not poisoned, in a BAR that exists. Any other request that
-/// wants an answer gets Unsupported Request; a write is ignored; both pulse `bad_access`.
+/// wants an answer gets Unsupported Request; a write is ignored; both pulse `bad_access`. While the push window is open, it takes writes
+/// of any length with all bytes enabled, at one beat a cycle.
 #[derive(LogicBlock)]
 pub struct TlpRx {
     /// Core clock.
@@ -54,6 +59,8 @@ pub struct TlpRx {
     pub regs: RegAccessSource,
     /// Accesses of the MSI-X BAR.
     pub msix: RegAccessSource,
+    /// Writes to the push window.
+    pub push: PushSource,
     /// Answers to the host.
     pub reply: ReplySource,
     /// Completions for reads of ours.
@@ -92,6 +99,8 @@ pub struct TlpRx {
     forward: Signal<Local, Bits<2>>,
     excess: Signal<Local, Bit>,
     fits: Signal<Local, Bit>,
+    target: Signal<Local, Bits<32>>,
+    partial: Signal<Local, Bit>,
     after: Signal<Local, Bits<11>>,
     length: Signal<Local, Bits<10>>,
     skip: Signal<Local, Bits<7>>,
@@ -107,6 +116,8 @@ pub struct TlpRx {
     nonposted: [Constant<Bits<32>>; 8],
     bar_regs: Constant<Bits<3>>,
     bar_msix: Constant<Bits<3>>,
+    /// Bits 19:11 of an address in the push window.
+    window: Constant<Bits<9>>,
     pulse: Constant<Bits<32>>,
 }
 
@@ -137,6 +148,7 @@ impl Default for TlpRx {
             tlp: Default::default(),
             regs: Default::default(),
             msix: Default::default(),
+            push: Default::default(),
             reply: Default::default(),
             completion: Default::default(),
             bad_access: Default::default(),
@@ -166,6 +178,8 @@ impl Default for TlpRx {
             forward: Default::default(),
             excess: Default::default(),
             fits: Default::default(),
+            target: Default::default(),
+            partial: Default::default(),
             after: Default::default(),
             length: Default::default(),
             skip: Default::default(),
@@ -178,6 +192,7 @@ impl Default for TlpRx {
             nonposted: array_init(|i| Constant::new((NONPOSTED[i] << 24).into())),
             bar_regs: Constant::new(u64::from(BAR_REGS).into()),
             bar_msix: Constant::new(u64::from(BAR_MSIX).into()),
+            window: Constant::new(u64::from(regs::push_window(0) / regs::PUSH_WINDOW_BYTES).into()),
             pulse: Constant::new((1_u64 << counter::TLP_UNEXPECTED).into()),
         }
     }
@@ -223,6 +238,14 @@ impl Logic for TlpRx {
         self.msix.write.next = self.dw0.q.val().get_bit(30);
         self.msix.wdata.next = self.data.q.val();
         self.msix.valid.next = false;
+        self.push.offset.next = self.addr.q.val().get_bits::<9>(2);
+        self.push.d0.next = self.data.q.val();
+        self.push.d1.next = self.swap1.y.val();
+        self.push.count.next = self.first_count.q.val();
+        self.push.first.next = false;
+        self.push.last.next = self.first_last.q.val();
+        self.push.bad.next = self.malformed.q.val();
+        self.push.valid.next = false;
         self.reply.dw0.next = 0.into();
         self.reply.dw1.next = 0.into();
         self.reply.dw2.next = 0.into();
@@ -281,6 +304,15 @@ impl Logic for TlpRx {
         self.enables.next = 0.into();
         self.id.next = 0.into();
         self.left_next.next = self.left.q.val();
+        self.target.next = self.tlp.d0.val();
+        if self.dw0.q.val().get_bit(29) {
+            self.target.next = self.tlp.d1.val();
+        }
+        // A write of several DWs enables all bytes of the first and of the last.
+        self.partial.next = (self.dw1.q.val() & 0xFF) != 0xFF;
+        if (self.dw0.q.val() & 0x3FF) == 1 {
+            self.partial.next = (self.dw1.q.val() & 0xFF) != 0x0F;
+        }
         match self.state.q.val() {
             RxState::Head => {
                 self.tlp.ready.next = true;
@@ -305,11 +337,8 @@ impl Logic for TlpRx {
             }
             RxState::Address => {
                 self.tlp.ready.next = true;
-                self.addr.d.next = self.tlp.d0.val();
+                self.addr.d.next = self.target.val();
                 self.data.d.next = self.swap1.y.val();
-                if self.dw0.q.val().get_bit(29) {
-                    self.addr.d.next = self.tlp.d1.val();
-                }
                 self.first_count.d.next = self.forward.val();
                 self.first_last.d.next = self.tlp.last.val();
                 if self.tlp.valid.val() {
@@ -319,6 +348,13 @@ impl Logic for TlpRx {
                     if self.tlp.last.val() {
                         self.malformed.d.next = !self.fits.val();
                         self.state.d.next = RxState::Judge;
+                    }
+                    if ((self.dw0.q.val() & 0xDF00_0000_u64) == 0x4000_0000)
+                        & (self.bar.q.val() == self.bar_regs.val())
+                        & (self.target.val().get_bits::<9>(11) == self.window.val())
+                        & self.push.open.val()
+                    {
+                        self.state.d.next = RxState::FirstPush;
                     }
                     // Cpl or CplD.
                     if (self.dw0.q.val() & 0xBF00_0000_u64) == 0x0A00_0000 {
@@ -475,6 +511,44 @@ impl Logic for TlpRx {
                     }
                     if self.tlp.last.val() {
                         self.state.d.next = RxState::Head;
+                    }
+                }
+            }
+            RxState::FirstPush => {
+                self.push.first.next = true;
+                self.state.d.next = RxState::Pushes;
+                if self.first_last.q.val() {
+                    self.state.d.next = RxState::Head;
+                }
+                if self.partial.val() | self.dw0.q.val().get_bit(14) {
+                    self.bad_access.next = true;
+                    if !self.first_last.q.val() {
+                        self.state.d.next = RxState::Drain;
+                    }
+                } else {
+                    self.push.valid.next = true;
+                    if self.first_last.q.val() & self.malformed.q.val() {
+                        self.events.next = self.pulse.val();
+                    }
+                }
+            }
+            RxState::Pushes => {
+                self.tlp.ready.next = true;
+                self.push.d0.next = self.swap0.y.val();
+                self.push.count.next = self.forward.val();
+                self.push.last.next = self.tlp.last.val();
+                self.push.bad.next = !self.fits.val();
+                self.push.valid.next = self.tlp.valid.val();
+                if self.tlp.valid.val() {
+                    self.left_next.next = self.after.val();
+                    if self.excess.val() {
+                        self.malformed.d.next = true;
+                    }
+                    if self.tlp.last.val() {
+                        self.state.d.next = RxState::Head;
+                        if !self.fits.val() {
+                            self.events.next = self.pulse.val();
+                        }
                     }
                 }
             }

@@ -8,6 +8,7 @@
 //! | [`queues`] | one queue pair and the event queue together |
 //! | [`cq_writer`] | completions into a ring, four to a line |
 //! | [`sqe_fetcher`], [`slot_fetcher`] | prefetch of the rings that the host fills |
+//! | [`push`], [`push_window`] | frames that the host writes into the device |
 //! | [`payload_reader`], [`realigner`] | SQEs to reads, answers to contiguous packets |
 //! | [`frame_writer`] | a received frame into its slot |
 //! | [`fifo`] | a small list of words |
@@ -20,6 +21,8 @@ pub mod event;
 pub mod fifo;
 pub mod frame_writer;
 pub mod payload_reader;
+pub mod push;
+pub mod push_window;
 pub mod queues;
 pub mod realigner;
 pub mod rx;

@@ -3,7 +3,7 @@ use super::event::EventQueue;
 use super::rx::RxQueue;
 use super::tx::TxQueue;
 use crate::neigh::ports::NeighEventSink;
-use crate::pcie::ports::{QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
+use crate::pcie::ports::{PushSink, QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::rx::ports::RxPacketSink;
 use crate::tx::ports::{TxPacketSource, TxVerdictSink};
 use rust_hdl::prelude::*;
@@ -50,6 +50,10 @@ pub struct Queues {
     pub tx_cq: WriteSource,
     /// Write client 3: events.
     pub event_cq: WriteSource,
+    /// Writes of the host to the push window.
+    pub push: PushSink,
+    /// Pulse: such a write was for nothing.
+    pub stray: Signal<Out, Bit>,
     /// Frames out of the receive buffer.
     pub rx_packet: RxPacketSink,
     /// Packets to the transmit path.
@@ -100,6 +104,8 @@ impl Logic for Queues {
         WriteSource::link(&mut self.rx_cq, &mut self.rx.cq);
         WriteSource::link(&mut self.tx_cq, &mut self.tx.cq);
         WriteSource::link(&mut self.event_cq, &mut self.event_queue.m);
+        PushSink::link(&mut self.push, &mut self.tx.window);
+        self.stray.next = self.tx.stray.val();
         RxPacketSink::link(&mut self.rx_packet, &mut self.rx.packet);
         TxPacketSource::link(&mut self.tx_packet, &mut self.tx.packet);
         TxVerdictSink::link(&mut self.tx_verdict, &mut self.tx.verdict);

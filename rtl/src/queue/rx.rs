@@ -80,6 +80,8 @@ pub struct RxQueue {
     vector: DFF<Bits<4>>,
     slot_count: DFF<Bits<16>>,
     stride: DFF<Bits<4>>,
+    /// CFG.IN_ORDER.
+    in_order: DFF<Bit>,
     retired: DFF<Bits<15>>,
     lost: DFF<Bit>,
     /// Cycles for which the newest completion still waits for a frame that comes in.
@@ -134,6 +136,7 @@ impl Default for RxQueue {
             vector: Default::default(),
             slot_count: Default::default(),
             stride: Default::default(),
+            in_order: Default::default(),
             retired: Default::default(),
             lost: Default::default(),
             patience: Default::default(),
@@ -157,8 +160,8 @@ impl Logic for RxQueue {
     fn update(&mut self) {
         dff_setup!(
             self, clock, state, step, error, locked, active, begin_q, apply, cq_log2, rq_log2,
-            failed_q, db, db_valid, vector, slot_count, stride, retired, lost, patience, w0, w1,
-            w2, w3, counted
+            failed_q, db, db_valid, vector, slot_count, stride, in_order, retired, lost, patience,
+            w0, w1, w2, w3, counted
         );
         clock!(self, clock, fetcher, frames, writer);
         self.fetcher.reset.next = self.reset.val();
@@ -196,6 +199,7 @@ impl Logic for RxQueue {
                     self.slot_count.d.next =
                         bit_cast::<16, 15>(self.ctl.slots.val().get_bits::<15>(16));
                     self.stride.d.next = bit_cast::<4, 32>(self.ctl.slots.val());
+                    self.in_order.d.next = self.ctl.setup.val().get_bit(24);
                     self.error.d.next = 0.into();
                     self.begin_q.d.next = true;
                     self.state.d.next = RxState::Start;
@@ -275,6 +279,7 @@ impl Logic for RxQueue {
         self.fetcher.base_lo.next = self.ctl.ring_lo.val();
         self.fetcher.base_hi.next = self.ctl.ring_hi.val();
         self.fetcher.log2.next = self.rq_log2.q.val();
+        self.fetcher.in_order.next = self.in_order.q.val();
         self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
         self.fetcher.update_idx.next = self.apply.q.val();
         self.fetcher.retired.next = self.retired.q.val();
@@ -402,6 +407,7 @@ impl Logic for RxQueue {
             self.error.d.next = 0.into();
             self.locked.d.next = false;
             self.failed_q.d.next = false;
+            self.in_order.d.next = false;
             self.db_valid.d.next = false;
             self.retired.d.next = 0.into();
             self.lost.d.next = false;

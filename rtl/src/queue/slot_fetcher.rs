@@ -1,10 +1,12 @@
-//! Prefetches receive slot numbers, up to sixty-four a read, and hands them out one at a time.
+//! Prefetches receive slot numbers, up to sixty-four a read, and hands them out one at a time; or makes them up.
 use crate::pcie::ports::{ReadDataSink, ReadReqSource};
 use rust_hdl::prelude::*;
 
 /// Fetches the RXQ, a ring of u16, in pieces that end at 128-byte borders; one read in flight, at most 127 slots in its buffer.
 ///
 /// The buffer is a window of 64 DWs of the ring, two slots each. A DW whose upper slot the host had not yet filled is read again later.
+///
+/// With `in_order` nothing is fetched: slot numbers are the indices, modulo the ring's size.
 #[derive(LogicBlock, Default)]
 pub struct SlotFetcher {
     /// Core clock.
@@ -21,6 +23,8 @@ pub struct SlotFetcher {
     pub base_hi: Signal<In, Bits<32>>,
     /// Ring size, log2 of entries, 4 to 14.
     pub log2: Signal<In, Bits<4>>,
+    /// There is no ring; see above. Steady from `start` on.
+    pub in_order: Signal<In, Bit>,
     /// How far the host has written, from a doorbell.
     pub producer: Signal<In, Bits<15>>,
     /// High for one cycle: `producer` holds, and `producer_bad` is low.
@@ -108,6 +112,7 @@ impl Logic for SlotFetcher {
             & !self.flying.q.val()
             & !self.landed.q.val()
             & self.ahead.val().any()
+            & !self.in_order.val()
             & (self.stock.val() < 64);
         self.compute.next = self.planned.q.val() & self.run.val();
         self.planned.d.next = self.plan.val();
@@ -176,6 +181,9 @@ impl Logic for SlotFetcher {
             self.arrived.d.next = self.fetched.q.val();
             self.landed.d.next = false;
         }
+        if self.in_order.val() {
+            self.arrived.d.next = self.wanted.q.val();
+        }
 
         // Slot by slot out of the window.
         self.load.next = !self.have.q.val() & (self.arrived.q.val() != self.taken.q.val());
@@ -185,6 +193,10 @@ impl Logic for SlotFetcher {
             if self.taken.q.val().get_bit(0) {
                 self.slot_q.d.next = self.ram.read_data.val().get_bits::<16>(16);
                 self.show_next.next = self.show.q.val() + 1;
+            }
+            if self.in_order.val() {
+                self.slot_q.d.next =
+                    bit_cast::<16, 15>(self.taken.q.val() & (self.size.q.val() - 1));
             }
             self.have.d.next = true;
             self.taken.d.next = self.taken.q.val() + 1;
@@ -197,7 +209,8 @@ impl Logic for SlotFetcher {
             self.have.d.next = false;
         }
         self.idle.next = !self.asking.q.val() & !self.flying.q.val() & !self.landed.q.val();
-        self.busy.next = self.plan.val()
+        self.busy.next = (self.in_order.val() & (self.arrived.q.val() != self.wanted.q.val()))
+            | self.plan.val()
             | self.planned.q.val()
             | (self.asking.q.val() & self.req.ready.val())
             | self.landed.q.val()

@@ -2,9 +2,10 @@
 use super::cq_writer::CqWriter;
 use super::fifo::Fifo;
 use super::payload_reader::PayloadReader;
+use super::push::Push;
 use super::realigner::Realigner;
 use super::sqe_fetcher::SqeFetcher;
-use crate::pcie::ports::{QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
+use crate::pcie::ports::{PushSink, QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::tx::ports::{TxPacketSource, TxVerdictSink};
 use ferrule_abi::regs::queue_error;
 use rust_hdl::prelude::*;
@@ -31,6 +32,8 @@ pub enum BarrierState {
 ///
 /// Disabling, or an error, stops the fetching, aborts a frame of which SQEs are missing, lets whole frames finish, and then clears `running`;
 /// a completion for which the ring has no room is forgotten then.
+///
+/// In PUSH mode (CFG.PUSH) there is no SQ: frames come from [`Push`], and a doorbell's producer means nothing.
 #[derive(LogicBlock)]
 pub struct TxQueue {
     /// Core clock.
@@ -55,6 +58,10 @@ pub struct TxQueue {
     pub verdict: TxVerdictSink,
     /// Writes to the TXCQ.
     pub cq: WriteSource,
+    /// Writes of the host to the push window.
+    pub window: PushSink,
+    /// Pulse: such a write was for nothing.
+    pub stray: Signal<Out, Bit>,
     /// Stays high until `barrier_done`: tell when the completions of all frames that are in the transmit path now are written.
     pub barrier: Signal<In, Bit>,
     /// They are; falls with `barrier`.
@@ -71,6 +78,7 @@ pub struct TxQueue {
     reader: PayloadReader,
     list: Fifo,
     realigner: Realigner,
+    push: Push,
     pending: Fifo,
     writer: CqWriter,
     state: DFF<TxState>,
@@ -88,6 +96,8 @@ pub struct TxQueue {
     db: DFF<Bits<32>>,
     db_valid: DFF<Bit>,
     vector: DFF<Bits<4>>,
+    /// CFG.PUSH.
+    pushes: DFF<Bit>,
     retired: DFF<Bits<15>>,
     posting: DFF<Bit>,
     post_status: DFF<Bits<16>>,
@@ -120,6 +130,8 @@ impl Default for TxQueue {
             packet: Default::default(),
             verdict: Default::default(),
             cq: Default::default(),
+            window: Default::default(),
+            stray: Default::default(),
             barrier: Default::default(),
             barrier_done: Default::default(),
             failed: Default::default(),
@@ -130,6 +142,7 @@ impl Default for TxQueue {
             reader: Default::default(),
             list: Default::default(),
             realigner: Default::default(),
+            push: Default::default(),
             pending: Default::default(),
             writer: Default::default(),
             state: Default::default(),
@@ -147,6 +160,7 @@ impl Default for TxQueue {
             db: Default::default(),
             db_valid: Default::default(),
             vector: Default::default(),
+            pushes: Default::default(),
             retired: Default::default(),
             posting: Default::default(),
             post_status: Default::default(),
@@ -186,6 +200,7 @@ impl Logic for TxQueue {
             db,
             db_valid,
             vector,
+            pushes,
             retired,
             posting,
             post_status,
@@ -196,19 +211,21 @@ impl Logic for TxQueue {
             fence_left,
             fence_tail
         );
-        clock!(self, clock, fetcher, reader, list, realigner, pending, writer);
+        clock!(self, clock, fetcher, reader, list, realigner, push, pending, writer);
         self.fetcher.reset.next = self.reset.val();
         self.reader.reset.next = self.reset.val();
         self.list.reset.next = self.reset.val();
         self.realigner.reset.next = self.reset.val();
+        self.push.reset.next = self.reset.val();
         self.pending.reset.next = self.reset.val();
         self.writer.reset.next = self.reset.val();
         ReadReqSource::link(&mut self.sq_req, &mut self.fetcher.req);
         ReadDataSink::link(&mut self.sq_data, &mut self.fetcher.data);
         ReadReqSource::link(&mut self.pay_req, &mut self.reader.req);
         ReadDataSink::link(&mut self.pay_data, &mut self.realigner.data);
-        TxPacketSource::link(&mut self.packet, &mut self.realigner.m);
+        PushSink::link(&mut self.window, &mut self.push.writes);
         WriteSource::link(&mut self.cq, &mut self.writer.m);
+        self.stray.next = self.push.stray.val();
 
         // State.
         self.wide_one.next = 1.into();
@@ -232,6 +249,7 @@ impl Logic for TxQueue {
                 if self.ctl.enable.val() & !self.locked.q.val() {
                     self.cq_log2.d.next = self.ctl.setup.val().get_bits::<4>(8);
                     self.vector.d.next = self.one.val() << self.ctl.setup.val().get_bits::<4>(16);
+                    self.pushes.d.next = self.ctl.setup.val().get_bit(24);
                     self.error.d.next = 0.into();
                     self.begin_q.d.next = true;
                     self.state.d.next = TxState::Start;
@@ -263,7 +281,8 @@ impl Logic for TxQueue {
                     self.active.d.next = false;
                     self.state.d.next = TxState::Drain;
                 } else if self.db_valid.q.val()
-                    & (self.fetcher.producer_bad.val() | self.writer.consumer_bad.val())
+                    & ((self.fetcher.producer_bad.val() & !self.pushes.q.val())
+                        | self.writer.consumer_bad.val())
                 {
                     self.apply.d.next = false;
                     self.error.d.next = self.error_bad.val();
@@ -284,6 +303,7 @@ impl Logic for TxQueue {
                     & self.reader.idle.val()
                     & (self.list.count.val() == 0)
                     & self.realigner.idle.val()
+                    & self.push.idle.val()
                     & (self.pending.count.val() == 0)
                     & !self.posting.q.val()
                     & (self.writer.head.val() == self.writer.tail.val())
@@ -307,7 +327,7 @@ impl Logic for TxQueue {
         self.fetcher.base_hi.next = self.ctl.ring_hi.val();
         self.fetcher.log2.next = self.sq_log2.q.val();
         self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
-        self.fetcher.update_idx.next = self.apply.q.val();
+        self.fetcher.update_idx.next = self.apply.q.val() & !self.pushes.q.val();
         self.fetcher.retired.next = self.retired.q.val();
         self.reader.run.next = self.active.q.val();
         self.reader.max_read.next = self.max_read.val();
@@ -323,9 +343,40 @@ impl Logic for TxQueue {
         self.realigner.item.next = self.list.front.val();
         self.realigner.item_valid.next = self.list.valid.val();
         self.list.pop.next = self.realigner.item_pop.val();
+        self.realigner.done_full.next = self.pending.full.val();
+        self.push.done_full.next = self.pending.full.val();
+        self.push.start.next = self.begin_q.q.val();
+        self.push.run.next = self.active.q.val() & self.pushes.q.val();
+
+        // Packets, and what is to be said of them, come from one of the two.
         self.pending.word.next = self.realigner.done.val();
         self.pending.push.next = self.realigner.done_push.val();
-        self.realigner.done_full.next = self.pending.full.val();
+        self.packet.d0.next = self.realigner.m.d0.val();
+        self.packet.d1.next = self.realigner.m.d1.val();
+        self.packet.keep.next = self.realigner.m.keep.val();
+        self.packet.last.next = self.realigner.m.last.val();
+        self.packet.abort.next = self.realigner.m.abort.val();
+        self.packet.raw.next = self.realigner.m.raw.val();
+        self.packet.ipcs.next = self.realigner.m.ipcs.val();
+        self.packet.l4cs.next = self.realigner.m.l4cs.val();
+        self.packet.next_hop.next = self.realigner.m.next_hop.val();
+        self.packet.valid.next = self.realigner.m.valid.val();
+        self.realigner.m.ready.next = self.packet.ready.val();
+        self.push.m.ready.next = self.packet.ready.val();
+        if self.pushes.q.val() {
+            self.pending.word.next = self.push.done.val();
+            self.pending.push.next = self.push.done_push.val();
+            self.packet.d0.next = self.push.m.d0.val();
+            self.packet.d1.next = self.push.m.d1.val();
+            self.packet.keep.next = self.push.m.keep.val();
+            self.packet.last.next = self.push.m.last.val();
+            self.packet.abort.next = self.push.m.abort.val();
+            self.packet.raw.next = self.push.m.raw.val();
+            self.packet.ipcs.next = self.push.m.ipcs.val();
+            self.packet.l4cs.next = self.push.m.l4cs.val();
+            self.packet.next_hop.next = self.push.m.next_hop.val();
+            self.packet.valid.next = self.push.m.valid.val();
+        }
 
         // Ended frames to completions: an aborted frame gets no verdict.
         self.take.next = false;
@@ -448,6 +499,7 @@ impl Logic for TxQueue {
         self.busy.next = self.fetcher.busy.val()
             | self.reader.busy.val()
             | self.realigner.busy.val()
+            | self.push.busy.val()
             | self.writer.busy.val()
             | (self.pending.valid.val()
                 & !self.posting.q.val()
@@ -465,6 +517,7 @@ impl Logic for TxQueue {
             | ((self.state.q.val() == TxState::Drain)
                 & self.fetcher.idle.val()
                 & self.realigner.idle.val()
+                & self.push.idle.val()
                 & (self.pending.count.val() == 0)
                 & !self.posting.q.val())
             | self.fence_moves.val();
@@ -476,6 +529,7 @@ impl Logic for TxQueue {
             self.error.d.next = 0.into();
             self.locked.d.next = false;
             self.failed_q.d.next = false;
+            self.pushes.d.next = false;
             self.db_valid.d.next = false;
             self.retired.d.next = 0.into();
             self.posting.d.next = false;

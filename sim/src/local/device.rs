@@ -169,6 +169,19 @@ impl Device for LocalDevice {
         })
     }
 
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        if register(bar, offset)? {
+            return Ok(());
+        }
+        self.with(|device, state| {
+            device.flush(state, MAX_QUEUED)?;
+            let host = state.world.look(device.nic);
+            host.write_block(bar, offset, values);
+            state.world.touch(device.nic);
+            Ok(())
+        })
+    }
+
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         let at = config(offset, data.len())?;
         self.with(|device, state| {

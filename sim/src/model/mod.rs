@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`bus`] | what the model's DMA goes through |
 //! | `registers`, `counters`, `msix` | the host side |
-//! | `tx`, `packet`, `wire` | SQEs to frames |
+//! | `tx`, `push`, `packet`, `wire` | SQEs to frames |
 //! | `line`, `judge`, `hash`, `rx` | byte times to slots |
 //! | `neigh`, `cache`, `route`, `arp` | next hops |
 //! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
@@ -34,6 +34,7 @@ mod line;
 mod msix;
 mod neigh;
 mod packet;
+mod push;
 mod queue;
 mod registers;
 mod route;
@@ -147,6 +148,9 @@ impl Model {
         value: u32,
     ) {
         self.now_ns = now_ns;
+        if bar == BAR_REGS && first_be == WHOLE && self.push(offset, &[value]) {
+            return self.settle(bus);
+        }
         match bar {
             _ if first_be != WHOLE => self.registers.refuse(),
             BAR_REGS => self.write_port(bus, offset & REGISTER_BITS & !3, value),
@@ -154,6 +158,36 @@ impl Model {
             _ => self.registers.refuse(),
         }
         self.settle(bus);
+    }
+
+    /// A write of the host of several DWs from `offset` of BAR `bar` on, all bytes of them: only the push window takes such.
+    pub fn write_block(
+        &mut self,
+        bus: &mut dyn Bus,
+        now_ns: u64,
+        bar: u8,
+        offset: u32,
+        values: &[u32],
+    ) {
+        self.now_ns = now_ns;
+        if bar != BAR_REGS || !self.push(offset, values) {
+            self.registers.refuse();
+        }
+        self.settle(bus);
+    }
+
+    /// Gives the push window what is written there; whether it is, and open.
+    fn push(&mut self, offset: u32, values: &[u32]) -> bool {
+        let window = regs::push_window(0);
+        let offset = offset & REGISTER_BITS & !3;
+        let within = (window..window + regs::PUSH_WINDOW_BYTES).contains(&offset);
+        if !within || !self.tx.takes_pushes() {
+            return false;
+        }
+        if !self.tx.push((offset - window) as usize / 4, values) {
+            self.registers.refuse();
+        }
+        true
     }
 
     /// A register read of the host; none is an answer of Unsupported Request, which the host sees as all-ones.

@@ -41,6 +41,8 @@ pub(super) struct RxQueue {
     slot_base: u64,
     slot_count: u16,
     stride_log2: u32,
+    /// CFG.IN_ORDER.
+    in_order: bool,
     /// The buffer overflowed since the last completion that said so.
     lost: bool,
     /// A completion that the ring had no room for.
@@ -191,6 +193,7 @@ impl RxQueue {
         self.slots.clear();
         self.slot_count = rx_slot_cfg::COUNT.get(slots) as u16;
         self.stride_log2 = stride_log2;
+        self.in_order = rx_cfg::IN_ORDER.get(cfg) != 0;
         self.lost = false;
     }
 
@@ -206,6 +209,13 @@ impl RxQueue {
             return;
         }
         self.wanted = producer;
+        if self.in_order {
+            // There is nothing to fetch.
+            while self.fetched != self.wanted {
+                self.slots.push_back(self.fetched & (self.size - 1));
+                self.fetched = advance(self.fetched, 1);
+            }
+        }
         self.ring.update(consumer, arm, io);
     }
 

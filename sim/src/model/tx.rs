@@ -9,6 +9,7 @@ use super::completion::{advance, distance, CompletionRing};
 use super::io::Io;
 use super::neigh::{Answer, Neigh};
 use super::packet::{Needs, Packet};
+use super::push::{PushWindow, Pushed};
 use super::queue::{is_ring_size, Control};
 use super::registers::{Page, Registers};
 use super::wire::Wire;
@@ -85,6 +86,9 @@ pub(super) struct TxQueue {
     taken: u16,
     retired: u16,
     sqes: VecDeque<Sqe>,
+    /// CFG.PUSH.
+    pushes: bool,
+    window: PushWindow,
     walk: Option<Walk>,
     finishing: Finishing,
     pending: VecDeque<Ended>,
@@ -129,6 +133,17 @@ impl TxQueue {
             && matches!(self.finishing, Finishing::Nothing)
             && self.pending.is_empty()
             && self.posting.is_none()
+            && self.window.is_empty()
+    }
+
+    /// Whether the push window is open.
+    pub(super) fn takes_pushes(&self) -> bool {
+        self.pushes && self.control.is_active()
+    }
+
+    /// Takes what the host writes to the push window, from DW `place` on; whether it belonged to a frame.
+    pub(super) fn push(&mut self, place: usize, values: &[u32]) -> bool {
+        self.window.write(place, values, UNSUPPORTED)
     }
 
     /// Whether the completions of all frames that have ended are written.
@@ -152,6 +167,8 @@ impl TxQueue {
             self.size = 1 << sq_log2;
             (self.wanted, self.fetched, self.taken, self.retired) = (0, 0, 0, 0);
             self.sqes.clear();
+            self.pushes = tx_cfg::PUSH.get(cfg) != 0;
+            self.window = PushWindow::default();
         }
         true
     }
@@ -163,11 +180,14 @@ impl TxQueue {
         }
         let asked = distance(self.retired, producer);
         let known = distance(self.retired, self.wanted);
-        if asked > self.size || asked < known || self.ring.is_bad(consumer) {
+        let is_bad = !self.pushes && (asked > self.size || asked < known);
+        if is_bad || self.ring.is_bad(consumer) {
             self.control.fail(queue_error::BAD_INDEX);
             return;
         }
-        self.wanted = producer;
+        if !self.pushes {
+            self.wanted = producer;
+        }
         self.ring.update(consumer, arm, io);
     }
 
@@ -205,6 +225,13 @@ impl TxQueue {
     fn walk(&mut self, io: &mut Io<'_>) -> bool {
         if !matches!(self.finishing, Finishing::Nothing) || self.pending.len() >= PENDING {
             return false;
+        }
+        if !self.control.is_active() && self.window.forget() {
+            return true;
+        }
+        if let Some(pushed) = self.window.pop() {
+            self.take_pushed(pushed);
+            return true;
         }
         if !self.control.is_active() {
             // A frame of which SQEs are missing is forgotten.
@@ -246,6 +273,26 @@ impl TxQueue {
             self.walk = Some(walk);
         }
         true
+    }
+
+    /// Takes a frame out of the push window.
+    fn take_pushed(&mut self, pushed: Pushed) {
+        let index = self.taken;
+        self.taken = advance(self.taken, 1);
+        let (sqe, bytes) = match pushed {
+            Pushed::Whole(sqe, bytes) => (sqe, bytes),
+            Pushed::Bad => (Sqe::default(), vec![]),
+        };
+        let mut packet = Packet::new(sqe.flags, sqe.len);
+        packet.extend(bytes.len()).copy_from_slice(&bytes);
+        self.end(Walk {
+            packet,
+            bytes: sqe.len.into(),
+            index,
+            bad: bytes.is_empty(),
+            failed: false,
+            report: sqe.flags & (sqe_flags::CPL_REQ | sqe_flags::TS_REQ) != 0,
+        });
     }
 
     fn end(&mut self, walk: Walk) {

@@ -7,9 +7,18 @@ use crate::tlp::Tlp;
 /// Address bits of a register within the largest BAR.
 const OFFSET_BITS: u64 = ferrule_abi::BAR_REGS_SIZE as u64 - 1;
 
-/// A register access of the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An access of the host to a BAR.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
+    /// Posted: several DWs, all bytes of them.
+    Block {
+        /// BAR.
+        bar: u8,
+        /// Byte offset of the first.
+        offset: u32,
+        /// Their values.
+        values: Vec<u32>,
+    },
     /// Posted.
     Write {
         /// BAR.
@@ -54,15 +63,22 @@ impl RootComplex {
                     else {
                         continue;
                     };
-                    let Ok(value) = <[u8; 4]>::try_from(&data[..]) else {
-                        continue;
-                    };
-                    self.stats.down.add_writes(1, addr, 1);
-                    return Some(Access::Write {
-                        bar,
-                        offset: (addr & OFFSET_BITS) as u32,
-                        first_be,
-                        value: u32::from_le_bytes(value),
+                    let offset = (addr & OFFSET_BITS) as u32;
+                    let dw = |d: &[u8]| u32::from_le_bytes([d[0], d[1], d[2], d[3]]);
+                    let values: Vec<u32> = data.chunks_exact(4).map(dw).collect();
+                    self.stats.down.add_writes(1, addr, values.len() as u64);
+                    return Some(match values[..] {
+                        [value] => Access::Write {
+                            bar,
+                            offset,
+                            first_be,
+                            value,
+                        },
+                        _ => Access::Block {
+                            bar,
+                            offset,
+                            values,
+                        },
                     });
                 }
                 Downstream::Read {

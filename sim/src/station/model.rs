@@ -78,6 +78,14 @@ impl ModelStation {
                     self.model
                         .write_register(bus, now_ns, bar, offset, first_be, value);
                 }
+                Access::Block {
+                    bar,
+                    offset,
+                    values,
+                } => {
+                    let bus = &mut self.host;
+                    self.model.write_block(bus, now_ns, bar, offset, &values);
+                }
                 Access::Read {
                     id,
                     bar,

@@ -62,6 +62,7 @@ pub fn new() -> Builder {
         captures: std::env::temp_dir(),
         interrupt_latency: INTERRUPT_LATENCY,
         mtu: None,
+        push: false,
         wires: Box::new(|_, wire| wire),
     }
 }
@@ -105,6 +106,7 @@ pub struct Builder {
     captures: PathBuf,
     interrupt_latency: Duration,
     mtu: Option<u16>,
+    push: bool,
     wires: Box<Wires>,
 }
 
@@ -150,6 +152,12 @@ impl Builder {
     #[must_use]
     pub fn mtu(mut self, mtu: u16) -> Self {
         self.mtu = Some(mtu);
+        self
+    }
+    /// All NICs in PUSH mode; see `ferrule::HostBuilder::push`.
+    #[must_use]
+    pub fn push(mut self, push: bool) -> Self {
+        self.push = push;
         self
     }
     /// Puts something between each host, by its number, and its end of the cable: a loss, a delay.
@@ -202,6 +210,7 @@ impl Builder {
             capture: Some(capture),
             seed: self.seed,
             mtu: self.mtu,
+            push: self.push,
             failed: Arc::new(AtomicBool::new(false)),
         };
         for n in 0..count {
@@ -243,6 +252,7 @@ pub struct Net {
     capture: Option<NamedTempFile>,
     seed: u64,
     mtu: Option<u16>,
+    push: bool,
     /// A thread of the net has panicked.
     failed: Arc<AtomicBool>,
 }
@@ -261,6 +271,7 @@ impl Net {
             .device(Box::new(simulator.device(n)?))
             .clock(Arc::new(self.clock.clone()))
             .gateway(gateway)
+            .push(self.push)
             .seed(secret);
         if let Some(mtu) = self.mtu {
             host = host.mtu(mtu);

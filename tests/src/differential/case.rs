@@ -61,6 +61,12 @@ pub struct Case<'a> {
     pub(super) slots: u64,
     pub(super) slot_count: u16,
     pub(super) stride_log2: u32,
+    /// The transmit queue is in PUSH mode.
+    pub(super) pushes: bool,
+    /// Bytes of frames that were pushed since all was quiet.
+    pub(super) pushed: usize,
+    /// Slots are used in their order.
+    in_order: bool,
     /// Slots that the host holds.
     pub(super) free_slots: Vec<u16>,
     pub(super) own: Station,
@@ -103,6 +109,13 @@ impl<'a> Case<'a> {
             (log2(r).min(5), log2(r), log2(r), log2(r), 4);
         let stride_log2: u32 = if r.random_bool(0.1) { 12 } else { 11 };
         let slot_count: u16 = r.random_range(4..=16);
+        let in_order = r.random_bool(0.3);
+        let (rxq_log2, slot_count) = if in_order {
+            // The RXQ's indices are the slots' numbers; sometimes there are fewer of these.
+            (4, if r.random_bool(0.9) { 16 } else { slot_count })
+        } else {
+            (rxq_log2, slot_count)
+        };
         let need = [
             16 << tx_log2,
             16 << sq_log2,
@@ -163,6 +176,9 @@ impl<'a> Case<'a> {
             slots,
             slot_count,
             stride_log2,
+            pushes: false,
+            pushed: 0,
+            in_order,
             free_slots: vec![],
             own: Station {
                 mac: super::subject::BOARD_MAC,
@@ -323,6 +339,7 @@ impl<'a> Case<'a> {
         };
         let wrong = r.random_bool(0.04).then(|| r.random_range(0..16));
         let wild = r.random_bool(0.02);
+        let pushes = r.random_bool(0.3);
         let (ring, cq) = match queue {
             Queue::Event => (None, &mut self.events),
             Queue::Tx => (Some(&mut self.sq), &mut self.txcq),
@@ -341,6 +358,14 @@ impl<'a> Case<'a> {
         if let Some((at, log2)) = ring {
             cfg |= regs::tx_cfg::SQ_LOG2.of(log2);
             self.write_address(page + regs::tx_sq_base_lo::OFFSET, at);
+        }
+        match queue {
+            Queue::Event => {}
+            Queue::Tx => {
+                self.pushes = pushes;
+                cfg |= regs::tx_cfg::PUSH.of(pushes.into());
+            }
+            Queue::Rx => cfg |= regs::rx_cfg::IN_ORDER.of(self.in_order.into()),
         }
         self.write(page + regs::tx_cfg::OFFSET, cfg);
         let cq_at = if wild { self.memory_end } else { cq_at };
@@ -424,6 +449,7 @@ impl<'a> Case<'a> {
 
     /// Lets everything end that is under way.
     pub(super) fn settle(&mut self) -> Result<(), String> {
+        self.pushed = 0;
         for s in self.subjects.iter_mut() {
             s.settle().map_err(|e| format!("{}: {e}", s.name()))?;
         }

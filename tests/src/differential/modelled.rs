@@ -88,6 +88,13 @@ impl<B: Between> Modelled<B> {
             } => self.with_model(|model, bus, now_ns| {
                 model.write_register(bus, now_ns, bar, offset, first_be, value);
             }),
+            Access::Block {
+                bar,
+                offset,
+                values,
+            } => self.with_model(|model, bus, now_ns| {
+                model.write_block(bus, now_ns, bar, offset, &values);
+            }),
             Access::Read {
                 id,
                 bar,

@@ -103,9 +103,85 @@ impl Case<'_> {
         (data, flags)
     }
 
+    /// A frame through the push window, now and then wrong; gives the bytes it takes in the device.
+    fn push_frame(&mut self, data: &[u8], mut flags: u16) -> usize {
+        let r = &mut self.random;
+        for (flag, often) in [
+            (sqe_flags::SOP, 0.97),
+            (sqe_flags::EOP, 0.97),
+            (sqe_flags::CPL_REQ, 0.6),
+        ] {
+            if r.random_bool(often) {
+                flags |= flag;
+            }
+        }
+        let len = match r.random_range(0..40) {
+            0 => r.random(),
+            1 => 0,
+            _ => data.len() as u16,
+        };
+        let sqe = Sqe {
+            iova: r.random(),
+            len,
+            flags,
+            vlan_tci: r.random(),
+            mss: r.random(),
+        };
+        let mut image = sqe.to_words().to_vec();
+        let mut padded = data.to_vec();
+        padded.resize(data.len().next_multiple_of(8), r.random());
+        image.extend(
+            padded
+                .chunks_exact(4)
+                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+        );
+        // Now and then it stays a piece, or a piece of it is missing.
+        if r.random_bool(0.03) {
+            image.truncate(r.random_range(1..=image.len()));
+        }
+        let gap = if r.random_bool(0.03) {
+            r.random_range(0..image.len())
+        } else {
+            usize::MAX
+        };
+        let mut writes = vec![];
+        let mut at = 0;
+        while at < image.len() {
+            let n = match r.random_range(0..4) {
+                0 => r.random_range(1..=image.len() - at),
+                1 => (image.len() - at).min(2),
+                _ => image.len() - at,
+            };
+            if !(at..at + n).contains(&gap) {
+                writes.push((at, image[at..at + n].to_vec()));
+            }
+            at += n;
+        }
+        self.log(format!("    push {sqe:x?} {writes:x?}"));
+        for (at, values) in writes {
+            let offset = regs::push_window(0) + 4 * at as u32;
+            self.each(|s| s.host().write_block(offset, &values));
+        }
+        self.unseen += u64::from(self.wild);
+        // What is wrong with this one may show when the next begins.
+        self.completions += 1;
+        self.grouped |=
+            len != data.len() as u16 || gap != usize::MAX || image.len() < 4 + padded.len() / 4;
+        8 + padded.len()
+    }
+
     /// A frame in one SQE or several, some of them wrong.
     pub(super) fn post_frame(&mut self, raw: bool) {
         let (data, flags) = self.packet(raw);
+        if self.pushes {
+            let bytes = 8 + data.len().next_multiple_of(8);
+            if self.pushed + bytes <= regs::PUSH_BUFFER_BYTES as usize {
+                self.held_bytes += data.len() + 32;
+                self.completions += 1;
+                self.pushed += self.push_frame(&data, flags);
+            }
+            return;
+        }
         let pieces = match self.random.random_range(0..5) {
             0 => self.random.random_range(1..=3usize).min(data.len()),
             _ => 1,
@@ -180,7 +256,8 @@ impl Case<'_> {
         let unread = self.unread(Queue::Tx);
         let consume = self.random.random_range(0..=unread);
         self.consume(Queue::Tx, consume);
-        let arm = self.random.random_bool(0.3);
+        // Frames that are pushed go without a doorbell: it would come before or after their completions.
+        let arm = self.random.random_bool(0.3) && !self.pushes;
         self.ring(Queue::Tx, arm);
         self.merged = count > 1;
         self.grouped |= count > 1;

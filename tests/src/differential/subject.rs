@@ -94,6 +94,11 @@ impl Host {
             .write_register(BAR_REGS, offset, 0xF, value);
     }
 
+    /// Writes DWs to BAR0.
+    pub fn write_block(&mut self, offset: u32, values: &[u32]) {
+        self.root_complex.write_block(BAR_REGS, offset, values);
+    }
+
     /// Begins to read a register.
     ///
     /// # Panics

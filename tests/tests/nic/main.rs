@@ -8,6 +8,7 @@ mod dma;
 mod filters;
 mod idle;
 mod overload;
+mod push;
 mod registers;
 mod speed;
 mod wrap;

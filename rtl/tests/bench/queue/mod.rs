@@ -6,6 +6,7 @@ mod fifo;
 mod frame_writer;
 mod host;
 mod payload;
+mod push;
 mod queues;
 mod rx;
 mod rx_bench;

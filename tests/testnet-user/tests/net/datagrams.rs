@@ -85,6 +85,38 @@ fn an_mtu_that_is_none_is_refused() {
 }
 
 #[test]
+fn in_push_mode_messages_and_fragments_arrive_whole() {
+    for engine in [Kind::Model, Kind::Compiled] {
+        let net = ferrule_testnet::new()
+            .seed(50)
+            .push(true)
+            .engine(engine)
+            .start()
+            .unwrap();
+        let (a, b) = pair(&net);
+        let mut buffer = vec![0; 30_000];
+        // More slots and more bytes than the device has at any time.
+        for round in 0..30 {
+            for size in [0, 1, 7, 1_472, 1_473, 9_000] {
+                let sent: Vec<u8> = (0..size).map(|i| (i % 251 + round) as u8).collect();
+                a.send(&sent).unwrap();
+                b.send(&sent).unwrap();
+                for socket in [&a, &b] {
+                    let n = socket.recv(&mut buffer).unwrap();
+                    assert!(buffer[..n] == sent, "{size} bytes, round {round}");
+                }
+            }
+        }
+    }
+    let error = ferrule_testnet::new().push(true).mtu(2_033).start().err();
+    let text = error.unwrap().to_string();
+    assert!(
+        text.contains("PUSH mode") && text.contains("2050"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_message_larger_than_udp_is_refused() {
     let net = net(42);
     let (a, _b) = pair(&net);
