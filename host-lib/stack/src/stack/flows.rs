@@ -3,6 +3,8 @@
 //! The table holds where the owner is, and the owner its flow. Segments of one connection come in runs, so most need no
 //! hash at all.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
 use hashbrown::HashTable;
 
 use super::socket::{Entry, Kind};
@@ -77,81 +79,113 @@ impl<B> Owners for Tables<'_, B> {
     }
 }
 
+/// The flow that was asked for last.
+struct Last {
+    flow: Flow,
+    hash: u64,
+    /// Whose it is, if that is known.
+    owner: Option<FlowOwner>,
+}
+
 /// Owners by four-tuple.
 pub(super) struct FlowTable {
     keys: TableKeys,
     places: HashTable<Place>,
-    /// A copy of the entry found last.
-    last: Option<(Flow, FlowOwner)>,
-    /// Its addresses are such that it may be heard from outside.
-    last_is_heard: bool,
+    last: Last,
 }
 
 impl FlowTable {
     pub(super) fn new(keys: TableKeys) -> FlowTable {
+        let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let flow = Flow {
+            local: nowhere,
+            remote: nowhere,
+        };
         FlowTable {
+            last: Last {
+                flow,
+                hash: keys.hash_flow(&flow),
+                owner: None,
+            },
             keys,
             places: HashTable::new(),
-            last: None,
-            last_is_heard: false,
         }
     }
 
-    /// The owner, without a note of it.
-    pub(super) fn find(&self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
-        let same = |place: &Place| owners.at(*place).is_some_and(|(_, f)| f == flow);
-        let place = self.places.find(self.keys.hash_flow(flow), same)?;
-        owners.at(*place).map(|(owner, _)| owner)
+    /// Makes `flow` the last.
+    #[inline]
+    fn turn_to(&mut self, flow: &Flow) -> &mut Last {
+        if self.last.flow != *flow {
+            self.last = Last {
+                flow: *flow,
+                hash: self.keys.hash_flow(flow),
+                owner: None,
+            };
+        }
+        &mut self.last
     }
 
     #[inline]
     pub(super) fn get(&mut self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
-        if !matches!(&self.last, Some((last, _)) if last == flow) {
-            self.last = Some((*flow, self.find(flow, owners)?));
-            self.last_is_heard = false;
+        let last = self.turn_to(flow);
+        if last.owner.is_none() {
+            self.find(owners);
         }
-        self.last.as_ref().map(|(_, owner)| *owner)
+        self.last.owner
     }
 
-    /// Whether the flow that was asked for last, and found, may be heard from outside: `ask` says so, and is not asked again
-    /// for the next segment.
-    #[inline]
-    pub(super) fn last_is_heard(&mut self, ask: impl FnOnce() -> bool) -> bool {
-        self.last_is_heard = self.last_is_heard || ask();
-        self.last_is_heard
-    }
-
-    /// Our addresses have changed, and with them who may be heard.
-    pub(super) fn forget_last(&mut self) {
-        self.last = None;
+    /// Looks for the owner of the last flow.
+    fn find(&mut self, owners: &impl Owners) {
+        let Last { flow, hash, .. } = &self.last;
+        let same = |place: &Place| owners.at(*place).is_some_and(|(_, f)| f == flow);
+        let place = self.places.find(*hash, same);
+        self.last.owner = place.and_then(|p| owners.at(*p)).map(|(owner, _)| owner);
     }
 
     /// Gives a flow that has no owner to one that is in its table.
     pub(super) fn insert(&mut self, flow: &Flow, owner: FlowOwner, owners: &impl Owners) {
+        let last = self.turn_to(flow);
+        last.owner = Some(owner);
+        let hash = last.hash;
         let keys = &self.keys;
         let rehash = |place: &Place| {
             owners
                 .at(*place)
                 .map_or(0, |(_, flow)| keys.hash_flow(flow))
         };
-        self.places
-            .insert_unique(keys.hash_flow(flow), owner.into(), rehash);
+        self.places.insert_unique(hash, owner.into(), rehash);
+    }
+
+    /// True if the flow is the owner's.
+    pub(super) fn is_of(&mut self, flow: &Flow, owner: FlowOwner) -> bool {
+        let place = Place::from(owner);
+        let last = self.turn_to(flow);
+        let (hash, known) = (last.hash, last.owner);
+        known == Some(owner) || self.places.find(hash, |p| *p == place).is_some()
+    }
+
+    /// Gives a flow that is `from`'s to `to`; false if it is not.
+    pub(super) fn pass(&mut self, flow: &Flow, from: FlowOwner, to: FlowOwner) -> bool {
+        let hash = self.turn_to(flow).hash;
+        let place = Place::from(from);
+        let Some(found) = self.places.find_mut(hash, |p| *p == place) else {
+            return false;
+        };
+        *found = to.into();
+        self.last.owner = Some(to);
+        true
     }
 
     /// Takes a flow from its owner, wherever that is now; true if it had it.
     pub(super) fn remove(&mut self, flow: &Flow, owner: FlowOwner) -> bool {
         let place = Place::from(owner);
-        self.last = None;
-        match self
-            .places
-            .find_entry(self.keys.hash_flow(flow), |p| *p == place)
-        {
-            Ok(entry) => {
-                entry.remove();
-                true
-            }
-            Err(_) => false,
-        }
+        let hash = self.turn_to(flow).hash;
+        let Ok(entry) = self.places.find_entry(hash, |p| *p == place) else {
+            return false;
+        };
+        entry.remove();
+        self.last.owner = None;
+        true
     }
 }
 
@@ -161,7 +195,6 @@ mod tests {
     use crate::tcp::secrets::Secrets;
     use proptest::prelude::*;
     use std::collections::HashMap;
-    use std::net::{Ipv4Addr, SocketAddrV4};
 
     fn at(port: u16) -> Flow {
         Flow {
@@ -196,7 +229,12 @@ mod tests {
         flows.insert(&at(1), owner(1), &owners);
         assert_eq!(flows.get(&at(1), &owners), Some(owner(1)));
         assert!(!flows.remove(&at(1), owner(0)), "it is the other's");
-        assert!(flows.remove(&at(1), owner(1)));
+        assert!(!flows.pass(&at(1), owner(0), owner(1)));
+        assert!(flows.pass(&at(1), owner(1), owner(0)));
+        assert_eq!(flows.get(&at(1), &owners), Some(owner(0)));
+        assert_eq!(flows.get(&at(2), &owners), None);
+        assert!(flows.is_of(&at(1), owner(0)) && !flows.is_of(&at(1), owner(1)));
+        assert!(flows.remove(&at(1), owner(0)));
         assert_eq!(flows.get(&at(1), &owners), None);
     }
 

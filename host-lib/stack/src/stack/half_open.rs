@@ -68,7 +68,7 @@ impl<B: Payload> Stack<B> {
         let first = line.first().and_then(|i| self.half_open.at_mut(i));
         let deadline = first.map(|entry| entry.deadline(now, &self.config.tcp));
         self.timers
-            .set(TimerKey::HalfOpen(number), &mut line.armed, deadline);
+            .set_before(TimerKey::HalfOpen(number), &mut line.armed, deadline);
     }
 
     /// The time of a line's first entry has come, and perhaps that of those behind it.
@@ -106,11 +106,18 @@ impl<B: Payload> Stack<B> {
 
     /// Takes the entry out of every table, its listener's count included.
     pub(super) fn forget_half_open(&mut self, now: Instant, key: Key) {
+        if let Some(entry) = self.half_open.get(key) {
+            self.flows.remove(&entry.flow, FlowOwner::HalfOpen(key));
+        }
+        self.drop_half_open(now, key);
+    }
+
+    /// Takes out an entry whose flow is another's by now.
+    pub(super) fn drop_half_open(&mut self, now: Instant, key: Key) {
         self.leave_line(now, key);
         let Some(entry) = self.half_open.remove(key) else {
             return;
         };
-        self.flows.remove(&entry.flow, FlowOwner::HalfOpen(key));
         if let Some(Entry {
             kind: Kind::Listener(listener),
             ..
@@ -148,11 +155,15 @@ impl<B: Payload> Stack<B> {
         let Some(entry) = self.half_open.get(key) else {
             return;
         };
+        let verdict = entry.on_segment(&h, arrival.data.len());
+        if verdict == listener::Verdict::Complete {
+            return self.complete(now, key, &h, arrival);
+        }
         let (flow, config) = (entry.flow, &self.config.tcp);
         let marks = self.listener_marks(entry.listener);
         let start = self.tcp_start(&flow, entry.iss);
-        match entry.on_segment(&h, arrival.data.len()) {
-            listener::Verdict::Ignore => {}
+        match verdict {
+            listener::Verdict::Ignore | listener::Verdict::Complete => {}
             listener::Verdict::Resend => {
                 // Not a retransmission of ours by timer, but the answer can no longer be timed.
                 let header = entry.syn_ack(now, config, &start);
@@ -174,7 +185,6 @@ impl<B: Payload> Stack<B> {
             listener::Verdict::Forget => {
                 self.forget_half_open(now, key);
             }
-            listener::Verdict::Complete => self.complete(now, key, &h, arrival),
         }
     }
 
@@ -190,8 +200,8 @@ impl<B: Payload> Stack<B> {
             // Ignored, without RST: the SYN-ACK goes out again later and its ACK may find room.
             Some(false) => self.stats.dropped_accept_queue_full += 1,
             Some(true) => {
-                self.forget_half_open(now, key);
-                self.open_passive(now, listener, (flow, start, handshake), h, arrival);
+                let made = (flow, start, handshake);
+                self.open_passive(now, listener, made, h, arrival, Some(key));
             }
             None => {
                 self.forget_half_open(now, key);

@@ -57,26 +57,16 @@ impl<B: Payload> Stack<B> {
                 return;
             }
         };
-        // RFC 1122 section 3.2.1.3: a source address is never a broadcast or multicast address; ours come back only
-        // by way of the loop.
-        let to_many = self.config.is_broadcast(ip.dst) || ip.dst.is_multicast();
-        // RFC 3376 section 4.2.13: a host that has no address yet sends its reports from 0.0.0.0.
-        let nameless = ip.src.is_unspecified() && ip.protocol != protocol::IGMP;
-        let bad_source = ip.src.is_multicast()
-            || nameless
-            || ip.src.is_loopback()
-            || self.config.is_broadcast(ip.src)
-            || !looped && self.config.is_local(ip.src);
-        let for_us = match ip.dst.is_multicast() {
-            // Queries come from routers, whatever sources are wanted (RFC 3376 section 4.1.12).
-            true if ip.protocol == protocol::IGMP => self.ip.members.contains(ip.dst),
-            true => self.ip.members.allows(ip.dst, ip.src),
-            false => to_many || self.config.is_local(ip.dst),
+        let to_many = match self.hears(ip.src, ip.dst) {
+            true => false,
+            false => match self.address_verdict(&ip, looped) {
+                Some(to_many) => to_many,
+                None => {
+                    self.stats.dropped_address += 1;
+                    return;
+                }
+            },
         };
-        if bad_source || !for_us {
-            self.stats.dropped_address += 1;
-            return;
-        }
         let mut data = Incoming::new(head, body);
         data.truncate(ip.total_len);
         data.trim_front(ip.header_len);
@@ -121,6 +111,27 @@ impl<B: Payload> Stack<B> {
                 self.deliver(now, whole);
             }
         }
+    }
+
+    /// Whether a packet goes to more hosts than us; `None` if it is not for us, or of nobody's.
+    fn address_verdict(&self, ip: &Ipv4Header, looped: bool) -> Option<bool> {
+        // RFC 1122 section 3.2.1.3: a source address is never a broadcast or multicast address; ours come back only
+        // by way of the loop.
+        let to_many = self.config.is_broadcast(ip.dst) || ip.dst.is_multicast();
+        // RFC 3376 section 4.2.13: a host that has no address yet sends its reports from 0.0.0.0.
+        let nameless = ip.src.is_unspecified() && ip.protocol != protocol::IGMP;
+        let bad_source = ip.src.is_multicast()
+            || nameless
+            || ip.src.is_loopback()
+            || self.config.is_broadcast(ip.src)
+            || !looped && self.config.is_local(ip.src);
+        let for_us = match ip.dst.is_multicast() {
+            // Queries come from routers, whatever sources are wanted (RFC 3376 section 4.1.12).
+            true if ip.protocol == protocol::IGMP => self.ip.members.contains(ip.dst),
+            true => self.ip.members.allows(ip.dst, ip.src),
+            false => to_many || self.config.is_local(ip.dst),
+        };
+        (for_us && !bad_source).then_some(to_many)
     }
 
     /// Looks at a header's options; false if the packet must not be taken because of them.

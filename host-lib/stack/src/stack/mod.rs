@@ -2,6 +2,7 @@
 
 mod flows;
 mod half_open;
+mod heard;
 mod icmp;
 mod igmp;
 mod ip_input;
@@ -91,6 +92,7 @@ pub struct Stack<B> {
     pings: HashMap<u16, Key, TableKeys>,
     timers: Timers<CompactKey>,
     toward: Option<Toward>,
+    heard: Option<(Ipv4Addr, Ipv4Addr)>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<Outgoing<B>>,
@@ -132,6 +134,7 @@ impl<B: Payload> Stack<B> {
             pings: HashMap::with_hasher(keys),
             timers: Timers::new(),
             toward: None,
+            heard: None,
             ready: VecDeque::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),

@@ -24,7 +24,7 @@ impl<B: Payload> Stack<B> {
             return Err(RouteError::Exists);
         }
         self.forget_toward();
-        self.flows.forget_last();
+        self.forget_heard();
         self.config.addrs.push(addr);
         self.ip.connect_subnets(&self.config.addrs);
         Ok(())
@@ -34,7 +34,7 @@ impl<B: Payload> Stack<B> {
     /// send nothing more.
     pub fn remove_address(&mut self, addr: Ipv4Addr) -> core::result::Result<(), RouteError> {
         self.forget_toward();
-        self.flows.forget_last();
+        self.forget_heard();
         let at = self.config.addrs.iter().position(|c| c.addr() == addr);
         self.config.addrs.remove(at.ok_or(RouteError::NotFound)?);
         let gone: Vec<Route> = self

@@ -72,7 +72,7 @@ impl<B: Payload> Stack<B> {
             return;
         }
         self.stats.tcp_syn_cookies_received += 1;
-        self.open_passive(now, key, (flow, start, handshake), h, arrival);
+        self.open_passive(now, key, (flow, start, handshake), h, arrival, None);
     }
 
     /// What the two sides agreed on, from the ACK alone.

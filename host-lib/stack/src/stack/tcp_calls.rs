@@ -56,7 +56,10 @@ impl<B: Payload> Stack<B> {
             iss,
             advertised_mss: self.own_mss(),
             path_mss: self.ip.path_mtus.get(*flow.remote.ip()).mtu - 40,
-            timestamp_offset: self.secrets.timestamp_offset(flow),
+            timestamp_offset: match self.config.tcp.timestamps {
+                true => self.secrets.timestamp_offset(flow),
+                false => 0,
+            },
         }
     }
 

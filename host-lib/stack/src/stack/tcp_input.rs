@@ -119,17 +119,19 @@ impl<B: Payload> Stack<B> {
             return;
         };
         let (flow, state, marks) = (tcb.flow, tcb.state, tcb.options.marks());
-        let owned = matches!(state, TcpState::Closed | TcpState::TimeWait)
-            && self.flows.remove(&flow, FlowOwner::Connection(key));
+        let owner = FlowOwner::Connection(key);
         let mut last_ack = None;
-        if owned && state == TcpState::TimeWait {
+        if state == TcpState::Closed {
+            self.flows.remove(&flow, owner);
+        } else if state == TcpState::TimeWait && self.flows.is_of(&flow, owner) {
             last_ack = tcb.take_ack(now);
             let record = tcb.time_wait(now, (!tcb.orphan).then_some(key));
             tcb.leave_timers();
             if self.time_wait.len() < self.config.tcp.max_time_wait {
-                self.begin_time_wait(now, record);
+                self.begin_time_wait(now, record, owner);
             } else {
                 tcb.state = TcpState::Closed;
+                self.flows.remove(&flow, owner);
             }
         }
         let Some(entry) = self.sockets.get_mut(key) else {
@@ -139,23 +141,19 @@ impl<B: Payload> Stack<B> {
             return;
         };
         let ended = tcb.orphan && matches!(tcb.state, TcpState::Closed | TcpState::TimeWait);
-        let deadline = if ended { None } else { tcb.deadline() };
-        let ready = !ended && !after.blocked && tcb.wants_transmit();
-        entry.alarm.set(&mut self.timers, key, deadline);
         if ended {
+            entry.alarm.set(&mut self.timers, key, None);
             self.sockets.remove(key);
         } else {
+            let ready = !after.blocked && tcb.wants_transmit();
+            entry.alarm.set(&mut self.timers, key, tcb.deadline());
             self.raise(key, after.events);
             if ready {
                 self.make_ready(key);
             }
         }
-        let token = Token(Owner::Socket(key));
-        if let Some(header) = last_ack {
-            self.reply(&flow, &header, token, marks);
-        }
-        if let Some(header) = after.reply {
-            self.reply(&flow, &header, token, marks);
+        for header in [last_ack, after.reply].iter().flatten() {
+            self.send_reply(&flow, key, header, marks);
         }
     }
 }

@@ -90,7 +90,8 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// Puts a connection whose handshake is done into its listener's accept queue and gives it the segment that did it.
+    /// Puts a connection whose handshake is done into its listener's accept queue and gives it the segment that did it. It
+    /// takes the place of its half-open entry, if there is one.
     pub(super) fn open_passive(
         &mut self,
         now: Instant,
@@ -98,6 +99,7 @@ impl<B: Payload> Stack<B> {
         (flow, start, handshake): (Flow, Start, Handshake),
         h: &TcpHeader,
         arrival: Arrival<'_, B>,
+        half_open: Option<Key>,
     ) {
         let Some(Entry {
             kind: Kind::Listener(listener),
@@ -114,7 +116,14 @@ impl<B: Payload> Stack<B> {
         tcb.inherit(&cx, options, send_buffer, recv_buffer);
         self.stats.tcp_passive_opens += 1;
         let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
-        self.own_flow(&flow, FlowOwner::Connection(key));
+        let owner = FlowOwner::Connection(key);
+        match half_open {
+            Some(before) => {
+                self.flows.pass(&flow, FlowOwner::HalfOpen(before), owner);
+                self.drop_half_open(now, before);
+            }
+            None => self.own_flow(&flow, owner),
+        }
         if let Some(Entry {
             kind: Kind::Listener(listener),
             ..

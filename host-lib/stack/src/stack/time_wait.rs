@@ -13,11 +13,11 @@ use crate::time::Instant;
 use crate::wire::tcp::TcpHeader;
 
 impl<B: Payload> Stack<B> {
-    /// A connection has ended; its flow has no owner now.
-    pub(super) fn begin_time_wait(&mut self, now: Instant, record: TimeWait) {
+    /// A connection has ended; its flow is `from`'s still.
+    pub(super) fn begin_time_wait(&mut self, now: Instant, record: TimeWait, from: FlowOwner) {
         let flow = record.flow;
         let key = self.time_wait.insert(record);
-        self.own_flow(&flow, FlowOwner::TimeWait(key));
+        self.flows.pass(&flow, from, FlowOwner::TimeWait(key));
         self.time_wait_line.push(&mut self.time_wait, key.index);
         self.time_time_wait(now);
     }
@@ -28,7 +28,7 @@ impl<B: Payload> Stack<B> {
         let first = line.first().and_then(|i| self.time_wait.at_mut(i));
         let deadline = first.map(|record| record.deadline(now, &self.config.tcp));
         self.timers
-            .set(TimerKey::TimeWait, &mut line.armed, deadline);
+            .set_before(TimerKey::TimeWait, &mut line.armed, deadline);
     }
 
     /// The time of the first record is over, and perhaps that of those behind it.

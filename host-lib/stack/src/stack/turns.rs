@@ -1,13 +1,16 @@
 //! Whose turn it is to send, what is to be reported, and what follows when something was done to a connection.
 
+use super::outgoing::Outgoing;
 use super::socket::{is_handed_out, Kind};
 use super::Stack;
+use crate::ip::params::Marks;
 use crate::packet::{Owner, Token};
 use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::slab::Key;
-use crate::tcp::{Cx, Tcb, TcpState};
+use crate::tcp::{Cx, Flow, Tcb, TcpState};
 use crate::time::Instant;
+use crate::wire::plain::Plain;
 use crate::wire::tcp::TcpHeader;
 
 /// What an operation on a connection left to be done.
@@ -113,8 +116,18 @@ impl<B: Payload> Stack<B> {
         }
         if let Some(header) = reply {
             let (flow, marks) = (tcb.flow, tcb.options.marks());
-            self.reply(&flow, &header, Token(Owner::Socket(key)), marks);
+            self.send_reply(&flow, key, &header, marks);
         }
         Some(result)
+    }
+
+    /// Sends a segment without text of the connection `key` right away.
+    pub(super) fn send_reply(&mut self, flow: &Flow, key: Key, header: &TcpHeader, marks: Marks) {
+        match Plain::of(header) {
+            Some(ack) if !self.toward(*flow.remote.ip()).is_local => {
+                self.push_out(Outgoing::Ack(*flow, key, ack, marks));
+            }
+            _ => self.reply(flow, header, Token(Owner::Socket(key)), marks),
+        }
     }
 }

@@ -38,8 +38,7 @@ impl<B: Payload> Stack<B> {
         // A connection with ourselves is not heard from outside, and none at an address that we no longer have or that has
         // become everyone's.
         let (src, dst) = (*arrived.flow.remote.ip(), *arrived.flow.local.ip());
-        let heard = || !src.is_loopback() && self.config.is_from_one_to_us(src, dst);
-        if !self.flows.last_is_heard(heard) {
+        if !self.hears(src, dst) {
             return Err(body);
         }
         let Some(entry) = self.sockets.get_mut(key) else {

@@ -147,14 +147,17 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
-    /// The next segment of new data of a usual connection, if it is plain that it may go out now. `None` leaves the question
-    /// open.
+    /// The next segment of a usual connection, if it is plain that it may go out now: new data, or the ACK that is due where
+    /// there is none. `None` leaves the question open.
     #[inline]
     pub(crate) fn next_plain(&mut self, cx: &Cx<'_>) -> Option<Cut> {
         let outstanding = self.outstanding();
         let unsent = self.send.len().checked_sub(outstanding as usize)?;
         if unsent == 0 {
-            return None;
+            let marks = self.options.marks();
+            return self
+                .ack_now
+                .then(|| Cut::bare(self.plain_ack(cx.now), marks));
         }
         let mss = self.mss as usize;
         // Nothing is lost and nothing sent twice: all that is outstanding is in flight.

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::ipv4::{self, protocol};
-use super::tcp::{self, TimestampOption};
+use super::tcp::{self, Flags, TcpHeader, TimestampOption};
 use super::{be16, be32};
 use crate::packet::HEAD_BYTES;
 use crate::seq::Seq;
@@ -92,6 +92,23 @@ pub(crate) fn read(head: &[u8], available: usize) -> Option<Arrived> {
 }
 
 impl Plain {
+    /// What a header says, if it is one of an acknowledgment without anything special.
+    #[inline]
+    pub(crate) fn of(header: &TcpHeader) -> Option<Plain> {
+        let special = header.flags != Flags::ACK
+            || !header.sack.is_empty()
+            || header.mss.is_some()
+            || header.window_scale.is_some()
+            || header.sack_permitted;
+        (!special).then_some(Plain {
+            seq: header.seq,
+            ack: header.ack,
+            window: header.window,
+            push: false,
+            timestamps: header.timestamps,
+        })
+    }
+
     /// Bytes of both headers.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -141,7 +158,6 @@ impl Plain {
 mod tests {
     use super::*;
     use crate::wire::ipv4::Ipv4Header;
-    use crate::wire::tcp::{Flags, TcpHeader};
     use proptest::prelude::*;
 
     fn flow(local: (u32, u16), remote: (u32, u16)) -> Flow {
@@ -175,6 +191,7 @@ mod tests {
             };
             let expected = [&ip.emit(true)[..], &l4[..l4_len]].concat();
             prop_assert_eq!(&written[..plain.len()], &expected[..]);
+            prop_assert_eq!(Plain::of(&header), (!push).then_some(plain));
             let len = expected.len();
             let arrived = Arrived { flow: theirs, plain, text: len, end: len + text };
             prop_assert_eq!(read(&expected, len + text), Some(arrived));
