@@ -219,6 +219,7 @@ impl<B: Payload> Stack<B> {
         let paths = &mut self.ip.path_mtus;
         if paths.learn(now, quoted.dst, mtu, quoted.total_len) {
             self.stats.path_mtu_reductions += 1;
+            self.forget_toward();
         }
     }
 }

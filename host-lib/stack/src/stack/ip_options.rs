@@ -38,6 +38,7 @@ impl<B: Payload> Stack<B> {
 
     /// Where a socket of any kind keeps its TTL and TOS.
     fn marks_mut(&mut self, id: SocketId) -> Result<(&mut Option<u8>, &mut u8)> {
+        self.lead = None;
         let entry = self
             .sockets
             .get_mut(id.0)

@@ -8,6 +8,7 @@ mod igmp;
 mod ip_input;
 mod ip_options;
 mod ip_output;
+mod lead;
 mod local_ports;
 mod multicast_calls;
 mod outgoing;
@@ -52,6 +53,7 @@ use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
 use flows::{FlowOwner, FlowTable, Tables};
+use lead::Lead;
 use outgoing::Outgoing;
 use socket::{Entry, Kind};
 use timer_keys::{CompactKey, TimerKey};
@@ -93,6 +95,7 @@ pub struct Stack<B> {
     timers: Timers<CompactKey>,
     toward: Option<Toward>,
     heard: Option<(Ipv4Addr, Ipv4Addr)>,
+    lead: Option<Lead>,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<Outgoing<B>>,
@@ -135,6 +138,7 @@ impl<B: Payload> Stack<B> {
             timers: Timers::new(),
             toward: None,
             heard: None,
+            lead: None,
             ready: VecDeque::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),
@@ -214,6 +218,9 @@ impl<B: Payload> Stack<B> {
                 Some(Outgoing::Packet(packet)) => *packet,
                 None => {
                     let key = *self.ready.front()?;
+                    if let Some(packet) = self.next_of_burst(now, key) {
+                        return Some(packet);
+                    }
                     if let Some((flow, cut)) = self.cut_usual(now, key) {
                         return Some(self.plain_packet(&flow, key, &cut));
                     }

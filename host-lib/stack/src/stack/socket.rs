@@ -40,6 +40,15 @@ impl<B> Entry<B> {
         }
     }
 
+    /// The connection, if it is one.
+    #[inline]
+    pub(super) fn connection(&mut self) -> Option<&mut Tcb<B>> {
+        match &mut self.kind {
+            Kind::Tcp(tcb) => Some(tcb),
+            _ => None,
+        }
+    }
+
     /// The program has no handle to it: closed, or not accepted yet.
     pub(super) fn is_orphan(&self) -> bool {
         match &self.kind {

@@ -157,6 +157,7 @@ impl<B: Payload> Stack<B> {
         if !is_handed_out(tcb) {
             return Err(Error::Stale);
         }
+        tcb.end_burst();
         let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats));
         let has_turn = match tcb.usual {
             true => tcb.has_unsent(),

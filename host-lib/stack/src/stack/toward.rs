@@ -38,9 +38,10 @@ impl<B: Payload> Stack<B> {
         })
     }
 
-    /// Addresses or routes have changed.
+    /// Addresses, routes or what is known of a path have changed.
     pub(super) fn forget_toward(&mut self) {
         self.toward = None;
+        self.lead = None;
     }
 
     /// The identification of the next packet to `dst`.

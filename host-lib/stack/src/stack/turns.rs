@@ -44,10 +44,7 @@ impl<B: Payload> Stack<B> {
     /// The connection with this key.
     #[inline]
     pub(super) fn connection(&mut self, key: Key) -> Option<&mut Tcb<B>> {
-        match &mut self.sockets.get_mut(key)?.kind {
-            Kind::Tcp(tcb) => Some(tcb),
-            _ => None,
-        }
+        self.sockets.get_mut(key)?.connection()
     }
 
     pub(super) fn make_ready(&mut self, key: Key) {
@@ -91,6 +88,7 @@ impl<B: Payload> Stack<B> {
             blocked,
             ..
         } = cx;
+        tcb.end_burst();
         tcb.usual = tcb.is_usual();
         if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
             let after = After {

@@ -3,6 +3,7 @@
 //! What is not plainly that goes the long way, which comes to the same result.
 
 use super::ip_output::fill_tcp_checksum;
+use super::lead::Lead;
 use super::socket::Kind;
 use super::Stack;
 use crate::ip::params::PathMtuDiscovery;
@@ -66,12 +67,27 @@ impl<B: Payload> Stack<B> {
         cut.header
             .write(h, flow, (ident, dont_fragment), (ttl, cut.marks.tos), len);
         let mut payload = Rope::default();
+        let mut leads = false;
         if cut.len > 0 {
             match self.connection(key) {
                 Some(tcb) if in_head => tcb.copy_text(cut, &mut h[header_len..len]),
-                Some(tcb) => payload = tcb.text(cut),
+                Some(tcb) => {
+                    payload = tcb.text(cut);
+                    leads = tcb.leads_burst();
+                }
                 None => {}
             }
+        }
+        if leads {
+            self.lead = Some(Lead {
+                key,
+                head: head.clone(),
+                src,
+                dst,
+                next_hop: toward.next_hop,
+                dont_fragment,
+                ident_mask: toward.ident_mask,
+            });
         }
         let offload = self.config.offload;
         if !offload.tx_ipv4_checksum {

@@ -3,6 +3,7 @@
 mod acknowledgment;
 mod api;
 mod autotune;
+mod burst;
 mod congestion;
 mod ecn;
 mod handles;
@@ -242,6 +243,8 @@ pub(crate) struct Tcb<B> {
     board: Scoreboard,
     rack: Rack,
     recovery: Recovery,
+    /// How far full segments may go out at once: see [`burst`].
+    burst_end: Seq,
     /// SND.NXT when the congestion window last held something back.
     window_full_at: Seq,
     last_send: Instant,
@@ -369,6 +372,7 @@ impl<B: Payload> Tcb<B> {
             board: Scoreboard::new(iss),
             rack: Rack::new(iss),
             recovery: Recovery::new(iss),
+            burst_end: iss,
             window_full_at: iss,
             last_send: now,
             progress_at: now,

@@ -86,6 +86,7 @@ impl<B: Payload> Tcb<B> {
         body: B,
     ) -> Option<Plain> {
         let len = head.len() + body.len();
+        self.end_burst();
         self.heard_at = cx.now;
         if let Some((stamps, option)) = self.timestamps.as_mut().zip(h.timestamps) {
             stamps.accept(cx.now, option, h.seq);
@@ -187,6 +188,7 @@ impl<B: Payload> Tcb<B> {
         }
         self.last_send = cx.now;
         self.arm_tail_probe(cx.now);
+        self.lead_burst(len, room - len, unsent - len);
         let header = Plain {
             seq,
             // RFC 9293 MUST-60: the PSH bit is set in the last buffered segment.

@@ -58,6 +58,8 @@ impl<B: Payload> Tcb<B> {
             congestion,
             // Long: see has_board_of().
             board: _,
+            // Only the short way has bursts.
+            burst_end: _,
             rack,
             recovery,
             window_full_at,

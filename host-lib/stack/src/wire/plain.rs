@@ -154,6 +154,13 @@ impl Plain {
     }
 }
 
+/// Makes headers that [`Plain::write`] has written those of another segment.
+#[inline]
+pub(crate) fn renumber(h: &mut [u8; HEAD_BYTES], ident: u16, seq: Seq) {
+    h[4..6].copy_from_slice(&ident.to_be_bytes());
+    h[24..28].copy_from_slice(&seq.0.to_be_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
