@@ -48,8 +48,38 @@ pub struct Rope<B> {
     len: usize,
 }
 
+/// Chunks after the first that need one allocation together: what two segments leave unread comes in four.
+const NEAR: usize = 3;
+
 /// The chunks after the first.
-struct More<B>(Vec<Chunk<B>>);
+struct More<B> {
+    near: [Option<Chunk<B>>; NEAR],
+    far: Vec<Chunk<B>>,
+}
+
+impl<B> More<B> {
+    fn new() -> More<B> {
+        More {
+            near: [const { None }; NEAR],
+            far: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, chunk: Chunk<B>) {
+        match self.near.iter_mut().find(|c| c.is_none()) {
+            Some(place) => *place = Some(chunk),
+            None => self.far.push(chunk),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Chunk<B>> {
+        self.near.iter().flatten().chain(&self.far)
+    }
+
+    fn into_iter(self) -> impl Iterator<Item = Chunk<B>> {
+        self.near.into_iter().flatten().chain(self.far)
+    }
+}
 
 impl<B> Default for Rope<B> {
     #[inline]
@@ -92,8 +122,8 @@ impl<B: Payload> Rope<B> {
             self.first = Some(chunk);
             return;
         }
-        let more = self.more.get_or_insert_with(|| Box::new(More(Vec::new())));
-        more.0.push(chunk);
+        let more = self.more.get_or_insert_with(|| Box::new(More::new()));
+        more.push(chunk);
     }
 
     /// Total number of bytes.
@@ -109,12 +139,13 @@ impl<B: Payload> Rope<B> {
 
     /// The chunks in order.
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk<B>> {
-        self.first.iter().chain(self.more.iter().flat_map(|m| &m.0))
+        let more = self.more.iter().flat_map(|m| m.iter());
+        self.first.iter().chain(more)
     }
 
     /// Gives up the chunks in order.
     pub fn into_chunks(self) -> impl Iterator<Item = Chunk<B>> {
-        let more = self.more.map_or_else(Vec::new, |m| m.0);
+        let more = self.more.into_iter().flat_map(|m| m.into_iter());
         self.first.into_iter().chain(more)
     }
 
@@ -125,7 +156,7 @@ impl<B: Payload> Rope<B> {
             f(chunk);
         }
         if let Some(more) = self.more {
-            more.0.into_iter().for_each(f);
+            more.into_iter().for_each(f);
         }
     }
 

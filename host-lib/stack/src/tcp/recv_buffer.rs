@@ -1,6 +1,7 @@
 //! Bytes received in order and not yet read by the program.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
@@ -14,6 +15,8 @@ const LONG_BYTES: usize = 64;
 /// Memory that an empty queue keeps, so that a byte now and then needs no allocation.
 const KEPT_BYTES: usize = 192;
 const KEPT_HANDLES: usize = 4;
+/// Memory lent to a reader by handle that is kept for the next time, at most.
+const LENT_BYTES: usize = 1024;
 
 /// A handle, after `copied` bytes of the copied ones.
 struct Held<B> {
@@ -31,6 +34,8 @@ pub(crate) struct RecvBuffer<B> {
     read: usize,
     /// Bytes of `copied` after the last handle.
     after: usize,
+    /// Memory of what was taken by handle last, to be used again when nobody reads it any more.
+    lent: Option<Arc<Vec<u8>>>,
     handles: VecDeque<Held<B>>,
     len: usize,
     capacity: usize,
@@ -42,6 +47,7 @@ impl<B: Payload> RecvBuffer<B> {
             copied: Vec::new(),
             read: 0,
             after: 0,
+            lent: None,
             handles: VecDeque::new(),
             len: 0,
             capacity,
@@ -155,22 +161,40 @@ impl<B: Payload> RecvBuffer<B> {
     /// Takes everything as handles; what was copied comes in one run of its own between them.
     pub(crate) fn take(&mut self) -> Rope<B> {
         let mut rope = Rope::default();
-        let copied = Bytes::from(core::mem::take(&mut self.copied));
+        let copied = self.lend();
         let mut at = self.read;
-        let mut run = |n: usize| {
+        let mut push_run = |rope: &mut Rope<B>, n: usize| {
             at += n;
-            Chunk::Memory(copied.slice(at - n..at))
+            if n > 0 {
+                rope.push(Chunk::Memory(copied.slice(at - n..at)));
+            }
         };
-        for held in self.handles.drain(..) {
-            rope.push(run(held.copied));
+        while let Some(held) = self.handles.pop_front() {
+            push_run(&mut rope, held.copied);
             rope.push(held.chunk);
         }
-        rope.push(run(self.after));
+        push_run(&mut rope, self.after);
         self.read = 0;
         self.after = 0;
         self.len = 0;
-        self.tidy();
+        self.tidy_handles();
         rope
+    }
+
+    /// All of the copied bytes, in memory that is shared with the reader.
+    fn lend(&mut self) -> Bytes {
+        if let Some(memory) = self.lent.as_mut().and_then(Arc::get_mut) {
+            memory.clear();
+            core::mem::swap(memory, &mut self.copied);
+        } else {
+            self.lent = Some(Arc::new(core::mem::take(&mut self.copied)));
+        }
+        let kept = |memory: &Arc<Vec<u8>>| memory.capacity() <= LENT_BYTES;
+        let lent = match &self.lent {
+            Some(memory) if kept(memory) => Some(Arc::clone(memory)),
+            _ => self.lent.take(),
+        };
+        lent.map_or_else(Bytes::default, Bytes::shared)
     }
 
     fn tidy(&mut self) {
@@ -184,6 +208,10 @@ impl<B: Payload> RecvBuffer<B> {
             self.copied.drain(..self.read);
             self.read = 0;
         }
+        self.tidy_handles();
+    }
+
+    fn tidy_handles(&mut self) {
         if self.handles.is_empty() && self.handles.capacity() > KEPT_HANDLES {
             self.handles = VecDeque::new();
         }
@@ -191,6 +219,7 @@ impl<B: Payload> RecvBuffer<B> {
 
     pub(crate) fn clear(&mut self) {
         self.copied = Vec::new();
+        self.lent = None;
         self.read = 0;
         self.after = 0;
         self.handles = VecDeque::new();
