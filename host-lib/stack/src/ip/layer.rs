@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::igmp::Igmp;
 use super::membership::Memberships;
+use super::params::PathMtuDiscovery;
 use super::path_mtu::PathMtus;
 use super::prefix::Cidr;
 use super::routes::{Route, RouteTable};
@@ -60,6 +61,12 @@ impl IpLayer {
         let ident = &mut self.idents[usize::from(dont_fragment)];
         *ident = ident.wrapping_add(1);
         *ident
+    }
+
+    /// Whether TCP's packets to `dst` carry DF, which fit into the path MTU.
+    #[inline]
+    pub(crate) fn tcp_dont_fragment(&self, dst: Ipv4Addr) -> bool {
+        PathMtuDiscovery::default().dont_fragment(self.path_mtus.get(dst), false)
     }
 
     /// True if time changes nothing here, and nothing waits to be taken.

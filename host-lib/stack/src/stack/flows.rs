@@ -125,7 +125,12 @@ impl FlowTable {
         &mut self.last
     }
 
+    /// The owner of the flow that was asked for last, if that is `flow`.
     #[inline]
+    pub(super) fn last_owner(&self, flow: &Flow) -> Option<FlowOwner> {
+        self.last.owner.filter(|_| self.last.flow == *flow)
+    }
+
     pub(super) fn get(&mut self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {
         let last = self.turn_to(flow);
         if last.owner.is_none() {

@@ -48,7 +48,7 @@ use crate::stats::Stats;
 use crate::tcp::listener::{self, HalfOpen};
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::{Cut, Flow};
+use crate::tcp::Flow;
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
@@ -162,6 +162,13 @@ impl<B: Payload> Stack<B> {
     /// Whose the flow is.
     #[inline]
     fn flow_owner(&mut self, flow: &Flow) -> Option<FlowOwner> {
+        match self.flows.last_owner(flow) {
+            None => self.find_owner(flow),
+            last => last,
+        }
+    }
+
+    fn find_owner(&mut self, flow: &Flow) -> Option<FlowOwner> {
         let owners = Tables {
             sockets: &self.sockets,
             half_open: &self.half_open,
@@ -208,21 +215,40 @@ impl<B: Payload> Stack<B> {
     }
 
     fn transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {
+        // A packet is large: the usual ones are made where the caller will find them.
+        match self.out.front() {
+            None => {
+                let key = *self.ready.front()?;
+                if let Some(packet) = self.next_of_burst(now, key) {
+                    return Some(packet);
+                }
+                if let Some(packet) = self.next_usual(now, key) {
+                    return Some(packet);
+                }
+            }
+            Some(Outgoing::Ack(flow, key, ack, marks)) => {
+                let (flow, key, ack, marks) = (*flow, *key, *ack, *marks);
+                self.out.pop_front();
+                return Some(self.ack_packet(&flow, key, &ack, marks));
+            }
+            Some(Outgoing::Packet(_)) => {}
+        }
+        self.transmit_any(now)
+    }
+
+    #[inline(never)]
+    fn transmit_any(&mut self, now: Instant) -> Option<TxPacket<B>> {
         let mut looped = 0;
         while looped < MAX_LOOPED {
-            // A packet is large: the usual ones are made where the caller will find them.
             let packet = match self.out.pop_front() {
-                Some(Outgoing::Ack(flow, key, header, marks)) => {
-                    return Some(self.plain_packet(&flow, key, &Cut::bare(header, marks)));
+                Some(Outgoing::Ack(flow, key, ack, marks)) => {
+                    return Some(self.ack_packet(&flow, key, &ack, marks));
                 }
                 Some(Outgoing::Packet(packet)) => *packet,
                 None => {
                     let key = *self.ready.front()?;
-                    if let Some(packet) = self.next_of_burst(now, key) {
+                    if let Some(packet) = self.next_usual(now, key) {
                         return Some(packet);
-                    }
-                    if let Some((flow, cut)) = self.cut_usual(now, key) {
-                        return Some(self.plain_packet(&flow, key, &cut));
                     }
                     self.ready.pop_front();
                     let packet = match self.kind_in_turn(key) {

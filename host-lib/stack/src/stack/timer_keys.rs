@@ -38,13 +38,11 @@ impl From<TimerKey> for CompactKey {
     }
 }
 
-/// The timer of a socket.
+/// The timer of a connection, which runs out when something is due or before.
 #[derive(Default)]
 pub(super) struct Alarm {
     timer: Option<Timer>,
     at: Option<Instant>,
-    /// When something is due indeed: not before `at`.
-    due: Option<Instant>,
 }
 
 impl Alarm {
@@ -57,7 +55,6 @@ impl Alarm {
         key: Key,
         deadline: Option<Instant>,
     ) {
-        self.due = deadline;
         let stays = match (self.at, deadline) {
             (Some(at), Some(deadline)) => at <= deadline,
             (None, None) => true,
@@ -72,18 +69,15 @@ impl Alarm {
     /// The same for a deadline in nanoseconds, the greatest of which is none; the timer is never stopped.
     #[inline]
     pub(super) fn set_before(&mut self, timers: &mut Timers<CompactKey>, key: Key, deadline: u64) {
-        let at = self.at.map_or(u64::MAX, Instant::as_nanos);
-        match deadline {
-            u64::MAX => self.due = None,
-            _ if deadline < at => self.set(timers, key, Some(Instant::from_nanos(deadline))),
-            _ => self.due = Some(Instant::from_nanos(deadline)),
+        if deadline < self.at.map_or(u64::MAX, Instant::as_nanos) {
+            self.set(timers, key, Some(Instant::from_nanos(deadline)));
         }
     }
 
-    /// When the timer runs out, and when something is due.
+    /// When the timer runs out.
     #[cfg(test)]
-    pub(super) fn times(&self) -> (Option<Instant>, Option<Instant>) {
-        (self.at, self.due)
+    pub(super) fn time(&self) -> Option<Instant> {
+        self.at
     }
 }
 
@@ -99,7 +93,8 @@ impl<B: Payload> Stack<B> {
                 let Some(entry) = self.sockets.get_mut(key) else {
                     return;
                 };
-                let due = core::mem::take(&mut entry.alarm).due;
+                entry.alarm = Alarm::default();
+                let due = entry.connection().and_then(|tcb| tcb.deadline());
                 if due.is_some_and(|due| due <= now) {
                     self.with_tcb(now, key, |tcb, cx| tcb.on_timer(cx));
                 } else {

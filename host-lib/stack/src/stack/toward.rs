@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::Stack;
+use crate::config::Config;
+use crate::ip::layer::IpLayer;
 use crate::payload::Payload;
+use crate::tcp::secrets::Secrets;
 
 /// What is the same for all packets to one address.
 #[derive(Copy, Clone, Debug)]
@@ -17,25 +20,39 @@ pub(super) struct Toward {
     pub(super) ident_mask: u16,
 }
 
+impl Toward {
+    /// What is known of `dst`, which is in `last` then.
+    #[inline]
+    pub(super) fn of(
+        last: &mut Option<Toward>,
+        dst: Ipv4Addr,
+        ip: &IpLayer,
+        config: &Config,
+        secrets: &Secrets,
+    ) -> Toward {
+        match last {
+            Some(toward) if toward.dst == dst => *toward,
+            _ => *last.insert(Toward::look(dst, ip, config, secrets)),
+        }
+    }
+
+    fn look(dst: Ipv4Addr, ip: &IpLayer, config: &Config, secrets: &Secrets) -> Toward {
+        let routed = !(dst.is_multicast() || dst.is_broadcast());
+        let route = ip.routes.lookup(dst).filter(|_| routed);
+        Toward {
+            dst,
+            is_local: config.is_local(dst),
+            next_hop: route.and_then(|route| route.gateway),
+            ident_mask: secrets.ident_mask(dst),
+        }
+    }
+}
+
 impl<B: Payload> Stack<B> {
     /// What is known of `dst`.
     #[inline]
     pub(super) fn toward(&mut self, dst: Ipv4Addr) -> Toward {
-        match self.toward {
-            Some(toward) if toward.dst == dst => toward,
-            _ => self.look_toward(dst),
-        }
-    }
-
-    fn look_toward(&mut self, dst: Ipv4Addr) -> Toward {
-        let routed = !(dst.is_multicast() || dst.is_broadcast());
-        let route = self.ip.routes.lookup(dst).filter(|_| routed);
-        *self.toward.insert(Toward {
-            dst,
-            is_local: self.config.is_local(dst),
-            next_hop: route.and_then(|route| route.gateway),
-            ident_mask: self.secrets.ident_mask(dst),
-        })
+        Toward::of(&mut self.toward, dst, &self.ip, &self.config, &self.secrets)
     }
 
     /// Addresses, routes or what is known of a path have changed.

@@ -41,12 +41,6 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// The connection with this key.
-    #[inline]
-    pub(super) fn connection(&mut self, key: Key) -> Option<&mut Tcb<B>> {
-        self.sockets.get_mut(key)?.connection()
-    }
-
     pub(super) fn make_ready(&mut self, key: Key) {
         if let Some(entry) = self.sockets.get_mut(key) {
             if !entry.queued {

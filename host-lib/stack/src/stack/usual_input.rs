@@ -60,11 +60,15 @@ impl<B: Payload> Stack<B> {
         };
         let mut cx = Cx::new(now, &self.config, &mut self.stats);
         let text = &head[arrived.text..arrived.end.min(head.len())];
+        let una = tcb.una();
         let ack = tcb.on_predicted(&mut cx, &arrived.plain, text, body);
         let events = cx.events;
-        entry
-            .alarm
-            .set_before(&mut self.timers, key, tcb.usual_deadline());
+        // Text alone moves no deadline but that of its own ACK.
+        let deadline = match tcb.una() == una {
+            true => tcb.ack_deadline(),
+            false => tcb.usual_deadline(),
+        };
+        entry.alarm.set_before(&mut self.timers, key, deadline);
         if !entry.queued && tcb.has_unsent() {
             entry.queued = true;
             self.ready.push_back(key);

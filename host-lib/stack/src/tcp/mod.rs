@@ -64,7 +64,6 @@ use send_buffer::SendBuffer;
 use timestamps::Timestamps;
 
 pub(crate) use ecn::ECT0;
-pub(crate) use prediction::Cut;
 
 /// RFC 9293 MUST-15: "If an MSS Option is not received at connection setup, TCP implementations MUST assume a
 /// default send MSS of 536".
@@ -179,102 +178,106 @@ impl<'a> Cx<'a> {
 ///
 /// What lies from SND.UNA up to SND.NXT is on the scoreboard. A zero-window probe is not: it goes beyond SND.NXT, up to
 /// `snd_max`.
+///
+/// Fields lie in the order in which they stand here: first what every packet touches, so that it takes few cache lines, and what
+/// most connections never need at the end.
+#[repr(C)]
 pub(crate) struct Tcb<B> {
     pub(crate) flow: Flow,
-    pub(crate) state: TcpState,
     /// The listener whose accept queue the connection waits in.
     pub(crate) accepting: Option<crate::slab::Key>,
-    /// The program has closed its handle.
-    pub(crate) orphan: bool,
-    error: Option<Error>,
-    soft_error: Option<Error>,
-    pub(crate) options: TcpOptions,
-    /// The program has chosen the size of a buffer: it is not tuned.
-    send_buffer_locked: bool,
-    recv_buffer_locked: bool,
 
-    iss: Seq,
     snd_una: Seq,
     snd_nxt: Seq,
     snd_max: Seq,
     snd_wnd: u32,
     snd_wl1: Seq,
     snd_wl2: Seq,
-    snd_shift: u8,
     max_snd_wnd: u32,
     /// Effective send MSS: data of a segment beside the options that every segment has.
     mss: u32,
-    send: SendBuffer<B>,
-    fin_queued: bool,
-    fin_sent: bool,
-    /// A send came short; say when there is room again.
-    wants_room: bool,
-
-    irs: Seq,
-    rcv_nxt: Seq,
-    /// Right edge of the window as advertised; it never moves left.
-    rcv_adv: Seq,
-    rcv_shift: u8,
-    /// Position of RCV.NXT in the stream of data.
-    rcv_pos: u64,
-    recv: RecvBuffer<B>,
-    ahead: Reassembler<B>,
-    sacks: SackList,
-    tuning: ReceiveTuning,
-    /// Where the peer's FIN lies, once it was seen.
-    peer_fin: Option<Seq>,
-    fin_received: bool,
-    read_shutdown: bool,
-    advertised_mss: u16,
-    /// What the path takes, as far as that was known when the connection began.
-    path_mss: u16,
-
-    sack_permitted: bool,
-    timestamps: Option<Timestamps>,
-    timestamp_offset: u32,
-    ecn: EcnState,
-
-    rto: RtoEstimator,
-    /// When our SYN was sent, if once only.
-    syn_sent_at: Option<Instant>,
-    /// One sample a round trip: the next when this is acknowledged.
-    sample_after: Seq,
-    congestion: Congestion,
-    board: Scoreboard,
-    rack: Rack,
-    recovery: Recovery,
     /// How far full segments may go out at once: see [`burst`].
     burst_end: Seq,
     /// SND.NXT when the congestion window last held something back.
     window_full_at: Seq,
-    last_send: Instant,
-    /// When something was last acknowledged, or sent with nothing in flight.
-    progress_at: Instant,
-    /// When the last segment arrived, and the last with data.
-    heard_at: Instant,
-    data_at: Instant,
-    /// Timeouts since something was acknowledged.
-    retransmits: u8,
-    total_retransmits: u32,
+    /// One sample a round trip: the next when this is acknowledged.
+    sample_after: Seq,
+    rcv_nxt: Seq,
+    /// Right edge of the window as advertised; it never moves left.
+    rcv_adv: Seq,
+    /// Octets received since the last ACK was sent.
+    unacked_octets: u32,
+    advertised_mss: u16,
     /// Packets of ours that wait for address resolution.
     parked: u16,
 
-    rto_at: Option<Instant>,
-    tail_probe_at: Option<Instant>,
-    reorder_at: Option<Instant>,
-    delayed_ack_at: Option<Instant>,
-    linger_at: Option<Instant>,
-    keep_alive_at: Option<Instant>,
-    keep_alive_probes: u8,
+    pub(crate) state: TcpState,
+    /// The program has closed its handle.
+    pub(crate) orphan: bool,
     /// [`Tcb::is_usual`], as of the last time it was asked.
     pub(crate) usual: bool,
+    error: Option<Error>,
+    soft_error: Option<Error>,
+    fin_queued: bool,
+    fin_sent: bool,
+    fin_received: bool,
+    read_shutdown: bool,
+    /// A send came short; say when there is room again.
+    wants_room: bool,
+    /// The program has chosen the size of a buffer: it is not tuned.
+    send_buffer_locked: bool,
+    recv_buffer_locked: bool,
+    sack_permitted: bool,
     ack_now: bool,
     probe_now: bool,
     tail_probe_now: bool,
     keep_alive_now: bool,
-    /// Octets received since the last ACK was sent.
-    unacked_octets: u32,
+    snd_shift: u8,
+    rcv_shift: u8,
+    /// Timeouts since something was acknowledged.
+    retransmits: u8,
+
+    /// Position of RCV.NXT in the stream of data.
+    rcv_pos: u64,
+    /// When the last segment arrived, and the last with data.
+    heard_at: Instant,
+    data_at: Instant,
+    last_send: Instant,
+    /// When something was last acknowledged, or sent with nothing in flight.
+    progress_at: Instant,
+    rto_at: Option<Instant>,
+    tail_probe_at: Option<Instant>,
+    delayed_ack_at: Option<Instant>,
+
+    send: SendBuffer<B>,
+    board: Scoreboard,
+    rto: RtoEstimator,
+    rack: Rack,
+    recv: RecvBuffer<B>,
+    tuning: ReceiveTuning,
+    timestamps: Option<Timestamps>,
+    congestion: Congestion,
+    pub(crate) options: TcpOptions,
+    recovery: Recovery,
+
+    keep_alive_at: Option<Instant>,
+    reorder_at: Option<Instant>,
+    linger_at: Option<Instant>,
+    ahead: Reassembler<B>,
+    sacks: SackList,
+    /// When our SYN was sent, if once only.
+    syn_sent_at: Option<Instant>,
     challenge_since: Instant,
+    iss: Seq,
+    irs: Seq,
+    timestamp_offset: u32,
+    total_retransmits: u32,
+    /// Where the peer's FIN lies, once it was seen.
+    peer_fin: Option<Seq>,
+    /// What the path takes, as far as that was known when the connection began.
+    path_mss: u16,
+    ecn: EcnState,
+    keep_alive_probes: u8,
     challenges: u8,
 }
 

@@ -5,9 +5,9 @@
 
 use super::congestion::Acked;
 use super::{Cx, Tcb, TcpState};
-use crate::ip::params::Marks;
 use crate::payload::Payload;
 use crate::rope::{Chunk, Rope};
+use crate::seq::Seq;
 use crate::time::Instant;
 use crate::wire::plain::Plain;
 
@@ -15,25 +15,11 @@ use crate::wire::plain::Plain;
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Cut {
     pub(crate) header: Plain,
-    pub(crate) marks: Marks,
     /// Counted from the first octet that is not acknowledged.
     offset: usize,
     pub(crate) len: usize,
     /// Octets of text of each segment that the device is to make of it; 0 if it is one.
     pub(crate) segment_bytes: u16,
-}
-
-impl Cut {
-    /// A segment without text.
-    pub(crate) fn bare(header: Plain, marks: Marks) -> Cut {
-        Cut {
-            header,
-            marks,
-            offset: 0,
-            len: 0,
-            segment_bytes: 0,
-        }
-    }
 }
 
 impl<B: Payload> Tcb<B> {
@@ -59,7 +45,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// True if the segment with `len` octets of text is what was expected next, and worth something.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn predicts(&self, now: Instant, h: &Plain, len: usize) -> bool {
         let acked = h.ack.0.wrapping_sub(self.snd_una.0);
         let stamps_fit = match (&self.timestamps, h.timestamps) {
@@ -150,15 +136,17 @@ impl<B: Payload> Tcb<B> {
 
     /// The next segment of a usual connection, if it is plain that it may go out now: new data, or the ACK that is due where
     /// there is none. `None` leaves the question open.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_plain(&mut self, cx: &Cx<'_>) -> Option<Cut> {
         let outstanding = self.outstanding();
         let unsent = self.send.len().checked_sub(outstanding as usize)?;
         if unsent == 0 {
-            let marks = self.options.marks();
-            return self
-                .ack_now
-                .then(|| Cut::bare(self.plain_ack(cx.now), marks));
+            return self.ack_now.then(|| Cut {
+                header: self.plain_ack(cx.now),
+                offset: outstanding as usize,
+                len: 0,
+                segment_bytes: 0,
+            });
         }
         let mss = self.mss as usize;
         // Nothing is lost and nothing sent twice: all that is outstanding is in flight.
@@ -197,7 +185,6 @@ impl<B: Payload> Tcb<B> {
         };
         Some(Cut {
             header,
-            marks: self.options.marks(),
             offset: outstanding as usize,
             len,
             segment_bytes: if len > mss { mss as u16 } else { 0 },
@@ -216,13 +203,24 @@ impl<B: Payload> Tcb<B> {
         self.send.copy_at(cut.offset, to);
     }
 
-    /// [`Tcb::deadline`] of a usual connection in nanoseconds, the greatest of which is none.
+    /// SND.UNA
+    #[inline]
+    pub(crate) fn una(&self) -> Seq {
+        self.snd_una
+    }
+
+    /// The earliest deadline that the short way may have set, in nanoseconds, the greatest of which is none.
     #[inline]
     pub(crate) fn usual_deadline(&self) -> u64 {
         let at = |timer: Option<Instant>| timer.map_or(u64::MAX, Instant::as_nanos);
         at(self.rto_at)
             .min(at(self.tail_probe_at))
-            .min(at(self.delayed_ack_at))
-            .min(at(self.keep_alive_at))
+            .min(self.ack_deadline())
+    }
+
+    /// When an ACK that waits must go out, likewise.
+    #[inline]
+    pub(crate) fn ack_deadline(&self) -> u64 {
+        self.delayed_ack_at.map_or(u64::MAX, Instant::as_nanos)
     }
 }
