@@ -67,7 +67,7 @@ impl<B: Payload> Stack<B> {
         &mut self,
         flow: &Flow,
         header: &TcpHeader,
-        payload: Rope<B>,
+        (payload, segment_bytes): (Rope<B>, u16),
         token: Token,
         params: IpParams,
     ) -> TxPacket<B> {
@@ -86,7 +86,7 @@ impl<B: Payload> Stack<B> {
             payload,
             dst,
             next_hop: self.toward(dst).next_hop,
-            segment_bytes: 0,
+            segment_bytes,
             insert_ipv4_checksum: offload.tx_ipv4_checksum,
             insert_l4_checksum: offload.tx_l4_checksum,
             token,

@@ -43,7 +43,7 @@ impl<B: Payload> Stack<B> {
         let iss = self.claim(now, &mut flow)?;
         let start = self.tcp_start(&flow, iss);
         let tcb = Tcb::connect(&self.config.tcp, flow, start, now);
-        let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
+        let key = self.sockets.insert(Entry::new(Kind::Tcp(tcb)));
         self.own_flow(&flow, FlowOwner::Connection(key));
         self.stats.tcp_active_opens += 1;
         self.make_ready(key);

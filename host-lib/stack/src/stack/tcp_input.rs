@@ -17,7 +17,7 @@ use crate::wire::tcp::{Flags, TcpHeader};
 
 impl<B: Payload> Stack<B> {
     pub(super) fn tcp_input(&mut self, now: Instant, mut arrival: Arrival<'_, B>) {
-        let Some((header, header_len)) = TcpHeader::parse(arrival.data.head) else {
+        let Some((mut header, header_len)) = TcpHeader::parse(arrival.data.head) else {
             self.stats.dropped_malformed += 1;
             return;
         };
@@ -42,7 +42,7 @@ impl<B: Payload> Stack<B> {
             Some(FlowOwner::Connection(key)) => {
                 let tos = arrival.ip.tos;
                 self.with_tcb(now, key, |tcb, cx| {
-                    tcb.on_segment(cx, &header, arrival.data, tos)
+                    tcb.on_segment(cx, &mut header, arrival.data, tos)
                 });
             }
             Some(FlowOwner::HalfOpen(key)) => self.half_open_input(now, key, header, arrival),
@@ -86,7 +86,7 @@ impl<B: Payload> Stack<B> {
             self.stats.tcp_resets_out += 1;
         }
         let params = IpParams::of(marks, self.config.ttl);
-        let packet = self.tcp_packet(flow, header, Rope::default(), token, params);
+        let packet = self.tcp_packet(flow, header, (Rope::default(), 0), token, params);
         self.push_packet(packet);
     }
 
@@ -102,11 +102,8 @@ impl<B: Payload> Stack<B> {
             marks.tos |= ECT0;
         }
         let params = IpParams::of(marks, self.config.ttl);
-        let packet = self.tcp_packet(&flow, &segment.header, segment.payload, token, params);
-        Some(TxPacket {
-            segment_bytes: segment.segment_bytes,
-            ..packet
-        })
+        let text = (segment.payload, segment.segment_bytes);
+        Some(self.tcp_packet(&flow, &segment.header, text, token, params))
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.

@@ -115,7 +115,7 @@ impl<B: Payload> Stack<B> {
         tcb.accepting = Some(listener_key);
         tcb.inherit(&cx, options, send_buffer, recv_buffer);
         self.stats.tcp_passive_opens += 1;
-        let key = self.sockets.insert(Entry::new(Kind::Tcp(Box::new(tcb))));
+        let key = self.sockets.insert(Entry::new(Kind::Tcp(tcb)));
         let owner = FlowOwner::Connection(key);
         match half_open {
             Some(before) => {
@@ -133,7 +133,10 @@ impl<B: Payload> Stack<B> {
         }
         self.raise(listener_key, Readiness::READABLE);
         let tos = arrival.ip.tos;
-        self.with_tcb(now, key, |tcb, cx| tcb.on_segment(cx, h, arrival.data, tos));
+        let mut h = *h;
+        self.with_tcb(now, key, |tcb, cx| {
+            tcb.on_segment(cx, &mut h, arrival.data, tos)
+        });
     }
 
     /// Closes a listener: connections nobody accepted are reset, half-open ones fade.

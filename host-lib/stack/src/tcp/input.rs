@@ -17,18 +17,18 @@ const CHALLENGES: u8 = 10;
 const CHALLENGE_WINDOW: Duration = Duration::from_secs(5);
 
 impl<B: Payload> Tcb<B> {
-    /// Processes a segment with its payload; `tos` is its packet's traffic class.
+    /// Processes a segment with its payload; `tos` is its packet's traffic class. The header is used up.
     pub(crate) fn on_segment(
         &mut self,
         cx: &mut Cx<'_>,
-        h: &TcpHeader,
+        h: &mut TcpHeader,
         data: Incoming<'_, B>,
         tos: u8,
     ) {
         match self.state {
             TcpState::Closed | TcpState::Listen | TcpState::TimeWait => {}
             TcpState::SynSent => self.on_segment_syn_sent(cx, h, data),
-            _ => self.on_segment_synchronized(cx, *h, data, tos),
+            _ => self.on_segment_synchronized(cx, h, data, tos),
         }
     }
 
@@ -131,7 +131,7 @@ impl<B: Payload> Tcb<B> {
     fn on_segment_synchronized(
         &mut self,
         cx: &mut Cx<'_>,
-        mut h: TcpHeader,
+        h: &mut TcpHeader,
         mut data: Incoming<'_, B>,
         tos: u8,
     ) {
@@ -153,7 +153,7 @@ impl<B: Payload> Tcb<B> {
         let segment_len = data.len() as u32 + u32::from(syn) + u32::from(fin);
 
         // RFC 7323 section 5.3 (R1): PAWS comes before all; a RST has no use for it.
-        if !self.passes_paws(cx, &h, segment_len) {
+        if !self.passes_paws(cx, h, segment_len) {
             return;
         }
 
@@ -173,7 +173,7 @@ impl<B: Payload> Tcb<B> {
                 || (1..=65_535u32 << self.rcv_shift).contains(&old);
             let valid = h.ack.gt(self.snd_una) && h.ack.le(self.snd_max) || h.ack == self.snd_una;
             if nearly && valid && !syn && h.flags.has(Flags::ACK) && self.state.is_synchronized() {
-                self.on_ack(cx, &h, send_window, segment_len.max(1));
+                self.on_ack(cx, h, send_window, segment_len.max(1));
             }
             if self.state == TcpState::Closed {
                 return;
@@ -257,7 +257,7 @@ impl<B: Payload> Tcb<B> {
             stamps.accept(cx.now, option, h.seq);
             self.note_receiver_rtt(cx, option, data.len());
         }
-        self.on_ack(cx, &h, send_window, segment_len);
+        self.on_ack(cx, h, send_window, segment_len);
         if self.state == TcpState::Closed || self.state == TcpState::TimeWait {
             return;
         }

@@ -320,10 +320,11 @@ pub(crate) fn window_shift(config: &TcpConfig) -> u8 {
 }
 
 impl<B: Payload> Tcb<B> {
-    fn new(config: &TcpConfig, flow: Flow, start: Start, now: Instant) -> Tcb<B> {
+    /// In its box at once: it is large.
+    fn new(config: &TcpConfig, flow: Flow, start: Start, now: Instant) -> Box<Tcb<B>> {
         let mss = u32::from(DEFAULT_MSS);
         let iss = start.iss;
-        Tcb {
+        Box::new(Tcb {
             flow,
             state: TcpState::Closed,
             accepting: None,
@@ -399,18 +400,23 @@ impl<B: Payload> Tcb<B> {
             unacked_octets: 0,
             challenge_since: now,
             challenges: 0,
-        }
+        })
     }
 
     /// Active OPEN (RFC 9293 section 3.10.1): the SYN goes out at the next transmission.
-    pub(crate) fn connect(config: &TcpConfig, flow: Flow, start: Start, now: Instant) -> Tcb<B> {
+    pub(crate) fn connect(
+        config: &TcpConfig,
+        flow: Flow,
+        start: Start,
+        now: Instant,
+    ) -> Box<Tcb<B>> {
         let mut tcb = Tcb::new(config, flow, start, now);
         tcb.state = TcpState::SynSent;
         tcb
     }
 
     /// A connection whose handshake a listener has brought to its last ACK, which is processed next.
-    pub(crate) fn accept(cx: &Cx<'_>, flow: Flow, start: Start, hs: Handshake) -> Tcb<B> {
+    pub(crate) fn accept(cx: &Cx<'_>, flow: Flow, start: Start, hs: Handshake) -> Box<Tcb<B>> {
         let mut tcb = Tcb::new(cx.config, flow, start, cx.now);
         tcb.state = TcpState::SynReceived;
         tcb.snd_nxt = start.iss + 1;

@@ -10,44 +10,70 @@ use crate::rope::Rope;
 const MAX_PIECES: usize = 1024;
 
 /// Pieces of the stream by their position in it; they never overlap.
-pub(crate) struct Reassembler<B> {
-    pieces: BTreeMap<u64, Rope<B>>,
+pub(crate) struct Reassembler<B>(
+    /// Most connections never need it.
+    Option<Box<Pieces<B>>>,
+);
+
+struct Pieces<B> {
+    by_position: BTreeMap<u64, Rope<B>>,
     bytes: usize,
 }
 
 impl<B: Payload> Reassembler<B> {
     pub(crate) fn new() -> Reassembler<B> {
-        Reassembler {
-            pieces: BTreeMap::new(),
-            bytes: 0,
-        }
+        Reassembler(None)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.0.is_none()
     }
 
     /// Bytes held.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.0.as_ref().map_or(0, |pieces| pieces.bytes)
     }
 
     pub(crate) fn clear(&mut self) {
-        self.pieces.clear();
-        self.bytes = 0;
+        self.0 = None;
     }
 
     /// Keeps what is new of `data` at stream position `at`; bytes held already win over later ones.
     pub(crate) fn insert(&mut self, at: u64, data: &Incoming<'_, B>) {
+        if data.is_empty() {
+            return;
+        }
+        let pieces = self.0.get_or_insert_with(|| {
+            Box::new(Pieces {
+                by_position: BTreeMap::new(),
+                bytes: 0,
+            })
+        });
+        pieces.insert(at, data);
+    }
+
+    /// Takes out the piece that continues the stream at `at`, if there is one.
+    pub(crate) fn take(&mut self, at: u64) -> Option<Rope<B>> {
+        let pieces = self.0.as_mut()?;
+        let rope = pieces.take(at);
+        if pieces.by_position.is_empty() {
+            self.0 = None;
+        }
+        rope
+    }
+}
+
+impl<B: Payload> Pieces<B> {
+    fn insert(&mut self, at: u64, data: &Incoming<'_, B>) {
         let end = at + data.len() as u64;
         let mut from = at;
-        if let Some((start, rope)) = self.pieces.range(..=at).next_back() {
+        if let Some((start, rope)) = self.by_position.range(..=at).next_back() {
             from = from.max(start + rope.len() as u64);
         }
-        while from < end && self.pieces.len() < MAX_PIECES {
+        while from < end && self.by_position.len() < MAX_PIECES {
             let next = self
-                .pieces
+                .by_position
                 .range(from..end)
                 .next()
                 .map(|(start, rope)| (*start, *start + rope.len() as u64));
@@ -55,15 +81,14 @@ impl<B: Payload> Reassembler<B> {
             if from < to {
                 let rope = data.slice((from - at) as usize, (to - at) as usize);
                 self.bytes += rope.len();
-                self.pieces.insert(from, rope);
+                self.by_position.insert(from, rope);
             }
             from = resume;
         }
     }
 
-    /// Takes out the piece that continues the stream at `at`, if there is one.
-    pub(crate) fn take(&mut self, at: u64) -> Option<Rope<B>> {
-        while let Some(entry) = self.pieces.first_entry() {
+    fn take(&mut self, at: u64) -> Option<Rope<B>> {
+        while let Some(entry) = self.by_position.first_entry() {
             let start = *entry.key();
             if start > at {
                 return None;

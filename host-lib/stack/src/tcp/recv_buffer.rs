@@ -289,7 +289,7 @@ mod tests {
                         let rope = buffer.take();
                         prop_assert_eq!(rope.to_vec(), &expected[..]);
                         // Half of them are dropped before the next.
-                        taken = if expected.len() % 2 == 0 { (rope, expected) } else { Default::default() };
+                        taken = if expected.len().is_multiple_of(2) { (rope, expected) } else { Default::default() };
                     }
                 }
                 prop_assert_eq!(taken.0.to_vec(), &taken.1[..]);

@@ -129,6 +129,7 @@ pub(crate) struct TcpHeader {
 
 impl TcpHeader {
     /// Reads the header at the start of `head`; also returns its length.
+    #[inline]
     pub(crate) fn parse(head: &[u8]) -> Option<(TcpHeader, usize)> {
         if head.len() < HEADER_LEN {
             return None;
