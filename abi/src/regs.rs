@@ -83,11 +83,34 @@ pub mod queue_error {
     pub const BAD_SETUP: u32 = 4;
 }
 
+/// Values of ARP_CMD's field OP; others do nothing.
+pub mod arp_op {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// Reads the entry at PLACE to the registers ARP_ENTRY_ADDR to ARP_ENTRY.
+    pub const READ: u32 = 1;
+    /// Adds a static entry for ARP_ADDR, or makes the one there is static: it does not age, FLUSH leaves it, and no packet changes it. The
+    /// last way of each set stays free of them. A request under way for the address is answered by it (NEIGH_RESOLVED).
+    pub const ADD: u32 = 2;
+    /// Deletes the entry of ARP_ADDR, static or not. A request under way for it has failed (NEIGH_FAILED).
+    pub const DELETE: u32 = 3;
+}
+
+/// Values of ARP_ENTRY's field RESULT.
+pub mod arp_result {
+    /// It is done.
+    pub const DONE: u32 = 0;
+    /// DELETE: there is no such entry.
+    pub const ABSENT: u32 = 1;
+    /// ADD: the ways of its set that may hold static entries are static or being asked for; or the address is 0.
+    pub const FULL: u32 = 2;
+}
+
 regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0000_B1AF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0001_B1AF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -101,6 +124,7 @@ regs! {
             JUMBO [13; 1] Ro "Frames of 9,018 bytes with FCS at line rate, 9,022 with a tag.",
             VLAN_INSERT [14; 1] Ro "802.1Q tags inserted on transmit.",
             HASH [15; 1] Ro "Toeplitz hash of received IPv4 frames.",
+            ARP_ENTRIES [16; 1] Ro "Entries of the ARP cache are read, added and deleted by command.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
@@ -136,11 +160,11 @@ regs! {
         arpctl "ARPCTL" @ 0x03C [1; 4] reset 0x0000_0007, "Control of the ARP engine." {
             ANSWER [0; 1] Rw "Answer requests for a local address.",
             LEARN [1; 1] Rw "Learn the sender of a request addressed to a local address.",
-            REFRESH [2; 1] Rw "Refresh an entry that is in the cache from any ARP packet (RFC 826 merge).",
-            FLUSH [8; 1] Wo "Write 1 to empty the cache.",
+            REFRESH [2; 1] Rw "Refresh an entry that is in the cache from any ARP packet (RFC 826 merge). With LEARN and REFRESH clear, nothing but the reply to a request of the NIC's own changes the cache.",
+            FLUSH [8; 1] Wo "Write 1 to forget all entries but static ones and those being asked for.",
         }
         arptime "ARPTIME" @ 0x040 [1; 4] reset 0x03BA_DF60, "Times of the ARP engine, in ticks of 2^20 ns." {
-            AGE [0; 16] Rw "An entry is forgotten this many ticks after it was last confirmed; 57184 (60 s) after reset.",
+            AGE [0; 16] Rw "An entry that is not static is forgotten this many ticks after it was last confirmed; 57184 (60 s) after reset.",
             RETRY [16; 12] Rw "A request is repeated after this many ticks; 954 (1 s) after reset. After three it has failed.",
         }
         mdio_cmd "MDIO_CMD" @ 0x060 [1; 4] reset 0x0000_0000, "Asks for a transfer on the PHY's management interface (IEEE 802.3 clause 22)." {
@@ -163,6 +187,23 @@ regs! {
         vlan_word "VLAN_WORD" @ 0x188 [1; 4] reset 0x0000_0000, "Which word of the VLAN table VLAN_BITS is." { NUMBER [0; 7] Rw "Identifiers 32 n to 32 n + 31." }
         vlan_bits "VLAN_BITS" @ 0x18C [1; 4] reset 0x0000_0000, "A word of the VLAN table, which a reset empties. Reads what was written last." { MEMBERS [0; 32] Rw "Bit i: frames of VLAN 32 n + i are received." }
         hash_key "HASH_KEY" @ 0x1A0 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
+        arp_addr "ARP_ADDR" @ 0x1E0 [1; 4] reset 0x0000_0000, "Whose entry ARP_CMD adds or deletes." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; written while ARP_ENTRY.BUSY is clear." }
+        arp_mac_lo "ARP_MAC_LO" @ 0x1E4 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, first four bytes." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0; written while ARP_ENTRY.BUSY is clear." }
+        arp_mac_hi "ARP_MAC_HI" @ 0x1E8 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }
+        arp_cmd "ARP_CMD" @ 0x1EC [1; 4] reset 0x0000_0000, "A write begins a command for the ARP cache; ignored while ARP_ENTRY.BUSY is set." {
+            OP [0; 3] Rw "1 READ: shows the entry at PLACE; 2 ADD: adds a static entry for ARP_ADDR, or makes the one there is static; 3 DELETE: deletes the entry of ARP_ADDR; see `arp_op`. Others do nothing.",
+            PLACE [8; 8] Rw "Which entry READ shows: 4s to 4s + 3 are the ways of set s, for addresses a.b.c.d with (c xor d) and 63 = s; of these, the last is never static.",
+        }
+        arp_entry_addr "ARP_ENTRY_ADDR" @ 0x1F0 [1; 4] reset 0x0000_0000, "The entry that was read last: its IPv4 address." { ADDR [0; 32] Ro "a.b.c.d with a in bits 31:24; 0: the entry is free, and the other words are 0 too." }
+        arp_entry_age "ARP_ENTRY_AGE" @ 0x1F4 [1; 4] reset 0x0000_0000, "The entry that was read last: its age." { TICKS [0; 32] Ro "Ticks of 2^20 ns since it was confirmed, asked for or added last, modulo 2^32." }
+        arp_entry_mac "ARP_ENTRY_MAC" @ 0x1F8 [1; 4] reset 0x0000_0000, "The entry that was read last: its MAC address, first four bytes." { BYTES [0; 32] Ro "Byte 0 of the address in bits 7:0; 0 while it is asked for." }
+        arp_entry "ARP_ENTRY" @ 0x1FC [1; 4] reset 0x0000_0000, "What became of the last command; for READ, the rest of the entry." {
+            MAC_HI [0; 16] Ro "Byte 4 of its MAC address in bits 7:0, byte 5 in bits 15:8; 0 while it is asked for, and after ADD and DELETE.",
+            PENDING [16; 1] Ro "It is being asked for. 0 after ADD and DELETE.",
+            STATIC [17; 1] Ro "It is static. 0 after ADD and DELETE.",
+            RESULT [24; 2] Ro "0: done; 1: there is no entry to be deleted; 2: no way of the set can take a static entry now, or the address is 0.",
+            BUSY [31; 1] Ro "The command is under way.",
+        }
         counters "COUNTER" @ 0x200 [64; 4] reset 0x0000_0000, "Shadow of the counters: counter n's low half at 0x200 + 8n, its high half 4 bytes further." { VALUE [0; 32] Ro "Half of a 64-bit counter at the last SNAPSHOT." }
     }
     bank Event EVENT "A page of the event queue." {

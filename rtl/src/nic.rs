@@ -185,6 +185,11 @@ impl Logic for Nic {
         for i in 0..7 {
             self.neigh.gateway[i].next = self.host.gateway[i].val();
         }
+        self.neigh.table_write.next = self.host.table_write.val();
+        self.neigh.table_place.next = self.host.table_place.val();
+        self.neigh.table_data.next = self.host.table_data.val();
+        EntrySource::join(&mut self.neigh.result, &mut self.host.entry);
+        self.host.entry_busy.next = self.neigh.command_busy.val();
         self.neigh.now.next = self.host.ticks.val();
         // A miss must be with the transmit queue before an event about its next hop may follow it.
         self.neigh.event_hold.next = self.tx.verdict.valid.val();

@@ -1,6 +1,7 @@
 //! What can go wrong with a NIC.
 use super::config::ConfigError;
 use super::filter::FilterError;
+use super::neighbours::NeighbourError;
 use super::tx::TxError;
 use super::QueueName;
 use crate::ring::RingFault;
@@ -32,6 +33,9 @@ pub enum NicError {
     /// A filter that cannot be changed so.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// An entry of the ARP cache that cannot be added or deleted.
+    #[error(transparent)]
+    Neighbour(#[from] NeighbourError),
     /// It has no MAC address of its own and none was given.
     #[error("the NIC has no MAC address; give one")]
     NoMac,

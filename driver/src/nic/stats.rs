@@ -83,6 +83,8 @@ pub struct Caps {
     pub vlan_insert: bool,
     /// Multicast addresses filtered.
     pub multicast: bool,
+    /// Entries of the ARP cache read, added and deleted.
+    pub arp_entries: bool,
     /// MTU of 9,000.
     pub jumbo: bool,
     /// PUSH mode.
@@ -105,6 +107,7 @@ impl Caps {
             hash: has(c::HASH),
             vlan_insert: has(c::VLAN_INSERT),
             multicast: has(c::MULTICAST),
+            arp_entries: has(c::ARP_ENTRIES),
             jumbo: has(c::JUMBO),
             push: has(c::PUSH),
             queues: c::QUEUES.get(value) as u8,

@@ -82,6 +82,14 @@ pub(crate) struct State {
     /// A queue's STATUS register that reads this once the queue is enabled.
     pub(crate) refuse: Option<(u32, u32)>,
     pub(crate) counters: BTreeMap<u32, u64>,
+    /// Entries of the ARP cache that are not free, by their places: the words ARP_ENTRY_ADDR to ARP_ENTRY.
+    pub(crate) arp_entries: BTreeMap<u32, [u32; 4]>,
+    /// ARP_CMD as written.
+    pub(crate) arp_commands: Vec<u32>,
+    /// ARP_ENTRY.RESULT of commands that add or delete.
+    pub(crate) arp_result: u32,
+    /// ARP_ENTRY.BUSY stays for this many reads.
+    pub(crate) arp_busy: u32,
     config: Vec<u8>,
     maps: BTreeMap<u64, DmaBuf>,
     irqs: Vec<OwnedFd>,
@@ -354,6 +362,10 @@ impl State {
             }
             self.ops.push(Op::PortControl(value));
         }
+        if offset == regs::arp_cmd::OFFSET {
+            self.arp_commands.push(value);
+            self.arp_command(value);
+        }
         let queue = PAGES
             .iter()
             .position(|p| (*p..*p + regs::QUEUE_PAGE_SIZE).contains(&offset));
@@ -382,6 +394,23 @@ impl State {
             _ => {}
         }
         self.regs.insert(offset, value);
+    }
+
+    fn arp_command(&mut self, value: u32) {
+        if regs::arp_cmd::OP.get(value) != regs::arp_op::READ {
+            let result = regs::arp_entry::RESULT.of(self.arp_result);
+            self.regs.insert(regs::arp_entry::OFFSET, result);
+            return;
+        }
+        let place = regs::arp_cmd::PLACE.get(value);
+        let words = self.arp_entries.get(&place).copied().unwrap_or_default();
+        let offsets = [
+            regs::arp_entry_addr::OFFSET,
+            regs::arp_entry_age::OFFSET,
+            regs::arp_entry_mac::OFFSET,
+            regs::arp_entry::OFFSET,
+        ];
+        self.regs.extend(offsets.into_iter().zip(words));
     }
 
     fn doorbell(&mut self, q: usize, value: u32) {
@@ -449,6 +478,10 @@ impl State {
         if offset == regs::status::OFFSET && self.resetting > 0 {
             self.resetting -= 1;
             return self.reg(offset) | regs::status::RESETTING.of(1);
+        }
+        if offset == regs::arp_entry::OFFSET && self.arp_busy > 0 {
+            self.arp_busy -= 1;
+            return self.reg(offset) | regs::arp_entry::BUSY.of(1);
         }
         for (q, page) in PAGES.iter().enumerate() {
             if offset == page + regs::event_status::OFFSET {

@@ -3,3 +3,4 @@ mod control;
 mod data;
 mod fake;
 mod hostile;
+mod neighbours;

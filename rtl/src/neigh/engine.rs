@@ -1,20 +1,26 @@
 //! ARP cache and its sequencer: lookups, learning, requests with retries, ageing.
 //!
 //! The cache holds 256 entries, 64 sets of 4 ways, in four memories read in parallel: IPv4 address (0: free), tick of the last
-//! confirmation or request, MAC address bytes 0 to 3, and a word with the state in bit 16 (1: pending). Of a resolved entry bits 15:0
-//! are MAC address bytes 4 and 5; of a pending one bits 15:8 are its place in the timer queue and bits 1:0 the requests sent.
+//! confirmation or request, MAC address bytes 0 to 3, and a word with the state in bit 16 (1: pending) and bit 17 (1: static). Of a
+//! resolved or static entry bits 15:0 are MAC address bytes 4 and 5; of a pending one bits 15:8 are its place in the timer queue and
+//! bits 1:0 the requests sent.
 //! Resolved entries age only when they are looked at, so they need no timer; one that nobody looks at for 2^32 ticks (52 days)
 //! passes for fresh for one more AGE.
 //!
 //! Since all retries are the same time apart, the pending entries' deadlines come in the order in which their requests were sent: a
 //! queue of entry numbers is all the timer there is. A queue element whose entry is not waiting in that place any more is skipped.
+//!
+//! Static entries are kept out of way 3 of each set, so that one way always remains for those that the wire teaches.
+//!
+//! A command of the host's gives way to a lookup, before it begins and after each way it has looked at, unless the lookup itself waits for
+//! something: a lookup never waits for more than the few cycles of a READ.
 #![allow(missing_docs, reason = "LogicBlock derives methods without docs")]
 use super::{
-    frame::ArpFrame, inbox::Inbox, outbox::Outbox, ports::LookupSink, ports::NeighEventSource,
-    route::Route, state::State,
+    command::Command, frame::ArpFrame, inbox::Inbox, outbox::Outbox, ports::EntrySource,
+    ports::LookupSink, ports::NeighEventSource, route::Route, state::State,
 };
 use crate::{rx::ports::ArpPacketSink, stream::FrameSource};
-use ferrule_abi::counter;
+use ferrule_abi::{counter, regs};
 use rust_hdl::prelude::*;
 
 /// The neighbour block.
@@ -56,6 +62,16 @@ pub struct Neigh {
     pub notice: NeighEventSource,
     /// ARP frames.
     pub frame: FrameSource,
+    /// The host writes a word of the tables; see [`crate::pcie::reg_file::RegFile`].
+    pub table_write: Signal<In, Bit>,
+    /// Which.
+    pub table_place: Signal<In, Bits<6>>,
+    /// The word.
+    pub table_data: Signal<In, Bits<32>>,
+    /// Results of commands.
+    pub result: EntrySource,
+    /// ARP_ENTRY.BUSY.
+    pub command_busy: Signal<Out, Bit>,
     /// The next retry or time-out of a pending entry, in ticks.
     pub deadline: Signal<Out, Bits<32>>,
     /// `deadline` counts.
@@ -67,11 +83,12 @@ pub struct Neigh {
     route: Route,
     inbox: Inbox,
     outbox: Outbox,
+    command: Command,
     maker: ArpFrame,
     ip_ram: RAM<Bits<32>, 8>,
     stamp_ram: RAM<Bits<32>, 8>,
     mac_ram: RAM<Bits<32>, 8>,
-    meta_ram: RAM<Bits<17>, 8>,
+    meta_ram: RAM<Bits<18>, 8>,
     timer_ram: RAM<Bits<8>, 8>,
     state: DFF<State>,
     // The address that is classified, searched for or asked for.
@@ -82,6 +99,9 @@ pub struct Neigh {
     slot: DFF<Bits<8>>,
     for_arp: DFF<Bit>,
     for_timer: DFF<Bit>,
+    for_host: DFF<Bit>,
+    // The lookup that waits was taken up and could not go on.
+    turned_back: DFF<Bit>,
     wipe: DFF<Bit>,
     // Candidate for a new entry in the set, and how good it is.
     spare: DFF<Bits<8>>,
@@ -92,7 +112,7 @@ pub struct Neigh {
     // takes most of one. `age` holds the tick out of the memory until what has passed since is known.
     ip: DFF<Bits<32>>,
     age: DFF<Bits<32>>,
-    meta: DFF<Bits<17>>,
+    meta: DFF<Bits<18>>,
     limit: DFF<Bits<32>>,
     // The answer to a lookup.
     hit: DFF<Bit>,
@@ -103,6 +123,12 @@ pub struct Neigh {
     mine: DFF<Bit>,
     learnable: DFF<Bit>,
     was_pending: DFF<Bit>,
+    // The result of a command, and the word of it that is told.
+    outcome: DFF<Bits<2>>,
+    tell: DFF<Bits<2>>,
+    yields: Signal<Local, Bit>,
+    spare_found: Signal<Local, Bit>,
+    last_way: Signal<Local, Bit>,
     // Timer queue: indices, and the live element at its head.
     timer_head: DFF<Bits<8>>,
     timer_tail: DFF<Bits<8>>,
@@ -127,7 +153,11 @@ pub struct Neigh {
     class_mask: Constant<Bits<32>>,
     class_d: Constant<Bits<32>>,
     reserved_mask: Constant<Bits<32>>,
-    pending: Constant<Bits<17>>,
+    pending: Constant<Bits<18>>,
+    fixed: Constant<Bits<18>>,
+    pending_bit: Constant<Bits<32>>,
+    absent: Constant<Bits<2>>,
+    no_way: Constant<Bits<2>>,
     replies_bit: Constant<Bits<32>>,
     requests_bit: Constant<Bits<32>>,
     failures_bit: Constant<Bits<32>>,
@@ -152,6 +182,11 @@ impl Default for Neigh {
             event_hold: Default::default(),
             notice: Default::default(),
             frame: Default::default(),
+            table_write: Default::default(),
+            table_place: Default::default(),
+            table_data: Default::default(),
+            result: Default::default(),
+            command_busy: Default::default(),
             deadline: Default::default(),
             deadline_valid: Default::default(),
             events: Default::default(),
@@ -159,6 +194,7 @@ impl Default for Neigh {
             route: Default::default(),
             inbox: Default::default(),
             outbox: Default::default(),
+            command: Default::default(),
             maker: Default::default(),
             ip_ram: Default::default(),
             stamp_ram: Default::default(),
@@ -171,6 +207,8 @@ impl Default for Neigh {
             slot: Default::default(),
             for_arp: Default::default(),
             for_timer: Default::default(),
+            for_host: Default::default(),
+            turned_back: Default::default(),
             wipe: Default::default(),
             spare: Default::default(),
             has_free: Default::default(),
@@ -187,6 +225,11 @@ impl Default for Neigh {
             mine: Default::default(),
             learnable: Default::default(),
             was_pending: Default::default(),
+            outcome: Default::default(),
+            tell: Default::default(),
+            yields: Default::default(),
+            spare_found: Default::default(),
+            last_way: Default::default(),
             timer_head: Default::default(),
             timer_tail: Default::default(),
             head_valid: Default::default(),
@@ -212,6 +255,10 @@ impl Default for Neigh {
             class_d: Constant::new(0xE000_0000_u64.into()),
             reserved_mask: Constant::new(0xE000_0000_u64.into()),
             pending: Constant::new(0x1_0000_u64.into()),
+            fixed: Constant::new(0x2_0000_u64.into()),
+            pending_bit: Constant::new(u64::from(regs::arp_entry::PENDING.mask()).into()),
+            absent: Constant::new(u64::from(regs::arp_result::ABSENT).into()),
+            no_way: Constant::new(u64::from(regs::arp_result::FULL).into()),
             replies_bit: Constant::new((1_u64 << counter::ARP_REPLIES).into()),
             requests_bit: Constant::new((1_u64 << counter::ARP_REQUESTS).into()),
             failures_bit: Constant::new((1_u64 << counter::ARP_FAILURES).into()),
@@ -231,6 +278,8 @@ impl Logic for Neigh {
             slot,
             for_arp,
             for_timer,
+            for_host,
+            turned_back,
             wipe,
             spare,
             has_free,
@@ -247,6 +296,8 @@ impl Logic for Neigh {
             mine,
             learnable,
             was_pending,
+            outcome,
+            tell,
             timer_head,
             timer_tail,
             head_valid,
@@ -258,14 +309,20 @@ impl Logic for Neigh {
             ripe,
             timer_full
         );
-        clock!(self, clock, route, inbox, outbox, maker);
+        clock!(self, clock, route, inbox, outbox, command, maker);
         self.route.reset.next = self.reset.val();
         self.inbox.reset.next = self.reset.val();
         self.outbox.reset.next = self.reset.val();
+        self.command.reset.next = self.reset.val();
         self.maker.reset.next = self.reset.val();
         ArpPacketSink::link(&mut self.arp, &mut self.inbox.arp);
         NeighEventSource::link(&mut self.notice, &mut self.outbox.source);
         FrameSource::link(&mut self.frame, &mut self.maker.frame);
+        EntrySource::link(&mut self.result, &mut self.command.result);
+        self.command.table_write.next = self.table_write.val();
+        self.command.table_place.next = self.table_place.val();
+        self.command.table_data.next = self.table_data.val();
+        self.command_busy.next = self.command.busy.val();
         for i in 0..8 {
             self.route.local_addr[i].next = self.local_addr[i].val();
             self.route.local_mask[i].next = self.local_mask[i].val();
@@ -309,7 +366,12 @@ impl Logic for Neigh {
         self.ip_ram.write_data.next = self.key.q.val();
         self.stamp_ram.write_data.next = self.now.val();
         self.mac_ram.write_data.next = self.inbox.sha_lo.val();
-        self.meta_ram.write_data.next = bit_cast::<17, 16>(self.inbox.sha_hi.val());
+        self.meta_ram.write_data.next = bit_cast::<18, 16>(self.inbox.sha_hi.val());
+        if self.for_host.q.val() {
+            self.mac_ram.write_data.next = self.command.mac_lo.val();
+            self.meta_ram.write_data.next =
+                self.fixed.val() | bit_cast::<18, 16>(self.command.mac_hi.val());
+        }
         self.timer_ram.write_data.next = self.slot.q.val();
         self.ip_ram.write_enable.next = false;
         self.stamp_ram.write_enable.next = false;
@@ -322,6 +384,35 @@ impl Logic for Neigh {
         self.lookup.mac_lo.next = self.answer_lo.q.val();
         self.lookup.mac_hi.next = self.answer_hi.q.val();
         self.lookup.address.next = self.key.q.val();
+
+        self.command.say.next = false;
+        self.command.again.next = false;
+        self.command.say_word.next = self.tell.q.val();
+        // Of a free entry the words are zero, of a pending one those of its MAC address; and so they are where no entry is read.
+        self.command.say_data.next = 0.into();
+        if self.tell.q.val() == 3 {
+            if self.command.reads.val() & (self.ip.q.val() != 0) {
+                if self.meta.q.val().get_bit(16) {
+                    self.command.say_data.next = self.pending_bit.val();
+                } else {
+                    self.command.say_data.next = bit_cast::<32, 18>(self.meta.q.val());
+                }
+            }
+            if !self.command.reads.val() {
+                self.command.say_data.next = bit_cast::<32, 2>(self.outcome.q.val()) << 24;
+            }
+        } else if self.ip.q.val() != 0 {
+            if self.tell.q.val() == 0 {
+                self.command.say_data.next = self.ip.q.val();
+            } else if self.tell.q.val() == 1 {
+                self.command.say_data.next = self.age.q.val();
+            } else if !self.meta.q.val().get_bit(16) {
+                self.command.say_data.next = self.mac_ram.read_data.val();
+            }
+        }
+        self.yields.next = self.lookup.valid.val() & !self.turned_back.q.val();
+        self.last_way.next = self.slot.q.val().get_bit(0) & self.slot.q.val().get_bit(1);
+        self.spare_found.next = self.has_free.q.val() | self.has_old.q.val();
 
         // Ticks wrap: `late` is negative as long as the deadline is ahead.
         self.deadline.next = self.head_due.q.val();
@@ -341,6 +432,7 @@ impl Logic for Neigh {
             | self.lookup.valid.val()
             | self.inbox.busy.val()
             | self.outbox.busy.val()
+            | self.command.busy.val()
             | !self.maker.free.val();
 
         match self.state.q.val() {
@@ -355,6 +447,9 @@ impl Logic for Neigh {
             State::Idle => {
                 self.for_arp.d.next = false;
                 self.for_timer.d.next = false;
+                self.for_host.d.next = false;
+                self.outcome.d.next = 0.into();
+                self.tell.d.next = 3.into();
                 self.unroutable.d.next = false;
                 self.has_free.d.next = false;
                 self.has_old.d.next = false;
@@ -385,6 +480,15 @@ impl Logic for Neigh {
                     } else {
                         self.state.d.next = State::Pend;
                     }
+                } else if self.command.valid.val() & !self.yields.val() {
+                    self.for_host.d.next = true;
+                    self.key.d.next = self.command.address.val();
+                    self.entry.d.next = self.command.entry.val();
+                    self.state.d.next = State::Choose;
+                    if self.command.reads.val() {
+                        self.tell.d.next = 0.into();
+                        self.state.d.next = State::ProbeFill;
+                    }
                 } else if self.lookup.valid.val() {
                     self.key.d.next = self.lookup.ip.val();
                     self.route.start.next = true;
@@ -394,14 +498,20 @@ impl Logic for Neigh {
             State::FlushFill => {
                 self.slot.d.next = self.entry.q.val();
                 self.entry.d.next = self.entry.q.val() + 1;
+                self.state.d.next = State::FlushLoad;
+            }
+            State::FlushLoad => {
+                self.meta.d.next = self.meta_ram.read_data.val();
+                self.entry.d.next = self.entry.q.val() + 1;
                 self.state.d.next = State::Flush;
             }
             State::Flush => {
                 self.ip_ram.write_data.next = 0.into();
-                if !self.meta_ram.read_data.val().get_bit(16) {
+                if !self.meta.q.val().get_bit(16) & !self.meta.q.val().get_bit(17) {
                     self.ip_ram.write_enable.next = true;
                 }
-                self.slot.d.next = self.entry.q.val();
+                self.meta.d.next = self.meta_ram.read_data.val();
+                self.slot.d.next = self.slot.q.val() + 1;
                 self.entry.d.next = self.entry.q.val() + 1;
                 if self.slot.q.val() == self.last_entry.val() {
                     self.state.d.next = State::Idle;
@@ -527,10 +637,13 @@ impl Logic for Neigh {
                     if self.for_arp.q.val() {
                         // An ARP probe (RFC 5227 section 2.1.1).
                         self.state.d.next = State::Respond;
+                    } else if self.for_host.q.val() {
+                        self.state.d.next = State::HostAbsent;
                     } else {
                         // No route: the host gets a miss for the destination, then its failure.
                         self.key.d.next = self.lookup.ip.val();
                         self.unroutable.d.next = true;
+                        self.turned_back.d.next = true;
                         self.state.d.next = State::Idle;
                         if self.outbox.room.val() {
                             self.state.d.next = State::Answer;
@@ -555,27 +668,41 @@ impl Logic for Neigh {
                 self.state.d.next = State::Probe;
             }
             State::Probe => {
-                if self.ip.q.val() == self.key.q.val() {
+                if self.for_host.q.val() & self.command.reads.val() {
+                    self.state.d.next = State::Tell;
+                } else if self.for_host.q.val() & self.yields.val() {
+                    self.state.d.next = State::Idle;
+                } else if self.ip.q.val() == self.key.q.val() {
                     self.state.d.next = State::LookupFound;
                     if self.for_arp.q.val() {
                         self.state.d.next = State::ArpFound;
                     }
+                    if self.for_host.q.val() {
+                        self.state.d.next = State::HostFound;
+                    }
                 } else {
                     if self.ip.q.val() == 0 {
-                        self.has_free.d.next = true;
-                        self.spare.d.next = self.slot.q.val();
+                        if !self.for_host.q.val() | !self.last_way.val() {
+                            self.has_free.d.next = true;
+                            self.spare.d.next = self.slot.q.val();
+                        }
                     } else if !self.meta.q.val().get_bit(16)
+                        & !self.meta.q.val().get_bit(17)
                         & !self.has_free.q.val()
+                        & (!self.for_host.q.val() | !self.last_way.val())
                         & (!self.has_old.q.val() | (self.age.q.val() > self.oldest.q.val()))
                     {
                         self.has_old.d.next = true;
                         self.oldest.d.next = self.age.q.val();
                         self.spare.d.next = self.slot.q.val();
                     }
-                    if self.slot.q.val().get_bit(0) & self.slot.q.val().get_bit(1) {
+                    if self.last_way.val() {
                         self.state.d.next = State::LookupAbsent;
                         if self.for_arp.q.val() {
                             self.state.d.next = State::ArpAbsent;
+                        }
+                        if self.for_host.q.val() {
+                            self.state.d.next = State::HostAbsent;
                         }
                     } else {
                         self.slot.d.next = self.slot.q.val() + 1;
@@ -586,26 +713,28 @@ impl Logic for Neigh {
             State::LookupFound => {
                 self.state.d.next = State::Answer;
                 if !self.meta.q.val().get_bit(16) {
-                    if self.age.q.val() <= self.limit.q.val() {
+                    if (self.age.q.val() <= self.limit.q.val()) | self.meta.q.val().get_bit(17) {
                         self.hit.d.next = true;
                         self.answer_lo.d.next = self.mac_ram.read_data.val();
                         self.answer_hi.d.next = self.meta.q.val().get_bits::<16>(0);
                     } else if self.maker.free.val() & !self.timer_full.q.val() {
                         self.state.d.next = State::Pend;
                     } else {
+                        self.turned_back.d.next = true;
                         self.state.d.next = State::Idle;
                     }
                 }
             }
             State::LookupAbsent => {
                 // What cannot go on now begins anew: the question stays, and packets and timers go first.
+                self.turned_back.d.next = true;
                 self.state.d.next = State::Idle;
                 if self.maker.free.val() & !self.timer_full.q.val() {
-                    if self.has_free.q.val() | self.has_old.q.val() {
+                    if self.spare_found.val() {
                         self.slot.d.next = self.spare.q.val();
                         self.state.d.next = State::Pend;
                     } else if self.outbox.room.val() {
-                        // All four are pending: one has to go.
+                        // All four are static or pending: the last, which is never static, has to go.
                         self.outbox.push.next = true;
                         self.outbox.address.next = self.ip.q.val();
                         if self.head_slot.q.val() == self.slot.q.val() {
@@ -627,8 +756,9 @@ impl Logic for Neigh {
                     {
                         self.state.d.next = State::Learn;
                     }
-                } else if self.learnable.q.val()
-                    | (self.arpctl.val().get_bit(2) & (self.age.q.val() <= self.limit.q.val()))
+                } else if !self.meta.q.val().get_bit(17)
+                    & (self.learnable.q.val()
+                        | (self.arpctl.val().get_bit(2) & (self.age.q.val() <= self.limit.q.val())))
                 {
                     self.state.d.next = State::Learn;
                 }
@@ -637,7 +767,7 @@ impl Logic for Neigh {
                 self.was_pending.d.next = false;
                 self.slot.d.next = self.spare.q.val();
                 self.state.d.next = State::Respond;
-                if self.learnable.q.val() & (self.has_free.q.val() | self.has_old.q.val()) {
+                if self.learnable.q.val() & self.spare_found.val() {
                     self.state.d.next = State::Learn;
                 }
             }
@@ -654,6 +784,9 @@ impl Logic for Neigh {
                     }
                 }
                 self.state.d.next = State::Respond;
+                if self.for_host.q.val() {
+                    self.state.d.next = State::Tell;
+                }
             }
             State::Respond => {
                 self.maker.reply.next = true;
@@ -670,8 +803,8 @@ impl Logic for Neigh {
                 self.ip_ram.write_enable.next = true;
                 self.stamp_ram.write_enable.next = true;
                 self.meta_ram.write_data.next = self.pending.val()
-                    | (bit_cast::<17, 8>(self.timer_tail.q.val()) << 8)
-                    | bit_cast::<17, 2>(self.tries.q.val());
+                    | (bit_cast::<18, 8>(self.timer_tail.q.val()) << 8)
+                    | bit_cast::<18, 2>(self.tries.q.val());
                 self.meta_ram.write_enable.next = true;
                 self.timer_ram.write_enable.next = true;
                 self.timer_tail.d.next = self.timer_next.val();
@@ -690,7 +823,61 @@ impl Logic for Neigh {
             State::Answer => {
                 self.lookup.done.next = true;
                 self.outbox.push.next = self.unroutable.q.val();
+                self.turned_back.d.next = false;
                 self.state.d.next = State::Idle;
+            }
+            State::HostFound => {
+                self.ip_ram.write_data.next = 0.into();
+                self.outbox.failed.next = !self.command.adds.val();
+                self.was_pending.d.next = false;
+                self.state.d.next = State::Learn;
+                if self.meta.q.val().get_bit(16) & !self.outbox.room.val() {
+                    self.state.d.next = State::Idle;
+                } else if self.command.adds.val() & self.last_way.val() & !self.spare_found.val() {
+                    self.state.d.next = State::HostAbsent;
+                } else {
+                    if self.meta.q.val().get_bit(16) {
+                        self.outbox.push.next = true;
+                        if self.head_slot.q.val() == self.slot.q.val() {
+                            self.head_valid.d.next = false;
+                        }
+                    }
+                    // Not pending any more, for the timer queue.
+                    self.meta_ram.write_enable.next = true;
+                    if !self.command.adds.val() {
+                        self.ip_ram.write_enable.next = true;
+                        self.state.d.next = State::Tell;
+                    } else if self.last_way.val() {
+                        // It moves to a way for static entries.
+                        self.ip_ram.write_enable.next = true;
+                        self.state.d.next = State::HostAbsent;
+                    }
+                }
+            }
+            State::HostAbsent => {
+                self.was_pending.d.next = false;
+                self.state.d.next = State::Tell;
+                self.outcome.d.next = self.absent.val();
+                if self.command.adds.val() {
+                    self.outcome.d.next = self.no_way.val();
+                    if self.spare_found.val() {
+                        self.outcome.d.next = 0.into();
+                        self.slot.d.next = self.spare.q.val();
+                        self.state.d.next = State::Learn;
+                    }
+                }
+            }
+            State::Tell => {
+                if self.command.room.val() {
+                    self.command.say.next = true;
+                    self.tell.d.next = self.tell.q.val() + 1;
+                    if self.tell.q.val() == 3 {
+                        self.state.d.next = State::Idle;
+                    }
+                } else if self.lookup.valid.val() {
+                    self.command.again.next = true;
+                    self.state.d.next = State::Idle;
+                }
             }
             _ => {
                 self.state.d.next = State::Idle;
@@ -720,6 +907,7 @@ impl Logic for Neigh {
             self.state.d.next = State::Clear;
             self.slot.d.next = 0.into();
             self.wipe.d.next = false;
+            self.turned_back.d.next = false;
             self.timer_head.d.next = 0.into();
             self.timer_tail.d.next = 0.into();
             self.head_valid.d.next = false;

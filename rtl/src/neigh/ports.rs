@@ -73,3 +73,31 @@ pub struct NeighEventSink {
     /// The consumer takes it.
     pub ready: Signal<Out, Bit>,
 }
+
+/// A word of the result of a command of the host's.
+#[derive(LogicInterface, Default)]
+#[join = "EntrySink"]
+pub struct EntrySource {
+    /// Which: 0 ARP_ENTRY_ADDR to 3 ARP_ENTRY.
+    pub word: Signal<Out, Bits<2>>,
+    /// The word.
+    pub data: Signal<Out, Bits<32>>,
+    /// It is there.
+    pub valid: Signal<Out, Bit>,
+    /// The register file takes it.
+    pub ready: Signal<In, Bit>,
+}
+
+/// Consumer side; see [`EntrySource`].
+#[derive(LogicInterface, Default)]
+#[join = "EntrySource"]
+pub struct EntrySink {
+    /// Which: 0 ARP_ENTRY_ADDR to 3 ARP_ENTRY.
+    pub word: Signal<In, Bits<2>>,
+    /// The word.
+    pub data: Signal<In, Bits<32>>,
+    /// It is there.
+    pub valid: Signal<In, Bit>,
+    /// The register file takes it.
+    pub ready: Signal<Out, Bit>,
+}

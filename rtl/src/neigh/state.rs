@@ -11,7 +11,9 @@ pub enum State {
     Idle,
     /// FLUSH: waiting for the first entry.
     FlushFill,
-    /// FLUSH: freeing the resolved entries.
+    /// FLUSH: the first entry is loaded.
+    FlushLoad,
+    /// FLUSH: freeing the resolved entries, while the next one is loaded.
     Flush,
     /// Timer queue: its head is being read.
     HeadRead,
@@ -57,4 +59,10 @@ pub enum State {
     Ask,
     /// Lookup: the answer.
     Answer,
+    /// Command: an entry for its address was found.
+    HostFound,
+    /// Command: no entry for its address was found, or a new one is needed.
+    HostAbsent,
+    /// Command: its result.
+    Tell,
 }

@@ -11,6 +11,7 @@ use super::read_engine::ReadEngine;
 use super::reg_file::RegFile;
 use super::tlp_rx::TlpRx;
 use super::tlp_tx::TlpTx;
+use crate::neigh::ports::EntrySink;
 use crate::phy::ports::MdioSource;
 use rust_hdl::prelude::*;
 
@@ -103,6 +104,10 @@ pub struct HostSide {
     pub table_place: Signal<Out, Bits<6>>,
     /// See [`RegFile`].
     pub table_data: Signal<Out, Bits<32>>,
+    /// Results of the ARP cache's commands.
+    pub entry: EntrySink,
+    /// ARP_ENTRY.BUSY.
+    pub entry_busy: Signal<In, Bit>,
     /// The clock in ticks of 2^20 ns, for whoever else needs it.
     pub ticks: Signal<Out, Bits<32>>,
     /// Resets everything outside this block; see above.
@@ -156,6 +161,8 @@ impl Logic for HostSide {
             ReadDataSource::link(&mut self.read_data[i], &mut self.engine.answer[i]);
         }
         MdioSource::link(&mut self.mdio, &mut self.regs.mdio);
+        EntrySink::link(&mut self.entry, &mut self.regs.entry);
+        self.regs.entry_busy.next = self.entry_busy.val();
         QueueCtlSource::link(&mut self.events_page, &mut self.regs.events_page);
         QueueCtlSource::link(&mut self.tx_page, &mut self.regs.tx_page);
         QueueCtlSource::link(&mut self.rx_page, &mut self.regs.rx_page);

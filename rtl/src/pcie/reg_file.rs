@@ -6,6 +6,7 @@
 //! hundred cycles), so SNAPSHOT_BUSY is never seen set.
 use super::ports::{QueueCtlSource, RegAccessSink};
 use super::reg_map::{entries, page_word, port_word, Entry, PAGES, WORDS};
+use crate::neigh::ports::EntrySink;
 use crate::phy::ports::MdioSource;
 use array_init::array_init;
 use ferrule_abi::regs;
@@ -141,6 +142,10 @@ pub struct RegFile {
     pub snapshot_done: Signal<In, Bit>,
     /// Transfers on the PHY's management interface.
     pub mdio: MdioSource,
+    /// Results of the ARP cache's commands.
+    pub entry: EntrySink,
+    /// ARP_ENTRY.BUSY.
+    pub entry_busy: Signal<In, Bit>,
     /// Page of the event queue.
     pub events_page: QueueCtlSource,
     /// Page of transmit queue 0.
@@ -237,6 +242,8 @@ pub struct RegFile {
     mdio_cmd_word: Constant<Bits<9>>,
     mdio_word: Constant<Bits<9>>,
     mdio_busy_bit: Constant<Bits<32>>,
+    entry_first: Constant<Bits<9>>,
+    entry_word: Constant<Bits<9>>,
 }
 
 impl Default for RegFile {
@@ -261,6 +268,8 @@ impl Default for RegFile {
             snapshot_data: Default::default(),
             snapshot_done: Default::default(),
             mdio: Default::default(),
+            entry: Default::default(),
+            entry_busy: Default::default(),
             events_page: Default::default(),
             tx_page: Default::default(),
             rx_page: Default::default(),
@@ -331,6 +340,8 @@ impl Default for RegFile {
             mdio_cmd_word: word(port_word(regs::mdio_cmd::OFFSET)),
             mdio_word: word(port_word(regs::mdio::OFFSET)),
             mdio_busy_bit: Constant::new(u64::from(regs::mdio::BUSY.mask()).into()),
+            entry_first: word(port_word(regs::arp_entry_addr::OFFSET)),
+            entry_word: word(port_word(regs::arp_entry::OFFSET)),
         }
     }
 }
@@ -449,6 +460,7 @@ impl Logic for RegFile {
         self.known.address.next = self.index.q.val();
         self.access.rdata.next = 0.into();
         self.access.done.next = false;
+        self.entry.ready.next = false;
         self.ring.d.next = 0.into();
         self.flush.d.next = false;
         self.bad.next = self.bad_access.val();
@@ -480,6 +492,14 @@ impl Logic for RegFile {
                     self.store_data.next = bit_cast::<32, 16>(self.mdio.rdata.val());
                     self.stores.next = true;
                     self.mdio_busy.d.next = false;
+                } else {
+                    self.entry.ready.next = true;
+                    if self.entry.valid.val() {
+                        self.store_at.next =
+                            self.entry_first.val() | bit_cast::<9, 2>(self.entry.word.val());
+                        self.store_data.next = self.entry.data.val();
+                        self.stores.next = true;
+                    }
                 }
                 if self.resetting.q.val() & self.dma_quiet.val() {
                     self.hold.d.next = 0.into();
@@ -552,7 +572,10 @@ impl Logic for RegFile {
                     if self.index.q.val() == self.bad_word.val() {
                         self.access.rdata.next = bit_cast::<32, 16>(self.bad_count.q.val());
                     }
-                    if (self.index.q.val() == self.mdio_word.val()) & self.mdio_busy.q.val() {
+                    // Both have BUSY in bit 31.
+                    if ((self.index.q.val() == self.mdio_word.val()) & self.mdio_busy.q.val())
+                        | ((self.index.q.val() == self.entry_word.val()) & self.entry_busy.val())
+                    {
                         self.access.rdata.next = self.held.q.val() | self.mdio_busy_bit.val();
                     }
                     if self.index.q.val() == self.status_word.val() {

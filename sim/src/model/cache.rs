@@ -2,15 +2,25 @@
 //!
 //! Since all retries are the same time apart, deadlines come in the order in which requests were sent: the queue is all the timer there
 //! is. An element whose entry does not wait in that place any more is skipped. Its places are numbered modulo 256, as the hardware's are.
+//! Way 3 of a set is never static.
 
 const ENTRIES: usize = 256;
 const WAYS: u8 = 4;
+const LAST_WAY: u8 = WAYS - 1;
+
+/// The first entry of the set of `ip`.
+fn set_of(ip: u32) -> u8 {
+    let [low, next, ..] = ip.to_le_bytes();
+    (low ^ next) << 2
+}
 
 /// Of an entry.
 #[derive(Clone, Copy)]
 enum State {
     /// The MAC address is known, if the entry is in use.
     Resolved([u8; 6]),
+    /// The host has said it.
+    Static([u8; 6]),
     /// Asked for.
     Pending {
         /// In the timer queue.
@@ -28,6 +38,24 @@ struct Entry {
     stamp: u32,
     state: State,
 }
+
+/// What is known of an entry.
+#[derive(Clone, Copy)]
+pub(super) struct Shown {
+    /// 0: it is free, and the rest means nothing.
+    pub(super) ip: u32,
+    /// Ticks since it was confirmed, asked for or given.
+    pub(super) age: u32,
+    /// None: it is being asked for.
+    pub(super) mac: Option<[u8; 6]>,
+    pub(super) is_static: bool,
+}
+
+const FREE: Entry = Entry {
+    ip: 0,
+    stamp: 0,
+    state: State::Resolved([0; 6]),
+};
 
 /// A pending entry at the head of the timer queue.
 #[derive(Clone, Copy)]
@@ -67,13 +95,8 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new() -> Self {
-        let free = Entry {
-            ip: 0,
-            stamp: 0,
-            state: State::Resolved([0; 6]),
-        };
         Self {
-            entries: [free; ENTRIES],
+            entries: [FREE; ENTRIES],
             timer: [0; ENTRIES],
             head: 0,
             tail: 0,
@@ -86,29 +109,55 @@ impl Cache {
     }
 
     /// The address of an entry.
-    pub(super) fn ip(&self, slot: u8) -> u32 {
+    fn ip(&self, slot: u8) -> u32 {
         self.entries[usize::from(slot)].ip
     }
 
-    /// MAC address and stamp of a resolved entry.
-    pub(super) fn resolved(&self, slot: u8) -> Option<([u8; 6], u32)> {
+    /// An entry.
+    pub(super) fn show(&self, slot: u8, now: u32) -> Shown {
         let entry = &self.entries[usize::from(slot)];
-        match entry.state {
-            State::Resolved(mac) => Some((mac, entry.stamp)),
-            State::Pending { .. } => None,
+        let (mac, is_static) = match entry.state {
+            State::Resolved(mac) => (Some(mac), false),
+            State::Static(mac) => (Some(mac), true),
+            State::Pending { .. } => (None, false),
+        };
+        Shown {
+            ip: entry.ip,
+            age: now.wrapping_sub(entry.stamp),
+            mac,
+            is_static,
         }
     }
 
     /// Searches the set of `ip`, which is not 0.
     pub(super) fn probe(&self, ip: u32, now: u32) -> Probe {
-        let [low, next, ..] = ip.to_le_bytes();
-        let first = (low ^ next) << 2;
-        let (mut free, mut oldest) = (None, None::<(u32, u8)>);
-        for slot in first..=first + (WAYS - 1) {
-            let entry = &self.entries[usize::from(slot)];
-            if entry.ip == ip {
+        let first = set_of(ip);
+        for slot in (0..WAYS).map(|way| first + way) {
+            if self.ip(slot) == ip {
                 return Probe::Found { slot };
             }
+        }
+        Probe::Absent {
+            spare: self.spare(first, WAYS, now),
+            last: first + LAST_WAY,
+        }
+    }
+
+    /// Where a static entry for `ip` can go: a place for a new one in the ways that may hold static ones.
+    pub(super) fn spare_for_static(&self, ip: u32, now: u32) -> Option<u8> {
+        self.spare(set_of(ip), LAST_WAY, now)
+    }
+
+    /// Whether an entry lies in the way that holds no static ones.
+    pub(super) fn is_last_way(slot: u8) -> bool {
+        slot % WAYS == LAST_WAY
+    }
+
+    /// A place for a new entry among the first `ways` of a set.
+    fn spare(&self, first: u8, ways: u8, now: u32) -> Option<u8> {
+        let (mut free, mut oldest) = (None, None::<(u32, u8)>);
+        for slot in (0..ways).map(|way| first + way) {
+            let entry = &self.entries[usize::from(slot)];
             let age = now.wrapping_sub(entry.stamp);
             if entry.ip == 0 {
                 free = Some(slot);
@@ -118,15 +167,12 @@ impl Cache {
                 oldest = Some((age, slot));
             }
         }
-        Probe::Absent {
-            spare: free.or(oldest.map(|(_, slot)| slot)),
-            last: first + (WAYS - 1),
-        }
+        free.or(oldest.map(|(_, slot)| slot))
     }
 
     /// Frees an entry.
     pub(super) fn free(&mut self, slot: u8) {
-        self.entry(slot).ip = 0;
+        *self.entry(slot) = FREE;
     }
 
     /// Frees all resolved entries.
@@ -144,6 +190,15 @@ impl Cache {
             ip,
             stamp: now,
             state: State::Resolved(mac),
+        };
+    }
+
+    /// The host gives an entry.
+    pub(super) fn fix(&mut self, slot: u8, ip: u32, mac: [u8; 6], now: u32) {
+        *self.entry(slot) = Entry {
+            ip,
+            stamp: now,
+            state: State::Static(mac),
         };
     }
 

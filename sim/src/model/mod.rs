@@ -228,6 +228,7 @@ impl Model {
             TX_DOORBELL => self.tx.doorbell(producer, consumer, arm, &mut io),
             RX_DOORBELL => self.rx.doorbell(producer, consumer, arm, &mut io),
             regs::arpctl::OFFSET if regs::arpctl::FLUSH.get(value) != 0 => self.neigh.flush(),
+            regs::arp_cmd::OFFSET => self.neigh.command(value),
             regs::snapshot::OFFSET if regs::snapshot::TAKE.get(value) != 0 => {
                 self.registers.snapshot(self.now_ns, io.counters);
             }
@@ -254,6 +255,10 @@ impl Model {
             regs::status::OFFSET => {
                 regs::status::LINK_UP.of(self.link_up.into())
                     | regs::status::SPEED.of(self.link_speed.into())
+            }
+            regs::arp_entry::OFFSET => {
+                let busy = regs::arp_entry::BUSY.of(self.neigh.is_commanded().into());
+                self.registers.read(offset) | busy
             }
             EVENT_STATUS => self.events.status(),
             TX_STATUS => self.tx.status(),
@@ -390,7 +395,9 @@ impl Model {
                 enabled: self.registers.ctrl(regs::ctrl::TX_EN),
                 loopback: self.registers.ctrl(regs::ctrl::LOOPBACK),
             };
-            let mut moved = self.neigh.step(&self.registers, &mut self.wire, &mut io);
+            let mut moved = self
+                .neigh
+                .step(&mut self.registers, &mut self.wire, &mut io);
             let mut path = Path {
                 registers: &self.registers,
                 neigh: &mut self.neigh,

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use ferrule_abi::counter;
-use ferrule_abi::regs::{arpctl, arptime, ctrl, gateway};
+use ferrule_abi::regs::{arp_addr, arp_cmd, arp_op, arp_result, arpctl, arptime, ctrl, gateway};
 
 use super::arp::{ArpFrame, ArpPacket};
-use super::cache::{Cache, Probe};
+use super::cache::{Cache, Probe, Shown};
 use super::io::Io;
 use super::registers::Registers;
 use super::route::Route;
@@ -32,6 +32,15 @@ pub(super) enum Answer {
     Miss(u32),
 }
 
+/// What a command leaves in the registers.
+#[derive(Clone, Copy)]
+pub(super) enum CommandResult {
+    /// READ: the entry, if it is not free.
+    Entry(Option<Shown>),
+    /// A value of ARP_ENTRY.RESULT.
+    Code(u32),
+}
+
 /// A neighbour was resolved or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
@@ -44,6 +53,8 @@ pub(super) struct Neigh {
     cache: Cache,
     inbox: VecDeque<ArpPacket>,
     outbox: VecDeque<Notice>,
+    /// ARP_CMD of the command under way.
+    command: Option<u32>,
 }
 
 impl Neigh {
@@ -52,6 +63,7 @@ impl Neigh {
             cache: Cache::new(),
             inbox: VecDeque::with_capacity(INBOX),
             outbox: VecDeque::with_capacity(OUTBOX),
+            command: None,
         }
     }
 
@@ -65,6 +77,19 @@ impl Neigh {
     /// ARPCTL.FLUSH: requests under way go on, since the host waits for their outcome.
     pub(super) fn flush(&mut self) {
         self.cache.forget_resolved();
+    }
+
+    /// A write of ARP_CMD.
+    pub(super) fn command(&mut self, value: u32) {
+        let known = [arp_op::READ, arp_op::ADD, arp_op::DELETE];
+        if self.command.is_none() && known.contains(&arp_cmd::OP.get(value)) {
+            self.command = Some(value);
+        }
+    }
+
+    /// ARP_ENTRY.BUSY.
+    pub(super) fn is_commanded(&self) -> bool {
+        self.command.is_some()
     }
 
     /// The next event for the host.
@@ -94,7 +119,12 @@ impl Neigh {
     }
 
     /// Does what is due; whether there was anything that could be done.
-    pub(super) fn step(&mut self, registers: &Registers, wire: &mut Wire, io: &mut Io<'_>) -> bool {
+    pub(super) fn step(
+        &mut self,
+        registers: &mut Registers,
+        wire: &mut Wire,
+        io: &mut Io<'_>,
+    ) -> bool {
         let mut moved = false;
         while wire.takes_arp() {
             if let Some(packet) = self.inbox.pop_front() {
@@ -104,8 +134,66 @@ impl Neigh {
             }
             moved = true;
         }
+        if let Some(command) = self.command {
+            if let Some(result) = self.obey(command, registers, io) {
+                registers.set_arp_result(result);
+                self.command = None;
+                moved = true;
+            }
+        }
         self.cache.load_timer(retry_ticks(registers));
         moved
+    }
+
+    /// Carries out a command; none while it has to wait.
+    fn obey(
+        &mut self,
+        command: u32,
+        registers: &Registers,
+        io: &mut Io<'_>,
+    ) -> Option<CommandResult> {
+        let now = io.ticks();
+        if arp_cmd::OP.get(command) == arp_op::READ {
+            let entry = self.cache.show(arp_cmd::PLACE.get(command) as u8, now);
+            return Some(CommandResult::Entry((entry.ip != 0).then_some(entry)));
+        }
+        let adds = arp_cmd::OP.get(command) == arp_op::ADD;
+        let ip = registers.port(arp_addr::OFFSET);
+        let nowhere = match adds {
+            true => Some(CommandResult::Code(arp_result::FULL)),
+            false => Some(CommandResult::Code(arp_result::ABSENT)),
+        };
+        if ip == 0 {
+            return nowhere;
+        }
+        let spare = self.cache.spare_for_static(ip, now);
+        let mut place = spare;
+        if let Probe::Found { slot } = self.cache.probe(ip, now) {
+            let pending = self.cache.show(slot, now).mac.is_none();
+            if pending && !self.has_room() {
+                return None;
+            }
+            if adds && Cache::is_last_way(slot) && spare.is_none() {
+                return nowhere;
+            }
+            if pending {
+                self.cache.drop_timer_of(slot);
+                self.tell(!adds, ip, io);
+            }
+            if !adds || Cache::is_last_way(slot) {
+                self.cache.free(slot);
+            } else {
+                place = Some(slot);
+            }
+            if !adds {
+                return Some(CommandResult::Code(arp_result::DONE));
+            }
+        }
+        let Some(slot) = place.filter(|_| adds) else {
+            return nowhere;
+        };
+        self.cache.fix(slot, ip, registers.arp_mac(), now);
+        Some(CommandResult::Code(arp_result::DONE))
     }
 
     /// Repeats or gives up the request that is due; whether there was one.
@@ -193,24 +281,27 @@ impl Neigh {
         let now = io.ticks();
         let can_ask = wire.takes_arp() && !self.cache.is_timer_full();
         let slot = match self.cache.probe(key, now) {
-            Probe::Found { slot } => match self.cache.resolved(slot) {
-                None => return Some(Answer::Miss(key)),
-                Some((mac, stamp)) if now.wrapping_sub(stamp) <= age_ticks(registers) => {
-                    return Some(Answer::Hit(mac));
+            Probe::Found { slot } => {
+                let entry = self.cache.show(slot, now);
+                match entry.mac {
+                    None => return Some(Answer::Miss(key)),
+                    Some(mac) if entry.is_static || entry.age <= age_ticks(registers) => {
+                        return Some(Answer::Hit(mac));
+                    }
+                    Some(_) if can_ask => slot,
+                    Some(_) => return None,
                 }
-                Some(_) if can_ask => slot,
-                Some(_) => return None,
-            },
+            }
             Probe::Absent { .. } if !can_ask => return None,
             Probe::Absent {
                 spare: Some(slot), ..
             } => slot,
             Probe::Absent { spare: None, last } => {
-                // All four are pending: one has to go.
+                // All four are static or pending: the last, which is never static, has to go.
                 if !self.has_room() {
                     return None;
                 }
-                let evicted = self.cache.ip(last);
+                let evicted = self.cache.show(last, now).ip;
                 self.cache.drop_timer_of(last);
                 self.tell(true, evicted, io);
                 last
@@ -273,21 +364,24 @@ impl Neigh {
         let refresh = arpctl::REFRESH.get(registers.port(arpctl::OFFSET)) != 0;
         let now = io.ticks();
         let (slot, was_pending) = match self.cache.probe(packet.sender, now) {
-            Probe::Found { slot } => match self.cache.resolved(slot) {
-                // The answer that was asked for, or the merge of RFC 826.
-                None if self.has_room()
-                    && (refresh || learnable || (mine && !packet.is_request())) =>
-                {
-                    (slot, true)
+            Probe::Found { slot } => {
+                let entry = self.cache.show(slot, now);
+                match entry.mac {
+                    // The answer that was asked for, or the merge of RFC 826.
+                    None if self.has_room()
+                        && (refresh || learnable || (mine && !packet.is_request())) =>
+                    {
+                        (slot, true)
+                    }
+                    Some(_)
+                        if !entry.is_static
+                            && (learnable || (refresh && entry.age <= age_ticks(registers))) =>
+                    {
+                        (slot, false)
+                    }
+                    _ => return,
                 }
-                Some((_, stamp))
-                    if learnable
-                        || (refresh && now.wrapping_sub(stamp) <= age_ticks(registers)) =>
-                {
-                    (slot, false)
-                }
-                _ => return,
-            },
+            }
             Probe::Absent {
                 spare: Some(slot), ..
             } if learnable => (slot, false),

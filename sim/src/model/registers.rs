@@ -6,6 +6,7 @@ use ferrule_rtl::pcie::reg_map::{entries, page_word, port_word, PAGES, PAGE_WORD
 
 use super::counters::{Counters, COUNT};
 use super::hash::KEY_BYTES;
+use super::neigh::CommandResult;
 
 /// All-ones: what a refused access reads.
 pub(super) const REFUSED: u32 = u32::MAX;
@@ -176,6 +177,43 @@ impl Registers {
     /// A transfer on the management interface, to which no PHY answers.
     pub(super) fn mdio(&mut self) {
         self.words[port_word(regs::mdio::OFFSET)] = regs::mdio::DATA.mask();
+    }
+
+    /// The MAC address that ARP_CMD gives an entry.
+    pub(super) fn arp_mac(&self) -> [u8; 6] {
+        let [a, b, c, d] = self.port(regs::arp_mac_lo::OFFSET).to_le_bytes();
+        let [e, f, ..] = self.port(regs::arp_mac_hi::OFFSET).to_le_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    /// What became of a command for the ARP cache.
+    pub(super) fn set_arp_result(&mut self, result: CommandResult) {
+        use regs::{arp_entry, arp_entry_addr, arp_entry_age, arp_entry_mac};
+        let entry = match result {
+            CommandResult::Entry(entry) => entry,
+            CommandResult::Code(code) => {
+                self.words[port_word(arp_entry::OFFSET)] = arp_entry::RESULT.of(code);
+                return;
+            }
+        };
+        let (mut ip, mut age, mut rest) = (0, 0, 0);
+        let mut mac = [0; 6];
+        if let Some(entry) = entry {
+            (ip, age) = (entry.ip, entry.age);
+            rest = arp_entry::PENDING.of(entry.mac.is_none().into())
+                | arp_entry::STATIC.of(entry.is_static.into());
+            mac = entry.mac.unwrap_or_default();
+        }
+        let [a, b, c, d, e, f] = mac;
+        let words = [
+            (arp_entry_addr::OFFSET, ip),
+            (arp_entry_age::OFFSET, age),
+            (arp_entry_mac::OFFSET, u32::from_le_bytes([a, b, c, d])),
+            (arp_entry::OFFSET, rest | u32::from_le_bytes([e, f, 0, 0])),
+        ];
+        for (offset, word) in words {
+            self.words[port_word(offset)] = word;
+        }
     }
 
     /// Copies the clock and the counters to their shadow.

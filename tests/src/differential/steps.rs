@@ -142,8 +142,52 @@ impl Case<'_> {
         if self.random.random_bool(0.3) {
             self.write_filter();
         }
+        if self.random.random_bool(0.5) {
+            self.command_cache()?;
+        }
         self.settle()?;
         self.look()
+    }
+
+    /// A command for the ARP cache, mostly about the set that the stations' entries are in.
+    fn command_cache(&mut self) -> Result<(), String> {
+        use regs::{arp_addr, arp_cmd, arp_entry_addr, arp_mac_hi, arp_mac_lo, arp_op};
+        let r = &mut self.random;
+        let (mac, peer) = *traffic::PEERS.choose(r).unwrap_or(&traffic::PEERS[0]);
+        let address = match r.random_range(0..8) {
+            0 => r.random(),
+            1 => 0,
+            _ => u32::from_be_bytes(peer),
+        };
+        let [a, b, c, d, e, f] = if r.random_bool(0.2) { r.random() } else { mac };
+        let place = if r.random_bool(0.2) {
+            r.random_range(0..256)
+        } else {
+            r.random_range(0..4)
+        };
+        let op = *[
+            arp_op::READ,
+            arp_op::READ,
+            arp_op::ADD,
+            arp_op::DELETE,
+            r.random_range(0..8),
+        ]
+        .choose(r)
+        .unwrap_or(&arp_op::NONE);
+        let command = arp_cmd::OP.of(op) | arp_cmd::PLACE.of(place);
+        self.log(format!("ARP cache: {command:#x} for {address:#x}"));
+        let writes = [
+            (arp_addr::OFFSET, address),
+            (arp_mac_lo::OFFSET, u32::from_le_bytes([a, b, c, d])),
+            (arp_mac_hi::OFFSET, u32::from_le_bytes([e, f, 0, 0])),
+            (arp_cmd::OFFSET, command),
+        ];
+        for (offset, value) in writes {
+            self.write(offset, value);
+        }
+        self.settle()?;
+        let words = [0, 4, 8, 12].map(|at| (BAR_REGS, arp_entry_addr::OFFSET + at, 0xF));
+        self.read(&words).map(drop)
     }
 
     fn set_rxctl(&mut self) {

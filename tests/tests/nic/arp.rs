@@ -226,3 +226,45 @@ fn a_miss_is_written_before_the_news_whenever_the_answer_comes() {
     );
     b.check_link();
 }
+
+/// Gives a command for the cache and waits until it is done; ARP_ENTRY_ADDR to ARP_ENTRY.
+fn command(b: &mut Bench, value: u32) -> [u32; 4] {
+    b.write(regs::arp_cmd::OFFSET, value);
+    for _ in 0..10 {
+        let first = regs::arp_entry_addr::OFFSET;
+        let words = [12, 0, 4, 8].map(|at| b.read(first + at));
+        if regs::arp_entry::BUSY.get(words[0]) == 0 {
+            return [words[1], words[2], words[3], words[0]];
+        }
+    }
+    panic!("the command does not end");
+}
+
+#[test]
+fn the_host_reads_adds_and_deletes_entries_of_the_cache() {
+    let mut b = Bench::new(engines::all(), &Layout::default());
+    let ip = u32::from_be_bytes(PEER);
+    let set = (u32::from(PEER[2] ^ PEER[3]) & 63) * 4;
+    let packet = udp_packet(PEER, b"by the host's word");
+    let other = [0x02, 0xFA, 0xCE, 0, 0, 7];
+    b.write(regs::arp_addr::OFFSET, ip);
+    b.write(regs::arp_mac_lo::OFFSET, 0x00CE_FA02);
+    b.write(regs::arp_mac_hi::OFFSET, 0x0700);
+    assert_eq!(command(&mut b, 2)[3], 0);
+    // Nobody is asked, and who claims the address is not believed.
+    b.phy.receive(&arp_reply((PEER_MAC, PEER)));
+    b.settle();
+    assert_eq!(send(&mut b, &packet, PACKET), (0, 0));
+    let frames = b.frames();
+    assert_eq!(frames.len(), 1);
+    assert_eq!(checked_packet(&frames[0]), (other, MAC, packet.clone()));
+    let entries: Vec<_> = (set..set + 4)
+        .map(|place| command(&mut b, 1 | place << 8))
+        .filter(|words| *words != [0; 4])
+        .collect();
+    assert_eq!(entries, [[ip, 0, 0x00CE_FA02, 0x0002_0700]]);
+    assert_eq!(command(&mut b, 3)[3], 0);
+    assert_eq!(command(&mut b, 3)[3] >> 24, 1, "there is none any more");
+    miss_then_send(&mut b, &packet, PACKET, (PEER_MAC, PEER));
+    b.check_link();
+}

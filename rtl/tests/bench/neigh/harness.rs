@@ -79,6 +79,10 @@ pub(super) struct Bench {
     pub(super) frame_ready: u64,
     /// Per cent of the cycles in which the event queue takes an event.
     pub(super) notice_ready: u64,
+    /// Per cent of the cycles in which the register file takes a word of a result.
+    pub(super) result_ready: u64,
+    /// What ARP_ENTRY_ADDR to ARP_ENTRY hold.
+    pub(super) entry: [u32; 4],
     pub(super) dice: Dice,
     pub(super) cycles: u64,
     partial: Vec<u8>,
@@ -97,6 +101,7 @@ fn counts(u: &Neigh, port: &str) -> bool {
         "lookup$mac_lo" | "lookup$mac_hi" => answer && hit,
         "lookup$address" => answer && !hit,
         "notice$failed" | "notice$address" => u.notice.valid.val(),
+        "result$word" | "result$data" => u.result.valid.val(),
         "deadline" => u.deadline_valid.val(),
         _ => true,
     }
@@ -120,6 +125,8 @@ impl Bench {
             counts: [0; 32],
             frame_ready: 100,
             notice_ready: 100,
+            result_ready: 100,
+            entry: [0; 4],
             dice: Dice::new(1),
             cycles: 0,
             partial: Vec::new(),
@@ -164,11 +171,13 @@ impl Bench {
     pub(super) fn cycle(&mut self) {
         let take_frame = self.dice.percent(self.frame_ready);
         let take_notice = self.dice.percent(self.notice_ready);
+        let take_result = self.dice.percent(self.result_ready);
         let u = &mut self.dut.u;
         u.clock.next = false.into();
         u.now.next = word(self.now);
         u.frame.ready.next = take_frame;
         u.notice.ready.next = take_notice;
+        u.result.ready.next = take_result;
         self.dut.settle();
         let u = &self.dut.u;
         if let Some(trace) = &mut self.trace {
@@ -207,6 +216,10 @@ impl Bench {
                 Notice::Resolved(ip)
             });
         }
+        if u.result.valid.val() && take_result {
+            let word = u.result.word.val().to_u64() as usize;
+            self.entry[word] = u.result.data.val().to_u32();
+        }
         for (bit, count) in self.counts.iter_mut().enumerate() {
             *count += u64::from(u.events.val().get_bit(bit));
         }
@@ -229,6 +242,7 @@ impl Bench {
             self.asking = false;
         }
         self.dut.u.arp.valid.next = false;
+        self.dut.u.table_write.next = false;
         let ctl = self.dut.u.arpctl.val().to_u32();
         self.dut.u.arpctl.next = word(ctl & !FLUSH);
         self.cycles += 1;
@@ -300,6 +314,39 @@ impl Bench {
             spa: addr(spa),
             tpa: addr(tpa),
         });
+    }
+
+    /// Writes a register at 0x100 to 0x1FF in the next cycle.
+    pub(super) fn write(&mut self, offset: u32, value: u32) {
+        let u = &mut self.dut.u;
+        u.table_write.next = true;
+        u.table_place.next = u64::from((offset - 0x100) / 4).into();
+        u.table_data.next = word(value);
+        self.cycle();
+    }
+
+    /// Begins a command: writes ARP_ADDR, ARP_MAC and ARP_CMD.
+    pub(super) fn command(&mut self, op: u32, ip: &str, mac: [u8; 6]) {
+        self.write(regs::arp_addr::OFFSET, addr(ip).to_bits());
+        self.write(regs::arp_mac_lo::OFFSET, lo(mac));
+        self.write(regs::arp_mac_hi::OFFSET, hi(mac).into());
+        self.write(regs::arp_cmd::OFFSET, regs::arp_cmd::OP.of(op));
+    }
+
+    /// Adds or deletes an entry; ARP_ENTRY.RESULT.
+    pub(super) fn obey(&mut self, op: u32, ip: &str, mac: [u8; 6]) -> u32 {
+        self.command(op, ip, mac);
+        self.idle();
+        regs::arp_entry::RESULT.get(self.entry[3])
+    }
+
+    /// Reads an entry: the words ARP_ENTRY_ADDR to ARP_ENTRY.
+    pub(super) fn read(&mut self, place: u32) -> [u32; 4] {
+        let read = regs::arp_cmd::OP.of(regs::arp_op::READ) | regs::arp_cmd::PLACE.of(place);
+        self.entry = [u32::MAX; 4];
+        self.write(regs::arp_cmd::OFFSET, read);
+        self.idle();
+        self.entry
     }
 
     /// Writes FLUSH in the next cycle.

@@ -1,4 +1,5 @@
 //! Testbenches of `neigh`.
+mod command;
 mod engine;
 mod frame;
 mod harness;

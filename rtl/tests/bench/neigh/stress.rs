@@ -1,6 +1,7 @@
 //! The neighbour block under random load: step by step against a model, and all at once against what must always hold.
-use super::harness::{addr, parse, word, Answer, Arp, Bench, Notice, OWN_MAC};
+use super::harness::{addr, hi, lo, parse, word, Answer, Arp, Bench, Notice, OWN_MAC};
 use ferrule_abi::counter;
+use ferrule_abi::regs::{arp_entry, arp_op, arp_result};
 use proptest::prelude::*;
 use smoltcp::wire::{ArpOperation, ArpRepr, EthernetAddress};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +16,15 @@ enum Op {
     Advance(u64),
     Flush,
     Control(u32),
+    Add(Ipv4Addr, [u8; 6]),
+    Delete(Ipv4Addr),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Entry {
     Pending { sent: u64, turn: u64, tries: u32 },
     Resolved { confirmed: u64, mac: [u8; 6] },
+    Static { added: u64, mac: [u8; 6] },
 }
 
 /// What the block is to do, with times that do not wrap and a cache without limits (the addresses used never overfill a set).
@@ -87,6 +91,7 @@ impl Model {
             Some(&Entry::Resolved { confirmed, mac }) if self.now - confirmed <= self.age => {
                 return Answer::Hit(mac);
             }
+            Some(&Entry::Static { mac, .. }) => return Answer::Hit(mac),
             Some(Entry::Pending { .. }) => {}
             _ => self.ask(next, 1),
         }
@@ -116,6 +121,7 @@ impl Model {
             Some(&Entry::Resolved { confirmed, .. }) => {
                 learnable || (refresh && self.now - confirmed <= self.age)
             }
+            Some(Entry::Static { .. }) => false,
             None => learnable,
         };
         if accepted {
@@ -130,13 +136,49 @@ impl Model {
         }
     }
 
+    /// ARP_ENTRY.RESULT.
+    fn add(&mut self, ip: Ipv4Addr, mac: [u8; 6]) -> u32 {
+        if ip.is_unspecified() {
+            return arp_result::FULL;
+        }
+        let added = self.now;
+        if let Some(Entry::Pending { .. }) = self.cache.insert(ip, Entry::Static { added, mac }) {
+            self.notices.push(Notice::Resolved(ip));
+        }
+        arp_result::DONE
+    }
+
+    /// ARP_ENTRY.RESULT.
+    fn delete(&mut self, ip: Ipv4Addr) -> u32 {
+        match self.cache.remove(&ip) {
+            Some(Entry::Pending { .. }) => self.notices.push(Notice::Failed(ip)),
+            Some(_) => {}
+            None => return arp_result::ABSENT,
+        }
+        arp_result::DONE
+    }
+
+    /// What the host reads of all entries: the words ARP_ENTRY_ADDR to ARP_ENTRY of those that are not free.
+    fn entries(&self) -> BTreeSet<[u32; 4]> {
+        let shown = |(ip, entry): (&Ipv4Addr, &Entry)| {
+            let (since, mac, flags) = match *entry {
+                Entry::Pending { sent, .. } => (sent, [0; 6], arp_entry::PENDING.mask()),
+                Entry::Resolved { confirmed, mac } => (confirmed, mac, 0),
+                Entry::Static { added, mac } => (added, mac, arp_entry::STATIC.mask()),
+            };
+            let age = (self.now - since) as u32;
+            [ip.to_bits(), age, lo(mac), u32::from(hi(mac)) | flags]
+        };
+        self.cache.iter().map(shown).collect()
+    }
+
     /// The pending entry that is due next: when, in which order, whose, after how many requests.
     fn next(&self) -> Option<(u64, u64, Ipv4Addr, u32)> {
         self.cache
             .iter()
             .filter_map(|(&ip, e)| match *e {
                 Entry::Pending { sent, turn, tries } => Some((sent + self.retry, turn, ip, tries)),
-                Entry::Resolved { .. } => None,
+                Entry::Resolved { .. } | Entry::Static { .. } => None,
             })
             .min()
     }
@@ -189,6 +231,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => prop_oneof![0_u64..20, 490_u64..510, 0_u64..4000].prop_map(Op::Advance),
         1 => Just(Op::Flush),
         1 => (0_u32..8).prop_map(Op::Control),
+        1 => (ip(), (0_u8..4).prop_map(|n| [0x52, 0x54, 0, 0, 1, n])).prop_map(|(i, m)| Op::Add(i, m)),
+        1 => ip().prop_map(Op::Delete),
     ]
 }
 
@@ -235,11 +279,19 @@ proptest! {
                 }
                 Op::Flush => {
                     b.flush_now();
-                    m.cache.retain(|_, e| matches!(e, Entry::Pending { .. }));
+                    m.cache.retain(|_, e| !matches!(e, Entry::Resolved { .. }));
                 }
                 Op::Control(bits) => {
                     b.arpctl(bits);
                     m.ctl = bits;
+                }
+                Op::Add(ip, mac) => {
+                    let result = b.obey(arp_op::ADD, &ip.to_string(), mac);
+                    prop_assert_eq!(result, m.add(ip, mac), "{:?}", op);
+                }
+                Op::Delete(ip) => {
+                    let result = b.obey(arp_op::DELETE, &ip.to_string(), [0; 6]);
+                    prop_assert_eq!(result, m.delete(ip), "{:?}", op);
                 }
             }
             b.idle();
@@ -250,6 +302,8 @@ proptest! {
             );
             prop_assert_eq!(b.deadline(), m.next().map(|n| n.0 as u32), "{:?}", op);
         }
+        let read: BTreeSet<[u32; 4]> = (0..256).map(|p| b.read(p)).filter(|e| *e != [0; 4]).collect();
+        prop_assert_eq!(read, m.entries());
     }
 
     /// Lookups, packets, ticks and stalls at the same time, with more neighbours than their set has room for. Each neighbour has one

@@ -14,7 +14,7 @@ fn icarus_agrees_cycle_by_cycle() {
     b.gateway(4, "172.16.3.5");
     b.dut.u.arptime.next = word(60 | 20 << 16);
     b.reset();
-    (b.frame_ready, b.notice_ready) = (60, 50);
+    (b.frame_ready, b.notice_ready, b.result_ready) = (60, 50, 70);
     let mut dice = Dice::new(0x5EED);
     for _ in 0..6000 {
         let ip = match dice.next() % 4 {
@@ -32,6 +32,15 @@ fn icarus_agrees_cycle_by_cycle() {
                 spa: ip,
                 tpa: if dice.percent(70) { own } else { ip },
             });
+        }
+        if dice.percent(10) {
+            let u = &mut b.dut.u;
+            u.table_write.next = true;
+            // Half of them begin a command.
+            u.table_place.next = (0x38 | (dice.next() % 8) | (3 * (dice.next() % 2))).into();
+            let ip = ip.to_bits();
+            let op = (dice.next() % 5) as u32;
+            u.table_data.next = word(if dice.percent(50) { ip } else { ip << 8 | op });
         }
         if dice.percent(10) {
             b.now = b.now.wrapping_add(1);

@@ -88,3 +88,56 @@ fn reset_holds_until_dma_is_quiet_and_pulses_32_cycles() {
     assert_eq!(b.access(regs::status::OFFSET, None), 0);
     assert_eq!(b.access(regs::scratch::OFFSET, None), 0);
 }
+
+/// Whenever its last word comes while ARP_ENTRY is being read: with BUSY clear, the result is there.
+#[test]
+fn a_result_of_the_arp_cache_is_not_told_before_it_can_be_read() {
+    for delay in 0..8 {
+        let mut b = Bench::new();
+        b.0.u.entry_busy.next = true;
+        let busy = regs::arp_entry::BUSY.mask();
+        assert_eq!(b.access(regs::arp_entry::OFFSET, None), busy);
+        for word in 0..3_u64 {
+            b.0.u.entry.word.next = word.into();
+            b.0.u.entry.data.next = (0x1000 + word).into();
+            b.0.u.entry.valid.next = true;
+            assert!(b.look().entry.ready.val());
+            b.cycle();
+        }
+        b.0.u.entry.valid.next = false;
+        let a = &mut b.0.u.access;
+        a.addr.next = u64::from(regs::arp_entry::OFFSET).into();
+        a.write.next = false;
+        a.valid.next = true;
+        let mut read = None;
+        for cycle in 0..20 {
+            if cycle == delay {
+                b.0.u.entry.word.next = 3.into();
+                b.0.u.entry.data.next = 0x0100_0000_u64.into();
+                b.0.u.entry.valid.next = true;
+            }
+            let u = b.look();
+            let taken = u.entry.valid.val() && u.entry.ready.val();
+            if u.access.done.val() {
+                read = Some(u.access.rdata.val().to_u32());
+            }
+            b.cycle();
+            if read.is_some() {
+                b.0.u.access.valid.next = false;
+            }
+            if taken {
+                b.0.u.entry.valid.next = false;
+                b.0.u.entry_busy.next = false;
+            }
+        }
+        assert!(
+            [Some(busy), Some(0x0100_0000)].contains(&read),
+            "{delay}: {read:x?}"
+        );
+        for word in 0..3 {
+            let offset = regs::arp_entry_addr::OFFSET + 4 * word;
+            assert_eq!(b.access(offset, None), 0x1000 + word);
+        }
+        assert_eq!(b.access(regs::arp_entry::OFFSET, None), 0x0100_0000);
+    }
+}

@@ -1,0 +1,166 @@
+//! The hardware's ARP cache as the host sees it: reading, adding and deleting entries.
+use super::config::{is_station, mac_text, MacAddress};
+use super::error::NicError;
+use super::port::Port;
+use super::Nic;
+use ferrule_abi::regs::{self, arp_cmd, arp_entry, arp_op, arp_result};
+use ferrule_abi::TICK_NS;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// Entries of the cache.
+const PLACES: u32 = 1 << arp_cmd::PLACE.width;
+
+/// An entry of the hardware's ARP cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its IPv4 address.
+    pub address: Ipv4Addr,
+    /// What is known of it.
+    pub state: NeighbourState,
+    /// Time since it was confirmed, asked for or added last, in steps of 2^20 ns, modulo 52 days. A learned entry that is older than
+    /// [`NicConfig::arp_age`](super::NicConfig::arp_age) is asked for again when a packet needs it.
+    pub age: Duration,
+}
+
+/// What is known of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeighbourState {
+    /// It is being asked for.
+    Pending,
+    /// It has told its MAC address.
+    Learned(MacAddress),
+    /// The host has told its MAC address: it does not age and no packet changes it.
+    Static(MacAddress),
+}
+
+/// Why an entry cannot be added or deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NeighbourError {
+    /// Not an address of a single host.
+    #[error("{0} is not the address of a host")]
+    Address(Ipv4Addr),
+    /// Not a MAC address of a single station.
+    #[error("{} is not the MAC address of a station: it is zero or a group's", mac_text(.0))]
+    Mac(MacAddress),
+    /// Deleting: there is no such entry.
+    #[error("the ARP cache has no entry for {0}")]
+    Absent(Ipv4Addr),
+    /// Adding: of the four ways of the address's set three may be static, and none of them is free.
+    #[error("the ARP cache has no room for a static entry for {0} now: the three ways of its set are static or being asked for")]
+    Full(Ipv4Addr),
+}
+
+/// Begins a command and waits for its end; ARP_ENTRY.
+fn command(port: &mut Port, op: u32, place: u32) -> Result<u32, NicError> {
+    let value = arp_cmd::OP.of(op) | arp_cmd::PLACE.of(place);
+    port.write(arp_cmd::OFFSET, value)?;
+    port.wait_clear(
+        arp_entry::OFFSET,
+        arp_entry::BUSY,
+        "a command for its ARP cache",
+    )?;
+    port.read(arp_entry::OFFSET)
+}
+
+/// Reads the entry at a place, if it is not free.
+fn entry(port: &mut Port, place: u32) -> Result<Option<Neighbour>, NicError> {
+    let rest = command(port, arp_op::READ, place)?;
+    let address = port.read(regs::arp_entry_addr::OFFSET)?;
+    if address == 0 {
+        return Ok(None);
+    }
+    let age_ticks = port.read(regs::arp_entry_age::OFFSET)?;
+    let [a, b, c, d] = port.read(regs::arp_entry_mac::OFFSET)?.to_le_bytes();
+    let [e, f, ..] = arp_entry::MAC_HI.get(rest).to_le_bytes();
+    let mac = [a, b, c, d, e, f];
+    let state = match (arp_entry::PENDING.get(rest), arp_entry::STATIC.get(rest)) {
+        (1, _) => NeighbourState::Pending,
+        (_, 1) => NeighbourState::Static(mac),
+        _ => NeighbourState::Learned(mac),
+    };
+    Ok(Some(Neighbour {
+        address: Ipv4Addr::from_bits(address),
+        state,
+        age: Duration::from_nanos(u64::from(age_ticks) * TICK_NS),
+    }))
+}
+
+fn check(address: Ipv4Addr) -> Result<(), NeighbourError> {
+    if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+        return Err(NeighbourError::Address(address));
+    }
+    Ok(())
+}
+
+impl Nic {
+    fn needs_entries(&self) -> Result<(), NicError> {
+        match self.caps.arp_entries {
+            true => Ok(()),
+            false => Err(NicError::Unsupported(
+                "access to the entries of its ARP cache",
+            )),
+        }
+    }
+
+    /// The entries of the hardware's ARP cache, in the order of their places. Each is read at a time of its own, while the cache is at work.
+    ///
+    /// # Errors
+    /// [`NicError::Unsupported`], [`NicError::Gone`], [`NicError::Stuck`], [`NicError::Device`].
+    pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, NicError> {
+        self.needs_entries()?;
+        let mut all = Vec::new();
+        for place in 0..PLACES {
+            all.extend(entry(&mut self.port, place)?);
+        }
+        Ok(all)
+    }
+
+    /// Adds a static entry to the ARP cache, or makes the one there is static, with this MAC address: it does not age,
+    /// [`flush_neighbours`](Self::flush_neighbours) leaves it, and no packet changes it. Packets that wait for this neighbour are told of
+    /// by [`NicEvent::NeighbourResolved`](super::NicEvent::NeighbourResolved).
+    ///
+    /// # Errors
+    /// [`NicError::Neighbour`], and those of [`neighbours`](Self::neighbours).
+    pub fn add_neighbour(&mut self, address: Ipv4Addr, mac: MacAddress) -> Result<(), NicError> {
+        self.needs_entries()?;
+        check(address)?;
+        if !is_station(&mac) {
+            return Err(NeighbourError::Mac(mac).into());
+        }
+        let [a, b, c, d, e, f] = mac;
+        let port = &mut self.port;
+        port.write(regs::arp_addr::OFFSET, address.to_bits())?;
+        port.write(regs::arp_mac_lo::OFFSET, u32::from_le_bytes([a, b, c, d]))?;
+        port.write(regs::arp_mac_hi::OFFSET, u16::from_le_bytes([e, f]).into())?;
+        match arp_entry::RESULT.get(command(port, arp_op::ADD, 0)?) {
+            arp_result::DONE => Ok(()),
+            _ => Err(NeighbourError::Full(address).into()),
+        }
+    }
+
+    /// Deletes an entry of the ARP cache, static or not. If it is being asked for, that has failed:
+    /// [`NicEvent::NeighbourFailed`](super::NicEvent::NeighbourFailed).
+    ///
+    /// # Errors
+    /// [`NicError::Neighbour`], and those of [`neighbours`](Self::neighbours).
+    pub fn delete_neighbour(&mut self, address: Ipv4Addr) -> Result<(), NicError> {
+        self.needs_entries()?;
+        check(address)?;
+        self.port.write(regs::arp_addr::OFFSET, address.to_bits())?;
+        match arp_entry::RESULT.get(command(&mut self.port, arp_op::DELETE, 0)?) {
+            arp_result::DONE => Ok(()),
+            _ => Err(NeighbourError::Absent(address).into()),
+        }
+    }
+
+    /// Forgets all neighbours but static ones and those being asked for.
+    ///
+    /// # Errors
+    /// [`NicError::Gone`], [`NicError::Device`].
+    pub fn flush_neighbours(&mut self) -> Result<(), NicError> {
+        let control = self.port.read(regs::arpctl::OFFSET)?;
+        let flush = regs::arpctl::FLUSH.set(control, 1);
+        self.port.write(regs::arpctl::OFFSET, flush)
+    }
+}
