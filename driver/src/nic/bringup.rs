@@ -176,6 +176,10 @@ impl Nic {
         for id in config.vlans.iter().flatten() {
             self.set_vlan(*id, true)?;
         }
+        if !config.arp_learn {
+            let only = regs::arpctl::ANSWER.of(1);
+            self.port.write(regs::arpctl::OFFSET, only)?;
+        }
         let times = self.port.read(regs::arptime::OFFSET)?;
         let times = config.arp_times(times)?;
         self.port.write(regs::arptime::OFFSET, times)?;

@@ -78,6 +78,10 @@ pub struct NicConfig {
     /// PUSH mode, for slow links: the driver writes packets into the device, at most 2,032 bytes each, and copies what is received out of
     /// its slot at once, so that the device reads no memory. Needs [`Caps::push`](super::Caps::push), and as many slots as the RXQ has entries.
     pub push: bool,
+    /// Learn neighbours from their requests for a local address, and let any ARP packet refresh or change what is known (RFC 826). Without,
+    /// only the reply to a request of the NIC's own is believed: who tells what nobody asked for changes nothing, and each neighbour is
+    /// asked anew when [`arp_age`](Self::arp_age) is over.
+    pub arp_learn: bool,
     /// When a neighbour that was not heard of is forgotten; `None`: the NIC's own (60 s).
     pub arp_age: Option<Duration>,
     /// Time between ARP requests; `None`: the NIC's own (1 s).
@@ -111,6 +115,7 @@ impl Default for NicConfig {
             hash_key: [0; HASH_KEY_WORDS as usize * 4],
             loopback: false,
             push: false,
+            arp_learn: true,
             arp_age: None,
             arp_retry: None,
             iova: 1 << 32..1 << 39,

@@ -75,6 +75,21 @@ fn opening_sets_every_register_as_configured() {
 }
 
 #[test]
+fn arp_is_left_as_the_nic_has_it_or_believes_only_what_was_asked_for() {
+    for (arp_learn, arpctl) in [(true, 0b111), (false, 0b001)] {
+        let fake = Fake::new();
+        let config = NicConfig {
+            arp_learn,
+            ..config()
+        };
+        let mut nic = fake.open(&config).unwrap();
+        assert_eq!(fake.lock().reg(0x03C), arpctl);
+        nic.flush_neighbours().unwrap();
+        assert_eq!(fake.lock().reg(0x03C), 0x100 | arpctl);
+    }
+}
+
+#[test]
 fn memory_is_given_after_the_reset_and_taken_back_after_the_queues_stopped() {
     let fake = Fake::new();
     let nic = fake.open(&config()).unwrap();
