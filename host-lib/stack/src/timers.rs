@@ -90,27 +90,6 @@ impl<K: PartialEq + Copy> Timers<K> {
         }
     }
 
-    /// Sees to it that the timer of `key`, if it has a deadline, runs out then or before: one that runs already stays if it is
-    /// early enough, for to move it costs more than to find, once, that nothing is due.
-    #[inline]
-    pub(crate) fn set_before(
-        &mut self,
-        key: impl Into<K>,
-        armed: &mut Option<Timer>,
-        deadline: Option<Instant>,
-    ) {
-        let key = key.into();
-        let Some(deadline) = deadline else {
-            return;
-        };
-        let early = armed
-            .and_then(|timer| self.nodes.get(timer.index()))
-            .is_some_and(|n| n.deadline <= deadline.as_nanos() && n.key == key && n.list != UNUSED);
-        if !early {
-            self.change(key, armed, Some(deadline));
-        }
-    }
-
     /// The timer is `key`'s and runs out at `deadline`.
     fn is_at(&self, timer: Timer, key: K, deadline: Instant) -> bool {
         let node = self.nodes.get(timer.index());
@@ -374,24 +353,6 @@ mod tests {
         timers.set('o', &mut other, Some(Instant::from_nanos(7)));
         timers.set('s', &mut stale, None);
         assert_eq!((stale, timers.next()), (None, Some(Instant::from_nanos(7))));
-    }
-
-    #[test]
-    fn a_timer_that_is_early_enough_stays_where_it_is() {
-        let at = Instant::from_millis;
-        let mut timers = Timers::new();
-        let mut armed = None;
-        for (deadline, next) in [(Some(5), 5), (Some(9), 5), (None, 5), (Some(2), 2)] {
-            timers.set_before('a', &mut armed, deadline.map(at));
-            assert_eq!(timers.next(), Some(at(next)), "{deadline:?}");
-        }
-        assert_eq!(timers.expire(at(2)), Some('a'));
-        timers.set_before('a', &mut armed, Some(at(9)));
-        assert_eq!(
-            timers.next(),
-            Some(at(9)),
-            "the handle is that of a timer that is no more"
-        );
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl<B: Payload> Stack<B> {
         let first = line.first().and_then(|i| self.half_open.at_mut(i));
         let deadline = first.map(|entry| entry.deadline(now, &self.config.tcp));
         self.timers
-            .set_before(TimerKey::HalfOpen(number), &mut line.armed, deadline);
+            .set(TimerKey::HalfOpen(number), &mut line.armed, deadline);
     }
 
     /// The time of a line's first entry has come, and perhaps that of those behind it.

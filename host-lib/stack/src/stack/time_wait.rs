@@ -28,7 +28,7 @@ impl<B: Payload> Stack<B> {
         let first = line.first().and_then(|i| self.time_wait.at_mut(i));
         let deadline = first.map(|record| record.deadline(now, &self.config.tcp));
         self.timers
-            .set_before(TimerKey::TimeWait, &mut line.armed, deadline);
+            .set(TimerKey::TimeWait, &mut line.armed, deadline);
     }
 
     /// The time of the first record is over, and perhaps that of those behind it.
