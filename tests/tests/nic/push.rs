@@ -134,6 +134,26 @@ fn without_push_mode_the_window_is_not_there() {
 }
 
 #[test]
+fn a_slot_beyond_the_count_stops_the_receive_queue() {
+    let layout = Layout {
+        slots: 8,
+        ..layout()
+    };
+    let mut b = Bench::new(engines::compiled(), &layout);
+    // Eight are posted of an RXQ of sixteen; the ninth is not there.
+    b.post_slot(0);
+    b.ring_rx(false);
+    for n in 0..9 {
+        b.phy.receive(&frames::udp_of_length(60 + n, 1));
+        b.settle();
+    }
+    assert_eq!(b.received().len(), 8);
+    let status = b.read(regs::rx_page(0) + regs::rx_status::OFFSET);
+    let error = regs::rx_status::ERROR.get(status);
+    assert_eq!(error, regs::queue_error::BAD_SLOT);
+}
+
+#[test]
 fn a_pushed_frame_leaves_soon() {
     let mut b = Bench::new(engines::compiled(), &layout());
     let (frame, _) = raw(60);
