@@ -13,8 +13,8 @@ pub enum PushStep {
 
 /// The list that the [`PushWindow`] fills, 512 entries, and its reader. A frame is read while it is still written.
 ///
-/// Of each frame it hands on a word `index[14:0] | bad << 15 | completion << 16`, at the latest in the cycle in which the last beat
-/// appears; frames are counted from 0. A frame that ended badly is aborted if anything of it has been sent, and one that is to be
+/// Of each frame it hands on a word `index[14:0] | bad << 15 | completion << 16`, in the cycle in which the last beat is
+/// taken; frames are counted from 0. A frame that ended badly is aborted if anything of it has been sent, and one that is to be
 /// forgotten too, of which there is no word.
 #[derive(LogicBlock, Default)]
 pub struct Push {
@@ -60,24 +60,24 @@ pub struct Push {
     /// A beat of the frame has been sent.
     sent: DFF<Bit>,
     flags: DFF<Bits<6>>,
-    out0: DFF<Bits<32>>,
-    out1: DFF<Bits<32>>,
-    out_keep: DFF<Bits<8>>,
-    out_last: DFF<Bit>,
-    out_abort: DFF<Bit>,
-    out_valid: DFF<Bit>,
-    free: Signal<Local, Bit>,
-    there: Signal<Local, Bit>,
+    /// The oldest entry, out of the RAMs: what they show comes late in the cycle.
+    shown0: DFF<Bits<32>>,
+    shown1: DFF<Bits<32>>,
+    mark: DFF<Bits<2>>,
+    shown: DFF<Bit>,
+    /// The entry ends its frame; it is a beat on the port.
+    ends: Signal<Local, Bit>,
+    beat: Signal<Local, Bit>,
     pop: Signal<Local, Bit>,
-    mark: Signal<Local, Bits<2>>,
+    load: Signal<Local, Bit>,
 }
 
 impl Logic for Push {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, wr, seen, rd, step, index, rest, report, sent, flags, out0, out1,
-            out_keep, out_last, out_abort, out_valid
+            self, clock, wr, seen, rd, step, index, rest, report, sent, flags, shown0, shown1,
+            mark, shown
         );
         clock!(self, clock, window);
         self.window.reset.next = self.reset.val() | self.start.val();
@@ -110,107 +110,102 @@ impl Logic for Push {
         // The RAM shows old contents: what was written last may be read from the next cycle on.
         self.seen.d.next = self.wr.q.val();
 
-        // The reader.
-        self.m.d0.next = self.out0.q.val();
-        self.m.d1.next = self.out1.q.val();
-        self.m.keep.next = self.out_keep.q.val();
-        self.m.last.next = self.out_last.q.val();
-        self.m.abort.next = self.out_abort.q.val();
+        // The reader. Of a beat that ends its frame there is room for a word.
+        self.ends.next = self.mark.q.val().any();
+        self.beat.next = self.shown.q.val()
+            & ((!self.ends.val() & (self.step.q.val() == PushStep::Bytes))
+                | (self.ends.val()
+                    & !self.done_full.val()
+                    & ((self.mark.q.val() == 1) | self.sent.q.val())));
+        self.pop.next = self.shown.q.val()
+            & ((self.beat.val() & self.m.ready.val())
+                | (!self.ends.val() & (self.step.q.val() == PushStep::Head))
+                | (self.ends.val()
+                    & !self.done_full.val()
+                    & (self.mark.q.val() != 1)
+                    & !self.sent.q.val()));
+        self.m.d0.next = self.shown0.q.val();
+        self.m.d1.next = self.shown1.q.val();
+        self.m.keep.next = 255.into();
+        if self.mark.q.val() == 1 {
+            if self.rest.q.val() == 1 {
+                self.m.keep.next = 1.into();
+            } else if self.rest.q.val() == 2 {
+                self.m.keep.next = 3.into();
+            } else if self.rest.q.val() == 3 {
+                self.m.keep.next = 7.into();
+            } else if self.rest.q.val() == 4 {
+                self.m.keep.next = 15.into();
+            } else if self.rest.q.val() == 5 {
+                self.m.keep.next = 31.into();
+            } else if self.rest.q.val() == 6 {
+                self.m.keep.next = 63.into();
+            } else if self.rest.q.val() == 7 {
+                self.m.keep.next = 127.into();
+            }
+        }
+        self.m.last.next = self.ends.val();
+        self.m.abort.next = self.mark.q.val().get_bit(1);
         self.m.raw.next = self.flags.q.val().get_bit(0);
         self.m.ipcs.next = self.flags.q.val().get_bit(1);
         self.m.l4cs.next = self.flags.q.val().get_bit(2);
         self.m.next_hop.next = 0.into();
-        if self.out_valid.q.val() {
+        if self.beat.val() {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
-        self.m.valid.next = self.out_valid.q.val();
-        self.free.next = !self.out_valid.q.val() | self.m.ready.val();
-        self.there.next = self.seen.q.val() != self.rd.q.val();
-        self.mark.next = self.marks.read_data.val();
-        self.pop.next = false;
-        self.done.next = bit_cast::<32, 15>(self.index.q.val());
-        self.done_push.next = false;
-        if self.m.ready.val() {
-            self.out_valid.d.next = false;
+        self.m.valid.next = self.beat.val();
+        self.done.next = bit_cast::<32, 15>(self.index.q.val()) | 0x8000;
+        if self.mark.q.val() == 1 {
+            self.done.next = bit_cast::<32, 15>(self.index.q.val())
+                | (bit_cast::<32, 1>(self.report.q.val().into()) << 16);
         }
-        // The flags are on the port: those of the next frame wait for the last beat of this one.
-        if self.there.val() & self.free.val() {
-            if self.mark.val() == 0 {
-                self.pop.next = true;
-                match self.step.q.val() {
-                    PushStep::Head => {
-                        self.rest.d.next = bit_cast::<3, 32>(self.even.read_data.val());
-                        // RAW, IPCS, L4CS and the three bits of NEXT_HOP.
-                        self.flags.d.next =
-                            (bit_cast::<6, 3>(self.even.read_data.val().get_bits::<3>(26)) << 3)
-                                | bit_cast::<6, 3>(self.even.read_data.val().get_bits::<3>(18));
-                        // TS_REQ, CPL_REQ.
-                        self.report.d.next = (self.even.read_data.val() & 0x300_0000).any();
-                        self.step.d.next = PushStep::Bytes;
-                    }
-                    PushStep::Bytes => {
-                        self.out_valid.d.next = true;
-                        self.sent.d.next = true;
-                    }
-                    _ => {
-                        self.step.d.next = PushStep::Head;
-                    }
-                }
-            } else if !self.done_full.val() {
-                self.pop.next = true;
-                self.out_valid.d.next = self.sent.q.val() | (self.mark.val() == 1);
+        self.done_push.next = self.pop.val() & self.ends.val() & (self.mark.q.val() != 3);
+        if self.pop.val() {
+            self.shown.d.next = false;
+            if self.ends.val() {
                 self.sent.d.next = false;
                 self.step.d.next = PushStep::Head;
-                if self.mark.val() == 1 {
-                    self.done.next = bit_cast::<32, 15>(self.index.q.val())
-                        | (bit_cast::<32, 1>(self.report.q.val().into()) << 16);
-                } else {
-                    self.done.next = bit_cast::<32, 15>(self.index.q.val()) | 0x8000;
-                }
-                if self.mark.val() != 3 {
-                    self.done_push.next = true;
+                if self.mark.q.val() != 3 {
                     self.index.d.next = self.index.q.val() + 1;
                 }
-            }
-            self.out0.d.next = self.even.read_data.val();
-            self.out1.d.next = self.odd.read_data.val();
-            self.out_last.d.next = self.mark.val().any();
-            self.out_abort.d.next = self.mark.val().get_bit(1);
-            self.out_keep.d.next = 255.into();
-            if self.mark.val() == 1 {
-                if self.rest.q.val() == 1 {
-                    self.out_keep.d.next = 1.into();
-                } else if self.rest.q.val() == 2 {
-                    self.out_keep.d.next = 3.into();
-                } else if self.rest.q.val() == 3 {
-                    self.out_keep.d.next = 7.into();
-                } else if self.rest.q.val() == 4 {
-                    self.out_keep.d.next = 15.into();
-                } else if self.rest.q.val() == 5 {
-                    self.out_keep.d.next = 31.into();
-                } else if self.rest.q.val() == 6 {
-                    self.out_keep.d.next = 63.into();
-                } else if self.rest.q.val() == 7 {
-                    self.out_keep.d.next = 127.into();
-                }
+            } else if self.step.q.val() == PushStep::Head {
+                self.rest.d.next = bit_cast::<3, 32>(self.shown0.q.val());
+                // RAW, IPCS, L4CS and the three bits of NEXT_HOP.
+                self.flags.d.next = (bit_cast::<6, 3>(self.shown0.q.val().get_bits::<3>(26)) << 3)
+                    | bit_cast::<6, 3>(self.shown0.q.val().get_bits::<3>(18));
+                // TS_REQ, CPL_REQ.
+                self.report.d.next = (self.shown0.q.val() & 0x300_0000).any();
+                self.step.d.next = PushStep::Bytes;
+            } else {
+                self.sent.d.next = true;
             }
         }
+        self.load.next =
+            (!self.shown.q.val() | self.pop.val()) & (self.seen.q.val() != self.rd.q.val());
         self.rd_next.next = self.rd.q.val();
-        if self.pop.val() {
+        if self.load.val() {
             self.rd_next.next = self.rd.q.val() + 1;
+            self.shown.d.next = true;
+            self.shown0.d.next = self.even.read_data.val();
+            self.shown1.d.next = self.odd.read_data.val();
+            self.mark.d.next = self.marks.read_data.val();
         }
         self.rd.d.next = self.rd_next.val();
         self.even.read_address.next = bit_cast::<9, 10>(self.rd_next.val());
         self.odd.read_address.next = bit_cast::<9, 10>(self.rd_next.val());
         self.marks.read_address.next = bit_cast::<9, 10>(self.rd_next.val());
         self.idle.next =
-            self.window.idle.val() & (self.wr.q.val() == self.rd.q.val()) & !self.out_valid.q.val();
+            self.window.idle.val() & (self.wr.q.val() == self.rd.q.val()) & !self.shown.q.val();
         // What waits for the transmit path, for room for `done` or for the host is not under way.
-        self.busy.next = (self.out_valid.q.val() & self.m.ready.val())
-            | (self.wr.q.val() != self.seen.q.val())
-            | ((self.seen.q.val() != self.rd.q.val())
-                & (!self.out_valid.q.val() | self.m.ready.val())
-                & (!self.mark.val().any() | !self.done_full.val()));
+        self.busy.next = (self.wr.q.val() != self.seen.q.val())
+            | (!self.shown.q.val() & (self.seen.q.val() != self.rd.q.val()))
+            | (self.shown.q.val()
+                & !self.ends.val()
+                & ((self.step.q.val() == PushStep::Head) | self.m.ready.val()))
+            | (self.shown.q.val()
+                & self.ends.val()
+                & !self.done_full.val()
+                & (((self.mark.q.val() != 1) & !self.sent.q.val()) | self.m.ready.val()));
 
         if self.start.val() | self.reset.val() {
             self.wr.d.next = 0.into();
@@ -219,7 +214,7 @@ impl Logic for Push {
             self.step.d.next = PushStep::Head;
             self.index.d.next = 0.into();
             self.sent.d.next = false;
-            self.out_valid.d.next = false;
+            self.shown.d.next = false;
         }
     }
 }
