@@ -71,6 +71,8 @@ pub struct SlotFetcher {
     dwords: DFF<Bits<7>>,
     one: Signal<Local, Bits<15>>,
     even_mask: Signal<Local, Bits<15>>,
+    mask: Signal<Local, Bits<15>>,
+    index: Signal<Local, Bits<15>>,
     asked: Signal<Local, Bits<15>>,
     known: Signal<Local, Bits<15>>,
     ahead: Signal<Local, Bits<15>>,
@@ -98,6 +100,8 @@ impl Logic for SlotFetcher {
         );
         self.one.next = 1.into();
         self.even_mask.next = self.size.q.val() - 2;
+        self.mask.next = self.size.q.val() - 1;
+        self.index.next = self.taken.q.val() & self.mask.val();
         self.asked.next = self.producer.val() - self.retired.val();
         self.known.next = self.wanted.q.val() - self.retired.val();
         self.producer_bad.next =
@@ -195,8 +199,7 @@ impl Logic for SlotFetcher {
                 self.show_next.next = self.show.q.val() + 1;
             }
             if self.in_order.val() {
-                self.slot_q.d.next =
-                    bit_cast::<16, 15>(self.taken.q.val() & (self.size.q.val() - 1));
+                self.slot_q.d.next = bit_cast::<16, 15>(self.index.val());
             }
             self.have.d.next = true;
             self.taken.d.next = self.taken.q.val() + 1;
