@@ -19,10 +19,12 @@ pub const LOCAL_ADDRESSES: u32 = 8;
 pub const GATEWAYS: u32 = 7;
 /// Words of the key of the Toeplitz hash; IPv4 needs the first four, IPv6 nine.
 pub const HASH_KEY_WORDS: u32 = 10;
-/// Bytes of a push window: the longest packet in PUSH mode has 16 less, which its SQE takes.
+/// Bytes of a push window.
 pub const PUSH_WINDOW_BYTES: u32 = 2048;
-/// Bytes of frames in PUSH mode that the device keeps, of each its packet, filled up to a multiple of eight, and eight more: what does
-/// not fit when it is written ends as BAD_DESC, so the host waits for completions.
+/// Longest packet in PUSH mode: what its SQE leaves of the window.
+pub const PUSH_MAX_PACKET: u32 = PUSH_WINDOW_BYTES - crate::ring::ENTRY_SIZE as u32;
+/// Bytes of frames in PUSH mode that the device keeps, of each [`push_bytes`]: what does not fit when it is written ends as BAD_DESC, so
+/// the host waits for completions.
 pub const PUSH_BUFFER_BYTES: u32 = 4088;
 /// Smallest ring, log2 of its entries.
 pub const RING_LOG2_MIN: u32 = 4;
@@ -81,6 +83,11 @@ pub mod queue_error {
     pub const BAD_SLOT: u32 = 3;
     /// The queue was enabled with a ring size outside 2^4 to 2^14 or a misaligned base.
     pub const BAD_SETUP: u32 = 4;
+}
+
+/// Bytes that a packet of `len` bytes takes of [`PUSH_BUFFER_BYTES`]: filled up to a multiple of eight, and eight more.
+pub const fn push_bytes(len: u32) -> u32 {
+    8 + len.next_multiple_of(8)
 }
 
 /// Values of ARP_CMD's field OP; others do nothing.

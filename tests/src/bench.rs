@@ -16,7 +16,7 @@ pub mod rings;
 
 use link::{Link, Stalls};
 use memory::HostMemory;
-use rings::{CompletionRing, SubmissionRing};
+use rings::{push_image, CompletionRing, SubmissionRing};
 
 /// The NIC's MAC address.
 pub const MAC: [u8; 6] = [0x02, 0xF0, 0x0D, 0x12, 0x34, 0x56];
@@ -464,13 +464,7 @@ impl Bench {
             flags,
             ..Sqe::default()
         };
-        let mut values = sqe.to_words().to_vec();
-        values.extend(data.chunks(8).flat_map(|chunk| {
-            let mut pair = [0; 8];
-            pair[..chunk.len()].copy_from_slice(chunk);
-            let [a, b, c, d, e, f, g, h] = pair;
-            [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
-        }));
+        let values = push_image(sqe, data, 0);
         self.root_complex
             .write_block(BAR_REGS, regs::push_window(0), &values);
     }

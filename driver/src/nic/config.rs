@@ -1,7 +1,6 @@
 //! How a NIC is to be set up.
-use crate::ring::submission::MAX_PUSHED;
 use ferrule_abi::regs::{
-    self, GATEWAYS, HASH_KEY_WORDS, LOCAL_ADDRESSES, RING_LOG2_MAX, RING_LOG2_MIN,
+    self, GATEWAYS, HASH_KEY_WORDS, LOCAL_ADDRESSES, PUSH_MAX_PACKET, RING_LOG2_MAX, RING_LOG2_MIN,
 };
 use ferrule_abi::TICK_NS;
 use std::net::Ipv4Addr;
@@ -183,11 +182,16 @@ pub(crate) fn check_addresses(
     }
     let hosts = addresses.iter().map(|a| a.address).chain(gateways.to_vec());
     for address in hosts {
-        if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+        if !is_host(address) {
             return Err(ConfigError::Address(address));
         }
     }
     Ok(())
+}
+
+/// Whether a single host can have the address.
+pub(crate) fn is_host(address: Ipv4Addr) -> bool {
+    !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
 }
 
 /// A time in ticks of the hardware, rounded, to fit `bits` bits.
@@ -245,7 +249,7 @@ impl NicConfig {
         let entries = 1 << self.rxq_log2;
         if self.push {
             range("slots in PUSH mode", self.slots.into(), entries, entries)?;
-            let most = MAX_PUSHED as u64 + u64::from(AROUND_PACKET);
+            let most = u64::from(PUSH_MAX_PACKET) + u64::from(AROUND_PACKET);
             range("max_frame in PUSH mode", self.max_frame.into(), 64, most)?;
         }
         range("slots", self.slots.into(), 1, entries)?;

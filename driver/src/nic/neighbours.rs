@@ -1,5 +1,5 @@
 //! The hardware's ARP cache as the host sees it: reading, adding and deleting entries.
-use super::config::{is_station, mac_text, MacAddress};
+use super::config::{is_host, is_station, mac_text, MacAddress};
 use super::error::NicError;
 use super::port::Port;
 use super::Nic;
@@ -87,10 +87,10 @@ fn entry(port: &mut Port, place: u32) -> Result<Option<Neighbour>, NicError> {
 }
 
 fn check(address: Ipv4Addr) -> Result<(), NeighbourError> {
-    if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
-        return Err(NeighbourError::Address(address));
+    match is_host(address) {
+        true => Ok(()),
+        false => Err(NeighbourError::Address(address)),
     }
-    Ok(())
 }
 
 impl Nic {

@@ -75,9 +75,9 @@ impl ReceiveRing {
         spare >= batch.into() || spare > 0 && 2 * usize::from(self.lent_count) < self.lent.len()
     }
 
-    /// Whether fewer than half of the slots are with the device or on their way to it, or the device wants them in their order: then packets
-    /// are copied out of their slots at once.
-    fn is_short(&self) -> bool {
+    /// Whether packets are copied out of their slots at once: fewer than half of the slots are with the device or on their way to it, or the
+    /// device wants them in their order.
+    fn copies_out(&self) -> bool {
         self.in_order || 2 * (usize::from(self.lent_count) + self.spare.len()) < self.lent.len()
     }
 
@@ -120,7 +120,7 @@ impl ReceiveRing {
         let body = if head_len == stored {
             self.spare.push(slot);
             None
-        } else if self.is_short() {
+        } else if self.copies_out() {
             let mut bytes = vec![0; stored - head_len];
             self.pool.memory.read(at + head_len, &mut bytes);
             self.spare.push(slot);

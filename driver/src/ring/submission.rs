@@ -4,16 +4,13 @@
 use super::{Index, RingFault};
 use crate::nic::{TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 use crate::DmaBuf;
-use ferrule_abi::regs::{PUSH_BUFFER_BYTES, PUSH_WINDOW_BYTES};
+use ferrule_abi::regs::{push_bytes, PUSH_BUFFER_BYTES, PUSH_MAX_PACKET};
 use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 /// Size of the buffer of one SQE in bytes.
 pub(crate) const TX_BUFFER: usize = 2048;
-
-/// Longest frame in PUSH mode.
-pub(crate) const MAX_PUSHED: usize = PUSH_WINDOW_BYTES as usize - ENTRY_SIZE;
 
 /// PUSH mode: what is to be written to the window, and how much the device holds.
 #[derive(Debug, Default)]
@@ -24,11 +21,6 @@ struct Push {
     in_flight: u32,
     /// Of them those since the last CPL_REQ.
     unsignalled: u32,
-}
-
-/// Bytes that a frame takes in the device's buffer.
-fn pushed_bytes(len: usize) -> u32 {
-    8 + len.next_multiple_of(8) as u32
 }
 
 /// What is known of an outstanding SQE. Ours alone: the device cannot change it.
@@ -109,7 +101,7 @@ impl SubmissionRing {
     /// the window.
     pub(crate) fn max_frame(&self) -> usize {
         if self.push.is_some() {
-            return MAX_PUSHED;
+            return PUSH_MAX_PACKET as usize;
         }
         (TX_BUFFER << (self.log2 - 1)).min(MAX_FRAME as usize)
     }
@@ -129,7 +121,7 @@ impl SubmissionRing {
         }
         let mut due = last || frame.report;
         if let Some(push) = &mut self.push {
-            let bytes = pushed_bytes(len);
+            let bytes = push_bytes(len as u32);
             if push.in_flight + bytes > PUSH_BUFFER_BYTES {
                 return Ok(false);
             }
@@ -273,7 +265,7 @@ impl SubmissionRing {
         self.retired.advance(1);
         let frame = self.entries[entry].frame.take();
         if let (Some(push), Some(frame)) = (&mut self.push, &frame) {
-            push.in_flight -= pushed_bytes(frame.len.into());
+            push.in_flight -= push_bytes(frame.len.into());
         }
         frame
     }

@@ -197,15 +197,7 @@ impl Logic for Push {
         self.idle.next =
             self.window.idle.val() & (self.wr.q.val() == self.rd.q.val()) & !self.shown.q.val();
         // What waits for the transmit path, for room for `done` or for the host is not under way.
-        self.busy.next = (self.wr.q.val() != self.seen.q.val())
-            | (!self.shown.q.val() & (self.seen.q.val() != self.rd.q.val()))
-            | (self.shown.q.val()
-                & !self.ends.val()
-                & ((self.step.q.val() == PushStep::Head) | self.m.ready.val()))
-            | (self.shown.q.val()
-                & self.ends.val()
-                & !self.done_full.val()
-                & (((self.mark.q.val() != 1) & !self.sent.q.val()) | self.m.ready.val()));
+        self.busy.next = (self.wr.q.val() != self.seen.q.val()) | self.load.val() | self.pop.val();
 
         if self.start.val() | self.reset.val() {
             self.wr.d.next = 0.into();

@@ -3,8 +3,7 @@
 //! An entry is a pair of DWs with a mark: 0 a word pair of a frame, 1 its last one, 2 the frame has ended badly, 3 it is forgotten. A
 //! frame's first entry is DWs 2 and 3 of its SQE; then come its bytes.
 use crate::pcie::ports::PushSink;
-use ferrule_abi::regs::PUSH_WINDOW_BYTES;
-use ferrule_abi::ring::ENTRY_SIZE;
+use ferrule_abi::regs::PUSH_MAX_PACKET;
 use rust_hdl::prelude::*;
 
 #[doc(hidden)]
@@ -17,7 +16,7 @@ pub enum PushState {
 }
 
 /// Pairs of bytes that fit behind the SQE.
-const MOST_PAIRS: u64 = (PUSH_WINDOW_BYTES as u64 - ENTRY_SIZE as u64) / 8;
+const MOST_PAIRS: u64 = PUSH_MAX_PACKET as u64 / 8;
 
 /// Takes the writes in their order, at the offset where the last one ended or at 0, where a frame begins.
 ///

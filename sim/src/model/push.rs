@@ -1,13 +1,11 @@
 //! The push window: what the host writes there becomes frames.
 use std::collections::VecDeque;
 
-use ferrule_abi::regs::PUSH_WINDOW_BYTES;
+use ferrule_abi::regs::PUSH_MAX_PACKET;
 use ferrule_abi::ring::{sqe_flags, Sqe, ENTRY_SIZE};
 
 /// DWs of an SQE.
 const SQE_DWORDS: usize = ENTRY_SIZE / 4;
-/// Longest packet.
-const MOST: u16 = (PUSH_WINDOW_BYTES as usize - ENTRY_SIZE) as u16;
 
 /// A frame that has been written.
 pub(super) enum Pushed {
@@ -51,7 +49,7 @@ impl PushWindow {
             let both = sqe_flags::SOP | sqe_flags::EOP;
             if sqe.flags & both != both
                 || sqe.flags & unsupported != 0
-                || !(1..=MOST).contains(&sqe.len)
+                || !(1..=PUSH_MAX_PACKET).contains(&sqe.len.into())
             {
                 self.frames.push_back(Pushed::Bad);
                 return true;

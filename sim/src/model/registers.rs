@@ -103,8 +103,13 @@ impl Registers {
 
     /// The MAC address in force.
     pub(super) fn mac(&self) -> [u8; 6] {
-        let [a, b, c, d] = self.port(regs::mac_lo::OFFSET).to_le_bytes();
-        let [e, f, ..] = self.port(regs::mac_hi::OFFSET).to_le_bytes();
+        self.mac_at(regs::mac_lo::OFFSET)
+    }
+
+    /// Two registers that hold a MAC address, its first four bytes first.
+    fn mac_at(&self, offset: u32) -> [u8; 6] {
+        let [a, b, c, d] = self.port(offset).to_le_bytes();
+        let [e, f, ..] = self.port(offset + 4).to_le_bytes();
         [a, b, c, d, e, f]
     }
 
@@ -181,9 +186,7 @@ impl Registers {
 
     /// The MAC address that ARP_CMD gives an entry.
     pub(super) fn arp_mac(&self) -> [u8; 6] {
-        let [a, b, c, d] = self.port(regs::arp_mac_lo::OFFSET).to_le_bytes();
-        let [e, f, ..] = self.port(regs::arp_mac_hi::OFFSET).to_le_bytes();
-        [a, b, c, d, e, f]
+        self.mac_at(regs::arp_mac_lo::OFFSET)
     }
 
     /// What became of a command for the ARP cache.

@@ -1,5 +1,5 @@
 //! The host's view of the rings, as plain as can be: no checks of the device, which are the tests' business.
-use ferrule_abi::ring::{doorbell, INDEX_MODULUS};
+use ferrule_abi::ring::{doorbell, Sqe, INDEX_MODULUS};
 
 use super::memory::HostMemory;
 
@@ -73,4 +73,14 @@ impl SubmissionRing {
     pub fn doorbell(&self) -> u32 {
         doorbell::PRODUCER.of((self.producer % u64::from(INDEX_MODULUS)) as u32)
     }
+}
+
+/// What a host writes to the push window: an SQE, and its packet filled up with `fill`.
+pub fn push_image(sqe: Sqe, data: &[u8], fill: u8) -> Vec<u32> {
+    let mut image = sqe.to_words().to_vec();
+    let mut padded = data.to_vec();
+    padded.resize(data.len().next_multiple_of(8), fill);
+    let dws = padded.chunks_exact(4);
+    image.extend(dws.map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+    image
 }

@@ -64,7 +64,7 @@ pub struct Case<'a> {
     /// The transmit queue is in PUSH mode.
     pub(super) pushes: bool,
     /// Bytes of frames that were pushed since all was quiet.
-    pub(super) pushed: usize,
+    pub(super) pushed: u32,
     /// Slots are used in their order.
     in_order: bool,
     /// Slots that the host holds.

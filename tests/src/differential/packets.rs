@@ -6,6 +6,7 @@ use rand::Rng;
 
 use super::case::{Case, Queue, TX_BUFFER};
 use super::traffic::{self, FAR, PEERS};
+use crate::bench::rings::push_image;
 
 /// Frames that wait for CTRL.TX_EN: fewer bytes than the transmit buffer holds, since what is prefetched while a frame waits for room is
 /// nobody's promise.
@@ -103,8 +104,8 @@ impl Case<'_> {
         (data, flags)
     }
 
-    /// A frame through the push window, now and then wrong; gives the bytes it takes in the device.
-    fn push_frame(&mut self, data: &[u8], mut flags: u16) -> usize {
+    /// A frame through the push window, now and then wrong.
+    fn push_frame(&mut self, data: &[u8], mut flags: u16) {
         let r = &mut self.random;
         for (flag, often) in [
             (sqe_flags::SOP, 0.97),
@@ -127,14 +128,8 @@ impl Case<'_> {
             vlan_tci: r.random(),
             mss: r.random(),
         };
-        let mut image = sqe.to_words().to_vec();
-        let mut padded = data.to_vec();
-        padded.resize(data.len().next_multiple_of(8), r.random());
-        image.extend(
-            padded
-                .chunks_exact(4)
-                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])),
-        );
+        let mut image = push_image(sqe, data, r.random());
+        let whole = image.len();
         // Now and then it stays a piece, or a piece of it is missing.
         if r.random_bool(0.03) {
             image.truncate(r.random_range(1..=image.len()));
@@ -165,20 +160,19 @@ impl Case<'_> {
         self.unseen += u64::from(self.wild);
         // What is wrong with this one may show when the next begins.
         self.completions += 1;
-        self.grouped |=
-            len != data.len() as u16 || gap != usize::MAX || image.len() < 4 + padded.len() / 4;
-        8 + padded.len()
+        self.grouped |= len != data.len() as u16 || gap != usize::MAX || image.len() < whole;
     }
 
     /// A frame in one SQE or several, some of them wrong.
     pub(super) fn post_frame(&mut self, raw: bool) {
         let (data, flags) = self.packet(raw);
         if self.pushes {
-            let bytes = 8 + data.len().next_multiple_of(8);
-            if self.pushed + bytes <= regs::PUSH_BUFFER_BYTES as usize {
+            let bytes = regs::push_bytes(data.len() as u32);
+            if self.pushed + bytes <= regs::PUSH_BUFFER_BYTES {
                 self.held_bytes += data.len() + 32;
                 self.completions += 1;
-                self.pushed += self.push_frame(&data, flags);
+                self.pushed += bytes;
+                self.push_frame(&data, flags);
             }
             return;
         }
