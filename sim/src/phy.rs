@@ -174,7 +174,7 @@ impl Phy {
 
     /// Whether a frame of the NIC is under way.
     pub fn transmit_idle(&self) -> bool {
-        self.from_nic.is_empty()
+        self.from_nic.is_empty() && self.first.is_none() && !self.half_byte
     }
 
     /// What the NIC receives in this clock; to be called once per rise of its receive clock.
@@ -220,7 +220,7 @@ impl Phy {
         }
         self.half_byte |= self.first.take().is_some();
         self.idle = (GAP * self.clocks).min(self.idle + 1);
-        if self.from_nic.is_empty() {
+        if self.transmit_idle() {
             return None;
         }
         let sent = self.judge();
@@ -394,6 +394,22 @@ mod tests {
             send(&mut phy, &out[..144], GAP),
             [Sent::Frame(vec![0xAB; 60])]
         );
+    }
+
+    #[test]
+    fn a_nibble_alone_is_a_bad_frame_and_spoils_no_other() {
+        let mut phy = Phy::new();
+        phy.set_speed(1);
+        assert_eq!(phy.tx(line(&[5])[0]), None);
+        assert!(!phy.transmit_idle());
+        assert_eq!(
+            send(&mut phy, &[], 2 * GAP),
+            [Sent::Faulty(TxFault::Preamble, vec![])]
+        );
+        assert!(phy.transmit_idle());
+        phy.receive(&[0xAB; 60]);
+        let out: Vec<Gmii> = (0..144).map(|_| phy.next_rx()).collect();
+        assert_eq!(send(&mut phy, &out, 2 * GAP), [Sent::Frame(vec![0xAB; 60])]);
     }
 
     proptest! {
