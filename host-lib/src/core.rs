@@ -260,6 +260,7 @@ impl Core {
                     next_hop,
                     packet,
                     mode,
+                    vlan: _,
                 } => {
                     self.unsent += 1;
                     if let Some(token) = token {
@@ -364,6 +365,7 @@ impl Core {
                     ip_checksum: packet.insert_ipv4_checksum,
                     l4_checksum: packet.insert_l4_checksum,
                 },
+                vlan: None,
                 token,
                 report: false,
             })
@@ -387,6 +389,7 @@ impl Core {
         let frame = TxFrame {
             parts: &[packet],
             mode,
+            vlan: None,
             token: number,
             report: false,
         };

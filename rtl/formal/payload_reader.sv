@@ -19,7 +19,7 @@ module payload_reader(
     input push,
     input full,
     input idle,
-    input [1:0] state$q,
+    input [2:0] state$q,
     input [31:0] lo$q,
     input [31:0] hi$q,
     input [15:0] left$q,
@@ -27,7 +27,7 @@ module payload_reader(
     input [6:0] dwords$q,
     input midframe$q
 );
-    localparam ENTRY = 0, SPLIT = 1, ASK = 2, FINISH = 3;
+    localparam ENTRY = 0, TAG = 1, SPLIT = 2, ASK = 3, FINISH = 4;
     (* anyconst *) reg [2:0] read_size;
     reg started = 0, offered = 0, waits = 0, was_full = 0, pushed = 0, open = 0;
     // Where the next read of the SQE belongs, and the bytes from there on.
@@ -78,7 +78,7 @@ module payload_reader(
         idle_means: assert (!idle || !open);
 `ifdef INVARIANTS
         inv_open: assert (midframe$q == open && (state$q == ENTRY || open));
-        inv_at: assert (state$q != SPLIT && state$q != ASK || at == expected && left$q == rest && rest != 0);
+        inv_at: assert (state$q != TAG && state$q != SPLIT && state$q != ASK || at == expected && left$q == rest && rest != 0);
         inv_bytes: assert (state$q != ASK || bytes$q != 0 && bytes$q <= left$q && in_block + bytes$q <= block
             && dwords$q == (bytes$q + {7'd0, lo$q[1:0]} + 10'd3) >> 2);
         inv_offered: assert (!offered || state$q == ASK && !full);

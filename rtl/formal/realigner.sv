@@ -15,6 +15,8 @@ module realigner(
     input m$ipcs,
     input m$l4cs,
     input [2:0] m$next_hop,
+    input m$tag,
+    input [15:0] m$tci,
     input m$valid,
     input m$ready,
     input [31:0] done,
@@ -30,8 +32,8 @@ module realigner(
     localparam ITEM = 0, BEAT = 1, MERGE = 2, CLOSE = 3;
     reg started = 0, offered = 0, item_waits = 0, item_was_end = 0;
     reg [31:0] item_was;
-    reg [79:0] beat_was;
-    wire [79:0] beat = {m$d0, m$d1, m$keep, m$last, m$abort, m$raw, m$ipcs, m$l4cs, m$next_hop};
+    reg [96:0] beat_was;
+    wire [96:0] beat = {m$d0, m$d1, m$keep, m$last, m$abort, m$raw, m$ipcs, m$l4cs, m$next_hop, m$tag, m$tci};
     wire ends = item_valid && item_pop && item[31];
     wire moves = m$valid && m$ready;
     // Packets that a good end owes, less those that ended; a packet has begun and not ended.

@@ -129,6 +129,7 @@ fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize, wait: Duration) -> 
     nic.send(&TxFrame {
         parts: &[&frame],
         mode: TxMode::Raw,
+        vlan: None,
         token: 0,
         report: false,
     })

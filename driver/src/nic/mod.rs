@@ -181,6 +181,9 @@ impl Nic {
                 if frame.mode != TxMode::Raw && !caps.ip_mode {
                     return Err(TxError::NoIpMode);
                 }
+                if frame.vlan.is_some() && !caps.vlan_insert {
+                    return Err(TxError::NoVlanInsert);
+                }
                 lanes.submission.push(frame, last)
             };
             let mut pushed = push();

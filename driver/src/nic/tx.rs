@@ -83,6 +83,8 @@ pub struct TxFrame<'a> {
     pub parts: &'a [&'a [u8]],
     /// What the hardware adds.
     pub mode: TxMode,
+    /// Tag control information (priority in bits 15:13, VLAN in bits 11:0) of the 802.1Q tag that the hardware is to insert.
+    pub vlan: Option<u16>,
     /// Comes back in a [`TxCompletion`].
     pub token: u64,
     /// Whether to tell when it was sent. Failures are always told.
@@ -110,6 +112,11 @@ pub enum TxError {
         "this NIC cannot send IP packets, only whole frames (CAPS.IP_MODE and CAPS.ARP are 0)"
     )]
     NoIpMode,
+    /// This build of the hardware cannot insert tags.
+    #[error(
+        "this NIC cannot insert 802.1Q tags (CAPS.VLAN_INSERT is 0); put the tag into a raw frame"
+    )]
+    NoVlanInsert,
 }
 
 /// What became of a frame.
@@ -129,6 +136,8 @@ pub enum TxOutcome {
         packet: Vec<u8>,
         /// How it was to be sent.
         mode: TxMode,
+        /// The tag that it was to get.
+        vlan: Option<u16>,
     },
     /// The device could not read the frame.
     DmaError,

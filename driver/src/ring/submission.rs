@@ -37,6 +37,7 @@ struct Frame {
     /// CPL_REQ was set.
     signalled: bool,
     mode: TxMode,
+    vlan: Option<u16>,
     len: u16,
 }
 
@@ -144,6 +145,9 @@ impl SubmissionRing {
             let mut flags = 0;
             if i == 0 {
                 flags |= fl::SOP | frame.mode.flags();
+                if frame.vlan.is_some() {
+                    flags |= fl::VLAN_INS;
+                }
             }
             let ends = i == count - 1;
             if ends {
@@ -156,6 +160,7 @@ impl SubmissionRing {
                 iova: self.buffers_iova + (entry * TX_BUFFER) as u64,
                 len: (len - start).min(TX_BUFFER) as u16,
                 flags,
+                vlan_tci: frame.vlan.unwrap_or(0),
                 ..Sqe::default()
             };
             match &mut self.push {
@@ -179,6 +184,7 @@ impl SubmissionRing {
                 report: frame.report,
                 signalled,
                 mode: frame.mode,
+                vlan: frame.vlan,
                 len: len as u16,
             });
             self.producer.advance(1);
@@ -236,6 +242,7 @@ impl SubmissionRing {
                 next_hop: Ipv4Addr::from_bits(cqe.hash),
                 packet: self.read_back(distance, frame.len.into()),
                 mode: frame.mode,
+                vlan: frame.vlan,
             },
             st::DMA_ERR => TxOutcome::DmaError,
             st::BAD_DESC => TxOutcome::BadDescriptor,

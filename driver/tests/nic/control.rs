@@ -329,6 +329,7 @@ fn interrupts_come_once_when_armed_and_at_once_if_something_waits() {
         .send(&TxFrame {
             parts: &[part],
             mode: TxMode::Raw,
+            vlan: None,
             token: 1,
             report: true
         })
@@ -366,6 +367,7 @@ fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
     let frame = TxFrame {
         parts: &[part],
         mode: TxMode::Raw,
+        vlan: None,
         token: 1,
         report: true,
     };

@@ -1,5 +1,6 @@
 //! Frames in both directions: every byte, every order, indices and phases that wrap, slots that are held, no register reads, few doorbells.
 use crate::fake::*;
+use ferrule_abi::regs;
 use ferrule_abi::ring::{cqe_status as st, event_code, sqe_flags as fl, Event};
 use ferrule_driver::nic::{
     Checksum, NextHop, NicConfig, NicError, NicEvent, RxBuf, Transport, TxCompletion, TxError,
@@ -33,6 +34,7 @@ fn raw<'a>(parts: &'a [&'a [u8]], token: u64, report: bool) -> TxFrame<'a> {
     TxFrame {
         parts,
         mode: TxMode::Raw,
+        vlan: None,
         token,
         report,
     }
@@ -334,22 +336,30 @@ fn modes_become_the_flags_of_the_design() {
         ip_checksum,
         l4_checksum,
     };
-    for (mode, flags) in [
-        (TxMode::Raw, fl::RAW),
-        (TxMode::IP, fl::IPCS | fl::L4CS),
-        (ip(NextHop::Automatic, true, false), fl::IPCS),
-        (ip(NextHop::Gateway(5), false, true), fl::L4CS | 5 << 10),
+    for (mode, vlan, flags) in [
+        (TxMode::Raw, None, fl::RAW),
+        (TxMode::Raw, Some(0), fl::RAW | fl::VLAN_INS),
+        (TxMode::IP, None, fl::IPCS | fl::L4CS),
+        (TxMode::IP, Some(0xE123), fl::IPCS | fl::L4CS | fl::VLAN_INS),
+        (ip(NextHop::Automatic, true, false), None, fl::IPCS),
+        (
+            ip(NextHop::Gateway(5), false, true),
+            None,
+            fl::L4CS | 5 << 10,
+        ),
     ] {
         assert!(nic
             .send(&TxFrame {
                 parts: &parts,
                 mode,
+                vlan,
                 token: 0,
                 report: false
             })
             .unwrap());
         let mask = !(fl::SOP | fl::EOP | fl::CPL_REQ);
-        assert_eq!(fake.lock().transmit().unwrap().flags & mask, flags);
+        let sent = fake.lock().transmit().unwrap();
+        assert_eq!((sent.flags & mask, sent.tci), (flags, vlan.unwrap_or(0)));
     }
     for n in [0, 8] {
         let frame = TxFrame {
@@ -368,6 +378,7 @@ fn modes_become_the_flags_of_the_design() {
         let frame = TxFrame {
             parts: &[&bytes],
             mode,
+            vlan: None,
             token: 0,
             report: false,
         };
@@ -378,6 +389,23 @@ fn modes_become_the_flags_of_the_design() {
     }
     assert_eq!(nic.tx_max_frame(), 16 * 1024);
     fake.assert_content();
+}
+
+#[test]
+fn a_tag_that_the_hardware_cannot_insert_is_refused() {
+    let fake = Fake::new();
+    let bit = regs::caps::VLAN_INSERT.of(1);
+    fake.lock().absent.insert(regs::caps::OFFSET, bit);
+    let mut nic = fake.open(&small()).unwrap();
+    let part: &[u8] = &[0; 60];
+    let parts = [part];
+    let frame = TxFrame {
+        vlan: Some(1),
+        ..raw(&parts, 0, false)
+    };
+    let refused = nic.send(&frame);
+    assert!(matches!(refused, Err(NicError::Tx(TxError::NoVlanInsert))));
+    assert!(nic.send(&raw(&parts, 0, false)).unwrap());
 }
 
 #[test]
@@ -397,6 +425,7 @@ fn a_packet_without_a_neighbour_comes_back_whole_before_the_event_that_resolves_
         TxFrame {
             parts: &[head, body],
             mode,
+            vlan: Some(7),
             token: 11,
             report: false,
         },
@@ -433,6 +462,7 @@ fn a_packet_without_a_neighbour_comes_back_whole_before_the_event_that_resolves_
                 next_hop,
                 packet: long.clone(),
                 mode,
+                vlan: Some(7),
             },
         },
     ];
@@ -504,7 +534,7 @@ proptest! {
                 Step::Send(lens, cut) => {
                     let data: Vec<_> = lens.iter().enumerate().map(|(n, (len, _))| pattern(sent + n, *len)).collect();
                     let parts: Vec<Vec<&[u8]>> = data.iter().map(|d| d.chunks(cut).collect()).collect();
-                    let frames: Vec<_> = parts.iter().enumerate().map(|(n, p)| TxFrame { parts: p, mode: TxMode::IP, token: (sent + n) as u64, report: lens[n].1 }).collect();
+                    let frames: Vec<_> = parts.iter().enumerate().map(|(n, p)| TxFrame { parts: p, mode: TxMode::IP, vlan: None, token: (sent + n) as u64, report: lens[n].1 }).collect();
                     let taken = nic.tx_batch(&frames).unwrap();
                     for (n, d) in data.into_iter().enumerate().take(taken) {
                         in_ring.push_back(((sent + n) as u64, d, lens[n].1));
@@ -518,7 +548,7 @@ proptest! {
                         let (token, bytes, report) = in_ring.pop_front().unwrap();
                         prop_assert_eq!(&got.bytes, &bytes);
                         let (status, told) = match outcome.wrapping_add(n as u8) % 8 {
-                            0 => (st::ARP_MISS, Some(TxOutcome::NoNeighbour { next_hop: [1, 2, 3, 4].into(), packet: bytes, mode: TxMode::IP })),
+                            0 => (st::ARP_MISS, Some(TxOutcome::NoNeighbour { next_hop: [1, 2, 3, 4].into(), packet: bytes, mode: TxMode::IP, vlan: None })),
                             1 => (st::DMA_ERR, Some(TxOutcome::DmaError)),
                             2 => (st::BAD_DESC, Some(TxOutcome::BadDescriptor)),
                             _ => (0, report.then_some(TxOutcome::Sent { timestamp: None })),

@@ -57,6 +57,8 @@ pub(crate) struct Sent {
     pub(crate) bytes: Vec<u8>,
     /// Flags of the first SQE.
     pub(crate) flags: u16,
+    /// Its VLAN tag control information.
+    pub(crate) tci: u16,
     /// A completion was asked for.
     pub(crate) wanted: bool,
     /// Index of the last SQE, modulo the ring.
@@ -313,6 +315,7 @@ impl State {
             let frame = sent.get_or_insert(Sent {
                 bytes: Vec::new(),
                 flags: sqe.flags,
+                tci: sqe.vlan_tci,
                 wanted: false,
                 index: 0,
             });

@@ -47,6 +47,7 @@ fn still_sends(fake: &Fake, nic: &mut Nic) {
         .send(&TxFrame {
             parts: &[part],
             mode: TxMode::Raw,
+            vlan: None,
             token: 5,
             report: true
         })
@@ -212,6 +213,7 @@ fn lies_about_sent_frames_end_the_transmit_queue_only() {
         let frame = |parts, mode| TxFrame {
             parts,
             mode,
+            vlan: None,
             token: 0,
             report: false,
         };
@@ -283,8 +285,8 @@ proptest! {
         let mut frames = Vec::new();
         for (queue, mut words, index, plausible) in entries {
             let _ = nic.tx_batch(&[
-                TxFrame { parts: &[long], mode: TxMode::IP, token: 0, report: true },
-                TxFrame { parts: &[short], mode: TxMode::Raw, token: 1, report: false },
+                TxFrame { parts: &[long], mode: TxMode::IP, vlan: None, token: 0, report: true },
+                TxFrame { parts: &[short], mode: TxMode::Raw, vlan: None, token: 1, report: false },
             ]);
             if plausible {
                 // Near to what is right, so that the checks behind the first are reached too.

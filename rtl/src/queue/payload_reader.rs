@@ -1,7 +1,8 @@
 //! Walks SQEs frame by frame, checks them, and asks for the bytes that they point at.
 //!
 //! What it asks for, and where frames end, goes into a list of words for the [`realigner`](super::realigner):
-//! a read is `offset[1:0] of its first byte | bytes << 2 (9 bits) | flags << 11 (RAW, IPCS, L4CS, NEXT_HOP[2:0])`;
+//! the tag of a frame that gets one is `1 << 30 | flags << 16 (RAW, IPCS, L4CS, NEXT_HOP[2:0]) | TCI`, before the frame's reads;
+//! a read is `offset[1:0] of its first byte | bytes << 2 (9 bits) | flags << 11`;
 //! a frame's end is `1 << 31 | index[14:0] of its last SQE | bad << 15 | completion << 16 | forget << 17`.
 use crate::pcie::ports::ReadReqSource;
 use rust_hdl::prelude::*;
@@ -10,6 +11,7 @@ use rust_hdl::prelude::*;
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum WalkState {
     Entry,
+    Tag,
     Split,
     Ask,
     Finish,
@@ -17,7 +19,7 @@ pub enum WalkState {
 
 /// Splits each SQE at 256-byte borders (or the read size, if that is smaller), so that no read crosses 4 KiB.
 ///
-/// A frame is bad if an SQE has length 0, if its first SQE lacks SOP or asks for what this build cannot do (TSO, VLAN_INS, INLINE),
+/// A frame is bad if an SQE has length 0, if its first SQE lacks SOP or asks for what this build cannot do (TSO, INLINE),
 /// if its bytes exceed 65,535, or if another SOP comes before its EOP (then it ends before that SQE). From the bad SQE on nothing is read.
 #[derive(LogicBlock, Default)]
 pub struct PayloadReader {
@@ -35,6 +37,8 @@ pub struct PayloadReader {
     pub addr_hi: Signal<In, Bits<32>>,
     /// Length in bits 15:0, flags in bits 31:16.
     pub len_flags: Signal<In, Bits<32>>,
+    /// VLAN tag control information.
+    pub tci: Signal<In, Bits<16>>,
     /// Its free-running index.
     pub index: Signal<In, Bits<15>>,
     /// The SQE is there.
@@ -59,6 +63,7 @@ pub struct PayloadReader {
     left: DFF<Bits<16>>,
     total: DFF<Bits<17>>,
     flags: DFF<Bits<6>>,
+    r_tci: DFF<Bits<16>>,
     last_index: DFF<Bits<15>>,
     midframe: DFF<Bit>,
     bad: DFF<Bit>,
@@ -83,8 +88,8 @@ impl Logic for PayloadReader {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, lo, hi, left, total, flags, last_index, midframe, bad, report,
-            forget, final_sqe, bytes, dwords
+            self, clock, state, lo, hi, left, total, flags, r_tci, last_index, midframe, bad,
+            report, forget, final_sqe, bytes, dwords
         );
         self.ready.next = false;
         self.push.next = false;
@@ -96,7 +101,9 @@ impl Logic for PayloadReader {
         self.idle.next = (self.state.q.val() == WalkState::Entry) & !self.midframe.q.val();
         self.busy.next = (self.state.q.val() == WalkState::Split)
             | ((self.state.q.val() == WalkState::Ask) & !self.full.val() & self.req.ready.val())
-            | ((self.state.q.val() == WalkState::Finish) & !self.full.val())
+            | (((self.state.q.val() == WalkState::Tag)
+                | (self.state.q.val() == WalkState::Finish))
+                & !self.full.val())
             | ((self.state.q.val() == WalkState::Entry) & self.valid.val())
             | (self.midframe.q.val() & !self.run.val());
 
@@ -106,7 +113,6 @@ impl Logic for PayloadReader {
         self.start_bad.next = self.fresh.val()
             & (!self.len_flags.val().get_bit(16)
                 | self.len_flags.val().get_bit(21)
-                | self.len_flags.val().get_bit(22)
                 | self.len_flags.val().get_bit(23));
         self.wrong.next = self.bad.q.val()
             | self.start_bad.val()
@@ -153,6 +159,7 @@ impl Logic for PayloadReader {
                             self.flags.d.next =
                                 (bit_cast::<6, 3>(self.len_flags.val().get_bits::<3>(26)) << 3)
                                     | bit_cast::<6, 3>(self.len_flags.val().get_bits::<3>(18));
+                            self.r_tci.d.next = self.tci.val();
                             self.report.d.next = self.len_flags.val().get_bit(24);
                         }
                         if self.len_flags.val().get_bit(25) & self.len_flags.val().get_bit(17) {
@@ -165,8 +172,20 @@ impl Logic for PayloadReader {
                             }
                         } else {
                             self.state.d.next = WalkState::Split;
+                            if self.fresh.val() & self.len_flags.val().get_bit(22) {
+                                self.state.d.next = WalkState::Tag;
+                            }
                         }
                     }
+                }
+            }
+            WalkState::Tag => {
+                self.word.next = (bit_cast::<32, 6>(self.flags.q.val()) << 16)
+                    | bit_cast::<32, 16>(self.r_tci.q.val())
+                    | 0x4000_0000_u64;
+                if !self.full.val() {
+                    self.push.next = true;
+                    self.state.d.next = WalkState::Split;
                 }
             }
             WalkState::Split => {

@@ -60,6 +60,8 @@ pub struct Push {
     /// A beat of the frame has been sent.
     sent: DFF<Bit>,
     flags: DFF<Bits<6>>,
+    tag: DFF<Bit>,
+    tci: DFF<Bits<16>>,
     /// The oldest entry, out of the RAMs: what they show comes late in the cycle.
     shown0: DFF<Bits<32>>,
     shown1: DFF<Bits<32>>,
@@ -76,8 +78,8 @@ impl Logic for Push {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, wr, seen, rd, step, index, rest, report, sent, flags, shown0, shown1,
-            mark, shown
+            self, clock, wr, seen, rd, step, index, rest, report, sent, flags, tag, tci, shown0,
+            shown1, mark, shown
         );
         clock!(self, clock, window);
         self.window.reset.next = self.reset.val() | self.start.val();
@@ -153,6 +155,8 @@ impl Logic for Push {
         if self.beat.val() {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
+        self.m.tag.next = self.tag.q.val();
+        self.m.tci.next = self.tci.q.val();
         self.m.valid.next = self.beat.val();
         self.done.next = bit_cast::<32, 15>(self.index.q.val()) | 0x8000;
         if self.mark.q.val() == 1 {
@@ -173,6 +177,8 @@ impl Logic for Push {
                 // RAW, IPCS, L4CS and the three bits of NEXT_HOP.
                 self.flags.d.next = (bit_cast::<6, 3>(self.shown0.q.val().get_bits::<3>(26)) << 3)
                     | bit_cast::<6, 3>(self.shown0.q.val().get_bits::<3>(18));
+                self.tag.d.next = self.shown0.q.val().get_bit(22);
+                self.tci.d.next = bit_cast::<16, 32>(self.shown1.q.val());
                 // TS_REQ, CPL_REQ.
                 self.report.d.next = (self.shown0.q.val() & 0x300_0000).any();
                 self.step.d.next = PushStep::Bytes;

@@ -20,7 +20,7 @@ const MOST_PAIRS: u64 = PUSH_MAX_PACKET as u64 / 8;
 
 /// Takes the writes in their order, at the offset where the last one ended or at 0, where a frame begins.
 ///
-/// A frame ends badly if its SQE lacks SOP or EOP, asks for what this build cannot do (TSO, VLAN_INS, INLINE) or has a length of 0 or
+/// A frame ends badly if its SQE lacks SOP or EOP, asks for what this build cannot do (TSO, INLINE) or has a length of 0 or
 /// beyond the window; if a write is not where the last one ended, or is malformed; or if the list is full. What is then written to
 /// the window is nothing until a frame begins; a write there that belongs to no frame pulses `stray`.
 #[derive(LogicBlock)]
@@ -148,7 +148,6 @@ impl Logic for PushWindow {
         self.wrong.next = !self.first.val().get_bit(16)
             | !self.first.val().get_bit(17)
             | self.first.val().get_bit(21)
-            | self.first.val().get_bit(22)
             | self.first.val().get_bit(23)
             | (self.pairs.val() == 0)
             | (self.pairs.val() > self.most_pairs.val());

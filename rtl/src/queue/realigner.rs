@@ -45,6 +45,8 @@ pub struct Realigner {
     pub busy: Signal<Out, Bit>,
     state: DFF<AlignState>,
     flags: DFF<Bits<6>>,
+    tag: DFF<Bit>,
+    tci: DFF<Bits<16>>,
     /// Bytes of the frame that wait in `acc0` and `acc1`.
     waiting: DFF<Bits<4>>,
     acc0: DFF<Bits<32>>,
@@ -78,8 +80,9 @@ impl Logic for Realigner {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, flags, waiting, acc0, acc1, rot0, rot1, turn, skip, left, amount,
-            last_beat, began, sent, failed, out0, out1, out_keep, out_last, out_abort, out_valid
+            self, clock, state, flags, tag, tci, waiting, acc0, acc1, rot0, rot1, turn, skip, left,
+            amount, last_beat, began, sent, failed, out0, out1, out_keep, out_last, out_abort,
+            out_valid
         );
         self.m.d0.next = self.out0.q.val();
         self.m.d1.next = self.out1.q.val();
@@ -93,6 +96,8 @@ impl Logic for Realigner {
         if self.out_valid.q.val() {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
+        self.m.tag.next = self.tag.q.val();
+        self.m.tci.next = self.tci.q.val();
         self.m.valid.next = self.out_valid.q.val();
         self.item_pop.next = false;
         self.data.ready.next = false;
@@ -164,6 +169,12 @@ impl Logic for Realigner {
                         self.item_pop.next = true;
                         if !self.began.q.val() {
                             self.flags.d.next = self.item.val().get_bits::<6>(11);
+                            self.tag.d.next = false;
+                            if self.item.val().get_bit(30) {
+                                self.flags.d.next = self.item.val().get_bits::<6>(16);
+                                self.tag.d.next = true;
+                                self.tci.d.next = bit_cast::<16, 32>(self.item.val());
+                            }
                         }
                         self.began.d.next = true;
                         self.left.d.next = self.item.val().get_bits::<9>(2);
@@ -177,7 +188,9 @@ impl Logic for Realigner {
                         } else if (self.item.val() & 3) == 3 {
                             self.skip.d.next = 5.into();
                         }
-                        self.state.d.next = AlignState::Beat;
+                        if !self.item.val().get_bit(30) {
+                            self.state.d.next = AlignState::Beat;
+                        }
                     }
                 }
             }

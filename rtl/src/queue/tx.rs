@@ -334,6 +334,7 @@ impl Logic for TxQueue {
         self.reader.addr_lo.next = self.fetcher.addr_lo.val();
         self.reader.addr_hi.next = self.fetcher.addr_hi.val();
         self.reader.len_flags.next = self.fetcher.len_flags.val();
+        self.reader.tci.next = self.fetcher.tci.val();
         self.reader.index.next = self.fetcher.index.val();
         self.reader.valid.next = self.fetcher.valid.val();
         self.fetcher.ready.next = self.reader.ready.val();
@@ -360,6 +361,8 @@ impl Logic for TxQueue {
         self.packet.ipcs.next = self.realigner.m.ipcs.val();
         self.packet.l4cs.next = self.realigner.m.l4cs.val();
         self.packet.next_hop.next = self.realigner.m.next_hop.val();
+        self.packet.tag.next = self.realigner.m.tag.val();
+        self.packet.tci.next = self.realigner.m.tci.val();
         self.packet.valid.next = self.realigner.m.valid.val();
         self.realigner.m.ready.next = self.packet.ready.val();
         self.push.m.ready.next = self.packet.ready.val();
@@ -375,6 +378,8 @@ impl Logic for TxQueue {
             self.packet.ipcs.next = self.push.m.ipcs.val();
             self.packet.l4cs.next = self.push.m.l4cs.val();
             self.packet.next_hop.next = self.push.m.next_hop.val();
+            self.packet.tag.next = self.push.m.tag.val();
+            self.packet.tci.next = self.push.m.tci.val();
             self.packet.valid.next = self.push.m.valid.val();
         }
 

@@ -46,6 +46,10 @@ pub struct TxAlign {
     pub l4cs: Signal<Out, Bit>,
     /// See [`super::ports::TxPacketSource`].
     pub next_hop: Signal<Out, Bits<3>>,
+    /// See [`super::ports::TxPacketSource`].
+    pub tag: Signal<Out, Bit>,
+    /// See [`super::ports::TxPacketSource`].
+    pub tci: Signal<Out, Bits<16>>,
     /// A packet is under way.
     pub busy: Signal<Out, Bit>,
     /// Beats taken.
@@ -68,6 +72,8 @@ pub struct TxAlign {
     r_ipcs: DFF<Bit>,
     r_l4cs: DFF<Bit>,
     r_next_hop: DFF<Bits<3>>,
+    r_tag: DFF<Bit>,
+    r_tci: DFF<Bits<16>>,
     take: Signal<Local, Bit>,
     after: Signal<Local, Bits<11>>,
     count: Signal<Local, Bits<15>>,
@@ -100,6 +106,8 @@ impl Default for TxAlign {
             ipcs: Default::default(),
             l4cs: Default::default(),
             next_hop: Default::default(),
+            tag: Default::default(),
+            tci: Default::default(),
             busy: Default::default(),
             number: Default::default(),
             closed: Default::default(),
@@ -118,6 +126,8 @@ impl Default for TxAlign {
             r_ipcs: Default::default(),
             r_l4cs: Default::default(),
             r_next_hop: Default::default(),
+            r_tag: Default::default(),
+            r_tci: Default::default(),
             take: Default::default(),
             after: Default::default(),
             count: Default::default(),
@@ -137,7 +147,7 @@ impl Logic for TxAlign {
     fn update(&mut self) {
         dff_setup!(
             self, clock, number, closed, flush, carry0, carry1, r0, r1, r_beat, r_valid, r_ended,
-            r_abort, r_len, r_too_long, r_raw, r_ipcs, r_l4cs, r_next_hop
+            r_abort, r_len, r_too_long, r_raw, r_ipcs, r_l4cs, r_next_hop, r_tag, r_tci
         );
         self.d0.next = self.r0.q.val();
         self.d1.next = self.r1.q.val();
@@ -151,6 +161,8 @@ impl Logic for TxAlign {
         self.ipcs.next = self.r_ipcs.q.val();
         self.l4cs.next = self.r_l4cs.q.val();
         self.next_hop.next = self.r_next_hop.q.val();
+        self.tag.next = self.r_tag.q.val();
+        self.tci.next = self.r_tci.q.val();
         self.busy.next = (self.number.q.val() != 0) | self.closed.q.val();
         self.packet.ready.next = self.room.val() & !self.closed.q.val();
         self.take.next = self.packet.valid.val() & self.room.val() & !self.closed.q.val();
@@ -167,6 +179,8 @@ impl Logic for TxAlign {
             self.r_ipcs.d.next = self.packet.ipcs.val();
             self.r_l4cs.d.next = self.packet.l4cs.val();
             self.r_next_hop.d.next = self.packet.next_hop.val();
+            self.r_tag.d.next = self.packet.tag.val();
+            self.r_tci.d.next = self.packet.tci.val();
             self.r_abort.d.next = self.packet.last.val() & self.packet.abort.val();
             if self.number.q.val() == self.most_beats.val() {
                 self.r_too_long.d.next = true;

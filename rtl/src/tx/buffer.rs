@@ -1,6 +1,7 @@
 //! Store-and-forward buffer of frames to be sent, 32 KiB.
 //!
-//! The place before a frame's data holds its length. Nothing moves before `commit`, so forgetting a frame costs nothing.
+//! The place before a frame's data holds its length and its tag. Nothing moves before `commit`, so forgetting a frame costs nothing.
+use super::tagger::Tagger;
 use crate::store::FrameStore;
 use crate::stream::FrameSource;
 use rust_hdl::prelude::*;
@@ -26,6 +27,10 @@ pub struct TxBuffer {
     pub commit: Signal<In, Bit>,
     /// With `commit`: length in bytes, at least 1.
     pub len: Signal<In, Bits<15>>,
+    /// With `commit`: an 802.1Q tag goes into the frame, which has 14 bytes or more.
+    pub tag: Signal<In, Bit>,
+    /// With `commit`: its tag control information.
+    pub tci: Signal<In, Bits<16>>,
     /// Four more beats than those up to the `beat` of the cycle before fit.
     pub room: Signal<Out, Bit>,
     /// Frames out, without a gap in them.
@@ -33,6 +38,7 @@ pub struct TxBuffer {
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
+    tagger: Tagger,
     /// Place of the length of the frame being written.
     base: DFF<Bits<12>>,
     /// The place behind it.
@@ -49,10 +55,11 @@ impl Logic for TxBuffer {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, base, start, r_room, free);
-        self.memory.clock.next = self.clock.val();
+        clock!(self, clock, memory, tagger);
         self.memory.reset.next = self.reset.val();
+        self.tagger.reset.next = self.reset.val();
         self.memory.base.next = self.base.q.val();
-        self.busy.next = self.memory.busy.val();
+        self.busy.next = self.memory.busy.val() | self.tagger.busy.val();
 
         // Writing. `base` == `rd` means empty, so one place always stays free; the rest of the margin makes up for registers.
         self.free.d.next = self.memory.rd.val() - self.start.q.val();
@@ -70,19 +77,26 @@ impl Logic for TxBuffer {
         if self.commit.val() {
             self.memory.place.next = self.base.q.val();
             self.memory.d0.next = bit_cast::<32, 15>(self.len.val());
+            self.memory.d1.next = (bit_cast::<32, 1>(self.tag.val().into()) << 16)
+                | bit_cast::<32, 16>(self.tci.val());
             self.memory.write0.next = true;
+            self.memory.write1.next = true;
             self.beats.next = self.len.val() + 7;
             self.new_base.next = self.start.q.val() + self.beats.val().get_bits::<12>(3);
             self.base.d.next = self.new_base.val();
             self.start.d.next = self.new_base.val() + 1;
         }
 
-        self.frame.d0.next = self.memory.q0.val();
-        self.frame.d1.next = self.memory.q1.val();
-        self.frame.valid.next = self.memory.valid.val();
-        self.frame.last.next = self.memory.last.val();
-        self.frame.keep.next = self.memory.keep.val();
-        self.memory.ready.next = self.frame.ready.val();
+        self.tagger.describes.next = self.memory.describes.val();
+        self.tagger.tag.next = self.memory.q1.val().get_bit(16);
+        self.tagger.tci.next = bit_cast::<16, 32>(self.memory.q1.val());
+        self.tagger.data.d0.next = self.memory.q0.val();
+        self.tagger.data.d1.next = self.memory.q1.val();
+        self.tagger.data.valid.next = self.memory.valid.val();
+        self.tagger.data.last.next = self.memory.last.val();
+        self.tagger.data.keep.next = self.memory.keep.val();
+        self.memory.ready.next = self.tagger.data.ready.val();
+        FrameSource::link(&mut self.frame, &mut self.tagger.frame);
         if self.reset.val() {
             self.base.d.next = 0.into();
             self.start.d.next = 1.into();

@@ -8,5 +8,6 @@ pub mod finish;
 pub mod mux;
 mod path;
 pub mod ports;
+pub mod tagger;
 
 pub use path::TxPath;

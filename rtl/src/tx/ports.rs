@@ -24,6 +24,10 @@ pub struct TxPacketSource {
     pub l4cs: Signal<Out, Bit>,
     /// 0 automatic, n gateway n.
     pub next_hop: Signal<Out, Bits<3>>,
+    /// Insert an 802.1Q tag.
+    pub tag: Signal<Out, Bit>,
+    /// With `tag`: its tag control information.
+    pub tci: Signal<Out, Bits<16>>,
     /// The beat is there.
     pub valid: Signal<Out, Bit>,
     /// The consumer takes it.
@@ -52,6 +56,10 @@ pub struct TxPacketSink {
     pub l4cs: Signal<In, Bit>,
     /// 0 automatic, n gateway n.
     pub next_hop: Signal<In, Bits<3>>,
+    /// Insert an 802.1Q tag.
+    pub tag: Signal<In, Bit>,
+    /// With `tag`: its tag control information.
+    pub tci: Signal<In, Bits<16>>,
     /// The beat is there.
     pub valid: Signal<In, Bit>,
     /// The consumer takes it.

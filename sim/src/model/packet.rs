@@ -1,7 +1,8 @@
 //! A packet of the host on its way to a frame: the checks, and the checksums that the hardware inserts.
-use ferrule_abi::ring::sqe_flags;
+use ferrule_abi::ring::{sqe_flags, Sqe};
 
 use super::ipv4::{Ipv4, L2_BYTES};
+use super::wire::Wire;
 
 /// Shortest raw frame.
 const LEAST_RAW: usize = L2_BYTES;
@@ -17,6 +18,7 @@ const TYPE_IPV4: [u8; 2] = [0x08, 0x00];
 pub(super) struct Packet {
     frame: Vec<u8>,
     flags: u16,
+    vlan_tci: u16,
 }
 
 /// What the frame needs before it can be sent.
@@ -38,14 +40,18 @@ pub(super) enum Needs {
 pub(super) struct Bad;
 
 impl Packet {
-    /// An empty one, with the flags of its first SQE, which brings `len` bytes.
-    pub(super) fn new(flags: u16, len: u16) -> Self {
-        // Room for the padding as well, which comes last.
-        let mut frame = Vec::with_capacity(L2_BYTES + usize::from(len).max(64));
-        if flags & sqe_flags::RAW == 0 {
+    /// An empty one, as its first SQE says, with room for that one's bytes.
+    pub(super) fn new(sqe: &Sqe) -> Self {
+        // And for the padding, which comes last.
+        let mut frame = Vec::with_capacity(L2_BYTES + usize::from(sqe.len).max(64));
+        if sqe.flags & sqe_flags::RAW == 0 {
             frame.resize(L2_BYTES, 0);
         }
-        Self { frame, flags }
+        Self {
+            frame,
+            flags: sqe.flags,
+            vlan_tci: sqe.vlan_tci,
+        }
     }
 
     fn is_raw(&self) -> bool {
@@ -126,8 +132,9 @@ impl Packet {
         self.frame[12..L2_BYTES].copy_from_slice(&TYPE_IPV4);
     }
 
-    /// The frame.
-    pub(super) fn into_frame(self) -> Vec<u8> {
-        self.frame
+    /// Gives the frame to the wire.
+    pub(super) fn send(self, wire: &mut Wire, now_ns: u64) {
+        let is_tagged = self.flags & sqe_flags::VLAN_INS != 0;
+        wire.store(self.frame, is_tagged.then_some(self.vlan_tci), now_ns);
     }
 }

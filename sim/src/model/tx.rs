@@ -23,7 +23,7 @@ const PENDING: usize = 16;
 /// Largest read of payload.
 const LARGEST_READ: u64 = 256;
 /// What this build cannot do.
-const UNSUPPORTED: u16 = sqe_flags::TSO | sqe_flags::VLAN_INS | sqe_flags::INLINE;
+const UNSUPPORTED: u16 = sqe_flags::TSO | sqe_flags::INLINE;
 
 /// A frame of which SQEs are taken.
 struct Walk {
@@ -250,7 +250,7 @@ impl TxQueue {
         let index = self.taken;
         self.taken = advance(self.taken, 1);
         let mut walk = self.walk.take().unwrap_or_else(|| Walk {
-            packet: Packet::new(sqe.flags, sqe.len),
+            packet: Packet::new(&sqe),
             bytes: 0,
             index,
             bad: !is_first || sqe.flags & UNSUPPORTED != 0,
@@ -283,7 +283,7 @@ impl TxQueue {
             Pushed::Whole(sqe, bytes) => (sqe, bytes),
             Pushed::Bad => (Sqe::default(), vec![]),
         };
-        let mut packet = Packet::new(sqe.flags, sqe.len);
+        let mut packet = Packet::new(&sqe);
         packet.extend(bytes.len()).copy_from_slice(&bytes);
         self.end(Walk {
             packet,
@@ -317,7 +317,7 @@ impl TxQueue {
                 self.finishing = match packet.finish() {
                     Err(_) => Finishing::Told(Fate::Bad),
                     Ok(Needs::Nothing) => {
-                        path.wire.store(packet.into_frame(), io.now_ns);
+                        packet.send(path.wire, io.now_ns);
                         Finishing::Told(Fate::Sent)
                     }
                     Ok(Needs::NextHop {
@@ -336,7 +336,7 @@ impl TxQueue {
                     None => Finishing::Lookup(packet, destination, next_hop),
                     Some(Answer::Hit(mac)) => {
                         packet.address(mac, path.registers.mac());
-                        path.wire.store(packet.into_frame(), io.now_ns);
+                        packet.send(path.wire, io.now_ns);
                         Finishing::Told(Fate::Sent)
                     }
                     Some(Answer::Miss(address)) => {

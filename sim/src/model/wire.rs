@@ -10,6 +10,10 @@ use super::counters::Counters;
 const PLACES: usize = 4096;
 /// Shortest frame without FCS.
 const LEAST: usize = 60;
+/// Bytes of both addresses, behind which a tag is.
+const ADDRESSES: usize = 12;
+/// The EtherType of an 802.1Q tag.
+const TYPE_VLAN: [u8; 2] = [0x81, 0x00];
 /// Preamble with SFD, and FCS.
 const AROUND_BYTES: usize = 8 + 4;
 /// Smallest gap between frames.
@@ -26,6 +30,15 @@ pub(super) struct Mode {
     pub(super) loopback: bool,
 }
 
+/// A frame in the buffer.
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Tag control information of the tag that it gets on its way out.
+    tag: Option<u16>,
+    /// When it was complete.
+    at_ns: u64,
+}
+
 /// A frame that has been begun.
 struct OnTheWire {
     bytes: Vec<u8>,
@@ -35,8 +48,8 @@ struct OnTheWire {
 
 /// The sending side.
 pub(super) struct Wire {
-    /// Frames in the buffer, and when each was complete.
-    waiting: VecDeque<(Vec<u8>, u64)>,
+    /// The buffer.
+    waiting: VecDeque<Waiting>,
     /// Places they take.
     used: usize,
     /// The frame that the ARP engine wants to send.
@@ -79,10 +92,10 @@ impl Wire {
         }
     }
 
-    /// Takes a complete frame into the buffer.
-    pub(super) fn store(&mut self, frame: Vec<u8>, now_ns: u64) {
-        self.used += places(frame.len());
-        self.waiting.push_back((frame, now_ns));
+    /// Takes a complete frame into the buffer, and the tag that it is to get.
+    pub(super) fn store(&mut self, bytes: Vec<u8>, tag: Option<u16>, at_ns: u64) {
+        self.used += places(bytes.len());
+        self.waiting.push_back(Waiting { bytes, tag, at_ns });
     }
 
     /// Whether the ARP engine may give a frame.
@@ -129,7 +142,7 @@ impl Wire {
 
     /// When the next frame begins.
     fn next_start_ns(&self) -> Option<u64> {
-        let data = self.waiting.front().map(|(_, at)| *at);
+        let data = self.waiting.front().map(|w| w.at_ns);
         let arp = self.arp.as_ref().map(|(_, at)| *at);
         let ready = [data, arp].into_iter().flatten().min()?;
         Some(ready.max(self.free_ns))
@@ -138,9 +151,14 @@ impl Wire {
     /// The next frame in turn.
     fn next(&mut self, counters: &mut Counters) -> Option<Vec<u8>> {
         if self.arp_was || self.arp.is_none() {
-            if let Some((bytes, _)) = self.waiting.pop_front() {
+            if let Some(Waiting { mut bytes, tag, .. }) = self.waiting.pop_front() {
                 self.arp_was = false;
                 self.used -= places(bytes.len());
+                if let Some(tci) = tag {
+                    let [hi, lo] = tci.to_be_bytes();
+                    let [a, b] = TYPE_VLAN;
+                    bytes.splice(ADDRESSES..ADDRESSES, [a, b, hi, lo]);
+                }
                 return Some(bytes);
             }
         }

@@ -91,7 +91,7 @@ impl Case<'_> {
             (sqe_flags::L4CS, 0.7),
             (sqe_flags::TS_REQ, 0.1),
             (sqe_flags::TSO, 0.01),
-            (sqe_flags::VLAN_INS, 0.01),
+            (sqe_flags::VLAN_INS, 0.15),
             (sqe_flags::INLINE, 0.01),
         ] {
             if r.random_bool(often) {

@@ -1,11 +1,14 @@
-//! What the receiver takes and how it tells of it: multicast addresses and 802.1Q tags, on every engine.
-use etherparse::{EtherType, Ethernet2Header, SingleVlanHeader, VlanId, VlanPcp};
+//! Multicast addresses and 802.1Q tags: what the receiver takes and how it tells of it, and tags that are inserted; on every engine.
+use etherparse::{EtherType, Ethernet2Header, PacketBuilder, SingleVlanHeader, VlanId, VlanPcp};
 use ferrule_abi::regs::{self, rxctl};
-use ferrule_abi::ring::cqe_status as st;
+use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Sqe};
 use ferrule_abi::{counter, Field};
-use ferrule_tests::bench::{Bench, Layout, Received, ADDRESS};
+use ferrule_tests::bench::{Bench, Layout, Received, ADDRESS, MAC};
 use ferrule_tests::engines;
-use ferrule_tests::frames::{arp_request, line, tcp, udp, with_fcs, PEER, PEER_MAC};
+use ferrule_tests::frames::{
+    arp_request, line, tcp, udp, udp_packet, with_fcs, without_checksums, PEER, PEER_MAC,
+    PEER_PORT, PORT,
+};
 
 /// Status of a good UDP packet.
 const GOOD_UDP: u16 = st::IPV4 | st::IP_OK | st::CSUM_VALID | st::L4_OK | st::UDP;
@@ -220,5 +223,53 @@ fn of_tagged_frames_only_those_of_chosen_vlans_pass() {
     // To somebody else, no VLAN helps.
     let other = to(tagged(&udp(&[1; 20]), 100), [2, 0, 0, 0, 0, 9]);
     assert_eq!(send(&mut b, &other), (vec![], 1));
+    b.check_link();
+}
+
+#[test]
+fn a_tag_is_inserted_into_frames_and_packets_that_ask_for_one() {
+    let mut b = bench(&[]);
+    let all = fl::SOP | fl::EOP;
+    for size in [0, 1, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 400, 1_472] {
+        let payload = vec![size as u8; size];
+        let everybody = [255; 4];
+        let mut plain = vec![];
+        PacketBuilder::ethernet2(MAC, [0xFF; 6])
+            .ipv4(ADDRESS, everybody, 64)
+            .udp(PORT, PEER_PORT)
+            .write(&mut plain, &payload)
+            .expect("a frame");
+        let packet = without_checksums(udp_packet(everybody, &payload));
+        let mut want = vec![];
+        for (data, flags) in [
+            (&packet, all | fl::IPCS | fl::L4CS),
+            (&plain, all | fl::RAW),
+        ] {
+            for tag in [Some(tci(1_234)), None, Some(tci(0xFFF))] {
+                let insert = if tag.is_some() { fl::VLAN_INS } else { 0 };
+                let iova = b.buffers + b.sq.slot() * 2_048;
+                b.memory.write(iova, data);
+                b.post_sqe(Sqe {
+                    iova,
+                    len: data.len() as u16,
+                    flags: flags | insert,
+                    vlan_tci: tag.unwrap_or(0xDEAD),
+                    mss: 0,
+                });
+                let mut frame = match tag {
+                    Some(tci) => tagged(&plain, tci & 0xFFF),
+                    None => plain.clone(),
+                };
+                frame.resize(frame.len().max(60), 0);
+                want.push(frame);
+            }
+        }
+        let before = b.counter(counter::TX_BYTES);
+        b.ring_tx(false);
+        b.settle();
+        assert_eq!(b.frames(), want, "{size}");
+        let bytes = 6 * plain.len() + 4 * 4;
+        assert_eq!(b.counter(counter::TX_BYTES) - before, bytes as u64);
+    }
     b.check_link();
 }

@@ -208,6 +208,7 @@ fn the_driver_sends_and_receives_frames_of_all_sizes() {
                     // In two pieces, at any place.
                     parts: &[&bytes[..n % 60], &bytes[n % 60..]],
                     mode: TxMode::Raw,
+                    vlan: None,
                     token: n as u64,
                     report: true,
                 };
@@ -242,6 +243,7 @@ fn the_driver_sends_and_receives_frames_of_all_sizes() {
         let frame = TxFrame {
             parts: &[&long],
             mode: TxMode::Raw,
+            vlan: None,
             token: 0,
             report: false,
         };

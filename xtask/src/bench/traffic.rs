@@ -63,6 +63,7 @@ pub(super) fn looped(kind: Kind) -> Result<f64, Box<dyn Error>> {
     let frame = TxFrame {
         parts: &[&bytes],
         mode: TxMode::Raw,
+        vlan: None,
         token: 0,
         report: false,
     };

@@ -21,7 +21,7 @@ fn sqe(n: u32) -> Sqe {
 
 /// What one cycle of a fetcher showed: the entry that was taken, and whether a read failed.
 struct Seen {
-    entry: Option<(u32, [u32; 3])>,
+    entry: Option<(u32, [u32; 4])>,
     error: bool,
 }
 
@@ -126,17 +126,19 @@ macro_rules! run {
 fn write_sqe(memory: &mut Memory, base: u64, log2: u32, n: u32) {
     memory.set_entry(base + 16 * u64::from(n % (1 << log2)), sqe(n).to_words());
 }
-fn take_sqe(u: &SqeFetcher) -> (u32, [u32; 3]) {
+fn take_sqe(u: &SqeFetcher) -> (u32, [u32; 4]) {
     let words = [
         u.addr_lo.val().to_u32(),
         u.addr_hi.val().to_u32(),
         u.len_flags.val().to_u32(),
+        u.tci.val().to_u32(),
     ];
     (u.index.val().to_u32(), words)
 }
-fn check_sqe(n: u32, index: u32, words: [u32; 3]) {
+fn check_sqe(n: u32, index: u32, words: [u32; 4]) {
     assert_eq!(index, n % INDEX_MODULUS);
-    assert_eq!(words, sqe(n).to_words()[..3], "SQE {n}");
+    let [lo, hi, len_flags, tci_mss] = sqe(n).to_words();
+    assert_eq!(words, [lo, hi, len_flags, tci_mss & 0xFFFF], "SQE {n}");
 }
 /// Slot numbers without a pattern in their neighbours.
 fn slot(n: u32) -> u16 {
@@ -147,10 +149,10 @@ fn write_slot(memory: &mut Memory, base: u64, log2: u32, n: u32) {
         memory.set(base + 2 * u64::from(n % (1 << log2)) + i as u64, b);
     }
 }
-fn take_slot(u: &SlotFetcher) -> (u32, [u32; 3]) {
-    (0, [u.slot.val().to_u32(), 0, 0])
+fn take_slot(u: &SlotFetcher) -> (u32, [u32; 4]) {
+    (0, [u.slot.val().to_u32(), 0, 0, 0])
 }
-fn check_slot(n: u32, _: u32, words: [u32; 3]) {
+fn check_slot(n: u32, _: u32, words: [u32; 4]) {
     assert_eq!(words[0], u32::from(slot(n)), "slot {n}");
 }
 

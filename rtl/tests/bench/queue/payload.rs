@@ -11,6 +11,10 @@ use std::collections::VecDeque;
 fn read_word(offset: u32, bytes: u32, flags: u32) -> u32 {
     offset | bytes << 2 | flags << 11
 }
+/// A frame's tag in the list.
+fn tag_word(tci: u32, flags: u32) -> u32 {
+    1 << 30 | flags << 16 | tci
+}
 /// A frame's end in the list.
 fn end_word(index: u32, bad: bool, report: bool, forget: bool) -> u32 {
     1 << 31 | index | u32::from(bad) << 15 | u32::from(report) << 16 | u32::from(forget) << 17
@@ -23,7 +27,7 @@ proptest! {
         let mut rng = Rng(seed);
         let mut n = Native::<PayloadReader>::default();
         let block = if max_read == 0 { 128u64 } else { 256 };
-        // (iova, len, flags) and the list that must come of them.
+        // (iova, len, flags, TCI, index) and the list that must come of them.
         let mut sqes = VecDeque::new();
         let (mut words, mut reads) = (vec![], vec![]);
         let mut index = 0u32;
@@ -31,12 +35,16 @@ proptest! {
             let parts = 1 + rng.below(3);
             let (mut kept, mut report) = (0, false);
             for part in 0..parts {
-                let mut flags = (rng.next() as u32) & 0x1C1C;
+                let mut flags = (rng.next() as u32) & (0x1C1C | u32::from(sf::VLAN_INS));
+                let tci = rng.below(1 << 16) as u32;
                 let iova = 0x1_0000_0000u64 - 0x8000 + rng.below(0x10000);
                 let len = 1 + rng.below(900);
                 if part == 0 {
                     kept = flags >> 2 & 7 | flags >> 10 << 3;
                     flags |= u32::from(sf::SOP);
+                    if flags & u32::from(sf::VLAN_INS) != 0 {
+                        words.push(tag_word(tci, kept));
+                    }
                     if rng.percent(10) {
                         flags |= u32::from(sf::TS_REQ);
                         report = true;
@@ -49,7 +57,7 @@ proptest! {
                 if part + 1 == parts {
                     flags |= u32::from(sf::EOP);
                 }
-                sqes.push_back((iova, len as u32 | flags << 16, index));
+                sqes.push_back((iova, len as u32 | flags << 16, tci, index));
                 let mut at = iova;
                 while at < iova + len {
                     let stop = ((at / block + 1) * block).min(iova + len);
@@ -74,10 +82,11 @@ proptest! {
             u.full.next = rng.percent(30);
             let take = rng.percent(50);
             u.req.ready.next = take;
-            if let Some(&(iova, lf, index)) = sqes.front() {
+            if let Some(&(iova, lf, tci, index)) = sqes.front() {
                 u.addr_lo.next = (iova & 0xFFFF_FFFF).into();
                 u.addr_hi.next = (iova >> 32).into();
                 u.len_flags.next = u64::from(lf).into();
+                u.tci.next = u64::from(tci).into();
                 u.index.next = u64::from(index).into();
             }
             u.valid.next = cycles > 1 && !sqes.is_empty();
@@ -120,6 +129,8 @@ proptest! {
         for index in 0..60u32 {
             let mut bytes: Vec<u8> = vec![];
             let flags = rng.below(64) as u32;
+            let tag = rng.percent(40).then(|| rng.below(1 << 16) as u32);
+            list.extend(tag.map(|tci| tag_word(tci, flags)));
             for _ in 0..rng.below(6) + 1 {
                 let (at, len) = (256 * rng.below(48) + rng.below(200), 1 + rng.below(40));
                 list.push_back(read_word(at as u32 & 3, len as u32, flags));
@@ -130,7 +141,7 @@ proptest! {
             let report = rng.percent(50);
             list.push_back(end_word(index, bad, report, forget));
             if !bad && !forget {
-                packets.push((bytes, flags));
+                packets.push((bytes, flags, tag));
             }
             if !forget {
                 dones.push(index | u32::from(bad) << 15 | u32::from(report) << 16);
@@ -176,7 +187,8 @@ proptest! {
                     if u.m.abort.val() {
                         aborted += 1;
                     } else {
-                        got.push((bytes, flags));
+                        let tag = u.m.tag.val().then_some(u.m.tci.val().to_u32());
+                        got.push((bytes, flags, tag));
                     }
                 }
             }

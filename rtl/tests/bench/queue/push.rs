@@ -48,13 +48,16 @@ fn write(offset: usize, dws: &[u32], short_header: bool, bad: bool) -> Vec<Beat>
     beats
 }
 
+/// Tag control information in each SQE.
+const TCI: u32 = 0x5A3C;
+
 /// SQE and packet as the host writes them.
 fn image(flags: u16, len: u16, bytes: &[u8]) -> Vec<u32> {
     let mut dws = vec![
         0xAAAA_AAAA,
         0xBBBB_BBBB,
         u32::from(len) | u32::from(flags) << 16,
-        0xCCCC_CCCC,
+        TCI | 0xCCCC_0000,
     ];
     let padded = bytes.chunks(8).flat_map(|c| {
         let mut pair = [0x77; 8];
@@ -73,7 +76,7 @@ fn image(flags: u16, len: u16, bytes: &[u8]) -> Vec<u32> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Packet {
     bytes: Vec<u8>,
-    /// RAW, IPCS, L4CS, NEXT_HOP.
+    /// RAW, IPCS, L4CS, NEXT_HOP, VLAN_INS.
     flags: u32,
 }
 
@@ -157,7 +160,9 @@ impl Bench {
             let flags = u32::from(u.m.raw.val())
                 | u32::from(u.m.ipcs.val()) << 1
                 | u32::from(u.m.l4cs.val()) << 2
-                | u.m.next_hop.val().to_u32() << 3;
+                | u.m.next_hop.val().to_u32() << 3
+                | u32::from(u.m.tag.val()) << 6;
+            assert_eq!(u.m.tci.val().to_u32(), TCI);
             let packet = self.partial.get_or_insert(Packet {
                 bytes: vec![],
                 flags,
@@ -231,9 +236,9 @@ proptest! {
                 _ => 1 + b.rng.below(200),
             };
             let bytes: Vec<u8> = (0..len).map(|_| b.rng.next() as u8).collect();
-            let random = b.rng.next() as u16 & 0x1F1C;
+            let random = b.rng.next() as u16 & (0x1F1C | sf::VLAN_INS);
             let flags = random | NEEDED;
-            let kept = u32::from(flags >> 2 & 7 | (flags >> 10 & 7) << 3);
+            let kept = u32::from(flags >> 2 & 7 | (flags >> 10 & 7) << 3 | (flags >> 6 & 1) << 6);
             let report = flags & (sf::CPL_REQ | sf::TS_REQ) != 0;
             let index = dones.len() as u32;
             let dws = image(flags, len as u16, &bytes);
@@ -246,7 +251,7 @@ proptest! {
             match b.rng.below(10) {
                 // The SQE asks for what cannot be.
                 0 => {
-                    let wrong = [sf::TSO, sf::VLAN_INS, sf::INLINE][b.rng.below(3) as usize];
+                    let wrong = [sf::TSO, sf::INLINE][b.rng.below(2) as usize];
                     let (flags, len) = match b.rng.below(4) {
                         0 => (flags & !sf::SOP, len as u16),
                         1 => (flags & !sf::EOP, len as u16),

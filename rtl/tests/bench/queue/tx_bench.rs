@@ -25,6 +25,7 @@ pub(super) struct Frame {
     pub(super) report: bool,
     pub(super) dma: bool,
     pub(super) flags: u16,
+    pub(super) tci: u16,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -44,13 +45,14 @@ pub(super) fn frames(
                 out.push(f);
             }
         }
-        let unsupported = sf::TSO | sf::VLAN_INS | sf::INLINE;
+        let unsupported = sf::TSO | sf::INLINE;
         let f = open.get_or_insert_with(|| Frame {
             last: 0,
             bad: s.flags & sf::SOP == 0 || s.flags & unsupported != 0,
             report: s.flags & sf::TS_REQ != 0,
             dma: false,
             flags: s.flags,
+            tci: s.vlan_tci,
             bytes: vec![],
         });
         f.last = i as u32;
@@ -75,6 +77,9 @@ pub(super) fn frames(
     out
 }
 
+/// A packet's flags, and the tag that it is to get.
+type Flags = (u16, Option<u16>);
+
 pub(super) struct Bench {
     pub(super) dut: Native<TxQueue>,
     pub(super) memory: Memory,
@@ -90,8 +95,8 @@ pub(super) struct Bench {
     pub(super) barrier: bool,
     /// The transmit path: packet under way, verdicts to give.
     pub(super) current: Vec<u8>,
-    pub(super) current_flags: Option<u16>,
-    pub(super) packets: Vec<(Vec<u8>, u16)>,
+    pub(super) current_flags: Option<Flags>,
+    pub(super) packets: Vec<(Vec<u8>, Flags)>,
     pub(super) aborted: u32,
     pub(super) verdicts: VecDeque<(u64, Verdict)>,
     pub(super) given: Vec<Verdict>,
@@ -226,9 +231,10 @@ impl Bench {
                 | (u16::from(p.ipcs.val()) * sf::IPCS)
                 | (u16::from(p.l4cs.val()) * sf::L4CS)
                 | (p.next_hop.val().to_u32() as u16) << sf::NEXT_HOP_SHIFT;
+            let tag = p.tag.val().then_some(p.tci.val().to_u32() as u16);
             assert_eq!(
-                *self.current_flags.get_or_insert(flags),
-                flags,
+                *self.current_flags.get_or_insert((flags, tag)),
+                (flags, tag),
                 "flags change in a packet"
             );
             let keep = p.keep.val().to_u32();
@@ -333,7 +339,7 @@ pub(super) fn random_sqes(rng: &mut Rng, n: usize, longest: u64, wrong: u64) -> 
                 iova: DATA + rng.below(0x8000),
                 len: 1 + rng.below(longest) as u16,
                 flags: (rng.next() as u16)
-                    & (sf::RAW | sf::IPCS | sf::L4CS | 7 << sf::NEXT_HOP_SHIFT),
+                    & (sf::RAW | sf::IPCS | sf::L4CS | sf::VLAN_INS | 7 << sf::NEXT_HOP_SHIFT),
                 vlan_tci: rng.next() as u16,
                 mss: rng.next() as u16,
             };
@@ -357,7 +363,7 @@ pub(super) fn random_sqes(rng: &mut Rng, n: usize, longest: u64, wrong: u64) -> 
                     0 => s.len = 0,
                     1 => s.flags ^= sf::SOP,
                     2 => s.flags ^= sf::EOP,
-                    3 => s.flags |= [sf::TSO, sf::VLAN_INS, sf::INLINE][rng.below(3) as usize],
+                    3 => s.flags |= [sf::TSO, sf::INLINE][rng.below(2) as usize],
                     _ => s.flags &= !(sf::SOP | sf::EOP),
                 }
             }
@@ -446,7 +452,8 @@ pub(super) fn run(mut b: Bench, sqes: &[Sqe], arm: bool) -> Bench {
     let kept = sf::RAW | sf::IPCS | sf::L4CS | 7 << sf::NEXT_HOP_SHIFT;
     for (i, (got, want)) in b.packets.iter().zip(&sent).enumerate() {
         assert_eq!(got.0, want.bytes, "bytes of packet {i}");
-        assert_eq!(got.1, want.flags & kept, "flags of packet {i}");
+        let tag = (want.flags & sf::VLAN_INS != 0).then_some(want.tci);
+        assert_eq!(got.1, (want.flags & kept, tag), "flags of packet {i}");
     }
     let want = completions(&expected, &b.given, b.sq_log2);
     let got: Vec<Cqe> = b.cqes.iter().map(|c| Cqe { phase: false, ..*c }).collect();

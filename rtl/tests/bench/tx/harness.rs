@@ -2,6 +2,7 @@
 use crate::lockstep::Trace;
 use crate::rx::frames::{mac_words, Rng, OWN};
 use crate::rx::harness::{beats, Beat};
+use etherparse::{EtherType, SingleVlanHeader, VlanId, VlanPcp};
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, tx::TxPath};
 use std::collections::VecDeque;
@@ -14,6 +15,8 @@ pub(crate) struct Packet {
     pub(crate) ipcs: bool,
     pub(crate) l4cs: bool,
     pub(crate) next_hop: u8,
+    /// Tag control information of the tag to be inserted.
+    pub(crate) tag: Option<u16>,
     pub(crate) abort: bool,
 }
 
@@ -33,6 +36,22 @@ pub(crate) fn neighbour(ip: u32, next_hop: u8) -> Result<[u8; 6], u32> {
     }
     let b = hop.to_be_bytes();
     Ok([0x02, next_hop, b[0], b[1], b[2], b[3]])
+}
+
+/// The frame with an 802.1Q tag of this tag control information, as etherparse writes it.
+pub(crate) fn tagged(frame: &[u8], tag: Option<u16>) -> Vec<u8> {
+    let Some(tci) = tag else {
+        return frame.to_vec();
+    };
+    let (addresses, rest) = frame.split_at(12);
+    let tag = SingleVlanHeader {
+        pcp: VlanPcp::try_new((tci >> 13) as u8).expect("3 bits"),
+        drop_eligible_indicator: tci >> 12 & 1 != 0,
+        vlan_id: VlanId::try_new(tci & 0xFFF).expect("12 bits"),
+        ether_type: EtherType(u16::from_be_bytes([rest[0], rest[1]])),
+    };
+    let tpid = EtherType::VLAN_TAGGED_FRAME.0.to_be_bytes();
+    [addresses, &tpid, &tag.to_bytes(), &rest[2..]].concat()
 }
 
 pub(crate) struct Bench {
@@ -132,6 +151,8 @@ impl Bench {
         u.packet.ipcs.next = flags.ipcs;
         u.packet.l4cs.next = flags.l4cs;
         u.packet.next_hop.next = u64::from(flags.next_hop).into();
+        u.packet.tag.next = flags.tag.is_some();
+        u.packet.tci.next = u64::from(flags.tag.unwrap_or(0x5555)).into();
         u.packet.valid.next = offer;
         u.verdict.ready.next = take_verdict;
         u.frame.ready.next = ready;

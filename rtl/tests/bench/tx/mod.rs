@@ -5,3 +5,4 @@ mod finish;
 mod harness;
 mod mux;
 mod path;
+mod tagger;

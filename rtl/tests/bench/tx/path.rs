@@ -1,5 +1,5 @@
 //! `TxPath` as a whole: what reaches the wire, judged by smoltcp.
-use super::harness::{neighbour, Bench, Packet, Verdict};
+use super::harness::{neighbour, tagged, Bench, Packet, Verdict};
 use crate::common::registers;
 use crate::lockstep::Trace;
 use crate::rx::frames::{self, Rng, OWN};
@@ -18,7 +18,7 @@ fn expect(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
     if packet.raw {
         let fits = (14..=9018).contains(&packet.bytes.len());
         return Some(if fits {
-            (Verdict::Sent, Some(packet.bytes.clone()))
+            (Verdict::Sent, Some(tagged(&packet.bytes, packet.tag)))
         } else {
             (Verdict::Bad, None)
         });
@@ -31,7 +31,10 @@ fn expect(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
         Err(address) => (Verdict::Miss(address), None),
         Ok(mac) => (
             Verdict::Sent,
-            Some([&mac[..], &OWN, &[8, 0], &bytes].concat()),
+            Some(tagged(
+                &[&mac[..], &OWN, &[8, 0], &bytes].concat(),
+                packet.tag,
+            )),
         ),
     })
 }
@@ -121,6 +124,7 @@ fn packet(r: &mut Rng, max_payload: usize) -> Packet {
         l4cs: r.percent(80),
         next_hop: r.below(8) as u8,
         abort: r.percent(7),
+        tag: r.percent(40).then(|| r.next() as u16),
         ..Packet::default()
     };
     if p.raw {
@@ -194,6 +198,7 @@ fn both_checksums_on_the_wire_verify_and_the_header_is_right() {
         let mut p = packet(&mut r, 1400);
         p.raw = false;
         p.abort = false;
+        p.tag = None;
         (p.ipcs, p.l4cs) = (true, true);
         bench.frames.clear();
         bench.send(&p);
@@ -287,6 +292,7 @@ fn each_length_up_to_the_longest_and_no_longer() {
         packets.push(Packet {
             bytes: r.bytes(n),
             raw: true,
+            tag: r.percent(50).then_some(0xE007),
             ..Packet::default()
         });
     }
