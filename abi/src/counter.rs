@@ -49,4 +49,5 @@ counters! {
     INTERRUPTS = 26 "interrupts" "MSI-X messages sent.";
     RX_TRUNCATED = 27 "rx_truncated" "Frames longer than a slot, cut off.";
     RX_DROP_DISABLED = 28 "rx_drop_disabled" "Frames that came while CTRL.RX_EN or the receive queue was off.";
+    ARP_CONFLICTS = 29 "arp_conflicts" "ARP packets in which another station claims a local address (RFC 5227 section 2.4).";
 }

@@ -101,6 +101,10 @@ pub mod arp_op {
     pub const ADD: u32 = 2;
     /// Deletes the entry of ARP_ADDR, static or not. A request under way for it has failed (NEIGH_FAILED).
     pub const DELETE: u32 = 3;
+    /// Sends one ARP announcement: a request from ARP_ADDR for ARP_ADDR (RFC 5227 section 2.3). While CTRL.TX_EN is clear, nothing.
+    pub const ANNOUNCE: u32 = 4;
+    /// Sends one ARP probe: a request from 0.0.0.0 for ARP_ADDR (RFC 5227 section 2.1.1). While CTRL.TX_EN is clear, nothing.
+    pub const PROBE: u32 = 5;
 }
 
 /// Values of ARP_ENTRY's field RESULT.
@@ -168,6 +172,7 @@ regs! {
             ANSWER [0; 1] Rw "Answer requests for a local address.",
             LEARN [1; 1] Rw "Learn the sender of a request addressed to a local address.",
             REFRESH [2; 1] Rw "Refresh an entry that is in the cache from any ARP packet (RFC 826 merge). With LEARN and REFRESH clear, nothing but the reply to a request of the NIC's own changes the cache.",
+            DEFEND [3; 1] Rw "With an ADDRESS_CONFLICT event, send one announcement of the address (RFC 5227 section 2.4 (b)).",
             FLUSH [8; 1] Wo "Write 1 to forget all entries but static ones and those being asked for.",
         }
         arptime "ARPTIME" @ 0x040 [1; 4] reset 0x03BA_DF60, "Times of the ARP engine, in ticks of 2^20 ns." {
@@ -194,11 +199,11 @@ regs! {
         vlan_word "VLAN_WORD" @ 0x188 [1; 4] reset 0x0000_0000, "Which word of the VLAN table VLAN_BITS is." { NUMBER [0; 7] Rw "Identifiers 32 n to 32 n + 31." }
         vlan_bits "VLAN_BITS" @ 0x18C [1; 4] reset 0x0000_0000, "A word of the VLAN table, which a reset empties. Reads what was written last." { MEMBERS [0; 32] Rw "Bit i: frames of VLAN 32 n + i are received." }
         hash_key "HASH_KEY" @ 0x1A0 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
-        arp_addr "ARP_ADDR" @ 0x1E0 [1; 4] reset 0x0000_0000, "Whose entry ARP_CMD adds or deletes." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; written while ARP_ENTRY.BUSY is clear." }
+        arp_addr "ARP_ADDR" @ 0x1E0 [1; 4] reset 0x0000_0000, "Whose entry ARP_CMD adds or deletes, or what it announces or probes for." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; written while ARP_ENTRY.BUSY is clear." }
         arp_mac_lo "ARP_MAC_LO" @ 0x1E4 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, first four bytes." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0; written while ARP_ENTRY.BUSY is clear." }
         arp_mac_hi "ARP_MAC_HI" @ 0x1E8 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }
         arp_cmd "ARP_CMD" @ 0x1EC [1; 4] reset 0x0000_0000, "A write begins a command for the ARP cache; ignored while ARP_ENTRY.BUSY is set." {
-            OP [0; 3] Rw "1 READ: shows the entry at PLACE; 2 ADD: adds a static entry for ARP_ADDR, or makes the one there is static; 3 DELETE: deletes the entry of ARP_ADDR; see `arp_op`. Others do nothing.",
+            OP [0; 3] Rw "1 READ: shows the entry at PLACE; 2 ADD: adds a static entry for ARP_ADDR, or makes the one there is static; 3 DELETE: deletes the entry of ARP_ADDR; 4 ANNOUNCE, 5 PROBE: sends an ARP announcement of ARP_ADDR or a probe for it; see `arp_op`. Others do nothing.",
             PLACE [8; 8] Rw "Which entry READ shows: 4s to 4s + 3 are the ways of set s, for addresses a.b.c.d with (c xor d) and 63 = s; of these, the last is never static.",
         }
         arp_entry_addr "ARP_ENTRY_ADDR" @ 0x1F0 [1; 4] reset 0x0000_0000, "The entry that was read last: its IPv4 address." { ADDR [0; 32] Ro "a.b.c.d with a in bits 31:24; 0: the entry is free, and the other words are 0 too." }

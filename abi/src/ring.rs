@@ -178,6 +178,9 @@ pub mod event_code {
     pub const LINK: u16 = 3;
     /// A queue stopped; [`super::Event::detail`] is its page number, its STATUS tells why.
     pub const QUEUE_ERROR: u16 = 4;
+    /// Another station claims a local address (RFC 5227 section 2.4); [`super::Event::address`] says which, [`super::Event::conflict_mac`]
+    /// who. After one, further conflicts are told of only when 11 s have passed and it was taken; ARP_CONFLICTS counts all.
+    pub const ADDRESS_CONFLICT: u16 = 5;
 }
 
 /// An entry of the event queue.
@@ -185,17 +188,24 @@ pub mod event_code {
 pub struct Event {
     /// A value of [`event_code`].
     pub code: u16,
-    /// QUEUE_ERROR: the queue's page number. LINK: 1 up, 0 down. Otherwise 0.
+    /// QUEUE_ERROR: the queue's page number. LINK: 1 up, 0 down. ADDRESS_CONFLICT: the MAC address's byte 4 in bits 7:0, byte 5 in bits 15:8.
+    /// Otherwise 0.
     pub detail: u16,
-    /// NEIGH_RESOLVED, NEIGH_FAILED: the IPv4 address, a.b.c.d with a in bits 31:24.
+    /// NEIGH_RESOLVED, NEIGH_FAILED, ADDRESS_CONFLICT: the IPv4 address, a.b.c.d with a in bits 31:24.
     pub address: u32,
-    /// Low 32 bits of the time in nanoseconds.
+    /// Low 32 bits of the time in nanoseconds. ADDRESS_CONFLICT: the MAC address's byte 0 in bits 7:0 to byte 3 in bits 31:24.
     pub timestamp: u32,
     /// The phase: 1 on the first pass over the ring, then alternating.
     pub phase: bool,
 }
 
 impl Event {
+    /// ADDRESS_CONFLICT: MAC address of the other station.
+    pub const fn conflict_mac(self) -> [u8; 6] {
+        let [a, b, c, d] = self.timestamp.to_le_bytes();
+        let [e, f] = self.detail.to_le_bytes();
+        [a, b, c, d, e, f]
+    }
     /// The entry as its four words.
     pub const fn to_words(self) -> [u32; 4] {
         [

@@ -293,6 +293,10 @@ impl Core {
                         self.stack.on_unreachable(now, parked.token);
                     }
                 }
+                NicEvent::AddressConflict { address, mac } => {
+                    let mac = mac.map(|b| format!("{b:02x}")).join(":");
+                    tracing::error!("{mac} claims the local address {address} too");
+                }
                 NicEvent::Link { up } => tracing::info!("link {}", if up { "up" } else { "down" }),
                 NicEvent::QueueError { queue, error } => {
                     tracing::error!("the NIC stopped its {queue} queue: error {error}");

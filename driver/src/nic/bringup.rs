@@ -96,6 +96,9 @@ impl Nic {
         if !caps.vlan && (config.vlan_strip || config.vlans.is_some()) {
             return Err(NicError::Unsupported("802.1Q support"));
         }
+        if !caps.arp_entries && (config.arp_announce || config.arp_defend) {
+            return Err(NicError::Unsupported("ARP announcements"));
+        }
         if !caps.jumbo && config.max_frame > USUAL_FRAME {
             return Err(NicError::Unsupported("jumbo frames"));
         }
@@ -120,6 +123,7 @@ impl Nic {
             mac: [0; 6],
             multicast: Multicast::default(),
             vlans: Vlans::default(),
+            announces: false,
         };
         nic.port.reset()?;
         nic.set_up_port(config)?;
@@ -135,6 +139,8 @@ impl Nic {
         nic.port.write(regs::ctrl::OFFSET, enable)?;
         // Writes are posted: a read shows that all of them have arrived.
         nic.port.read(regs::ctrl::OFFSET)?;
+        nic.announces = config.arp_announce;
+        nic.announce_all(&config.addresses)?;
         tracing::info!(
             backend = nic.backend(),
             mac = config::mac_text(&nic.mac),
@@ -176,10 +182,9 @@ impl Nic {
         for id in config.vlans.iter().flatten() {
             self.set_vlan(*id, true)?;
         }
-        if !config.arp_learn {
-            let only = regs::arpctl::ANSWER.of(1);
-            self.port.write(regs::arpctl::OFFSET, only)?;
-        }
+        let arpctl = self.port.read(regs::arpctl::OFFSET)?;
+        self.port
+            .write(regs::arpctl::OFFSET, config.arpctl(arpctl))?;
         let times = self.port.read(regs::arptime::OFFSET)?;
         let times = config.arp_times(times)?;
         self.port.write(regs::arptime::OFFSET, times)?;

@@ -81,6 +81,11 @@ pub struct NicConfig {
     /// only the reply to a request of the NIC's own is believed: who tells what nobody asked for changes nothing, and each neighbour is
     /// asked anew when [`arp_age`](Self::arp_age) is over.
     pub arp_learn: bool,
+    /// Announce local addresses when they are set (RFC 5227 section 2.3), once each; see [`Nic::announce`](super::Nic::announce).
+    pub arp_announce: bool,
+    /// Defend local addresses: with each [`NicEvent::AddressConflict`](super::NicEvent::AddressConflict) the NIC announces the address
+    /// once (RFC 5227 section 2.4 (b)).
+    pub arp_defend: bool,
     /// When a neighbour that was not heard of is forgotten; `None`: the NIC's own (60 s).
     pub arp_age: Option<Duration>,
     /// Time between ARP requests; `None`: the NIC's own (1 s).
@@ -115,6 +120,8 @@ impl Default for NicConfig {
             loopback: false,
             push: false,
             arp_learn: true,
+            arp_announce: false,
+            arp_defend: false,
             arp_age: None,
             arp_retry: None,
             iova: 1 << 32..1 << 39,
@@ -275,6 +282,17 @@ impl NicConfig {
             value = RETRY.set(value, retry);
         }
         Ok(value)
+    }
+
+    /// ARPCTL with these switches over `current`.
+    pub(crate) fn arpctl(&self, current: u32) -> u32 {
+        use regs::arpctl::{ANSWER, DEFEND};
+        let base = if self.arp_learn {
+            current
+        } else {
+            ANSWER.of(1)
+        };
+        DEFEND.set(base, self.arp_defend.into())
     }
 
     /// The value of RXCTL.

@@ -75,6 +75,8 @@ pub struct Nic {
     mac: MacAddress,
     multicast: Multicast,
     vlans: Vlans,
+    /// Addresses are announced when they are set: not before the NIC is up.
+    announces: bool,
 }
 
 impl Lanes {
@@ -414,10 +416,10 @@ impl Nic {
             .try_for_each(|(offset, value)| self.port.write(*offset, *value))
     }
 
-    /// Gives the NIC other local addresses and gateways.
+    /// Gives the NIC other local addresses and gateways, and announces the addresses if [`NicConfig::arp_announce`] says so.
     ///
     /// # Errors
-    /// [`NicError::Config`], [`NicError::Device`].
+    /// [`NicError::Config`], [`NicError::Device`]; with announcements those of [`announce`](Self::announce).
     pub fn set_addresses(
         &mut self,
         addresses: &[LocalAddress],
@@ -440,6 +442,6 @@ impl Nic {
             let offset = regs::gateway::REGISTER.offset_of(n);
             self.port.write(offset, bits)?;
         }
-        Ok(())
+        self.announce_all(addresses)
     }
 }

@@ -1,5 +1,5 @@
-//! The hardware's ARP cache as the host sees it: reading, adding and deleting entries.
-use super::config::{is_host, is_station, mac_text, MacAddress};
+//! The hardware's ARP cache as the host sees it: reading, adding and deleting entries; announcements and probes.
+use super::config::{is_host, is_station, mac_text, LocalAddress, MacAddress};
 use super::error::NicError;
 use super::port::Port;
 use super::Nic;
@@ -94,6 +94,40 @@ fn check(address: Ipv4Addr) -> Result<(), NeighbourError> {
 }
 
 impl Nic {
+    /// Sends one ARP announcement of an address (RFC 5227 section 2.3): others that know it learn who has it now. Hosts send two, 2 s apart.
+    ///
+    /// # Errors
+    /// [`NicError::Neighbour`] if it is no address of a host, and those of [`neighbours`](Self::neighbours).
+    pub fn announce(&mut self, address: Ipv4Addr) -> Result<(), NicError> {
+        self.send_arp(arp_op::ANNOUNCE, address)
+    }
+
+    /// Sends one ARP probe for an address (RFC 5227 section 2.1.1): who has it answers, which is told of if it is a local address
+    /// ([`NicEvent::AddressConflict`](super::NicEvent::AddressConflict)). Hosts send three, 1 to 2 s apart.
+    ///
+    /// # Errors
+    /// As [`announce`](Self::announce).
+    pub fn probe(&mut self, address: Ipv4Addr) -> Result<(), NicError> {
+        self.send_arp(arp_op::PROBE, address)
+    }
+
+    fn send_arp(&mut self, op: u32, address: Ipv4Addr) -> Result<(), NicError> {
+        self.needs_entries()?;
+        check(address)?;
+        self.port.write(regs::arp_addr::OFFSET, address.to_bits())?;
+        command(&mut self.port, op, 0).map(drop)
+    }
+
+    /// Announces these addresses, if that is wanted.
+    pub(super) fn announce_all(&mut self, addresses: &[LocalAddress]) -> Result<(), NicError> {
+        if self.announces {
+            for local in addresses {
+                self.announce(local.address)?;
+            }
+        }
+        Ok(())
+    }
+
     fn needs_entries(&self) -> Result<(), NicError> {
         match self.caps.arp_entries {
             true => Ok(()),

@@ -248,7 +248,7 @@ fn a_completion_that_comes_twice_is_noticed() {
 fn events_that_are_not_defined_end_the_event_queue_only() {
     for (code, detail) in [
         (0, 0),
-        (5, 0),
+        (6, 0),
         (u16::MAX, 1),
         (3, 2),
         (4, 3),

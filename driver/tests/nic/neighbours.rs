@@ -1,7 +1,10 @@
 //! The ARP cache of the hardware: what the driver writes for a command, and what it makes of the answer.
 use crate::fake::*;
 use ferrule_abi::regs;
-use ferrule_driver::nic::{Neighbour, NeighbourError, NeighbourState, NicConfig, NicError};
+use ferrule_abi::ring::Event;
+use ferrule_driver::nic::{
+    LocalAddress, Neighbour, NeighbourError, NeighbourState, NicConfig, NicError, NicEvent,
+};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -112,4 +115,60 @@ fn a_command_that_does_not_end_is_an_error_and_so_is_a_nic_that_has_none() {
     assert!(matches!(added, Err(NicError::Unsupported(_))));
     let deleted = nic.delete_neighbour(PEER);
     assert!(matches!(deleted, Err(NicError::Unsupported(_))));
+}
+
+#[test]
+fn addresses_are_announced_and_probed_for_when_that_is_wanted() {
+    let local = LocalAddress {
+        address: PEER,
+        prefix: 16,
+    };
+    for arp_announce in [false, true] {
+        let fake = Fake::new();
+        let config = NicConfig {
+            addresses: vec![local],
+            arp_announce,
+            arp_defend: arp_announce,
+            ..NicConfig::default()
+        };
+        let mut nic = fake.open(&config).unwrap();
+        let times = usize::from(arp_announce);
+        assert_eq!(fake.lock().arp_commands, vec![4; times]);
+        assert_eq!(
+            fake.lock().reg(0x03C),
+            0b0111 | (8 * u32::from(arp_announce))
+        );
+        nic.set_addresses(&[local], &[]).unwrap();
+        assert_eq!(fake.lock().arp_commands, vec![4; 2 * times]);
+        nic.probe(Ipv4Addr::new(10, 1, 0, 10)).unwrap();
+        assert_eq!([0x1E0, 0x1EC].map(|o| fake.lock().reg(o)), [0x0A01_000A, 5]);
+        nic.announce(PEER).unwrap();
+        assert_eq!([0x1E0, 0x1EC].map(|o| fake.lock().reg(o)), [0x0A01_0009, 4]);
+        let nobody = Ipv4Addr::UNSPECIFIED;
+        assert_eq!(
+            refused(nic.announce(nobody)),
+            NeighbourError::Address(nobody)
+        );
+    }
+}
+
+#[test]
+fn a_conflict_is_told_with_who_claims_the_address() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&NicConfig::default()).unwrap();
+    // Words as docs/registers.md has them.
+    fake.lock().event(Event {
+        code: 5,
+        detail: 0xEFCD,
+        address: 0x0A01_0009,
+        timestamp: 0xAB00_5452,
+        phase: false,
+    });
+    assert_eq!(
+        nic.events().unwrap(),
+        [NicEvent::AddressConflict {
+            address: PEER,
+            mac: PEER_MAC
+        }]
+    );
 }

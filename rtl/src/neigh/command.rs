@@ -26,8 +26,12 @@ pub struct Command {
     pub valid: Signal<Out, Bit>,
     /// It is READ.
     pub reads: Signal<Out, Bit>,
-    /// It is ADD; otherwise, if not READ, DELETE.
+    /// It is ADD; otherwise, if it is none of the others, DELETE.
     pub adds: Signal<Out, Bit>,
+    /// It is ANNOUNCE or PROBE.
+    pub sends: Signal<Out, Bit>,
+    /// With `sends`: it is PROBE.
+    pub probes: Signal<Out, Bit>,
     /// Entry to be read.
     pub entry: Signal<Out, Bits<8>>,
     /// ARP_ADDR.
@@ -56,6 +60,8 @@ pub struct Command {
     number: DFF<Bits<8>>,
     is_read: DFF<Bit>,
     is_add: DFF<Bit>,
+    is_send: DFF<Bit>,
+    is_probe: DFF<Bit>,
     under_way: DFF<Bit>,
     // The word that the register file is given.
     full: DFF<Bit>,
@@ -68,6 +74,8 @@ pub struct Command {
     read_op: Constant<Bits<3>>,
     add_op: Constant<Bits<3>>,
     delete_op: Constant<Bits<3>>,
+    announce_op: Constant<Bits<3>>,
+    probe_op: Constant<Bits<3>>,
 }
 
 impl Default for Command {
@@ -81,6 +89,8 @@ impl Default for Command {
             valid: Default::default(),
             reads: Default::default(),
             adds: Default::default(),
+            sends: Default::default(),
+            probes: Default::default(),
             entry: Default::default(),
             address: Default::default(),
             mac_lo: Default::default(),
@@ -98,6 +108,8 @@ impl Default for Command {
             number: Default::default(),
             is_read: Default::default(),
             is_add: Default::default(),
+            is_send: Default::default(),
+            is_probe: Default::default(),
             under_way: Default::default(),
             full: Default::default(),
             word: Default::default(),
@@ -109,6 +121,8 @@ impl Default for Command {
             read_op: Constant::new(u64::from(arp_op::READ).into()),
             add_op: Constant::new(u64::from(arp_op::ADD).into()),
             delete_op: Constant::new(u64::from(arp_op::DELETE).into()),
+            announce_op: Constant::new(u64::from(arp_op::ANNOUNCE).into()),
+            probe_op: Constant::new(u64::from(arp_op::PROBE).into()),
         }
     }
 }
@@ -116,7 +130,10 @@ impl Default for Command {
 impl Logic for Command {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, ip, lo, hi, number, is_read, is_add, under_way, full, word, data);
+        dff_setup!(
+            self, clock, ip, lo, hi, number, is_read, is_add, is_send, is_probe, under_way, full,
+            word, data
+        );
         if self.table_write.val() {
             if self.table_place.val() == self.ip_place.val() {
                 self.ip.d.next = self.table_data.val();
@@ -131,6 +148,8 @@ impl Logic for Command {
         self.valid.next = self.under_way.q.val() & !self.full.q.val();
         self.reads.next = self.is_read.q.val();
         self.adds.next = self.is_add.q.val();
+        self.sends.next = self.is_send.q.val();
+        self.probes.next = self.is_probe.q.val();
         self.entry.next = self.number.q.val();
         self.address.next = self.ip.q.val();
         self.mac_lo.next = self.lo.q.val();
@@ -164,10 +183,16 @@ impl Logic for Command {
         {
             self.is_read.d.next = self.table_data.val().get_bits::<3>(0) == self.read_op.val();
             self.is_add.d.next = self.table_data.val().get_bits::<3>(0) == self.add_op.val();
+            self.is_probe.d.next = self.table_data.val().get_bits::<3>(0) == self.probe_op.val();
+            self.is_send.d.next = (self.table_data.val().get_bits::<3>(0)
+                == self.announce_op.val())
+                | (self.table_data.val().get_bits::<3>(0) == self.probe_op.val());
             self.number.d.next = self.table_data.val().get_bits::<8>(8);
             self.under_way.d.next = (self.table_data.val().get_bits::<3>(0) == self.read_op.val())
                 | (self.table_data.val().get_bits::<3>(0) == self.add_op.val())
-                | (self.table_data.val().get_bits::<3>(0) == self.delete_op.val());
+                | (self.table_data.val().get_bits::<3>(0) == self.delete_op.val())
+                | (self.table_data.val().get_bits::<3>(0) == self.announce_op.val())
+                | (self.table_data.val().get_bits::<3>(0) == self.probe_op.val());
         }
         if self.reset.val() {
             self.under_way.d.next = false;

@@ -58,7 +58,7 @@ pub struct Neigh {
     pub lookup: LookupSink,
     /// High from a lookup's answer until the host will be told of it before any event: holds back the events that come after it.
     pub event_hold: Signal<In, Bit>,
-    /// NEIGH_RESOLVED and NEIGH_FAILED.
+    /// NEIGH_RESOLVED, NEIGH_FAILED and ADDRESS_CONFLICT.
     pub notice: NeighEventSource,
     /// ARP frames.
     pub frame: FrameSource,
@@ -76,7 +76,7 @@ pub struct Neigh {
     pub deadline: Signal<Out, Bits<32>>,
     /// `deadline` counts.
     pub deadline_valid: Signal<Out, Bit>,
-    /// Pulses of ARP_REPLIES, ARP_REQUESTS, ARP_FAILURES.
+    /// Pulses of ARP_REPLIES, ARP_REQUESTS, ARP_FAILURES, ARP_CONFLICTS.
     pub events: Signal<Out, Bits<32>>,
     /// Something moves or waits; when low, nothing changes until an input does or `deadline` comes.
     pub busy: Signal<Out, Bit>,
@@ -122,6 +122,16 @@ pub struct Neigh {
     // What is known of the ARP packet at hand.
     mine: DFF<Bit>,
     learnable: DFF<Bit>,
+    // Its answer is an announcement.
+    defend: DFF<Bit>,
+    // A conflict was told of, and when, in units of 2^10 ticks (1.07 s).
+    clash_told: DFF<Bit>,
+    clash_time: DFF<Bits<10>>,
+    clash_age: Signal<Local, Bits<10>>,
+    // The next conflict may be told of: as of the cycle before.
+    may_tell: DFF<Bit>,
+    clash: Signal<Local, Bit>,
+    pulses: Signal<Local, Bits<32>>,
     was_pending: DFF<Bit>,
     // The result of a command, and the word of it that is told.
     outcome: DFF<Bits<2>>,
@@ -161,6 +171,7 @@ pub struct Neigh {
     replies_bit: Constant<Bits<32>>,
     requests_bit: Constant<Bits<32>>,
     failures_bit: Constant<Bits<32>>,
+    conflicts_bit: Constant<Bits<32>>,
 }
 
 impl Default for Neigh {
@@ -224,6 +235,13 @@ impl Default for Neigh {
             answer_hi: Default::default(),
             mine: Default::default(),
             learnable: Default::default(),
+            defend: Default::default(),
+            clash_told: Default::default(),
+            clash_time: Default::default(),
+            clash_age: Default::default(),
+            may_tell: Default::default(),
+            clash: Default::default(),
+            pulses: Default::default(),
             was_pending: Default::default(),
             outcome: Default::default(),
             tell: Default::default(),
@@ -262,6 +280,7 @@ impl Default for Neigh {
             replies_bit: Constant::new((1_u64 << counter::ARP_REPLIES).into()),
             requests_bit: Constant::new((1_u64 << counter::ARP_REQUESTS).into()),
             failures_bit: Constant::new((1_u64 << counter::ARP_FAILURES).into()),
+            conflicts_bit: Constant::new((1_u64 << counter::ARP_CONFLICTS).into()),
         }
     }
 }
@@ -295,6 +314,10 @@ impl Logic for Neigh {
             answer_hi,
             mine,
             learnable,
+            defend,
+            clash_told,
+            clash_time,
+            may_tell,
             was_pending,
             outcome,
             tell,
@@ -332,6 +355,9 @@ impl Logic for Neigh {
         self.inbox.take.next = false;
         self.outbox.push.next = false;
         self.outbox.failed.next = true;
+        self.outbox.conflict.next = false;
+        self.outbox.mac_lo.next = self.inbox.sha_lo.val();
+        self.outbox.mac_hi.next = self.inbox.sha_hi.val();
         self.outbox.address.next = self.key.q.val();
         self.outbox.hold.next = self.event_hold.val();
         self.maker.mac_lo.next = self.mac_lo.val();
@@ -410,6 +436,12 @@ impl Logic for Neigh {
                 self.command.say_data.next = self.mac_ram.read_data.val();
             }
         }
+        // Ten such units may be a little less than eleven that were begun.
+        self.clash_age.next = self.now.val().get_bits::<10>(10) - self.clash_time.q.val();
+        self.may_tell.d.next = (!self.clash_told.q.val() | (self.clash_age.val() > 10))
+            & !self.outbox.conflict_waits.val()
+            & self.outbox.room.val();
+        self.clash.next = false;
         self.yields.next = self.lookup.valid.val() & !self.turned_back.q.val();
         self.last_way.next = self.slot.q.val().get_bit(0) & self.slot.q.val().get_bit(1);
         self.spare_found.next = self.has_free.q.val() | self.has_old.q.val();
@@ -448,6 +480,7 @@ impl Logic for Neigh {
                 self.for_arp.d.next = false;
                 self.for_timer.d.next = false;
                 self.for_host.d.next = false;
+                self.defend.d.next = false;
                 self.outcome.d.next = 0.into();
                 self.tell.d.next = 3.into();
                 self.unroutable.d.next = false;
@@ -488,6 +521,9 @@ impl Logic for Neigh {
                     if self.command.reads.val() {
                         self.tell.d.next = 0.into();
                         self.state.d.next = State::ProbeFill;
+                    }
+                    if self.command.sends.val() {
+                        self.state.d.next = State::HostSend;
                     }
                 } else if self.lookup.valid.val() {
                     self.key.d.next = self.lookup.ip.val();
@@ -599,11 +635,8 @@ impl Logic for Neigh {
                     self.mine.d.next = self.route.own.val();
                     self.learnable.d.next = false;
                     self.key.d.next = self.inbox.spa.val();
-                    self.state.d.next = State::Choose;
-                    if self.route.own.val() {
-                        self.route.start.next = true;
-                        self.state.d.next = State::Sender;
-                    }
+                    self.route.start.next = true;
+                    self.state.d.next = State::Sender;
                     // No host has a group address (RFC 1812 section 3.3.2) or none; ours are echoes.
                     if self.inbox.sha_lo.val().get_bit(0)
                         | ((self.inbox.sha_lo.val() == 0) & (self.inbox.sha_hi.val() == 0))
@@ -619,7 +652,8 @@ impl Logic for Neigh {
             State::Sender => {
                 if self.route.done.val() {
                     // Only what a lookup could ask for: on link, not ours, no broadcast or class D or E address.
-                    self.learnable.d.next = self.inbox.is_request.val()
+                    self.learnable.d.next = self.mine.q.val()
+                        & self.inbox.is_request.val()
                         & self.arpctl.val().get_bit(1)
                         & self.route.onlink.val()
                         & !self.route.own.val()
@@ -627,6 +661,18 @@ impl Logic for Neigh {
                         & ((self.key.q.val() & self.reserved_mask.val())
                             != self.reserved_mask.val());
                     self.state.d.next = State::Choose;
+                    // RFC 5227 section 2.4: another station claims an address of ours.
+                    if self.route.own.val() {
+                        self.clash.next = true;
+                        if self.may_tell.q.val() {
+                            self.outbox.push.next = true;
+                            self.outbox.failed.next = false;
+                            self.outbox.conflict.next = true;
+                            self.clash_told.d.next = true;
+                            self.clash_time.d.next = self.now.val().get_bits::<10>(10);
+                            self.defend.d.next = self.arpctl.val().get_bit(3);
+                        }
+                    }
                 }
             }
             State::Choose => {
@@ -789,12 +835,15 @@ impl Logic for Neigh {
                 }
             }
             State::Respond => {
-                self.maker.reply.next = true;
+                self.maker.reply.next = !self.defend.q.val();
                 self.maker.spa.next = self.inbox.tpa.val();
-                self.maker.tpa.next = self.inbox.spa.val();
-                self.maker.start.next = self.mine.q.val()
+                if self.defend.q.val() {
+                    self.maker.spa.next = self.key.q.val();
+                }
+                self.maker.start.next = ((self.mine.q.val()
                     & self.inbox.is_request.val()
-                    & self.arpctl.val().get_bit(0)
+                    & self.arpctl.val().get_bit(0))
+                    | self.defend.q.val())
                     & self.enable.val();
                 self.inbox.take.next = true;
                 self.state.d.next = State::Idle;
@@ -867,6 +916,17 @@ impl Logic for Neigh {
                     }
                 }
             }
+            State::HostSend => {
+                self.state.d.next = State::Idle;
+                if self.maker.free.val() {
+                    self.maker.start.next = self.enable.val();
+                    self.maker.spa.next = self.key.q.val();
+                    if self.command.probes.val() {
+                        self.maker.spa.next = 0.into();
+                    }
+                    self.state.d.next = State::Tell;
+                }
+            }
             State::Tell => {
                 if self.command.room.val() {
                     self.command.say.next = true;
@@ -884,21 +944,25 @@ impl Logic for Neigh {
             }
         }
 
-        self.events.next = 0.into();
+        self.pulses.next = 0.into();
         if self.maker.sent_reply.val() {
-            self.events.next = self.replies_bit.val();
+            self.pulses.next = self.replies_bit.val();
         }
         if self.maker.sent_request.val() {
-            self.events.next = self.requests_bit.val();
+            self.pulses.next = self.requests_bit.val();
         }
         if self.outbox.push.val() & self.outbox.failed.val() {
-            self.events.next = self.failures_bit.val();
+            self.pulses.next = self.failures_bit.val();
             if self.maker.sent_reply.val() {
-                self.events.next = self.failures_bit.val() | self.replies_bit.val();
+                self.pulses.next = self.failures_bit.val() | self.replies_bit.val();
             }
             if self.maker.sent_request.val() {
-                self.events.next = self.failures_bit.val() | self.requests_bit.val();
+                self.pulses.next = self.failures_bit.val() | self.requests_bit.val();
             }
+        }
+        self.events.next = self.pulses.val();
+        if self.clash.val() {
+            self.events.next = self.pulses.val() | self.conflicts_bit.val();
         }
         if self.arpctl.val().get_bit(8) {
             self.wipe.d.next = true;
@@ -908,6 +972,7 @@ impl Logic for Neigh {
             self.slot.d.next = 0.into();
             self.wipe.d.next = false;
             self.turned_back.d.next = false;
+            self.clash_told.d.next = false;
             self.timer_head.d.next = 0.into();
             self.timer_tail.d.next = 0.into();
             self.head_valid.d.next = false;

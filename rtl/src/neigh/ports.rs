@@ -46,12 +46,18 @@ pub struct LookupSink {
     pub address: Signal<Out, Bits<32>>,
 }
 
-/// A neighbour was resolved or given up.
+/// A neighbour was resolved or given up, or another station claims a local address.
 #[derive(LogicInterface, Default)]
 #[join = "NeighEventSink"]
 pub struct NeighEventSource {
     /// 0: NEIGH_RESOLVED, 1: NEIGH_FAILED.
     pub failed: Signal<Out, Bit>,
+    /// ADDRESS_CONFLICT instead.
+    pub conflict: Signal<Out, Bit>,
+    /// With `conflict`: MAC address of the other station, bytes 0 to 3.
+    pub mac_lo: Signal<Out, Bits<32>>,
+    /// With `conflict`: bytes 4 and 5.
+    pub mac_hi: Signal<Out, Bits<16>>,
     /// Its IPv4 address.
     pub address: Signal<Out, Bits<32>>,
     /// The event is there.
@@ -66,6 +72,12 @@ pub struct NeighEventSource {
 pub struct NeighEventSink {
     /// 0: NEIGH_RESOLVED, 1: NEIGH_FAILED.
     pub failed: Signal<In, Bit>,
+    /// ADDRESS_CONFLICT instead.
+    pub conflict: Signal<In, Bit>,
+    /// With `conflict`: MAC address of the other station, bytes 0 to 3.
+    pub mac_lo: Signal<In, Bits<32>>,
+    /// With `conflict`: bytes 4 and 5.
+    pub mac_hi: Signal<In, Bits<16>>,
     /// Its IPv4 address.
     pub address: Signal<In, Bits<32>>,
     /// The event is there.

@@ -63,6 +63,8 @@ pub enum State {
     HostFound,
     /// Command: no entry for its address was found, or a new one is needed.
     HostAbsent,
+    /// Command: an announcement or a probe is sent.
+    HostSend,
     /// Command: its result.
     Tell,
 }

@@ -250,6 +250,10 @@ impl Logic for EventQueue {
             }
             self.w1.d.next = self.neigh.address.val();
             self.w2.d.next = self.time_lo.val();
+            if self.neigh.conflict.val() {
+                self.w0.d.next = (bit_cast::<32, 16>(self.neigh.mac_hi.val()) << 16) | 5;
+                self.w2.d.next = self.neigh.mac_lo.val();
+            }
         }
         self.writer.start.next = self.begin_q.q.val();
         self.writer.base_lo.next = self.ctl.cq_lo.val();

@@ -4,7 +4,7 @@ use ferrule_abi::ring::{event_code, Event};
 
 use super::completion::CompletionRing;
 use super::io::Io;
-use super::neigh::Neigh;
+use super::neigh::{Neigh, Notice};
 use super::queue::{is_ring_size, Control};
 use super::registers::{Page, Registers};
 
@@ -118,6 +118,7 @@ impl EventQueue {
         if self.posting.is_some() {
             return false;
         }
+        let mut timestamp = io.timestamp();
         let queue_failed = |page: Page| (event_code::QUEUE_ERROR, page as u16, 0);
         let (code, detail, address) = if std::mem::take(&mut self.own_due) {
             queue_failed(Page::Event)
@@ -129,11 +130,15 @@ impl EventQueue {
             (event_code::LINK, link_up.into(), 0)
         } else if let Some(notice) = neigh.notice().filter(|_| told) {
             neigh.take_notice();
-            let code = match notice.failed {
-                true => event_code::NEIGH_FAILED,
-                false => event_code::NEIGH_RESOLVED,
-            };
-            (code, 0, notice.address)
+            match notice {
+                Notice::Resolved(address) => (event_code::NEIGH_RESOLVED, 0, address),
+                Notice::Failed(address) => (event_code::NEIGH_FAILED, 0, address),
+                Notice::Conflict(address, [a, b, c, d, e, f]) => {
+                    timestamp = u32::from_le_bytes([a, b, c, d]);
+                    let detail = u16::from_le_bytes([e, f]);
+                    (event_code::ADDRESS_CONFLICT, detail, address)
+                }
+            }
         } else {
             return false;
         };
@@ -141,7 +146,7 @@ impl EventQueue {
             code,
             detail,
             address,
-            timestamp: io.timestamp(),
+            timestamp,
             phase: false,
         };
         self.posting = Some(event.to_words());

@@ -18,6 +18,10 @@ const INBOX: usize = 7;
 const OUTBOX: usize = 15;
 /// Requests for one next hop.
 const TRIES: u8 = 3;
+/// Conflicts are told of when more than so many units of so many ticks have begun since the last, modulo so many.
+const CLASH_QUIET: u32 = 10;
+const CLASH_TICKS: u32 = 1 << 10;
+const CLASH_WRAP: u32 = 1 << 10;
 const BROADCAST: u32 = u32::MAX;
 /// Class D, and class D or E, by the upper bits.
 const MULTICAST_BITS: (u32, u32) = (0xF000_0000, 0xE000_0000);
@@ -43,9 +47,11 @@ pub(super) enum CommandResult {
 
 /// A neighbour was resolved or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Notice {
-    pub(super) failed: bool,
-    pub(super) address: u32,
+pub(super) enum Notice {
+    Resolved(u32),
+    Failed(u32),
+    /// Another station claims a local address.
+    Conflict(u32, [u8; 6]),
 }
 
 /// The block.
@@ -55,6 +61,8 @@ pub(super) struct Neigh {
     outbox: VecDeque<Notice>,
     /// ARP_CMD of the command under way.
     command: Option<u32>,
+    /// When a conflict was told of last, in units of [`CLASH_TICKS`].
+    clash: Option<u32>,
 }
 
 impl Neigh {
@@ -64,6 +72,7 @@ impl Neigh {
             inbox: VecDeque::with_capacity(INBOX),
             outbox: VecDeque::with_capacity(OUTBOX),
             command: None,
+            clash: None,
         }
     }
 
@@ -81,7 +90,7 @@ impl Neigh {
 
     /// A write of ARP_CMD.
     pub(super) fn command(&mut self, value: u32) {
-        let known = [arp_op::READ, arp_op::ADD, arp_op::DELETE];
+        let known = arp_op::READ..=arp_op::PROBE;
         if self.command.is_none() && known.contains(&arp_cmd::OP.get(value)) {
             self.command = Some(value);
         }
@@ -107,10 +116,13 @@ impl Neigh {
     }
 
     fn tell(&mut self, failed: bool, address: u32, io: &mut Io<'_>) {
-        if failed {
-            io.count(counter::ARP_FAILURES);
-        }
-        self.outbox.push_back(Notice { failed, address });
+        self.outbox.push_back(match failed {
+            true => {
+                io.count(counter::ARP_FAILURES);
+                Notice::Failed(address)
+            }
+            false => Notice::Resolved(address),
+        });
     }
 
     /// Tick of the next retry or time-out.
@@ -135,7 +147,7 @@ impl Neigh {
             moved = true;
         }
         if let Some(command) = self.command {
-            if let Some(result) = self.obey(command, registers, io) {
+            if let Some(result) = self.obey(command, registers, wire, io) {
                 registers.set_arp_result(result);
                 self.command = None;
                 moved = true;
@@ -150,6 +162,7 @@ impl Neigh {
         &mut self,
         command: u32,
         registers: &Registers,
+        wire: &mut Wire,
         io: &mut Io<'_>,
     ) -> Option<CommandResult> {
         let now = io.ticks();
@@ -157,8 +170,28 @@ impl Neigh {
             let entry = self.cache.show(arp_cmd::PLACE.get(command) as u8, now);
             return Some(CommandResult::Entry((entry.ip != 0).then_some(entry)));
         }
-        let adds = arp_cmd::OP.get(command) == arp_op::ADD;
         let ip = registers.port(arp_addr::OFFSET);
+        let sender = match arp_cmd::OP.get(command) {
+            arp_op::ANNOUNCE => Some(ip),
+            arp_op::PROBE => Some(0),
+            _ => None,
+        };
+        if let Some(sender) = sender {
+            if !wire.takes_arp() {
+                return None;
+            }
+            if registers.ctrl(ctrl::TX_EN) {
+                let frame = ArpFrame {
+                    mac: registers.mac(),
+                    sender,
+                    target: ip,
+                    reply_to: None,
+                };
+                wire.send_arp(frame, io.now_ns);
+            }
+            return Some(CommandResult::Code(arp_result::DONE));
+        }
+        let adds = arp_cmd::OP.get(command) == arp_op::ADD;
         let nowhere = match adds {
             true => Some(CommandResult::Code(arp_result::FULL)),
             false => Some(CommandResult::Code(arp_result::ABSENT)),
@@ -337,20 +370,45 @@ impl Neigh {
             && !from.own
             && !from.broadcast
             && packet.sender & RESERVED_BITS != RESERVED_BITS;
+        let defends = from.own && self.clashed(packet, io) && arpctl::DEFEND.get(control) != 0;
         // A sender of 0 is an ARP probe (RFC 5227 section 2.1.1).
         if packet.sender != 0 {
             self.learn(packet, mine, learnable, registers, io);
         }
         let answer = mine && packet.is_request() && arpctl::ANSWER.get(control) != 0;
-        if answer && registers.ctrl(ctrl::TX_EN) {
+        if (answer || defends) && registers.ctrl(ctrl::TX_EN) {
             let frame = ArpFrame {
                 mac,
-                sender: packet.target,
+                sender: if defends {
+                    packet.sender
+                } else {
+                    packet.target
+                },
                 target: packet.sender,
-                reply_to: Some(sender_mac),
+                reply_to: (!defends).then_some(sender_mac),
             };
             wire.send_arp(frame, io.now_ns);
         }
+    }
+
+    /// RFC 5227 section 2.4: another station claims an address of ours. Whether the host is told of it.
+    fn clashed(&mut self, packet: &ArpPacket, io: &mut Io<'_>) -> bool {
+        io.count(counter::ARP_CONFLICTS);
+        let now = io.ticks() / CLASH_TICKS % CLASH_WRAP;
+        let waits = self
+            .outbox
+            .iter()
+            .any(|n| matches!(n, Notice::Conflict(..)));
+        let quiet = self
+            .clash
+            .is_some_and(|then| now.wrapping_sub(then) % CLASH_WRAP <= CLASH_QUIET);
+        if quiet || waits || !self.has_room() {
+            return false;
+        }
+        self.clash = Some(now);
+        let notice = Notice::Conflict(packet.sender, packet.sender_mac);
+        self.outbox.push_back(notice);
+        true
     }
 
     fn learn(

@@ -260,7 +260,7 @@ impl<'a> Case<'a> {
         }
         rxctl = regs::rxctl::MAX_FRAME.set(rxctl, self.max_frame as u32);
         let arpctl = if r.random_bool(0.3) {
-            r.random_range(0..8)
+            r.random_range(0..16)
         } else {
             7
         };

@@ -268,3 +268,40 @@ fn the_host_reads_adds_and_deletes_entries_of_the_cache() {
     miss_then_send(&mut b, &packet, PACKET, (PEER_MAC, PEER));
     b.check_link();
 }
+
+/// RFC 5227 section 2.4: the event says who claims the address; with DEFEND it is announced.
+#[test]
+fn who_claims_our_address_is_told_of_counted_and_answered() {
+    let mut b = Bench::new(engines::all(), &Layout::default());
+    b.write(regs::arpctl::OFFSET, 0b1111);
+    for _ in 0..2 {
+        b.phy.receive(&arp_reply((PEER_MAC, ADDRESS)));
+        b.settle();
+    }
+    let mut events = b.take_events();
+    events.retain(|e| e.code == event_code::ADDRESS_CONFLICT);
+    let [event] = events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(event.address, u32::from_be_bytes(ADDRESS));
+    assert_eq!(event.conflict_mac(), PEER_MAC);
+    assert_eq!(asked(&mut b), ADDRESS, "an announcement");
+    assert_eq!(b.counter(counter::ARP_CONFLICTS), 2);
+    // An announcement and a probe by command.
+    b.write(regs::arp_addr::OFFSET, u32::from_be_bytes(PEER));
+    for (op, sender) in [(4, PEER), (5, [0; 4])] {
+        assert_eq!(command(&mut b, op)[3], 0);
+        b.settle();
+        let frames = b.frames();
+        assert_eq!(frames.len(), 1);
+        let want = Arp {
+            destination: EVERYBODY,
+            source: MAC,
+            operation: ArpOperation::REQUEST,
+            sender: (MAC, sender),
+            target: ([0; 6], PEER),
+        };
+        assert_eq!(parse_arp(&frames[0]), Some(want));
+    }
+    b.check_link();
+}

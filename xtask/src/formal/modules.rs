@@ -45,6 +45,7 @@ modules! {
     FrameStore, "store", store::FrameStore;
     RxBuffer, "rx/buffer", rx::buffer::RxBuffer;
     TxMux, "tx/mux", tx::mux::TxMux;
+    Tagger, "tx/tagger", tx::tagger::Tagger;
     Narrow, "mac/narrow", mac::narrow::Narrow;
     Widen, "mac/widen", mac::widen::Widen;
     Loopback, "mac/loopback", mac::loopback::Loopback;

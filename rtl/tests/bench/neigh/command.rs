@@ -197,7 +197,7 @@ fn a_command_waits_for_room_to_tell_what_becomes_of_a_request() {
 #[test]
 fn commands_that_are_none_do_nothing() {
     let mut b = bench();
-    for op in [0, 4, 5, 6, 7] {
+    for op in [0, 6, 7] {
         b.entry = [7; 4];
         b.command(op, "10.0.0.9", PEER);
         assert!(!b.busy(), "{op}");

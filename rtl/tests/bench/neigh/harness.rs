@@ -58,6 +58,7 @@ pub(super) enum Answer {
 pub(super) enum Notice {
     Resolved(Ipv4Addr),
     Failed(Ipv4Addr),
+    Conflict(Ipv4Addr, [u8; 6]),
 }
 
 /// An ARP packet to be received.
@@ -100,7 +101,8 @@ fn counts(u: &Neigh, port: &str) -> bool {
         "lookup$hit" => answer,
         "lookup$mac_lo" | "lookup$mac_hi" => answer && hit,
         "lookup$address" => answer && !hit,
-        "notice$failed" | "notice$address" => u.notice.valid.val(),
+        "notice$failed" | "notice$address" | "notice$conflict" => u.notice.valid.val(),
+        "notice$mac_lo" | "notice$mac_hi" => u.notice.valid.val() && u.notice.conflict.val(),
         "result$word" | "result$data" => u.result.valid.val(),
         "deadline" => u.deadline_valid.val(),
         _ => true,
@@ -210,7 +212,11 @@ impl Bench {
         }
         if u.notice.valid.val() && take_notice {
             let ip = Ipv4Addr::from_bits(u.notice.address.val().to_u32());
-            self.notices.push(if u.notice.failed.val() {
+            self.notices.push(if u.notice.conflict.val() {
+                let [a, b, c, d] = u.notice.mac_lo.val().to_u32().to_le_bytes();
+                let [e, f] = u.notice.mac_hi.val().to_u16().to_le_bytes();
+                Notice::Conflict(ip, [a, b, c, d, e, f])
+            } else if u.notice.failed.val() {
                 Notice::Failed(ip)
             } else {
                 Notice::Resolved(ip)

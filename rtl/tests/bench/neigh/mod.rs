@@ -1,5 +1,6 @@
 //! Testbenches of `neigh`.
 mod command;
+mod conflict;
 mod engine;
 mod frame;
 mod harness;

@@ -34,6 +34,8 @@ struct Model {
     ctl: u32,
     age: u64,
     retry: u64,
+    /// When a conflict was told of last, in units of 2^10 ticks.
+    clash: Option<u64>,
     cache: BTreeMap<Ipv4Addr, Entry>,
     sent: Vec<ArpRepr>,
     notices: Vec<Notice>,
@@ -131,7 +133,15 @@ impl Model {
             };
             self.cache.insert(p.spa, entry);
         }
-        if request && mine && self.ctl & 1 != 0 {
+        let unit = self.now >> 10;
+        let told = p.spa == OWN && self.clash.is_none_or(|then| (unit - then) % 1024 > 10);
+        if told {
+            self.clash = Some(unit);
+            self.notices.push(Notice::Conflict(OWN, p.sha));
+        }
+        if told && self.ctl & 8 != 0 {
+            self.sent.push(arp(ArpOperation::Request, OWN, [0; 6], OWN));
+        } else if request && mine && self.ctl & 1 != 0 {
             self.sent.push(arp(ArpOperation::Reply, OWN, p.sha, p.spa));
         }
     }
@@ -228,9 +238,9 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (ip(), prop_oneof![6 => Just(0_u64), 1 => 0_u64..8]).prop_map(|(i, h)| Op::Lookup(i, h)),
         6 => packet().prop_map(Op::Receive),
-        3 => prop_oneof![0_u64..20, 490_u64..510, 0_u64..4000].prop_map(Op::Advance),
+        3 => prop_oneof![0_u64..20, 490_u64..510, 0_u64..4000, 9_000_u64..13_000].prop_map(Op::Advance),
         1 => Just(Op::Flush),
-        1 => (0_u32..8).prop_map(Op::Control),
+        1 => (0_u32..16).prop_map(Op::Control),
         1 => (ip(), (0_u8..4).prop_map(|n| [0x52, 0x54, 0, 0, 1, n])).prop_map(|(i, m)| Op::Add(i, m)),
         1 => ip().prop_map(Op::Delete),
     ]
@@ -260,7 +270,7 @@ proptest! {
         b.now = start;
         b.dut.u.arptime.next = word((age | retry << 16) as u32);
         let mut m = Model {
-            now: u64::from(start), turn: 0, ctl: 7, age, retry,
+            now: u64::from(start), turn: 0, ctl: 7, age, retry, clash: None,
             cache: BTreeMap::new(), sent: Vec::new(), notices: Vec::new(),
         };
         for op in ops {
@@ -379,7 +389,7 @@ proptest! {
             }
             frames = b.frames.len();
             for n in &b.notices[notices..] {
-                let (Notice::Resolved(ip) | Notice::Failed(ip)) = *n;
+                let (Notice::Resolved(ip) | Notice::Failed(ip) | Notice::Conflict(ip, _)) = *n;
                 awaited.remove(&ip);
                 failed += u64::from(matches!(n, Notice::Failed(_)));
             }
@@ -397,7 +407,7 @@ proptest! {
             *if operation == ArpOperation::Request { &mut requests } else { &mut replies } += 1;
         }
         for n in &b.notices[notices..] {
-            let (Notice::Resolved(ip) | Notice::Failed(ip)) = *n;
+            let (Notice::Resolved(ip) | Notice::Failed(ip) | Notice::Conflict(ip, _)) = *n;
             awaited.remove(&ip);
             failed += u64::from(matches!(n, Notice::Failed(_)));
         }

@@ -13,6 +13,7 @@ fn icarus_agrees_cycle_by_cycle() {
     b.local(6, "172.16.3.4", 31);
     b.gateway(4, "172.16.3.5");
     b.dut.u.arptime.next = word(60 | 20 << 16);
+    b.arpctl(15);
     b.reset();
     (b.frame_ready, b.notice_ready, b.result_ready) = (60, 50, 70);
     let mut dice = Dice::new(0x5EED);
@@ -29,7 +30,7 @@ fn icarus_agrees_cycle_by_cycle() {
             b.present(super::harness::Arp {
                 op: (dice.next() % 4) as u16,
                 sha: [2, 0, 0, (dice.next() % 3) as u8, 0, 1],
-                spa: ip,
+                spa: if dice.percent(5) { own } else { ip },
                 tpa: if dice.percent(70) { own } else { ip },
             });
         }
@@ -39,11 +40,11 @@ fn icarus_agrees_cycle_by_cycle() {
             // Half of them begin a command.
             u.table_place.next = (0x38 | (dice.next() % 8) | (3 * (dice.next() % 2))).into();
             let ip = ip.to_bits();
-            let op = (dice.next() % 5) as u32;
+            let op = (dice.next() % 7) as u32;
             u.table_data.next = word(if dice.percent(50) { ip } else { ip << 8 | op });
         }
         if dice.percent(10) {
-            b.now = b.now.wrapping_add(1);
+            b.now = b.now.wrapping_add(if dice.percent(1) { 12_000 } else { 1 });
         }
         if dice.next().is_multiple_of(1000) {
             b.flush();
