@@ -57,6 +57,7 @@ modules! {
     SqeFetcher, "queue/sqe_fetcher", queue::sqe_fetcher::SqeFetcher;
     PayloadReader, "queue/payload_reader", queue::payload_reader::PayloadReader;
     Realigner, "queue/realigner", queue::realigner::Realigner;
+    Push, "queue/push", queue::push::Push;
 }
 
 impl fmt::Display for Module {
