@@ -2,7 +2,7 @@
 use std::fmt;
 
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{mac, neigh, queue, rx, store, tx};
+use ferrule_rtl::{mac, neigh, pcie, queue, rx, store, tx};
 
 use super::error::FormalError;
 
@@ -42,6 +42,7 @@ modules! {
     AsyncFifo, "mac/fifo", mac::fifo::AsyncFifo;
     Inbox, "neigh/inbox", neigh::inbox::Inbox;
     Outbox, "neigh/outbox", neigh::outbox::Outbox;
+    ArpFrame, "neigh/frame", neigh::frame::ArpFrame;
     FrameStore, "store", store::FrameStore;
     RxBuffer, "rx/buffer", rx::buffer::RxBuffer;
     TxMux, "tx/mux", tx::mux::TxMux;
@@ -58,6 +59,7 @@ modules! {
     PayloadReader, "queue/payload_reader", queue::payload_reader::PayloadReader;
     Realigner, "queue/realigner", queue::realigner::Realigner;
     Push, "queue/push", queue::push::Push;
+    TlpTx, "pcie/tlp_tx", pcie::tlp_tx::TlpTx;
 }
 
 impl fmt::Display for Module {
