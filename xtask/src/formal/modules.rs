@@ -45,6 +45,7 @@ modules! {
     ArpFrame, "neigh/frame", neigh::frame::ArpFrame;
     FrameStore, "store", store::FrameStore;
     RxBuffer, "rx/buffer", rx::buffer::RxBuffer;
+    RxVerdict, "rx/verdict", rx::verdict::RxVerdict;
     TxAlign, "tx/align", tx::align::TxAlign;
     TxMux, "tx/mux", tx::mux::TxMux;
     Tagger, "tx/tagger", tx::tagger::Tagger;
