@@ -47,6 +47,7 @@ modules! {
     RxBuffer, "rx/buffer", rx::buffer::RxBuffer;
     RxVerdict, "rx/verdict", rx::verdict::RxVerdict;
     TxAlign, "tx/align", tx::align::TxAlign;
+    TxFinish, "tx/finish", tx::finish::TxFinish;
     TxMux, "tx/mux", tx::mux::TxMux;
     Tagger, "tx/tagger", tx::tagger::Tagger;
     Narrow, "mac/narrow", mac::narrow::Narrow;
