@@ -1,4 +1,4 @@
-// PUSH mode's list and its reader (queue/push.rs, with queue/push_window.rs) neither overflow nor underflow, keep the stream protocol, and
+// The list of PUSH mode and its reader (queue/push.rs, with queue/push_window.rs) neither overflow nor underflow, keep the protocol, and
 // tell of each frame of the list once, in the cycle in which its packet ends, if it has one.
 module push(
     input clock,
