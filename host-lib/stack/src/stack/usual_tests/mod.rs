@@ -59,8 +59,9 @@ impl Rng {
 
 #[test]
 fn the_short_way_comes_to_the_same_as_the_long_one() {
-    // The seeds run when more are not asked for.
-    let seeds = std::env::var("FERRULE_SEEDS").map_or(100, |n| n.parse().expect("a number"));
+    // A seed takes about as long as twenty-five of `tests/pair.rs`.
+    let pairs = std::env::var("FERRULE_SEEDS").map_or(2500, |n| n.parse().expect("a number"));
+    let seeds = pairs / 25;
     let (mut short_in, mut short_out, mut segments) = (0, 0, 0);
     for seed in 0..seeds {
         let mut world = World::new(seed);
