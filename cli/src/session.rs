@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule::{Cidr, Host, HostBuilder};
-use ferrule_driver::nic::Stats;
+use ferrule_driver::nic::{mac_text, Stats};
 use ferrule_driver::{Clock, WallClock};
 use ferrule_sim::clock::Attached;
 use ferrule_sim::engine;
@@ -266,7 +266,7 @@ impl Session {
             .host
             .with_nic(|nic| nic.mac())
             .map_err(Error::doing("asking for the MAC address"))?;
-        Ok(mac.map(|byte| format!("{byte:02x}")).join(":"))
+        Ok(mac_text(&mac))
     }
 
     /// Closes the host, stops the simulator and gives what they counted.

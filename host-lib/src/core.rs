@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use ferrule_abi::counter;
-use ferrule_driver::nic::{Checksum, NicEvent, RxBuf, RxFrame, TxFrame, TxMode, TxOutcome};
+use ferrule_driver::nic::{
+    mac_text, Checksum, NicEvent, RxBuf, RxFrame, TxFrame, TxMode, TxOutcome,
+};
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
 
@@ -294,8 +296,7 @@ impl Core {
                     }
                 }
                 NicEvent::AddressConflict { address, mac } => {
-                    let mac = mac.map(|b| format!("{b:02x}")).join(":");
-                    tracing::error!("{mac} claims the local address {address} too");
+                    tracing::error!("{} claims the local address {address} too", mac_text(&mac));
                 }
                 NicEvent::Link { up } => tracing::info!("link {}", if up { "up" } else { "down" }),
                 NicEvent::QueueError { queue, error } => {

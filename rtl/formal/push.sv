@@ -24,7 +24,6 @@ module push(
     input idle,
     input window$push,
     input [1:0] window$mark,
-    input window$stray,
     input [1:0] \window.state$q ,
     input pop,
     input load,

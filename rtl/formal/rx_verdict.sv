@@ -3,16 +3,13 @@
 module rx_verdict(
     input clock,
     input reset,
-    input enable,
     input [31:0] rxctl,
     input valid,
     input last,
     input [3:0] bad,
     input pass,
-    input is_arp,
     input lost,
     input hashing,
-    input open,
     input take,
     input [10:0] beat,
     input commit,
@@ -32,7 +29,7 @@ module rx_verdict(
     input r_fcs_err$q
 );
     localparam RX_FRAMES = 0, RX_ARP = 13;
-    localparam RECEIVE = 0, LENGTHS = 1, DECIDE = 5, ACT = 6;
+    localparam RECEIVE = 0, DECIDE = 5, ACT = 6;
     reg started = 0, judging = 0, skipping = 0, told = 0, committed = 0, was_lost = 0, gave_arp = 0;
     // Of the frame that is judged: what the MAC says, and what the host wants, as it was when the frame was decided on.
     reg [3:0] its_bad = 0;

@@ -107,6 +107,7 @@ module tagger(
             && frame$d1 == {its_tci[7:0], its_tci[15:8], 16'h0081});
         words_in_order: assert (!(gave && tagged_now && beats_out == 2) || frame$d0 == pushed_out
             && (frame$last && whole || frame$d1 == data$d0));
+        busy_means: assert (busy == whole);
         untouched: assert (!(gave && !tagged_now) || frame == data);
 `ifdef INVARIANTS
         inv_in: assert (number$q == beats_in);

@@ -3,8 +3,6 @@
 module tlp_tx(
     input clock,
     input reset,
-    input bus_master,
-    input quiesce,
     input quiet,
     input [31:0] reply$dw0,
     input [31:0] reply$dw1,
@@ -33,7 +31,6 @@ module tlp_tx(
     input valid,
     input take,
     input [3:0] state$q,
-    input [2:0] client$q,
     input out_valid$q,
     input out_last$q
 );

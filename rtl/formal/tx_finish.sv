@@ -24,7 +24,6 @@ module tx_finish(
     input [31:0] verdict$address,
     input verdict$valid,
     input verdict$ready,
-    input [10:0] store_beat,
     input write0,
     input write1,
     input commit,
@@ -35,7 +34,7 @@ module tx_finish(
     input r_bad$q,
     input r_miss$q
 );
-    localparam STORE = 0, LENGTHS = 1, CHECKSUMS = 6, LOOKUP = 7, WRITE_ADDRESS = 8, COMMIT = 11, TELL = 12;
+    localparam STORE = 0, LENGTHS = 1, CHECKSUMS = 6, LOOKUP = 7, COMMIT = 11, TELL = 12;
     reg started = 0, offered = 0, asked = 0, finishing = 0, committed = 0, missed = 0;
     reg [33:0] verdict_was;
     reg [34:0] question_was;

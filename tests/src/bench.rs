@@ -447,12 +447,18 @@ impl Bench {
 
     /// Puts `data` and its SQE in the ring; the doorbell is the caller's.
     pub fn post_tx(&mut self, data: &[u8], flags: u16) {
+        self.post_tagged(data, flags, 0);
+    }
+
+    /// As [`Bench::post_tx`], with the tag control information for VLAN_INS.
+    pub fn post_tagged(&mut self, data: &[u8], flags: u16, vlan_tci: u16) {
         let buffer = self.buffers + self.sq.slot() * TX_BUFFER;
         self.memory.write(buffer, data);
         self.post_sqe(Sqe {
             iova: buffer,
             len: data.len() as u16,
             flags,
+            vlan_tci,
             ..Sqe::default()
         });
     }

@@ -152,8 +152,8 @@ pub enum ConfigError {
     Mac(MacAddress),
 }
 
-/// As people write it.
-pub(crate) fn mac_text(mac: &MacAddress) -> String {
+/// A MAC address as people write it: six bytes in hexadecimal, the first on the wire first, with colons between them.
+pub fn mac_text(mac: &MacAddress) -> String {
     mac.map(|b| format!("{b:02x}")).join(":")
 }
 

@@ -18,7 +18,7 @@ mod tx;
 
 pub use crate::ring::slots::RxBuf;
 pub use crate::ring::RingFault;
-pub use config::{ConfigError, LocalAddress, MacAddress, NicConfig};
+pub use config::{mac_text, ConfigError, LocalAddress, MacAddress, NicConfig};
 pub use error::{NicError, Stop};
 pub use event::NicEvent;
 pub use filter::FilterError;

@@ -18,7 +18,7 @@ use rust_hdl::prelude::*;
 ///   protocol and fragments are left alone. What the host left in a checksum field does not matter.
 /// - Bad is: a frame longer than 9018 bytes; an IPv4 packet with another version, IHL below 5, or a total length shorter than its
 ///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet.
-/// - A packet that is `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
+/// - A packet with `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
 ///   of the frame without it.
 /// - A good verdict means that the frame is on its way. ARP frames go between data frames, taking turns.
 #[derive(LogicBlock, Default)]

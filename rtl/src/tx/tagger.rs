@@ -2,7 +2,7 @@
 use crate::stream::{FrameSink, FrameSource};
 use rust_hdl::prelude::*;
 
-/// Gives the frames as they come, those that are `tag` with EtherType 0x8100 and their tag control information behind the source
+/// Gives the frames as they come, those with `tag` with EtherType 0x8100 and their tag control information behind the source
 /// address (IEEE 802.1Q clause 9.6). Such a frame has 14 bytes or more; a last beat may follow that of the input.
 #[derive(LogicBlock)]
 pub struct Tagger {

@@ -13,8 +13,8 @@ use super::registers::Registers;
 const FIRST_TYPE: u16 = 0x0600;
 const TYPE_IPV4: u16 = 0x0800;
 /// EtherType of an 802.1Q tag, where it is, and the bytes that it takes.
-const TYPE_VLAN: [u8; 2] = [0x81, 0x00];
-const TAG_AT: usize = 12;
+pub(super) const TYPE_VLAN: [u8; 2] = [0x81, 0x00];
+pub(super) const TAG_AT: usize = 12;
 const TAG_BYTES: usize = 4;
 /// Half-word offset of L3 in a frame without tags.
 const L3_OFFSET: u16 = (L2_BYTES / 2) as u16;

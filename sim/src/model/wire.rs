@@ -5,15 +5,12 @@ use ferrule_abi::counter;
 
 use super::arp::ArpFrame;
 use super::counters::Counters;
+use super::judge::{TAG_AT, TYPE_VLAN};
 
 /// Places of eight bytes in the buffer.
 const PLACES: usize = 4096;
 /// Shortest frame without FCS.
 const LEAST: usize = 60;
-/// Bytes of both addresses, behind which a tag is.
-const ADDRESSES: usize = 12;
-/// The EtherType of an 802.1Q tag.
-const TYPE_VLAN: [u8; 2] = [0x81, 0x00];
 /// Preamble with SFD, and FCS.
 const AROUND_BYTES: usize = 8 + 4;
 /// Smallest gap between frames.
@@ -157,7 +154,7 @@ impl Wire {
                 if let Some(tci) = tag {
                     let [hi, lo] = tci.to_be_bytes();
                     let [a, b] = TYPE_VLAN;
-                    bytes.splice(ADDRESSES..ADDRESSES, [a, b, hi, lo]);
+                    bytes.splice(TAG_AT..TAG_AT, [a, b, hi, lo]);
                 }
                 return Some(bytes);
             }

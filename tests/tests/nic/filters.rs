@@ -1,7 +1,7 @@
 //! Multicast addresses and 802.1Q tags: what the receiver takes and how it tells of it, and tags that are inserted; on every engine.
 use etherparse::{EtherType, Ethernet2Header, PacketBuilder, SingleVlanHeader, VlanId, VlanPcp};
 use ferrule_abi::regs::{self, rxctl};
-use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Sqe};
+use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl};
 use ferrule_abi::{counter, Field};
 use ferrule_tests::bench::{Bench, Layout, Received, ADDRESS, MAC};
 use ferrule_tests::engines;
@@ -247,15 +247,7 @@ fn a_tag_is_inserted_into_frames_and_packets_that_ask_for_one() {
         ] {
             for tag in [Some(tci(1_234)), None, Some(tci(0xFFF))] {
                 let insert = if tag.is_some() { fl::VLAN_INS } else { 0 };
-                let iova = b.buffers + b.sq.slot() * 2_048;
-                b.memory.write(iova, data);
-                b.post_sqe(Sqe {
-                    iova,
-                    len: data.len() as u16,
-                    flags: flags | insert,
-                    vlan_tci: tag.unwrap_or(0xDEAD),
-                    mss: 0,
-                });
+                b.post_tagged(data, flags | insert, tag.unwrap_or(0xDEAD));
                 let mut frame = match tag {
                     Some(tci) => tagged(&plain, tci & 0xFFF),
                     None => plain.clone(),

@@ -1,8 +1,7 @@
 //! `TxPath` with a transmit queue before it, and a neighbour block and a MAC around it.
 use crate::lockstep::Trace;
-use crate::rx::frames::{mac_words, Rng, OWN};
+use crate::rx::frames::{mac_words, tagged, Rng, OWN};
 use crate::rx::harness::{beats, Beat};
-use etherparse::{EtherType, SingleVlanHeader, VlanId, VlanPcp};
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, tx::TxPath};
 use std::collections::VecDeque;
@@ -38,20 +37,12 @@ pub(crate) fn neighbour(ip: u32, next_hop: u8) -> Result<[u8; 6], u32> {
     Ok([0x02, next_hop, b[0], b[1], b[2], b[3]])
 }
 
-/// The frame with an 802.1Q tag of this tag control information, as etherparse writes it.
-pub(crate) fn tagged(frame: &[u8], tag: Option<u16>) -> Vec<u8> {
-    let Some(tci) = tag else {
-        return frame.to_vec();
-    };
-    let (addresses, rest) = frame.split_at(12);
-    let tag = SingleVlanHeader {
-        pcp: VlanPcp::try_new((tci >> 13) as u8).expect("3 bits"),
-        drop_eligible_indicator: tci >> 12 & 1 != 0,
-        vlan_id: VlanId::try_new(tci & 0xFFF).expect("12 bits"),
-        ether_type: EtherType(u16::from_be_bytes([rest[0], rest[1]])),
-    };
-    let tpid = EtherType::VLAN_TAGGED_FRAME.0.to_be_bytes();
-    [addresses, &tpid, &tag.to_bytes(), &rest[2..]].concat()
+/// The frame with the tag that it is to get, if any.
+pub(crate) fn with_tag(frame: Vec<u8>, tag: Option<u16>) -> Vec<u8> {
+    match tag {
+        Some(tci) => tagged(frame, tci),
+        None => frame,
+    }
 }
 
 pub(crate) struct Bench {

@@ -1,5 +1,5 @@
 //! `TxPath` as a whole: what reaches the wire, judged by smoltcp.
-use super::harness::{neighbour, tagged, Bench, Packet, Verdict};
+use super::harness::{neighbour, with_tag, Bench, Packet, Verdict};
 use crate::common::registers;
 use crate::lockstep::Trace;
 use crate::rx::frames::{self, Rng, OWN};
@@ -18,7 +18,10 @@ fn expect(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
     if packet.raw {
         let fits = (14..=9018).contains(&packet.bytes.len());
         return Some(if fits {
-            (Verdict::Sent, Some(tagged(&packet.bytes, packet.tag)))
+            (
+                Verdict::Sent,
+                Some(with_tag(packet.bytes.clone(), packet.tag)),
+            )
         } else {
             (Verdict::Bad, None)
         });
@@ -31,8 +34,8 @@ fn expect(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
         Err(address) => (Verdict::Miss(address), None),
         Ok(mac) => (
             Verdict::Sent,
-            Some(tagged(
-                &[&mac[..], &OWN, &[8, 0], &bytes].concat(),
+            Some(with_tag(
+                [&mac[..], &OWN, &[8, 0], &bytes].concat(),
                 packet.tag,
             )),
         ),

@@ -1,5 +1,5 @@
 //! `Tagger` against etherparse.
-use super::harness::tagged;
+use super::harness::with_tag;
 use crate::common::verilator_lint;
 use crate::lockstep::Trace;
 use crate::rx::frames::Rng;
@@ -103,7 +103,7 @@ proptest! {
         let mut r = Rng(seed);
         let frames = frames(&mut r, 80);
         let got = pass(&frames, &mut r, ready, &mut Trace::default());
-        let want: Vec<_> = frames.iter().map(|(f, tag)| tagged(f, *tag)).collect();
+        let want: Vec<_> = frames.into_iter().map(|(f, tag)| with_tag(f, tag)).collect();
         prop_assert_eq!(got, want);
     }
 }
