@@ -121,7 +121,7 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0001_F1AF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0003_F1AF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -136,6 +136,7 @@ regs! {
             VLAN_INSERT [14; 1] Ro "802.1Q tags inserted on transmit.",
             HASH [15; 1] Ro "Toeplitz hash of received IPv4 frames.",
             ARP_ENTRIES [16; 1] Ro "Entries of the ARP cache are read, added and deleted by command.",
+            PAUSE [17; 1] Ro "Flow control by PAUSE frames, both ways.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
@@ -198,6 +199,10 @@ regs! {
         mc_hash "MC_HASH" @ 0x180 [2; 4] reset 0x0000_0000, "Multicast addresses that are received by their hash h: the upper six bits of the CRC-32 (IEEE 802.3 clause 3.2.9) over the address, not complemented." { BITS [0; 32] Rw "Bit h mod 32 of register h / 32." }
         vlan_word "VLAN_WORD" @ 0x188 [1; 4] reset 0x0000_0000, "Which word of the VLAN table VLAN_BITS is." { NUMBER [0; 7] Rw "Identifiers 32 n to 32 n + 31." }
         vlan_bits "VLAN_BITS" @ 0x18C [1; 4] reset 0x0000_0000, "A word of the VLAN table, which a reset empties. Reads what was written last." { MEMBERS [0; 32] Rw "Bit i: frames of VLAN 32 n + i are received." }
+        flow "FLOW" @ 0x190 [1; 4] reset 0x0000_0000, "Flow control by PAUSE frames (IEEE 802.3 annex 31B), as the autonegotiation of pause has it." {
+            RX_PAUSE [0; 1] Rw "A PAUSE frame to 01-80-C2-00-00-01 or the MAC address keeps frames from starting for its pause time; it is not delivered.",
+            TX_PAUSE [1; 1] Rw "A PAUSE frame of 65,535 quanta is sent when 12 KiB of the receive buffer are full, again about every 8 ms, and one of 0 when less than 4 KiB are.",
+        }
         hash_key "HASH_KEY" @ 0x1A0 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
         arp_addr "ARP_ADDR" @ 0x1E0 [1; 4] reset 0x0000_0000, "Whose entry ARP_CMD adds or deletes, or what it announces or probes for." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; written while ARP_ENTRY.BUSY is clear." }
         arp_mac_lo "ARP_MAC_LO" @ 0x1E4 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, first four bytes." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0; written while ARP_ENTRY.BUSY is clear." }

@@ -1,4 +1,6 @@
 //! The whole NIC core: MAC on one side, TLPs on the other.
+use crate::flow::sender::PauseSender;
+use crate::flow::timer::PauseTimer;
 use crate::mac::top::Mac;
 use crate::neigh::engine::Neigh;
 use crate::neigh::ports::*;
@@ -80,6 +82,8 @@ pub struct Nic {
     rx: RxPath,
     tx: TxPath,
     neigh: Neigh,
+    pause_timer: PauseTimer,
+    pause_sender: PauseSender,
     /// Reset of everything but the host side.
     core_reset: DFF<Bit>,
     /// The neighbours' deadline less the reads': negative if it comes first.
@@ -90,7 +94,18 @@ impl Logic for Nic {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, core_reset);
-        clock!(self, clock, host, queues, mac, rx, tx, neigh);
+        clock!(
+            self,
+            clock,
+            host,
+            queues,
+            mac,
+            rx,
+            tx,
+            neigh,
+            pause_timer,
+            pause_sender
+        );
         self.mac.gmii_rx_clk.next = self.gmii_rx_clk.val();
         self.mac.gmii_tx_clk.next = self.gmii_tx_clk.val();
 
@@ -101,6 +116,8 @@ impl Logic for Nic {
         self.rx.reset.next = self.core_reset.q.val();
         self.tx.reset.next = self.core_reset.q.val();
         self.neigh.reset.next = self.core_reset.q.val();
+        self.pause_timer.reset.next = self.core_reset.q.val();
+        self.pause_sender.reset.next = self.core_reset.q.val();
 
         self.host.time_lo.next = self.time_lo.val();
         self.host.time_hi.next = self.time_hi.val();
@@ -173,6 +190,24 @@ impl Logic for Nic {
         FrameSource::join(&mut self.neigh.frame, &mut self.tx.arp);
         FrameSource::join(&mut self.tx.frame, &mut self.mac.tx);
 
+        // FLOW
+        self.rx.pauses.next = self.host.flow.val().get_bit(0);
+        self.pause_timer.enable.next = self.host.flow.val().get_bit(0);
+        self.pause_timer.set.next = self.rx.pause.val();
+        self.pause_timer.quanta.next = self.rx.quanta.val();
+        self.pause_timer.link_speed.next = self.link_speed.val();
+        self.pause_timer.time_lo.next = self.time_lo.val();
+        self.pause_timer.time_hi.next = self.time_hi.val();
+        self.tx.hold.next = self.pause_timer.active.val();
+        self.pause_sender.enable.next = self.host.flow.val().get_bit(1);
+        self.pause_sender.sending.next = self.host.tx_enable.val();
+        self.pause_sender.high.next = self.rx.high.val();
+        self.pause_sender.low.next = self.rx.low.val();
+        self.pause_sender.time_lo.next = self.time_lo.val();
+        self.pause_sender.mac_lo.next = self.host.mac_lo.val();
+        self.pause_sender.mac_hi.next = self.host.mac_hi.val();
+        FrameSource::join(&mut self.pause_sender.frame, &mut self.tx.pause);
+
         self.neigh.enable.next = self.host.tx_enable.val();
         self.neigh.mac_lo.next = self.host.mac_lo.val();
         self.neigh.mac_hi.next = self.host.mac_hi.val();
@@ -209,6 +244,8 @@ impl Logic for Nic {
             | self.rx.busy.val()
             | self.tx.busy.val()
             | self.neigh.busy.val()
+            | self.pause_timer.busy.val()
+            | self.pause_sender.busy.val()
             | self.core_reset.q.val();
         self.difference.next = self.neigh.deadline.val() - self.host.deadline.val();
         self.deadline.next = self.host.deadline.val();
@@ -217,6 +254,12 @@ impl Logic for Nic {
         {
             self.deadline.next = self.neigh.deadline.val();
         }
-        self.deadline_valid.next = self.neigh.deadline_valid.val() | self.host.deadline_valid.val();
+        // A pause looks at the time with every tick; nothing is due before the next.
+        if self.pause_timer.active.val() {
+            self.deadline.next = self.host.ticks.val() + 1;
+        }
+        self.deadline_valid.next = self.neigh.deadline_valid.val()
+            | self.host.deadline_valid.val()
+            | self.pause_timer.active.val();
     }
 }

@@ -550,6 +550,11 @@ impl Bench {
         events
     }
 
+    /// Whether the NIC has sent a frame that nobody has taken.
+    pub fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// Frames sent since the last call.
     ///
     /// # Panics

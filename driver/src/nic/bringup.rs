@@ -99,6 +99,9 @@ impl Nic {
         if !caps.arp_entries && (config.arp_announce || config.arp_defend) {
             return Err(NicError::Unsupported("ARP announcements"));
         }
+        if !caps.pause && (config.pause_receive || config.pause_send) {
+            return Err(NicError::Unsupported("flow control by PAUSE frames"));
+        }
         if !caps.jumbo && config.max_frame > USUAL_FRAME {
             return Err(NicError::Unsupported("jumbo frames"));
         }
@@ -163,6 +166,9 @@ impl Nic {
         self.mac = [a, b, c, d, e, f];
         if !config::is_station(&self.mac) {
             return Err(NicError::NoMac);
+        }
+        if config.flow() != 0 {
+            self.port.write(regs::flow::OFFSET, config.flow())?;
         }
         self.port.write(regs::rxctl::OFFSET, config.rxctl())?;
         // What a build does not have reads back as it is.

@@ -86,6 +86,10 @@ pub struct NicConfig {
     /// Defend local addresses: with each [`NicEvent::AddressConflict`](super::NicEvent::AddressConflict) the NIC announces the address
     /// once (RFC 5227 section 2.4 (b)).
     pub arp_defend: bool,
+    /// Obey PAUSE frames (IEEE 802.3 annex 31B): send nothing for as long as the link partner asks for. As the PHY has negotiated it.
+    pub pause_receive: bool,
+    /// Send PAUSE frames when the receive buffer fills, so that the link partner waits where frames would be lost.
+    pub pause_send: bool,
     /// When a neighbour that was not heard of is forgotten; `None`: the NIC's own (60 s).
     pub arp_age: Option<Duration>,
     /// Time between ARP requests; `None`: the NIC's own (1 s).
@@ -122,6 +126,8 @@ impl Default for NicConfig {
             arp_learn: true,
             arp_announce: false,
             arp_defend: false,
+            pause_receive: false,
+            pause_send: false,
             arp_age: None,
             arp_retry: None,
             iova: 1 << 32..1 << 39,
@@ -293,6 +299,12 @@ impl NicConfig {
             ANSWER.of(1)
         };
         DEFEND.set(base, self.arp_defend.into())
+    }
+
+    /// The value of FLOW.
+    pub(crate) fn flow(&self) -> u32 {
+        use regs::flow::{RX_PAUSE, TX_PAUSE};
+        RX_PAUSE.of(self.pause_receive.into()) | TX_PAUSE.of(self.pause_send.into())
     }
 
     /// The value of RXCTL.

@@ -85,6 +85,8 @@ pub struct Caps {
     pub multicast: bool,
     /// Entries of the ARP cache read, added and deleted.
     pub arp_entries: bool,
+    /// Flow control by PAUSE frames.
+    pub pause: bool,
     /// MTU of 9,000.
     pub jumbo: bool,
     /// PUSH mode.
@@ -108,6 +110,7 @@ impl Caps {
             vlan_insert: has(c::VLAN_INSERT),
             multicast: has(c::MULTICAST),
             arp_entries: has(c::ARP_ENTRIES),
+            pause: has(c::PAUSE),
             jumbo: has(c::JUMBO),
             push: has(c::PUSH),
             queues: c::QUEUES.get(value) as u8,

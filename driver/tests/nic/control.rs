@@ -194,6 +194,30 @@ fn what_a_build_does_not_have_is_an_error_and_all_else_goes_on() {
 }
 
 #[test]
+fn pauses_are_obeyed_and_sent_as_configured_or_refused() {
+    for (pause_receive, pause_send, value) in [(false, false, 0), (true, false, 1), (true, true, 3)]
+    {
+        let fake = Fake::new();
+        let config = NicConfig {
+            pause_receive,
+            pause_send,
+            ..config()
+        };
+        let _nic = fake.open(&config).unwrap();
+        assert_eq!(fake.lock().reg(regs::flow::OFFSET), value);
+    }
+    let fake = Fake::new();
+    let bit = regs::caps::PAUSE.mask();
+    fake.lock().absent.insert(regs::caps::OFFSET, bit);
+    let config = NicConfig {
+        pause_send: true,
+        ..config()
+    };
+    let error = fake.open(&config).err().unwrap();
+    assert!(error.to_string().contains("PAUSE"), "{error}");
+}
+
+#[test]
 fn frames_longer_than_the_device_takes_are_an_error() {
     let fake = Fake::new();
     // A receiver whose MAX_FRAME has 13 bits: 9,018 becomes 826.

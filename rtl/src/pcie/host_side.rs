@@ -92,6 +92,8 @@ pub struct HostSide {
     pub arpctl: Signal<Out, Bits<32>>,
     /// ARPTIME.
     pub arptime: Signal<Out, Bits<32>>,
+    /// FLOW.
+    pub flow: Signal<Out, Bits<2>>,
     /// LOCAL_ADDR.
     pub local_addr: [Signal<Out, Bits<32>>; 8],
     /// LOCAL_MASK.
@@ -205,6 +207,7 @@ impl Logic for HostSide {
         self.rxctl.next = self.regs.rxctl.val();
         self.arpctl.next = self.regs.arpctl.val();
         self.arptime.next = self.regs.arptime.val();
+        self.flow.next = self.regs.flow.val();
         self.table_write.next = self.regs.table_write.val();
         self.table_place.next = self.regs.table_place.val();
         self.table_data.next = self.regs.table_data.val();

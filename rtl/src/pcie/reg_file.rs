@@ -37,10 +37,10 @@ pub enum RegState {
 }
 
 /// The words of the registers that are outputs.
-const OUTPUTS: [usize; 48] = outputs();
+const OUTPUTS: [usize; 49] = outputs();
 
-const fn outputs() -> [usize; 48] {
-    let mut w = [0; 48];
+const fn outputs() -> [usize; 49] {
+    let mut w = [0; 49];
     w[0] = port_word(regs::ctrl::OFFSET);
     w[1] = port_word(regs::mac_lo::OFFSET);
     w[2] = port_word(regs::mac_hi::OFFSET);
@@ -77,6 +77,7 @@ const fn outputs() -> [usize; 48] {
     w[45] = page_word(2, regs::rx_slot_base_lo::OFFSET);
     w[46] = page_word(2, regs::rx_slot_base_hi::OFFSET);
     w[47] = page_word(2, regs::rx_slot_cfg::OFFSET);
+    w[48] = port_word(regs::flow::OFFSET);
     w
 }
 
@@ -168,6 +169,8 @@ pub struct RegFile {
     pub arpctl: Signal<Out, Bits<32>>,
     /// ARPTIME.
     pub arptime: Signal<Out, Bits<32>>,
+    /// FLOW.
+    pub flow: Signal<Out, Bits<2>>,
     /// LOCAL_ADDR.
     pub local_addr: [Signal<Out, Bits<32>>; 8],
     /// LOCAL_MASK.
@@ -206,7 +209,7 @@ pub struct RegFile {
     told_place: DFF<Bits<6>>,
     told_data: DFF<Bits<32>>,
     /// Registers that other modules see all the time, in the order of `OUTPUTS`.
-    value: [DFF<Bits<32>>; 48],
+    value: [DFF<Bits<32>>; 49],
     /// Every register, as a read finds it.
     storage: RAM<Bits<32>, 9>,
     store_at: Signal<Local, Bits<9>>,
@@ -222,8 +225,8 @@ pub struct RegFile {
     page: [Constant<Bits<20>>; 3],
     /// Their first words.
     page_first: [Constant<Bits<9>>; 3],
-    value_word: [Constant<Bits<9>>; 48],
-    value_reset: [Constant<Bits<32>>; 48],
+    value_word: [Constant<Bits<9>>; 49],
+    value_reset: [Constant<Bits<32>>; 49],
     walk_end: Constant<Bits<9>>,
     mac_lo_word: Constant<Bits<9>>,
     mac_hi_word: Constant<Bits<9>>,
@@ -281,6 +284,7 @@ impl Default for RegFile {
             rxctl: Default::default(),
             arpctl: Default::default(),
             arptime: Default::default(),
+            flow: Default::default(),
             local_addr: array_init(|_| Default::default()),
             local_mask: array_init(|_| Default::default()),
             gateway: array_init(|_| Default::default()),
@@ -376,7 +380,7 @@ impl Logic for RegFile {
         self.table_place.next = self.told_place.q.val();
         self.table_data.next = self.told_data.q.val();
         self.told.d.next = false;
-        for i in 0..48 {
+        for i in 0..49 {
             self.value[i].clock.next = self.clock.val();
             self.value[i].d.next = self.value[i].q.val();
         }
@@ -391,6 +395,7 @@ impl Logic for RegFile {
             self.arpctl.next = self.value[4].q.val() | self.flush_bit.val();
         }
         self.arptime.next = self.value[5].q.val();
+        self.flow.next = self.value[48].q.val().get_bits::<2>(0);
         for i in 0..8 {
             self.local_addr[i].next = self.value[i + 6].q.val();
             self.local_mask[i].next = self.value[i + 14].q.val();
@@ -536,7 +541,7 @@ impl Logic for RegFile {
                     self.masked.next = self.access.wdata.val() & self.mask.q.val();
                     self.store_data.next = self.masked.val();
                     self.stores.next = self.mask.q.val().any();
-                    for i in 0..48 {
+                    for i in 0..49 {
                         if self.index.q.val() == self.value_word[i].val() {
                             self.value[i].d.next = self.masked.val();
                         }
@@ -633,7 +638,7 @@ impl Logic for RegFile {
             RegState::Hold => {
                 self.bad_count.d.next = 0.into();
                 self.bad.next = false;
-                for i in 0..48 {
+                for i in 0..49 {
                     self.value[i].d.next = self.value_reset[i].val();
                 }
                 self.value[1].d.next = self.value[1].q.val();
@@ -670,7 +675,7 @@ impl Logic for RegFile {
             self.flush.d.next = false;
             self.mdio_busy.d.next = false;
             self.told.d.next = false;
-            for i in 0..48 {
+            for i in 0..49 {
                 self.value[i].d.next = self.value_reset[i].val();
             }
             self.value[1].d.next = self.board_mac_lo.val();

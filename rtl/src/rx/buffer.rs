@@ -48,6 +48,10 @@ pub struct RxBuffer {
     pub packet: RxPacketSource,
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
+    /// 12 KiB are full.
+    pub high: Signal<Out, Bit>,
+    /// Less than 4 KiB are full.
+    pub low: Signal<Out, Bit>,
     memory: FrameStore,
     /// Hash and tag control information of the frames that are committed, in rings.
     hashes: RAM<Bits<32>, 9>,
@@ -65,6 +69,8 @@ pub struct RxBuffer {
     r_offsets: DFF<Bits<16>>,
     r_timestamp: DFF<Bits<32>>,
     r_hash: DFF<Bits<32>>,
+    /// Places taken, a cycle ago.
+    fill: DFF<Bits<12>>,
     wr_after: Signal<Local, Bits<12>>,
     base_after: Signal<Local, Bits<12>>,
     full: Signal<Local, Bit>,
@@ -86,6 +92,7 @@ impl Logic for RxBuffer {
             r_offsets,
             r_timestamp,
             r_hash,
+            fill,
             list_in,
             list_out
         );
@@ -94,6 +101,10 @@ impl Logic for RxBuffer {
         self.memory.reset.next = self.reset.val();
         self.memory.base.next = self.base.q.val();
         self.busy.next = self.memory.busy.val();
+        self.fill.d.next = self.wr.q.val() - self.memory.rd.val();
+        self.high.next = self.fill.q.val().get_bit(11)
+            | (self.fill.q.val().get_bit(10) & self.fill.q.val().get_bit(9));
+        self.low.next = !self.fill.q.val().get_bits::<3>(9).any();
 
         // Writing. `base` == `rd` means empty, so one word pair always stays free.
         self.wr_after.next = self.wr.q.val() + 1;
@@ -191,6 +202,7 @@ impl Logic for RxBuffer {
             self.r_lost.d.next = false;
             self.list_in.d.next = 0.into();
             self.list_out.d.next = 0.into();
+            self.fill.d.next = 0.into();
         }
     }
 }

@@ -8,6 +8,7 @@ use super::ports::{ArpPacketSource, RxBeatSink, RxPacketSource};
 use super::untag::Untag;
 use super::verdict::RxVerdict;
 use super::vlan::VlanFilter;
+use crate::flow::decode::PauseDecode;
 use rust_hdl::prelude::*;
 
 /// Filters, checks and stores received frames.
@@ -16,6 +17,7 @@ use rust_hdl::prelude::*;
 ///   `events` (see [`RxVerdict`] for the order of reasons) and leaves no trace.
 /// - ARP packets with Ethernet and IPv4 addresses go to `arp`, and to `packet` only if RXCTL.DELIVER_ARP is set; other ARP
 ///   frames are delivered like any frame.
+/// - With `pauses`, a PAUSE frame without a tag is for the transmitter alone.
 /// - Frames that are neither IPv4 nor ARP are delivered without IPV4 in their status.
 /// - An 802.1Q tag is looked behind: what follows is checked as in a frame without one, but ARP behind a tag is for the host alone, since
 ///   the ARP engine knows no VLANs. RXCTL.VLAN_STRIP takes the tag out of what is stored, whatever else is wrong with the frame.
@@ -39,6 +41,8 @@ pub struct RxPath {
     pub mac_hi: Signal<In, Bits<16>>,
     /// RXCTL.
     pub rxctl: Signal<In, Bits<32>>,
+    /// FLOW.RX_PAUSE.
+    pub pauses: Signal<In, Bit>,
     /// Low half of the time in nanoseconds.
     pub time_lo: Signal<In, Bits<32>>,
     /// The host writes a word of the tables of filters and hash; see [`crate::pcie::reg_file::RegFile`].
@@ -53,6 +57,14 @@ pub struct RxPath {
     pub packet: RxPacketSource,
     /// To the ARP engine.
     pub arp: ArpPacketSource,
+    /// A PAUSE frame came.
+    pub pause: Signal<Out, Bit>,
+    /// Its pause time in quanta.
+    pub quanta: Signal<Out, Bits<16>>,
+    /// The buffer fills; see [`RxBuffer`].
+    pub high: Signal<Out, Bit>,
+    /// The buffer has been emptied far enough.
+    pub low: Signal<Out, Bit>,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
     pub events: Signal<Out, Bits<32>>,
     /// With event RX_FRAMES: the frame's length in bytes.
@@ -66,6 +78,7 @@ pub struct RxPath {
     filter: MacFilter,
     vlan: VlanFilter,
     decode: ArpDecode,
+    flow: PauseDecode,
     parse: Ipv4Parse,
     toeplitz: RxHash,
     buffer: RxBuffer,
@@ -75,7 +88,7 @@ pub struct RxPath {
 impl Logic for RxPath {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, untag, verdict, filter, vlan, decode, parse, toeplitz, buffer);
+        clock!(self, clock, untag, verdict, filter, vlan, decode, flow, parse, toeplitz, buffer);
         self.untag.reset.next = self.reset.val();
         RxBeatSink::link(&mut self.rx, &mut self.untag.s);
         // RXCTL.VLAN_STRIP holds for whole frames, whenever it is written.
@@ -97,6 +110,12 @@ impl Logic for RxPath {
         self.verdict.pass.next = self.filter.pass.val()
             & (!self.rxctl.val().get_bit(8) | !self.untag.has_tag.val() | self.vlan.member.val());
         self.verdict.is_arp.next = self.decode.is_arp.val() & !self.untag.has_tag.val();
+        self.verdict.is_pause.next =
+            self.flow.is_pause.val() & self.pauses.val() & !self.untag.has_tag.val();
+        self.pause.next = self.verdict.pause.val();
+        self.quanta.next = self.flow.quanta.val();
+        self.high.next = self.buffer.high.val();
+        self.low.next = self.buffer.low.val();
         self.verdict.ether_type.next = self.parse.ether_type.val();
         self.verdict.version_ok.next = self.parse.version_ok.val();
         self.verdict.ihl.next = self.parse.ihl.val();
@@ -143,6 +162,13 @@ impl Logic for RxPath {
         self.decode.valid.next = self.verdict.take.val();
         self.decode.fire.next = self.verdict.arp.val();
         ArpPacketSource::link(&mut self.arp, &mut self.decode.packet);
+
+        self.flow.mac_lo.next = self.mac_lo.val();
+        self.flow.mac_hi.next = self.mac_hi.val();
+        self.flow.d0.next = self.untag.m.d0.val();
+        self.flow.d1.next = self.untag.m.d1.val();
+        self.flow.beat.next = self.verdict.beat.val();
+        self.flow.valid.next = self.verdict.take.val();
 
         self.parse.skip_checksums.next = false;
         self.parse.d0.next = self.untag.m.d0.val();

@@ -1,7 +1,7 @@
 //! Decides what becomes of each received frame, and counts it.
 //!
-//! The first reason that holds is the one that is counted, in this order: receive disabled; oversize; runt; bad FCS; not for this
-//! station; 802.3 length; IPv4 version or IHL; IPv4 total length; IPv4 header checksum; UDP length; L4 checksum; buffer full.
+//! The first reason that holds is the one that is counted, in this order: receive disabled; oversize; runt; bad FCS; a PAUSE frame,
+//! which is acted on; not for this station; 802.3 length; IPv4 version or IHL; IPv4 total length; IPv4 header checksum; UDP length; L4 checksum; buffer full.
 use ferrule_abi::counter;
 use rust_hdl::prelude::*;
 
@@ -56,6 +56,8 @@ pub struct RxVerdict {
     pub pass: Signal<In, Bit>,
     /// A well-formed ARP packet.
     pub is_arp: Signal<In, Bit>,
+    /// A PAUSE frame that is to be acted on.
+    pub is_pause: Signal<In, Bit>,
     /// See [`super::fields::Ipv4Fields`].
     pub ether_type: Signal<In, Bits<16>>,
     /// See [`super::fields::Ipv4Fields`].
@@ -96,6 +98,8 @@ pub struct RxVerdict {
     pub rollback: Signal<Out, Bit>,
     /// The ARP packet is handed on.
     pub arp: Signal<Out, Bit>,
+    /// The PAUSE frame is good.
+    pub pause: Signal<Out, Bit>,
     /// With `commit`: see [`super::buffer::RxBuffer`].
     pub len: Signal<Out, Bits<15>>,
     /// With `commit`: see [`super::buffer::RxBuffer`].
@@ -168,6 +172,7 @@ pub struct RxVerdict {
     ev_overflow: Constant<Bits<32>>,
     ev_arp: Constant<Bits<32>>,
     ev_disabled: Constant<Bits<32>>,
+    ev_pause: Constant<Bits<32>>,
 }
 
 /// The bit of counter `index` in an event word.
@@ -191,6 +196,7 @@ impl Default for RxVerdict {
             keep_tag: Default::default(),
             pass: Default::default(),
             is_arp: Default::default(),
+            is_pause: Default::default(),
             ether_type: Default::default(),
             version_ok: Default::default(),
             ihl: Default::default(),
@@ -211,6 +217,7 @@ impl Default for RxVerdict {
             commit: Default::default(),
             rollback: Default::default(),
             arp: Default::default(),
+            pause: Default::default(),
             len: Default::default(),
             status: Default::default(),
             fcs_err: Default::default(),
@@ -276,6 +283,7 @@ impl Default for RxVerdict {
             ev_overflow: event(counter::RX_DROP_OVERFLOW),
             ev_arp: event(counter::RX_ARP),
             ev_disabled: event(counter::RX_DROP_DISABLED),
+            ev_pause: event(counter::RX_PAUSE),
         }
     }
 }
@@ -327,6 +335,7 @@ impl Logic for RxVerdict {
         self.commit.next = false;
         self.rollback.next = false;
         self.arp.next = false;
+        self.pause.next = false;
         self.count.next = 0.into();
         self.number_bytes.next = bit_cast::<15, 11>(self.number.q.val()) << 3;
         self.header_bytes.next = bit_cast::<16, 4>(self.ihl.val()) << 2;
@@ -479,6 +488,8 @@ impl Logic for RxVerdict {
                     self.reason.d.next = self.ev_runt.val();
                 } else if self.damaged.val() & !self.rxctl.val().get_bit(3) {
                     self.reason.d.next = self.ev_fcs.val();
+                } else if self.is_pause.val() & !self.damaged.val() {
+                    self.reason.d.next = self.ev_pause.val();
                 } else if !self.pass.val() {
                     self.reason.d.next = self.ev_filter.val();
                 } else if self.damaged.val() {
@@ -537,6 +548,7 @@ impl Logic for RxVerdict {
                     if self.reason.q.val().any() {
                         self.act_event.next = self.reason.q.val();
                         self.rollback.next = true;
+                        self.pause.next = (self.reason.q.val() & self.ev_pause.val()).any();
                     } else {
                         self.arp.next = self.give_arp.q.val();
                         if !self.deliver.q.val() {

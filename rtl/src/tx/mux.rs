@@ -1,4 +1,4 @@
-//! Merges data frames and ARP frames on their way to the MAC, and counts them.
+//! Merges data frames, ARP frames and PAUSE frames on their way to the MAC, and counts them.
 use crate::stream::{FrameSink, FrameSource};
 use ferrule_abi::counter;
 use rust_hdl::prelude::*;
@@ -14,9 +14,11 @@ pub enum MuxState {
     Arp,
     /// An ARP frame that is not sent.
     Drop,
+    /// A PAUSE frame.
+    Pause,
 }
 
-/// Frame by frame; where both wait, they take turns.
+/// Frame by frame; where data and ARP wait, they take turns. PAUSE frames come first, and they alone may start while `hold`.
 ///
 /// Without `enable`, data frames wait. ARP frames are dropped: their news would be old, and the neighbour block asks again.
 #[derive(LogicBlock)]
@@ -31,6 +33,10 @@ pub struct TxMux {
     pub data: FrameSink,
     /// ARP frames.
     pub arp: FrameSink,
+    /// The link partner asked for a pause.
+    pub hold: Signal<In, Bit>,
+    /// PAUSE frames.
+    pub pause: FrameSink,
     /// To the MAC.
     pub frame: FrameSource,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
@@ -62,6 +68,8 @@ impl Default for TxMux {
             enable: Default::default(),
             data: Default::default(),
             arp: Default::default(),
+            hold: Default::default(),
+            pause: Default::default(),
             frame: Default::default(),
             events: Default::default(),
             tx_bytes: Default::default(),
@@ -92,8 +100,9 @@ impl Logic for TxMux {
         self.tx_bytes.next = self.total.q.val();
         self.busy.next = (self.state.q.val() != MuxState::Idle)
             | self.sent.q.val()
-            | self.arp.valid.val()
-            | (self.enable.val() & self.data.valid.val());
+            | (self.arp.valid.val() & !(self.enable.val() & self.hold.val()))
+            | (self.enable.val() & self.data.valid.val() & !self.hold.val())
+            | (self.enable.val() & self.pause.valid.val());
         self.frame.d0.next = self.data.d0.val();
         self.frame.d1.next = self.data.d1.val();
         self.keep.next = self.data.keep.val();
@@ -101,12 +110,17 @@ impl Logic for TxMux {
         self.valid.next = false;
         self.data.ready.next = false;
         self.arp.ready.next = false;
+        self.pause.ready.next = false;
         self.count.next = 8.into();
         self.sum.next = 0.into();
         self.sent.d.next = false;
         match self.state.q.val() {
             MuxState::Idle => {
-                if self.enable.val() {
+                if self.enable.val() & self.pause.valid.val() {
+                    self.state.d.next = MuxState::Pause;
+                } else if self.enable.val() & self.hold.val() {
+                    self.state.d.next = MuxState::Idle;
+                } else if self.enable.val() {
                     if self.data.valid.val() & (self.arp_was.q.val() | !self.arp.valid.val()) {
                         self.state.d.next = MuxState::Data;
                         self.arp_was.d.next = false;
@@ -135,6 +149,14 @@ impl Logic for TxMux {
                 if self.arp.valid.val() & self.arp.last.val() {
                     self.state.d.next = MuxState::Idle;
                 }
+            }
+            MuxState::Pause => {
+                self.frame.d0.next = self.pause.d0.val();
+                self.frame.d1.next = self.pause.d1.val();
+                self.keep.next = self.pause.keep.val();
+                self.last.next = self.pause.last.val();
+                self.valid.next = self.pause.valid.val();
+                self.pause.ready.next = self.frame.ready.val();
             }
             _ => {
                 self.state.d.next = MuxState::Idle;

@@ -20,7 +20,7 @@ use rust_hdl::prelude::*;
 ///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet.
 /// - A packet with `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
 ///   of the frame without it.
-/// - A good verdict means that the frame is on its way. ARP frames go between data frames, taking turns.
+/// - A good verdict means that the frame is on its way. ARP frames go between data frames, taking turns, and PAUSE frames before both.
 #[derive(LogicBlock, Default)]
 pub struct TxPath {
     /// The core's clock.
@@ -41,13 +41,17 @@ pub struct TxPath {
     pub lookup: LookupSource,
     /// From the neighbour block.
     pub arp: FrameSink,
+    /// The link partner asked for a pause: what is not under way waits, but for PAUSE frames.
+    pub hold: Signal<In, Bit>,
+    /// PAUSE frames of our own.
+    pub pause: FrameSink,
     /// To the MAC; no gaps in a frame.
     pub frame: FrameSource,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
     pub events: Signal<Out, Bits<32>>,
     /// With event TX_FRAMES: the frame's length in bytes.
     pub tx_bytes: Signal<Out, Bits<16>>,
-    /// Something is under way; frames that wait for `enable` are not.
+    /// Something is under way; frames that wait for `enable` or the end of `hold` are not.
     pub busy: Signal<Out, Bit>,
     align: TxAlign,
     parse: Ipv4Parse,
@@ -116,6 +120,8 @@ impl Logic for TxPath {
         self.mux.enable.next = self.enable.val();
         FrameSource::join(&mut self.buffer.frame, &mut self.mux.data);
         FrameSink::link(&mut self.arp, &mut self.mux.arp);
+        self.mux.hold.next = self.hold.val();
+        FrameSink::link(&mut self.pause, &mut self.mux.pause);
         FrameSource::link(&mut self.frame, &mut self.mux.frame);
 
         self.events.next = self.finish.events.val() | self.mux.events.val();
@@ -123,6 +129,6 @@ impl Logic for TxPath {
         self.busy.next = self.align.busy.val()
             | self.finish.busy.val()
             | self.mux.busy.val()
-            | (self.enable.val() & self.buffer.busy.val());
+            | (self.enable.val() & !self.hold.val() & self.buffer.busy.val());
     }
 }

@@ -5,6 +5,7 @@ use ferrule_abi::ring::cqe_status as status;
 use ferrule_abi::{counter, regs, Field};
 
 use super::arp::ArpPacket;
+use super::flow::pause_time;
 use super::hash::hash;
 use super::ipv4::{Ipv4, L2_BYTES};
 use super::registers::Registers;
@@ -65,6 +66,8 @@ impl Filter<'_> {
 pub(super) enum Verdict {
     /// Dropped, and counted here.
     Drop(u32),
+    /// For the transmitter: a pause of so many quanta.
+    Pause(u16),
     /// For the host.
     Deliver(Description),
     /// For the ARP engine, and for the host too if there is a description.
@@ -130,6 +133,11 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter<'_>) -> Verdic
     }
     if faults.damaged && !filter.wants(KEEP_BAD_FCS) {
         return Verdict::Drop(counter::RX_DROP_FCS);
+    }
+    if !faults.damaged && filter.registers.flow(regs::flow::RX_PAUSE) {
+        if let Some(quanta) = pause_time(frame, filter.registers.mac()) {
+            return Verdict::Pause(quanta);
+        }
     }
     let mut destination = [0; 6];
     destination.copy_from_slice(&frame[..6]);

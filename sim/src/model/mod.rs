@@ -10,6 +10,7 @@
 //! | [`bus`] | what the model's DMA goes through |
 //! | `registers`, `counters`, `msix` | the host side |
 //! | `tx`, `push`, `packet`, `wire` | SQEs to frames |
+//! | `flow` | PAUSE frames |
 //! | `line`, `judge`, `hash`, `rx` | byte times to slots |
 //! | `neigh`, `cache`, `route`, `arp` | next hops |
 //! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
@@ -26,6 +27,7 @@ mod checksum;
 mod completion;
 mod counters;
 mod event;
+mod flow;
 mod hash;
 mod io;
 mod ipv4;
@@ -48,6 +50,7 @@ pub use bus::{Bus, ReadOutcome};
 
 use counters::Counters;
 use event::EventQueue;
+use flow::{pause_end_ns, PauseSender};
 use io::Io;
 use judge::{judge, without_tag, Description, Faults, Filter, Verdict};
 use line::LineReceiver;
@@ -83,6 +86,7 @@ pub struct Model {
     events: EventQueue,
     neigh: Neigh,
     wire: Wire,
+    pauses: PauseSender,
 }
 
 impl Model {
@@ -102,6 +106,7 @@ impl Model {
             events: EventQueue::default(),
             neigh: Neigh::new(),
             wire: Wire::new(BYTE_NS_1000),
+            pauses: PauseSender::default(),
         }
     }
 
@@ -121,6 +126,7 @@ impl Model {
         self.events = EventQueue::default();
         self.neigh = Neigh::new();
         self.wire = Wire::new(self.wire.byte_ns());
+        self.pauses = PauseSender::default();
     }
 
     /// What the PHY reports: a link or none, and 0: 10, 1: 100, 2: 1000 Mbit/s. An event follows with the next call.
@@ -328,6 +334,11 @@ impl Model {
         let mut io = io(bus, &mut self.counters, self.now_ns);
         match judge(frame, faults, &filter) {
             Verdict::Drop(reason) => io.count(reason),
+            Verdict::Pause(quanta) => {
+                io.count(counter::RX_PAUSE);
+                self.wire
+                    .hold(pause_end_ns(quanta, self.link_speed, self.now_ns));
+            }
             Verdict::Deliver(description) if is_stripped(description) => {
                 self.rx.accept(&without_tag(frame), description, &mut io);
             }
@@ -368,7 +379,8 @@ impl Model {
             tick.saturating_add_signed(ahead.into())
                 .saturating_mul(TICK_NS)
         });
-        wire.into_iter().chain(neigh).min()
+        let again = self.pauses.deadline_ns();
+        wire.into_iter().chain(neigh).chain(again).min()
     }
 
     /// Whether a frame is on its way out, or about to be.
@@ -379,6 +391,10 @@ impl Model {
 
     /// The earliest timer in ticks of [`TICK_NS`], as the hardware exports it.
     pub fn deadline_ticks(&self) -> Option<u32> {
+        if self.wire.is_held() {
+            // A pause looks at the time with every tick.
+            return Some(((self.now_ns / TICK_NS) as u32).wrapping_add(1));
+        }
         self.neigh.deadline()
     }
 
@@ -394,6 +410,8 @@ impl Model {
             let mode = Mode {
                 enabled: self.registers.ctrl(regs::ctrl::TX_EN),
                 loopback: self.registers.ctrl(regs::ctrl::LOOPBACK),
+                pauses: self.registers.flow(regs::flow::RX_PAUSE),
+                mac: self.registers.mac(),
             };
             let mut moved = self
                 .neigh
@@ -406,6 +424,12 @@ impl Model {
             moved |= self.tx.step(&mut path, &mut io);
             moved |= self.wire.step(mode, self.now_ns, io.counters);
             self.rx.step(&self.registers, &mut io);
+            moved |= self.pauses.step(
+                self.registers.flow(regs::flow::TX_PAUSE),
+                self.rx.places_used(),
+                &mut self.wire,
+                self.now_ns,
+            );
             self.events
                 .queues_failed(self.tx.take_failed(), self.rx.take_failed());
             moved |= self.events.step(

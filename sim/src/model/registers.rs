@@ -96,6 +96,11 @@ impl Registers {
         u64::from(self.page(page, offset)) | u64::from(self.page(page, offset + 4)) << 32
     }
 
+    /// A bit of FLOW.
+    pub(super) fn flow(&self, bit: Field) -> bool {
+        bit.get(self.port(regs::flow::OFFSET)) != 0
+    }
+
     /// A bit of CTRL.
     pub(super) fn ctrl(&self, bit: Field) -> bool {
         bit.get(self.port(regs::ctrl::OFFSET)) != 0

@@ -170,6 +170,11 @@ impl RxQueue {
         }
     }
 
+    /// Places of the buffer that are taken.
+    pub(super) fn places_used(&self) -> usize {
+        self.used
+    }
+
     fn take_waiting(&mut self) -> Option<Stored> {
         let stored = self.waiting.pop_front()?;
         self.used -= places(stored.bytes.len());

@@ -217,3 +217,46 @@ fn accesses_that_are_none_are_refused_and_counted() {
         .read_register(0, BAR_REGS, regs::bad_access::OFFSET, 0xF);
     assert_eq!(count, Some(3));
 }
+
+#[test]
+fn a_full_receive_buffer_asks_the_link_partner_for_a_pause_until_it_is_empty() {
+    let mut bench = Bench::new();
+    let page = regs::rx_page(0);
+    let slot_cfg = regs::rx_slot_cfg::STRIDE_LOG2.of(11) | regs::rx_slot_cfg::COUNT.of(16);
+    let cfg = regs::rx_cfg::RXQ_LOG2.of(RING_LOG2) | regs::rx_cfg::CQ_LOG2.of(RING_LOG2);
+    for (offset, value) in [
+        (page + regs::rx_slot_cfg::OFFSET, slot_cfg),
+        (page + regs::rx_cfg::OFFSET, cfg),
+        (page + regs::rx_ctrl::OFFSET, 1),
+        (regs::ctrl::OFFSET, ctrl::RX_EN.of(1) | ctrl::TX_EN.of(1)),
+        (regs::flow::OFFSET, regs::flow::TX_PAUSE.of(1)),
+    ] {
+        bench.write(offset, value);
+    }
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x88, 0xB5];
+    frame.resize(1_024 - 8, 0);
+    let sent = |bench: &mut Bench, frames: usize| {
+        for _ in 0..frames {
+            bench.model.receive(&mut bench.memory, bench.now_ns, &frame);
+        }
+        bench.now_ns += 1_000;
+        let frame = bench.model.transmit(&mut bench.memory, bench.now_ns);
+        frame.map(|f| (f[..6].to_vec(), f[12..18].to_vec()))
+    };
+    let group = vec![0x01, 0x80, 0xC2, 0, 0, 1];
+    // Each takes 1 KiB with its description.
+    assert_eq!(sent(&mut bench, 11), None);
+    let asked = Some((group.clone(), vec![0x88, 0x08, 0, 1, 0xFF, 0xFF]));
+    assert_eq!(sent(&mut bench, 1), asked);
+    assert_eq!(sent(&mut bench, 1), None);
+    let again = bench.model.next_deadline().expect("it is asked for anew");
+    assert!(again - bench.now_ns <= 1 << 23);
+    bench.now_ns = again;
+    assert_eq!(sent(&mut bench, 0), asked);
+    bench.write(page + regs::rx_ctrl::OFFSET, 0);
+    assert_eq!(
+        sent(&mut bench, 0),
+        Some((group, vec![0x88, 0x08, 0, 1, 0, 0]))
+    );
+    assert_eq!(sent(&mut bench, 0), None);
+}

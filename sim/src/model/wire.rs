@@ -1,10 +1,11 @@
-//! The sending side: the transmit buffer, data and ARP frames taking turns, and the pace of the wire.
+//! The sending side: the transmit buffer, data and ARP frames taking turns, pauses, and the pace of the wire.
 use std::collections::VecDeque;
 
 use ferrule_abi::counter;
 
 use super::arp::ArpFrame;
 use super::counters::Counters;
+use super::flow::pause_frame;
 use super::judge::{TAG_AT, TYPE_VLAN};
 
 /// Places of eight bytes in the buffer.
@@ -18,13 +19,17 @@ const GAP_BYTES: u64 = 12;
 /// A byte time at 1000 Mbit/s.
 pub(super) const BYTE_NS_1000: u64 = 8;
 
-/// CTRL bits that matter here.
+/// Settings that matter here.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mode {
     /// Frames may start.
     pub(super) enabled: bool,
     /// What is sent is received.
     pub(super) loopback: bool,
+    /// Received PAUSE frames are obeyed.
+    pub(super) pauses: bool,
+    /// Own address.
+    pub(super) mac: [u8; 6],
 }
 
 /// A frame in the buffer.
@@ -51,6 +56,10 @@ pub(super) struct Wire {
     used: usize,
     /// The frame that the ARP engine wants to send.
     arp: Option<(ArpFrame, u64)>,
+    /// Pause time of the PAUSE frame that is to be sent, and since when.
+    pause: Option<(u16, u64)>,
+    /// Until when the link partner wants a pause.
+    held_ns: Option<u64>,
     /// The last frame was an ARP frame.
     arp_was: bool,
     begun: VecDeque<OnTheWire>,
@@ -65,6 +74,8 @@ impl Wire {
             waiting: VecDeque::new(),
             used: 0,
             arp: None,
+            pause: None,
+            held_ns: None,
             arp_was: false,
             begun: VecDeque::new(),
             free_ns: 0,
@@ -105,8 +116,33 @@ impl Wire {
         self.arp = Some((frame, now_ns));
     }
 
+    /// Whether a PAUSE frame may be given.
+    pub(super) fn takes_pause(&self) -> bool {
+        self.pause.is_none()
+    }
+
+    /// Takes a PAUSE frame.
+    pub(super) fn send_pause(&mut self, quanta: u16, now_ns: u64) {
+        self.pause = Some((quanta, now_ns));
+    }
+
+    /// The link partner wants a pause until then, or none.
+    pub(super) fn hold(&mut self, until_ns: Option<u64>) {
+        self.held_ns = until_ns;
+    }
+
+    /// Whether the link partner wants a pause.
+    pub(super) fn is_held(&self) -> bool {
+        self.held_ns.is_some()
+    }
+
     /// Begins the frames whose time has come; whether there were any.
     pub(super) fn step(&mut self, mode: Mode, now_ns: u64, counters: &mut Counters) -> bool {
+        // Frames that begin now begin after it; those that waited begin at its end.
+        let ended = self.held_ns.take_if(|at| !mode.pauses || *at <= now_ns);
+        if let Some(end_ns) = ended.filter(|_| mode.pauses) {
+            self.free_ns = self.free_ns.max(end_ns);
+        }
         if !mode.enabled {
             // Its news would be old by the time it could be sent.
             return match self.arp.take() {
@@ -119,7 +155,7 @@ impl Wire {
         }
         let mut any = false;
         while let Some(at_ns) = self.next_start_ns().filter(|at| *at <= now_ns) {
-            let Some(bytes) = self.next(counters) else {
+            let Some(bytes) = self.next(mode.mac, counters) else {
                 break;
             };
             any = true;
@@ -139,14 +175,20 @@ impl Wire {
 
     /// When the next frame begins.
     fn next_start_ns(&self) -> Option<u64> {
+        let pause = self.pause.map(|(_, at)| at);
         let data = self.waiting.front().map(|w| w.at_ns);
         let arp = self.arp.as_ref().map(|(_, at)| *at);
-        let ready = [data, arp].into_iter().flatten().min()?;
+        let client = data.into_iter().chain(arp).min();
+        let client = client.map(|at| at.max(self.held_ns.unwrap_or(0)));
+        let ready = pause.into_iter().chain(client).min()?;
         Some(ready.max(self.free_ns))
     }
 
     /// The next frame in turn.
-    fn next(&mut self, counters: &mut Counters) -> Option<Vec<u8>> {
+    fn next(&mut self, mac: [u8; 6], counters: &mut Counters) -> Option<Vec<u8>> {
+        if let Some((quanta, _)) = self.pause.take() {
+            return Some(pause_frame(mac, quanta));
+        }
         if self.arp_was || self.arp.is_none() {
             if let Some(Waiting { mut bytes, tag, .. }) = self.waiting.pop_front() {
                 self.arp_was = false;

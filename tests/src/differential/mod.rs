@@ -11,6 +11,7 @@
 //!   them is ready first; then each of the two sequences is compared, else their one sequence.
 //! - How many entries of a completion ring go in one write depends on which of them are there in the same few cycles. So when a step makes
 //!   several, TLP_WRITES is compared with the most and the fewest writes that it can have been.
+//! - FLOW.TX_PAUSE stays off: when the receive buffer passes its marks depends on how fast frames leave it.
 //! - A reset in the middle of traffic may come before or after any byte of it. What had come out by then is not compared; everything after
 //!   it is.
 use std::collections::BTreeMap;

@@ -28,7 +28,8 @@ impl Case<'_> {
             93..95 => self.restart()?,
             95..97 => self.reset()?,
             97 => self.reset_in_traffic()?,
-            _ => self.vectors()?,
+            98 => self.vectors()?,
+            _ => self.pause()?,
         }
         self.settle()?;
         self.compare()
@@ -413,6 +414,41 @@ impl Case<'_> {
         self.compare()?;
         self.compare_counters()?;
         self.configure();
+        Ok(())
+    }
+
+    /// The link partner wants a pause; frames of the host's wait for its end.
+    fn pause(&mut self) -> Result<(), String> {
+        self.let_go()?;
+        let r = &mut self.random;
+        let enable = r.random_bool(0.8);
+        let quanta = *[0, 1, 900, r.random_range(0..1_000), 0xFFFF, r.random()]
+            .choose(r)
+            .unwrap_or(&0);
+        let line = traffic::pause(r, self.own, quanta);
+        let ends_alone = quanta < 1_000 && r.random_bool(0.7);
+        self.log(format!("pause of {quanta}, obeyed {enable}: {line:?}"));
+        self.write(regs::flow::OFFSET, regs::flow::RX_PAUSE.of(enable.into()));
+        self.settle()?;
+        self.receive(&line);
+        self.settle()?;
+        self.compare()?;
+        for _ in 0..self.random.random_range(0..3) {
+            // Not IP: ARP frames would wait as well, which only ends with the pause.
+            self.post_frame(true);
+        }
+        self.ring(Queue::Tx, false);
+        self.settle()?;
+        self.compare()?;
+        if ends_alone {
+            // 1,000 quanta of 51.2 us at most.
+            self.now_ns += 52_000_000;
+            let now_ns = self.now_ns;
+            self.each(|s| s.set_time(now_ns));
+        } else {
+            self.write(regs::flow::OFFSET, 0);
+        }
+        self.merged = true;
         Ok(())
     }
 

@@ -283,6 +283,26 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
     }
 }
 
+/// A PAUSE frame (IEEE 802.3 annex 31B), or nearly one.
+pub fn pause(random: &mut StdRng, own: Station, quanta: u16) -> Line {
+    let group = [0x01, 0x80, 0xC2, 0x00, 0x00, 0x01];
+    let to = match random.random_range(0..6) {
+        0 => own.mac,
+        1 => destination(random, own.mac),
+        _ => group,
+    };
+    let opcode: u16 = *[1, 1, 1, 1, 0x0101, 0].choose(random).unwrap_or(&1);
+    let [a, b] = quanta.to_be_bytes();
+    let [c, d] = opcode.to_be_bytes();
+    let mut payload = vec![c, d, a, b];
+    payload.resize(46 + random.random_range(0..4), 0);
+    let mut frame = ethernet(to, PEERS[0].0, 0x8808, &payload);
+    if random.random_bool(0.1) {
+        frame = tagged(random, frame);
+    }
+    Line::clean("PAUSE", frame)
+}
+
 /// A good frame of nearly `most` bytes without FCS.
 pub fn long(random: &mut StdRng, own: Station, most: usize) -> Line {
     let (peer_mac, _) = *PEERS.choose(random).unwrap_or(&PEERS[0]);

@@ -8,6 +8,7 @@ mod dma;
 mod filters;
 mod idle;
 mod overload;
+mod pause;
 mod push;
 mod registers;
 mod speed;

@@ -7,11 +7,12 @@ use ferrule_rtl::{native::Native, tx::mux::TxMux};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-/// Runs both queues of frames through; gives the frames in order and the lengths that were counted.
+/// Runs three queues of frames through, of data, ARP and PAUSE, of a hundred cycles so many `held` back; gives the frames in order and the lengths that were counted.
 fn run(
     seed: u64,
     ready: usize,
-    sources: [&[Vec<u8>]; 2],
+    sources: [&[Vec<u8>]; 3],
+    held: usize,
     trace: &mut Trace,
 ) -> (Vec<Vec<u8>>, Vec<u16>) {
     let mut r = Rng(seed);
@@ -21,15 +22,17 @@ fn run(
         all.collect::<VecDeque<_>>()
     });
     // A source may pause between its frames and not in them.
-    let mut open = [false; 2];
+    let mut open = [false; 3];
+    let (mut inside, mut was_held) = (false, false);
     let (mut out, mut lengths, mut partial) = (vec![], vec![], vec![]);
     for cycle in 0..20_000 {
-        let mut offered = [None; 2];
-        for i in 0..2 {
+        let mut offered = [None; 3];
+        for i in 0..3 {
             open[i] |= r.percent(20);
             offered[i] = queues[i].front().copied().filter(|_| open[i]);
         }
         let ready = r.percent(ready);
+        let hold = r.percent(held);
         let u = &mut dut.u;
         u.clock.next = false.into();
         u.reset.next = cycle == 0;
@@ -47,13 +50,18 @@ fn run(
         u.arp.keep.next = u64::from(keep).into();
         u.arp.last.next = last;
         u.arp.valid.next = offered[1].is_some();
+        let (d0, d1, keep, last) = offered[2].unwrap_or_default();
+        u.pause.d0.next = u64::from(d0).into();
+        u.pause.d1.next = u64::from(d1).into();
+        u.pause.keep.next = u64::from(keep).into();
+        u.pause.last.next = last;
+        u.pause.valid.next = offered[2].is_some();
+        u.hold.next = hold;
         dut.settle();
         trace.record(&*dut.u);
         let u = &dut.u;
-        for (i, taken) in [u.data.ready.val(), u.arp.ready.val()]
-            .into_iter()
-            .enumerate()
-        {
+        let taken = [u.data.ready.val(), u.arp.ready.val(), u.pause.ready.val()];
+        for (i, taken) in taken.into_iter().enumerate() {
             if let (true, Some(beat)) = (taken, offered[i]) {
                 queues[i].pop_front();
                 open[i] = !beat.3;
@@ -64,7 +72,14 @@ fn run(
         } else {
             assert_eq!(u.events.val().to_u32(), 0);
         }
+        // In the cycle before a frame's first beat it was decided.
+        let began = u.frame.valid.val() && !inside;
+        let of_a_client = u.frame.d0.val().to_u32() & 0xFF != 3;
+        assert!(!(began && of_a_client && was_held), "cycle {cycle}");
+        inside |= began;
+        was_held = hold && !inside;
         if u.frame.valid.val() && ready {
+            inside = !u.frame.last.val();
             let bytes = [
                 u.frame.d0.val().to_u32().to_le_bytes(),
                 u.frame.d1.val().to_u32().to_le_bytes(),
@@ -98,12 +113,19 @@ fn frames(r: &mut Rng, source: u8, count: usize) -> Vec<Vec<u8>> {
 proptest! {
     #![proptest_config(crate::common::cases(24))]
     #[test]
-    fn no_frame_is_split_and_each_length_is_counted(seed: u64, ready in prop::sample::select(vec![100_usize, 50, 20])) {
+    fn no_frame_is_split_and_each_length_is_counted(
+        seed: u64,
+        ready in prop::sample::select(vec![100_usize, 50, 20]),
+        held in prop::sample::select(vec![0_usize, 50, 90]),
+    ) {
         let mut r = Rng(seed);
-        let (data, arp) = (frames(&mut r, 1, 20), frames(&mut r, 2, 20));
-        let (out, lengths) = run(seed, ready, [&data, &arp], &mut Trace::default());
-        let (got_data, got_arp): (Vec<_>, Vec<_>) = out.iter().cloned().partition(|f| f[0] == 1);
-        assert_eq!((got_data, got_arp), (data, arp));
+        let sources = [1, 2, 3].map(|source| frames(&mut r, source, 20));
+        let offered = [&sources[0][..], &sources[1], &sources[2]];
+        let (out, lengths) = run(seed, ready, offered, held, &mut Trace::default());
+        for (source, want) in (1..).zip(&sources) {
+            let got: Vec<_> = out.iter().filter(|f| f[0] == source).cloned().collect();
+            assert_eq!(&got, want);
+        }
         let want: Vec<_> = out.iter().map(|f| f.len() as u16).collect();
         assert_eq!(lengths, want);
     }
@@ -112,9 +134,9 @@ proptest! {
 #[test]
 fn the_verilog_does_the_same() {
     let mut r = Rng(1);
-    let (data, arp) = (frames(&mut r, 1, 12), frames(&mut r, 2, 12));
+    let [data, arp, pause] = [1, 2, 3].map(|source| frames(&mut r, source, 12));
     let mut trace = Trace::default();
-    run(1, 60, [&data, &arp], &mut trace);
+    run(1, 60, [&data, &arp, &pause], 30, &mut trace);
     trace.check::<TxMux>("tx_mux");
 }
 
