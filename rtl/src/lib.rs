@@ -5,6 +5,7 @@
 //! | [`mac`] | GMII and MII MAC, FCS, clock crossing, 8 to 64 bit conversion |
 //! | [`rx`] | address filter, IPv4 and L4 checks, receive buffer |
 //! | [`tx`] | transmit buffer, checksum and header insertion, MAC multiplexer |
+//! | [`icmp`] | ICMP echo requests answered |
 //! | [`neigh`] | ARP: responder, cache, requester; next-hop decision |
 //! | [`queue`] | SQ, TXCQ, RXQ, RXCQ and event queue engines |
 //! | [`pcie`] | TLP interface, read engine, register file, counters, MSI-X |
@@ -14,6 +15,7 @@
 //! `mac_hi` (bytes 4 and 5); IPv4 addresses as one 32-bit number with the first byte in bits 31:24.
 #![forbid(unsafe_code)]
 
+pub mod icmp;
 pub mod mac;
 pub mod native;
 pub mod neigh;
