@@ -89,6 +89,8 @@ pub struct Caps {
     pub jumbo: bool,
     /// PUSH mode.
     pub push: bool,
+    /// ICMP echo requests answered.
+    pub echo: bool,
     /// Number of queue pairs.
     pub queues: u8,
 }
@@ -110,6 +112,7 @@ impl Caps {
             arp_entries: has(c::ARP_ENTRIES),
             jumbo: has(c::JUMBO),
             push: has(c::PUSH),
+            echo: has(c::ECHO),
             queues: c::QUEUES.get(value) as u8,
         }
     }

@@ -174,7 +174,12 @@ fn filters_are_registers_of_the_device() {
 #[test]
 fn what_a_build_does_not_have_is_an_error_and_all_else_goes_on() {
     let fake = Fake::new();
-    let caps = [regs::caps::VLAN, regs::caps::MULTICAST, regs::caps::JUMBO];
+    let caps = [
+        regs::caps::VLAN,
+        regs::caps::MULTICAST,
+        regs::caps::JUMBO,
+        regs::caps::ECHO,
+    ];
     let without = caps.iter().fold(0, |bits, cap| bits | cap.mask());
     fake.lock().absent.insert(regs::caps::OFFSET, without);
     for (vlan_strip, vlans) in [(true, None), (false, Some(vec![]))] {
@@ -188,6 +193,13 @@ fn what_a_build_does_not_have_is_an_error_and_all_else_goes_on() {
     }
     let error = fake.open(&config().with_mtu(1_505).unwrap()).err().unwrap();
     assert!(error.to_string().contains("jumbo"), "{error}");
+    let echo = NicConfig {
+        echo: true,
+        ..config()
+    };
+    let error = fake.open(&echo).err().unwrap();
+    assert!(matches!(error, NicError::Unsupported(_)), "{error}");
+    assert!(error.to_string().contains("echo"), "{error}");
     let mut nic = fake.open(&config()).unwrap();
     let error = nic.join_multicast([1, 0, 0x5E, 1, 2, 3]).unwrap_err();
     assert!(error.to_string().contains("multicast"), "{error}");

@@ -50,13 +50,13 @@ pub struct EchoRequest {
     pub fits: Signal<Out, Bit>,
     /// The table is being looked through; for 16 cycles from the one after the fifth beat on.
     pub busy: Signal<Out, Bit>,
-    table: RAM<Bits<32>, 4>,
+    locals: RAM<Bits<32>, 4>,
     place: DFF<Bits<4>>,
     searches: DFF<Bit>,
     /// The address whose mask comes next.
     address: DFF<Bits<32>>,
     /// The destination is a local address.
-    local: DFF<Bit>,
+    is_local: DFF<Bit>,
     /// The source is none that can be answered.
     strange: DFF<Bit>,
     /// The source's hardware address is a group's.
@@ -95,11 +95,11 @@ impl Default for EchoRequest {
             target: Default::default(),
             fits: Default::default(),
             busy: Default::default(),
-            table: Default::default(),
+            locals: Default::default(),
             place: Default::default(),
             searches: Default::default(),
             address: Default::default(),
-            local: Default::default(),
+            is_local: Default::default(),
             strange: Default::default(),
             group: Default::default(),
             request: Default::default(),
@@ -120,12 +120,12 @@ impl Default for EchoRequest {
 impl Logic for EchoRequest {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, place, searches, address, local, strange, group, request);
-        self.table.read_clock.next = self.clock.val();
-        self.table.write_clock.next = self.clock.val();
-        self.table.write_address.next = self.local_place.val();
-        self.table.write_data.next = self.local_data.val();
-        self.table.write_enable.next = self.local_write.val();
+        dff_setup!(self, clock, place, searches, address, is_local, strange, group, request);
+        self.locals.read_clock.next = self.clock.val();
+        self.locals.write_clock.next = self.clock.val();
+        self.locals.write_address.next = self.local_place.val();
+        self.locals.write_data.next = self.local_data.val();
+        self.locals.write_enable.next = self.local_write.val();
         self.busy.next = self.searches.q.val();
         self.fits.next = self.own.val()
             & !self.group.q.val()
@@ -134,7 +134,7 @@ impl Logic for EchoRequest {
             & (self.total.val() > 27)
             & (self.total.val() < 1501)
             & self.request.q.val()
-            & self.local.q.val()
+            & self.is_local.q.val()
             & !self.strange.q.val();
 
         // The table has addresses as numbers.
@@ -148,7 +148,7 @@ impl Logic for EchoRequest {
             | bit_cast::<32, 8>(self.target.val().get_bits::<8>(24));
         self.first.next = self.source.val().get_bits::<8>(0);
         // What the memory shows belongs to the place of the cycle before.
-        self.word.next = self.table.read_data.val();
+        self.word.next = self.locals.read_data.val();
         self.apart.next = self.address.q.val() ^ self.from.val();
         self.place_next.next = self.place.q.val();
         if self.searches.q.val() {
@@ -156,7 +156,7 @@ impl Logic for EchoRequest {
             if !self.place.q.val().get_bit(0) {
                 self.address.d.next = self.word.val();
                 if self.word.val() == self.to.val() {
-                    self.local.d.next = true;
+                    self.is_local.d.next = true;
                 }
             } else {
                 // Bit 1 of the mask is clear when two or more bits are left for hosts (RFC 3021).
@@ -172,7 +172,7 @@ impl Logic for EchoRequest {
                 self.searches.d.next = false;
                 // An unused place holds 0.0.0.0, which is no host's address; nor is any in 0/8.
                 if self.target.val().get_bits::<8>(0) == 0 {
-                    self.local.d.next = false;
+                    self.is_local.d.next = false;
                 }
                 if (self.first.val() == 0) | (self.first.val() == 127) | (self.first.val() > 223) {
                     self.strange.d.next = true;
@@ -182,7 +182,7 @@ impl Logic for EchoRequest {
         if self.valid.val() {
             if self.beat.val() == 0 {
                 self.group.d.next = self.d1.val().get_bit(16);
-                self.local.d.next = false;
+                self.is_local.d.next = false;
                 self.strange.d.next = false;
                 self.request.d.next = false;
             }
@@ -198,6 +198,6 @@ impl Logic for EchoRequest {
             self.place_next.next = 0.into();
         }
         self.place.d.next = self.place_next.val();
-        self.table.read_address.next = self.place_next.val();
+        self.locals.read_address.next = self.place_next.val();
     }
 }

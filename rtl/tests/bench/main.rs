@@ -1,5 +1,6 @@
 //! One testbench a module, one binary for all.
 mod common;
+mod icmp;
 mod lockstep;
 mod mac;
 mod neigh;

@@ -7,11 +7,11 @@ use ferrule_rtl::{native::Native, tx::mux::TxMux};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-/// Runs both queues of frames through; gives the frames in order and the lengths that were counted.
+/// Runs the queues of frames through; gives the frames in order and the lengths that were counted.
 fn run(
     seed: u64,
     ready: usize,
-    sources: [&[Vec<u8>]; 2],
+    sources: [&[Vec<u8>]; 3],
     trace: &mut Trace,
 ) -> (Vec<Vec<u8>>, Vec<u16>) {
     let mut r = Rng(seed);
@@ -21,11 +21,11 @@ fn run(
         all.collect::<VecDeque<_>>()
     });
     // A source may pause between its frames and not in them.
-    let mut open = [false; 2];
+    let mut open = [false; 3];
     let (mut out, mut lengths, mut partial) = (vec![], vec![], vec![]);
     for cycle in 0..20_000 {
-        let mut offered = [None; 2];
-        for i in 0..2 {
+        let mut offered = [None; 3];
+        for i in 0..3 {
             open[i] |= r.percent(20);
             offered[i] = queues[i].front().copied().filter(|_| open[i]);
         }
@@ -47,10 +47,16 @@ fn run(
         u.arp.keep.next = u64::from(keep).into();
         u.arp.last.next = last;
         u.arp.valid.next = offered[1].is_some();
+        let (d0, d1, keep, last) = offered[2].unwrap_or_default();
+        u.echo.d0.next = u64::from(d0).into();
+        u.echo.d1.next = u64::from(d1).into();
+        u.echo.keep.next = u64::from(keep).into();
+        u.echo.last.next = last;
+        u.echo.valid.next = offered[2].is_some();
         dut.settle();
         trace.record(&*dut.u);
         let u = &dut.u;
-        for (i, taken) in [u.data.ready.val(), u.arp.ready.val()]
+        for (i, taken) in [u.data.ready.val(), u.arp.ready.val(), u.echo.ready.val()]
             .into_iter()
             .enumerate()
         {
@@ -100,10 +106,10 @@ proptest! {
     #[test]
     fn no_frame_is_split_and_each_length_is_counted(seed: u64, ready in prop::sample::select(vec![100_usize, 50, 20])) {
         let mut r = Rng(seed);
-        let (data, arp) = (frames(&mut r, 1, 20), frames(&mut r, 2, 20));
-        let (out, lengths) = run(seed, ready, [&data, &arp], &mut Trace::default());
-        let (got_data, got_arp): (Vec<_>, Vec<_>) = out.iter().cloned().partition(|f| f[0] == 1);
-        assert_eq!((got_data, got_arp), (data, arp));
+        let sources = [1, 2, 3].map(|source| frames(&mut r, source, 20));
+        let (out, lengths) = run(seed, ready, sources.each_ref().map(|s| &s[..]), &mut Trace::default());
+        let got = [1, 2, 3].map(|source| out.iter().filter(|f| f[0] == source).cloned().collect::<Vec<_>>());
+        assert_eq!(got, sources);
         let want: Vec<_> = out.iter().map(|f| f.len() as u16).collect();
         assert_eq!(lengths, want);
     }
@@ -112,9 +118,9 @@ proptest! {
 #[test]
 fn the_verilog_does_the_same() {
     let mut r = Rng(1);
-    let (data, arp) = (frames(&mut r, 1, 12), frames(&mut r, 2, 12));
+    let sources = [1, 2, 3].map(|source| frames(&mut r, source, 12));
     let mut trace = Trace::default();
-    run(1, 60, [&data, &arp], &mut trace);
+    run(1, 60, sources.each_ref().map(|s| &s[..]), &mut trace);
     trace.check::<TxMux>("tx_mux");
 }
 
