@@ -15,7 +15,8 @@ pub struct Stats {
 impl Stats {
     /// The counter with this index, one of [`ferrule_abi::counter`]; 0 if there is none.
     pub fn get(&self, index: u32) -> u64 {
-        self.values.get(index as usize).copied().unwrap_or(0)
+        let mut found = self.iter().filter(|(counter, _)| counter.index == index);
+        found.next().map_or(0, |(_, value)| value)
     }
 
     /// All counters with their values.

@@ -2,7 +2,7 @@
 use std::fmt;
 
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{mac, neigh, pcie, queue, rx, store, tx};
+use ferrule_rtl::{icmp, mac, neigh, pcie, queue, rx, store, tx};
 
 use super::error::FormalError;
 
