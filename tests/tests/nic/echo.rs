@@ -178,7 +178,8 @@ fn a_reset_in_an_answer_leaves_nothing_of_it() {
         b.run(cycles);
         b.write(regs::ctrl::OFFSET, regs::ctrl::RESET.of(1));
         b.settle();
-        let _ = b.frames();
+        // What was on the wire may be cut off.
+        b.sent.clear();
         b.start();
         echo(&mut b, 1);
         b.phy.receive(&ping(ADDRESS, 2, b"after it"));
