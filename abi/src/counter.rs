@@ -22,7 +22,7 @@ macro_rules! counters {
 counters! {
     RX_FRAMES = 0 "rx_frames" "Good frames committed to the receive buffer.";
     RX_BYTES = 1 "rx_bytes" "Their bytes, without FCS.";
-    TX_FRAMES = 2 "tx_frames" "Frames handed to the MAC, ARP and PAUSE included.";
+    TX_FRAMES = 2 "tx_frames" "Frames handed to the MAC, those of the ARP engine, answers to ICMP echo requests and PAUSE frames included.";
     TX_BYTES = 3 "tx_bytes" "Their bytes before padding, without FCS.";
     RX_DROP_FCS = 4 "rx_drop_fcs" "Dropped: bad FCS, or RX_ER during the frame.";
     RX_DROP_RUNT = 5 "rx_drop_runt" "Dropped: shorter than 64 bytes.";
@@ -51,4 +51,5 @@ counters! {
     RX_DROP_DISABLED = 28 "rx_drop_disabled" "Frames that came while CTRL.RX_EN or the receive queue was off.";
     ARP_CONFLICTS = 29 "arp_conflicts" "ARP packets in which another station claims a local address (RFC 5227 section 2.4).";
     RX_PAUSE = 30 "rx_pause" "PAUSE frames that were acted on.";
+    ICMP_ECHOES = 31 "icmp_echoes" "ICMP echo requests answered by the hardware; they are in no other counter of received frames.";
 }

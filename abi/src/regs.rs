@@ -121,7 +121,7 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0003_F1AF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0007_F1AF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -137,11 +137,12 @@ regs! {
             HASH [15; 1] Ro "Toeplitz hash of received IPv4 frames.",
             ARP_ENTRIES [16; 1] Ro "Entries of the ARP cache are read, added and deleted by command.",
             PAUSE [17; 1] Ro "Flow control by PAUSE frames, both ways.",
+            ECHO [18; 1] Ro "ICMP echo requests answered, RXCTL.ECHO.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
             RX_EN [1; 1] Rw "Frames from the wire are accepted.",
-            TX_EN [2; 1] Rw "Frames are sent, ARP answers included.",
+            TX_EN [2; 1] Rw "Frames are sent, ARP and echo answers included.",
             LOOPBACK [3; 1] Rw "What is sent is received, inside the MAC; nothing reaches the wire.",
         }
         status "STATUS" @ 0x014 [1; 4] reset 0x0000_0000, "State of the port." {
@@ -167,6 +168,7 @@ regs! {
             DELIVER_ARP [6; 1] Rw "Deliver ARP frames to the host too.",
             VLAN_STRIP [7; 1] Rw "Take the outermost 802.1Q tag (EtherType 0x8100) out of a frame; its completion says VLAN and holds the TCI.",
             VLAN_FILTER [8; 1] Rw "Of frames with an 802.1Q tag only those of VLANs that are in the VLAN table; frames without one pass.",
+            ECHO [9; 1] Rw "Answer ICMP echo requests to a LOCAL_ADDR; the host does not see those that are answered. Others go the usual way, as do those that find both places for answers taken.",
             MAX_FRAME [16; 14] Rw "Longest frame accepted in bytes, with FCS; 1518 after reset.",
         }
         arpctl "ARPCTL" @ 0x03C [1; 4] reset 0x0000_0007, "Control of the ARP engine." {

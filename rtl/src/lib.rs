@@ -6,6 +6,7 @@
 //! | [`rx`] | address filter, IPv4 and L4 checks, receive buffer |
 //! | [`tx`] | transmit buffer, checksum and header insertion, MAC multiplexer |
 //! | [`flow`] | PAUSE frames, both ways |
+//! | [`icmp`] | ICMP echo requests answered |
 //! | [`neigh`] | ARP: responder, cache, requester; next-hop decision |
 //! | [`queue`] | SQ, TXCQ, RXQ, RXCQ and event queue engines |
 //! | [`pcie`] | TLP interface, read engine, register file, counters, MSI-X |
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod flow;
+pub mod icmp;
 pub mod mac;
 pub mod native;
 pub mod neigh;

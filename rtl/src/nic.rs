@@ -173,6 +173,7 @@ impl Logic for Nic {
         self.rx.mac_lo.next = self.host.mac_lo.val();
         self.rx.mac_hi.next = self.host.mac_hi.val();
         self.rx.rxctl.next = self.host.rxctl.val();
+        self.rx.local_write.next = self.host.local_write.val();
         self.rx.table_write.next = self.host.table_write.val();
         self.rx.table_place.next = self.host.table_place.val();
         self.rx.table_data.next = self.host.table_data.val();
@@ -188,6 +189,7 @@ impl Logic for Nic {
         TxVerdictSource::join(&mut self.tx.verdict, &mut self.queues.tx_verdict);
         LookupSource::join(&mut self.tx.lookup, &mut self.neigh.lookup);
         FrameSource::join(&mut self.neigh.frame, &mut self.tx.arp);
+        FrameSource::join(&mut self.rx.reply, &mut self.tx.echo);
         FrameSource::join(&mut self.tx.frame, &mut self.mac.tx);
 
         // FLOW

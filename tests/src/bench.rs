@@ -418,9 +418,8 @@ impl Bench {
     /// All counters.
     pub fn counters(&mut self) -> Vec<u64> {
         self.take_counters();
-        (0..counter::ALL.len() as u32)
-            .map(|n| self.shadow(n))
-            .collect()
+        let last = counter::ALL.iter().map(|c| c.index).max();
+        (0..=last.unwrap_or(0)).map(|n| self.shadow(n)).collect()
     }
 
     /// Sends DWs to the device as a TLP of the host, after what the root complex has to send.

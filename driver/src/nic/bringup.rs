@@ -108,6 +108,9 @@ impl Nic {
         if !caps.push && config.push {
             return Err(NicError::Unsupported("PUSH mode"));
         }
+        if !caps.echo && config.echo {
+            return Err(NicError::Unsupported("answers to ICMP echo requests"));
+        }
         let irq = || {
             Irq::new().map_err(|source| NicError::Os {
                 doing: "making an eventfd",

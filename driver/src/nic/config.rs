@@ -77,6 +77,9 @@ pub struct NicConfig {
     /// PUSH mode, for slow links: the driver writes packets into the device, at most 2,032 bytes each, and copies what is received out of
     /// its slot at once, so that the device reads no memory. Needs [`Caps::push`](super::Caps::push), and as many slots as the RXQ has entries.
     pub push: bool,
+    /// ICMP echo requests to a local address are answered by the NIC, and this host does not see them but where the NIC leaves them to it:
+    /// with IP options, fragments, tagged ones, of more than 1,500 bytes, or more of them than it has room for. Needs [`Caps::echo`](super::Caps::echo).
+    pub echo: bool,
     /// Learn neighbours from their requests for a local address, and let any ARP packet refresh or change what is known (RFC 826). Without,
     /// only the reply to a request of the NIC's own is believed: who tells what nobody asked for changes nothing, and each neighbour is
     /// asked anew when [`arp_age`](Self::arp_age) is over.
@@ -123,6 +126,7 @@ impl Default for NicConfig {
             hash_key: [0; HASH_KEY_WORDS as usize * 4],
             loopback: false,
             push: false,
+            echo: false,
             arp_learn: true,
             arp_announce: false,
             arp_defend: false,
@@ -320,6 +324,7 @@ impl NicConfig {
             (r::DELIVER_ARP, self.deliver_arp),
             (r::VLAN_STRIP, self.vlan_strip),
             (r::VLAN_FILTER, self.vlans.is_some()),
+            (r::ECHO, self.echo),
         ];
         let frame = r::MAX_FRAME.of(self.max_frame.into());
         bits.iter()

@@ -15,7 +15,8 @@ pub struct Stats {
 impl Stats {
     /// The counter with this index, one of [`ferrule_abi::counter`]; 0 if there is none.
     pub fn get(&self, index: u32) -> u64 {
-        self.values.get(index as usize).copied().unwrap_or(0)
+        let mut found = self.iter().filter(|(counter, _)| counter.index == index);
+        found.next().map_or(0, |(_, value)| value)
     }
 
     /// All counters with their values.
@@ -91,6 +92,8 @@ pub struct Caps {
     pub jumbo: bool,
     /// PUSH mode.
     pub push: bool,
+    /// ICMP echo requests answered.
+    pub echo: bool,
     /// Number of queue pairs.
     pub queues: u8,
 }
@@ -113,6 +116,7 @@ impl Caps {
             pause: has(c::PAUSE),
             jumbo: has(c::JUMBO),
             push: has(c::PUSH),
+            echo: has(c::ECHO),
             queues: c::QUEUES.get(value) as u8,
         }
     }

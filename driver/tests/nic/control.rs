@@ -174,7 +174,12 @@ fn filters_are_registers_of_the_device() {
 #[test]
 fn what_a_build_does_not_have_is_an_error_and_all_else_goes_on() {
     let fake = Fake::new();
-    let caps = [regs::caps::VLAN, regs::caps::MULTICAST, regs::caps::JUMBO];
+    let caps = [
+        regs::caps::VLAN,
+        regs::caps::MULTICAST,
+        regs::caps::JUMBO,
+        regs::caps::ECHO,
+    ];
     let without = caps.iter().fold(0, |bits, cap| bits | cap.mask());
     fake.lock().absent.insert(regs::caps::OFFSET, without);
     for (vlan_strip, vlans) in [(true, None), (false, Some(vec![]))] {
@@ -188,6 +193,13 @@ fn what_a_build_does_not_have_is_an_error_and_all_else_goes_on() {
     }
     let error = fake.open(&config().with_mtu(1_505).unwrap()).err().unwrap();
     assert!(error.to_string().contains("jumbo"), "{error}");
+    let echo = NicConfig {
+        echo: true,
+        ..config()
+    };
+    let error = fake.open(&echo).err().unwrap();
+    assert!(matches!(error, NicError::Unsupported(_)), "{error}");
+    assert!(error.to_string().contains("echo"), "{error}");
     let mut nic = fake.open(&config()).unwrap();
     let error = nic.join_multicast([1, 0, 0x5E, 1, 2, 3]).unwrap_err();
     assert!(error.to_string().contains("multicast"), "{error}");
@@ -296,7 +308,7 @@ fn a_register_that_happens_to_be_all_ones_is_not_a_device_gone() {
 fn counters_and_link_are_read_whole() {
     let fake = Fake::new();
     let mut nic = fake.open(&config()).unwrap();
-    let last = counter::ALL.len() as u32 - 1;
+    let last = counter::ALL[counter::ALL.len() - 1].index;
     fake.lock().counters = [(0, 0x1_0000_0002), (last, 7)].into();
     fake.lock().regs.insert(regs::time_lo::OFFSET, 5);
     fake.lock().regs.insert(regs::time_hi::OFFSET, 6);

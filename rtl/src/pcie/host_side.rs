@@ -103,6 +103,8 @@ pub struct HostSide {
     /// See [`RegFile`].
     pub table_write: Signal<Out, Bit>,
     /// See [`RegFile`].
+    pub local_write: Signal<Out, Bit>,
+    /// See [`RegFile`].
     pub table_place: Signal<Out, Bits<6>>,
     /// See [`RegFile`].
     pub table_data: Signal<Out, Bits<32>>,
@@ -209,6 +211,7 @@ impl Logic for HostSide {
         self.arptime.next = self.regs.arptime.val();
         self.flow.next = self.regs.flow.val();
         self.table_write.next = self.regs.table_write.val();
+        self.local_write.next = self.regs.local_write.val();
         self.table_place.next = self.regs.table_place.val();
         self.table_data.next = self.regs.table_data.val();
         for i in 0..8 {

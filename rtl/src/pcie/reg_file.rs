@@ -179,7 +179,9 @@ pub struct RegFile {
     pub gateway: [Signal<Out, Bits<32>>; 7],
     /// A word of the tables at 0x100 to 0x1FF is written; whoever uses a table keeps it. A reset writes all of them.
     pub table_write: Signal<Out, Bit>,
-    /// The word's number from 0x100 on.
+    /// A word of LOCAL_ADDR or LOCAL_MASK is written, for those who keep them as a table; so does a reset.
+    pub local_write: Signal<Out, Bit>,
+    /// The word's number from 0x100 on; with `local_write`, bits 3:0 are its number from 0x080 on.
     pub table_place: Signal<Out, Bits<6>>,
     /// The word.
     pub table_data: Signal<Out, Bits<32>>,
@@ -206,6 +208,7 @@ pub struct RegFile {
     mdio_cmd: DFF<Bits<27>>,
     mdio_busy: DFF<Bit>,
     told: DFF<Bit>,
+    told_local: DFF<Bit>,
     told_place: DFF<Bits<6>>,
     told_data: DFF<Bits<32>>,
     /// Registers that other modules see all the time, in the order of `OUTPUTS`.
@@ -289,6 +292,7 @@ impl Default for RegFile {
             local_mask: array_init(|_| Default::default()),
             gateway: array_init(|_| Default::default()),
             table_write: Default::default(),
+            local_write: Default::default(),
             table_place: Default::default(),
             table_data: Default::default(),
             busy: Default::default(),
@@ -309,6 +313,7 @@ impl Default for RegFile {
             mdio_cmd: Default::default(),
             mdio_busy: Default::default(),
             told: Default::default(),
+            told_local: Default::default(),
             told_place: Default::default(),
             told_data: Default::default(),
             value: array_init(|_| Default::default()),
@@ -373,13 +378,16 @@ impl Logic for RegFile {
             mdio_cmd,
             mdio_busy,
             told,
+            told_local,
             told_place,
             told_data
         );
         self.table_write.next = self.told.q.val();
+        self.local_write.next = self.told_local.q.val();
         self.table_place.next = self.told_place.q.val();
         self.table_data.next = self.told_data.q.val();
         self.told.d.next = false;
+        self.told_local.d.next = false;
         for i in 0..49 {
             self.value[i].clock.next = self.clock.val();
             self.value[i].d.next = self.value[i].q.val();
@@ -450,7 +458,8 @@ impl Logic for RegFile {
             | self.ring.q.val().any()
             | self.flush.q.val()
             | self.mdio_busy.q.val()
-            | self.told.q.val();
+            | self.told.q.val()
+            | self.told_local.q.val();
         self.storage.read_clock.next = self.clock.val();
         self.storage.write_clock.next = self.clock.val();
         self.storage.read_address.next = self.index.q.val();
@@ -656,8 +665,9 @@ impl Logic for RegFile {
         self.storage.write_address.next = self.store_at.val();
         self.storage.write_data.next = self.store_data.val();
         self.storage.write_enable.next = self.stores.val();
-        // What is written at 0x100 to 0x1FF is told to whoever keeps a table.
+        // What is written at 0x100 to 0x1FF and at 0x080 to 0x0BF is told to whoever keeps a table.
         self.told.d.next = self.stores.val() & (self.store_at.val().get_bits::<3>(6) == 1);
+        self.told_local.d.next = self.stores.val() & (self.store_at.val().get_bits::<5>(4) == 2);
         if self.stores.val() {
             self.told_place.d.next = self.store_at.val().get_bits::<6>(0);
             self.told_data.d.next = self.store_data.val();
@@ -675,6 +685,7 @@ impl Logic for RegFile {
             self.flush.d.next = false;
             self.mdio_busy.d.next = false;
             self.told.d.next = false;
+            self.told_local.d.next = false;
             for i in 0..49 {
                 self.value[i].d.next = self.value_reset[i].val();
             }

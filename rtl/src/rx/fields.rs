@@ -31,6 +31,8 @@ pub struct Ipv4Fields {
     pub fragment: Signal<Out, Bit>,
     /// Protocol number.
     pub protocol: Signal<Out, Bits<8>>,
+    /// ICMP.
+    pub icmp: Signal<Out, Bit>,
     /// TCP.
     pub tcp: Signal<Out, Bit>,
     /// UDP.
@@ -54,6 +56,7 @@ pub struct Ipv4Fields {
     r_total: DFF<Bits<16>>,
     r_fragment: DFF<Bit>,
     r_protocol: DFF<Bits<8>>,
+    r_icmp: DFF<Bit>,
     r_tcp: DFF<Bit>,
     r_udp: DFF<Bit>,
     r_udp_len: DFF<Bits<16>>,
@@ -73,6 +76,7 @@ pub struct Ipv4Fields {
     udp_number: Signal<Local, Bits<16>>,
     udp_end: Signal<Local, Bits<17>>,
     fragment_bits: Constant<Bits<32>>,
+    protocol_icmp: Constant<Bits<8>>,
     protocol_tcp: Constant<Bits<8>>,
     protocol_udp: Constant<Bits<8>>,
     never: Constant<Bits<14>>,
@@ -92,6 +96,7 @@ impl Default for Ipv4Fields {
             total: Default::default(),
             fragment: Default::default(),
             protocol: Default::default(),
+            icmp: Default::default(),
             tcp: Default::default(),
             udp: Default::default(),
             udp_len: Default::default(),
@@ -107,6 +112,7 @@ impl Default for Ipv4Fields {
             r_total: Default::default(),
             r_fragment: Default::default(),
             r_protocol: Default::default(),
+            r_icmp: Default::default(),
             r_tcp: Default::default(),
             r_udp: Default::default(),
             r_udp_len: Default::default(),
@@ -125,6 +131,7 @@ impl Default for Ipv4Fields {
             udp_number: Default::default(),
             udp_end: Default::default(),
             fragment_bits: Constant::new(0x0000_FF3F.into()),
+            protocol_icmp: Constant::new(1.into()),
             protocol_tcp: Constant::new(6.into()),
             protocol_udp: Constant::new(17.into()),
             never: Constant::new(0x3FFF.into()),
@@ -146,6 +153,7 @@ impl Logic for Ipv4Fields {
             r_total,
             r_fragment,
             r_protocol,
+            r_icmp,
             r_tcp,
             r_udp,
             r_udp_len,
@@ -160,6 +168,7 @@ impl Logic for Ipv4Fields {
         self.total.next = self.r_total.q.val();
         self.fragment.next = self.r_fragment.q.val();
         self.protocol.next = self.r_protocol.q.val();
+        self.icmp.next = self.r_icmp.q.val();
         self.tcp.next = self.r_tcp.q.val();
         self.udp.next = self.r_udp.q.val();
         self.udp_len.next = self.r_udp_len.q.val();
@@ -207,6 +216,7 @@ impl Logic for Ipv4Fields {
                 self.r_end_rest.d.next = self.l4_end.val().get_bits::<3>(0);
                 self.r_fragment.d.next = (self.d1.val() & self.fragment_bits.val()) != 0;
                 self.r_protocol.d.next = self.d1.val().get_bits::<8>(24);
+                self.r_icmp.d.next = self.d1.val().get_bits::<8>(24) == self.protocol_icmp.val();
                 self.r_tcp.d.next = self.d1.val().get_bits::<8>(24) == self.protocol_tcp.val();
                 self.r_udp.d.next = self.d1.val().get_bits::<8>(24) == self.protocol_udp.val();
             }

@@ -32,7 +32,10 @@ pub struct MacFilter {
     pub table_data: Signal<In, Bits<32>>,
     /// The frame is for this station; steady from the 19th cycle after `first`.
     pub pass: Signal<Out, Bit>,
+    /// It goes to the own address; steady from the cycle after `first`.
+    pub own: Signal<Out, Bit>,
     hit: DFF<Bit>,
+    r_own: DFF<Bit>,
     multicast: MulticastFilter,
     high: Signal<Local, Bits<16>>,
     is_own: Signal<Local, Bit>,
@@ -58,7 +61,9 @@ impl Default for MacFilter {
             table_place: Default::default(),
             table_data: Default::default(),
             pass: Default::default(),
+            own: Default::default(),
             hit: Default::default(),
+            r_own: Default::default(),
             multicast: Default::default(),
             high: Default::default(),
             is_own: Default::default(),
@@ -73,8 +78,9 @@ impl Default for MacFilter {
 impl Logic for MacFilter {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, hit);
+        dff_setup!(self, clock, hit, r_own);
         self.pass.next = self.hit.q.val();
+        self.own.next = self.r_own.q.val();
         self.high.next = 0.into();
         self.is_own.next = false;
         self.is_group.next = false;
@@ -95,6 +101,7 @@ impl Logic for MacFilter {
             self.is_broadcast.next =
                 (self.d0.val() == self.ones32.val()) & (self.high.val() == self.ones16.val());
             self.is_group.next = self.d0.val().get_bit(0) & !self.is_broadcast.val();
+            self.r_own.d.next = self.is_own.val();
             self.hit.d.next = self.promiscuous.val()
                 | self.is_own.val()
                 | (self.broadcast.val() & self.is_broadcast.val())

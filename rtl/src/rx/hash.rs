@@ -41,6 +41,10 @@ pub struct RxHash {
     pub udp: Signal<In, Bit>,
     /// See [`super::fields::Ipv4Fields`].
     pub l4_beat: Signal<In, Bits<4>>,
+    /// Source address as it lies in an IPv4 packet, the first byte in bits 7:0; steady from the cycle after the fourth beat on.
+    pub source_address: Signal<Out, Bits<32>>,
+    /// Destination address, likewise from the cycle after the fifth beat on.
+    pub target_address: Signal<Out, Bits<32>>,
     /// The hash of the frame seen last, if it is an IPv4 packet with a right header; anything for another one.
     pub hash: Signal<Out, Bits<32>>,
     /// A nibble is on its way. Once a frame's last beat is two cycles ago, the hash is that of all of it as soon as this is low.
@@ -107,6 +111,8 @@ impl Logic for RxHash {
             & self.table_place.val().get_bit(5)
             & (self.table_place.val().get_bit(3) ^ self.table_place.val().get_bit(4));
 
+        self.source_address.next = self.source.q.val();
+        self.target_address.next = self.target.q.val();
         // The input out of the beats. Bits 15:2 of the total length count its words: one more than the header's holds the ports.
         self.has_ports.next = (self.tcp.val() | self.udp.val())
             & !self.fragment.val()

@@ -34,6 +34,8 @@ pub struct Ipv4Parse {
     /// See [`Ipv4Fields`].
     pub protocol: Signal<Out, Bits<8>>,
     /// See [`Ipv4Fields`].
+    pub icmp: Signal<Out, Bit>,
+    /// See [`Ipv4Fields`].
     pub tcp: Signal<Out, Bit>,
     /// See [`Ipv4Fields`].
     pub udp: Signal<Out, Bit>,
@@ -45,8 +47,12 @@ pub struct Ipv4Parse {
     pub l4_beat: Signal<Out, Bits<4>>,
     /// Sum of the IPv4 header; see [`LaneSum`].
     pub header_sum: Signal<Out, Bits<20>>,
-    /// Sum of the addresses and of L4.
+    /// Sum of L4, and of the addresses but for ICMP.
     pub l4_sum: Signal<Out, Bits<20>>,
+    /// The beat before: its bytes 0 to 3.
+    pub before0: Signal<Out, Bits<32>>,
+    /// Its bytes 4 to 7.
+    pub before1: Signal<Out, Bits<32>>,
     fields: Ipv4Fields,
     lanes: Ipv4Lanes,
     header: LaneSum,
@@ -72,6 +78,7 @@ impl Logic for Ipv4Parse {
         self.total.next = self.fields.total.val();
         self.fragment.next = self.fields.fragment.val();
         self.protocol.next = self.fields.protocol.val();
+        self.icmp.next = self.fields.icmp.val();
         self.tcp.next = self.fields.tcp.val();
         self.udp.next = self.fields.udp.val();
         self.udp_len.next = self.fields.udp_len.val();
@@ -89,6 +96,7 @@ impl Logic for Ipv4Parse {
         self.lanes.beat.next = self.r_beat.q.val();
         self.lanes.valid.next = self.r_valid.q.val();
         self.lanes.ihl_odd.next = self.fields.ihl.val().get_bit(0);
+        self.lanes.icmp.next = self.fields.icmp.val();
         self.lanes.udp.next = self.fields.udp.val();
         self.lanes.l4_beat.next = self.fields.l4_beat.val();
         self.lanes.end_beat.next = self.fields.end_beat.val();
@@ -105,5 +113,7 @@ impl Logic for Ipv4Parse {
         self.l4.valid.next = self.lanes.q_valid.val();
         self.header_sum.next = self.header.sum.val();
         self.l4_sum.next = self.l4.sum.val();
+        self.before0.next = self.r0.q.val();
+        self.before1.next = self.r1.q.val();
     }
 }

@@ -1,10 +1,10 @@
-//! Which half-words of a beat belong to the IPv4 header sum and to the TCP/UDP sum.
+//! Which half-words of a beat belong to the IPv4 header sum and to the TCP, UDP or ICMP sum.
 use rust_hdl::prelude::*;
 
 /// One pipeline stage behind [`super::fields::Ipv4Fields`]: takes each beat one cycle after the fields have seen it, and gives it,
 /// cut off behind the end of L4, with a mask for either sum.
 ///
-/// The L4 sum takes in the addresses of the pseudo-header, which are half-words 13 to 16.
+/// The L4 sum takes in the addresses of the pseudo-header, which are half-words 13 to 16; ICMP has none (RFC 792).
 #[derive(LogicBlock, Default)]
 pub struct Ipv4Lanes {
     /// The core's clock.
@@ -21,6 +21,8 @@ pub struct Ipv4Lanes {
     pub valid: Signal<In, Bit>,
     /// IHL is odd.
     pub ihl_odd: Signal<In, Bit>,
+    /// ICMP.
+    pub icmp: Signal<In, Bit>,
     /// UDP, not TCP.
     pub udp: Signal<In, Bit>,
     /// See [`super::fields::Ipv4Fields`].
@@ -101,10 +103,10 @@ impl Logic for Ipv4Lanes {
             } else if self.beat.val() > self.l4_here.val() {
                 self.l4.next = 15.into();
             }
-            if self.beat.val() == 3 {
+            if (self.beat.val() == 3) & !self.icmp.val() {
                 self.addresses.next = 14.into();
             }
-            if self.beat.val() == 4 {
+            if (self.beat.val() == 4) & !self.icmp.val() {
                 self.addresses.next = 1.into();
             }
             if self.skip_checksums.val() {

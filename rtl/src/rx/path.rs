@@ -9,6 +9,9 @@ use super::untag::Untag;
 use super::verdict::RxVerdict;
 use super::vlan::VlanFilter;
 use crate::flow::decode::PauseDecode;
+use crate::icmp::reply::EchoReply;
+use crate::icmp::request::EchoRequest;
+use crate::stream::FrameSource;
 use rust_hdl::prelude::*;
 
 /// Filters, checks and stores received frames.
@@ -25,6 +28,8 @@ use rust_hdl::prelude::*;
 /// - A frame kept by KEEP_BAD_FCS has FCS_ERR alone; one kept by KEEP_BAD_IP, which includes a wrong total length, IPV4 alone; one
 ///   kept by KEEP_BAD_L4, which includes a wrong UDP length, everything but L4_OK.
 /// - An IPv4 frame with a right header has a flow hash (see [`RxHash`]), any other frame 0.
+/// - With RXCTL.ECHO, an ICMP echo request to a local address is answered ([`EchoRequest`] says which ones are) and not delivered; where two
+///   answers wait already, it is delivered like any frame.
 /// - A frame may begin eleven cycles after the last beat of the one before, twelve if that had a tag; if that was a short one whose beats came
 ///   less than four cycles apart, 35 cycles after its first, 27 after its fourth and 19 after its fifth beat too.
 #[derive(LogicBlock, Default)]
@@ -51,6 +56,8 @@ pub struct RxPath {
     pub table_place: Signal<In, Bits<6>>,
     /// The word.
     pub table_data: Signal<In, Bits<32>>,
+    /// The host writes a word of the local addresses and masks: bits 3:0 of `table_place` say which.
+    pub local_write: Signal<In, Bit>,
     /// From the MAC.
     pub rx: RxBeatSink,
     /// To the receive queue.
@@ -65,6 +72,8 @@ pub struct RxPath {
     pub high: Signal<Out, Bit>,
     /// The buffer has been emptied far enough.
     pub low: Signal<Out, Bit>,
+    /// Answers to echo requests, to the transmit path.
+    pub reply: FrameSource,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
     pub events: Signal<Out, Bits<32>>,
     /// With event RX_FRAMES: the frame's length in bytes.
@@ -82,13 +91,18 @@ pub struct RxPath {
     parse: Ipv4Parse,
     toeplitz: RxHash,
     buffer: RxBuffer,
+    request: EchoRequest,
+    echo: EchoReply,
     strips: DFF<Bit>,
 }
 
 impl Logic for RxPath {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, untag, verdict, filter, vlan, decode, flow, parse, toeplitz, buffer);
+        clock!(
+            self, clock, untag, verdict, filter, vlan, decode, flow, parse, toeplitz, buffer,
+            request, echo
+        );
         self.untag.reset.next = self.reset.val();
         RxBeatSink::link(&mut self.rx, &mut self.untag.s);
         // RXCTL.VLAN_STRIP holds for whole frames, whenever it is written.
@@ -122,6 +136,7 @@ impl Logic for RxPath {
         self.verdict.total.next = self.parse.total.val();
         self.verdict.fragment.next = self.parse.fragment.val();
         self.verdict.protocol.next = self.parse.protocol.val();
+        self.verdict.icmp.next = self.parse.icmp.val();
         self.verdict.tcp.next = self.parse.tcp.val();
         self.verdict.udp.next = self.parse.udp.val();
         self.verdict.udp_len.next = self.parse.udp_len.val();
@@ -129,13 +144,16 @@ impl Logic for RxPath {
         self.verdict.header_sum.next = self.parse.header_sum.val();
         self.verdict.l4_sum.next = self.parse.l4_sum.val();
         self.verdict.lost.next = self.buffer.lost.val();
-        self.verdict.hashing.next = self.toeplitz.busy.val();
+        self.verdict.hashing.next = self.toeplitz.busy.val() | self.request.busy.val();
+        self.verdict.echo_fits.next = self.request.fits.val() & self.echo.captured.val();
         self.events.next = self.verdict.events.val();
         self.rx_bytes.next = self.verdict.rx_bytes.val();
         self.waiting.next = self.buffer.busy.val();
         self.busy.next = self.untag.busy.val()
             | self.verdict.busy.val()
             | self.toeplitz.busy.val()
+            | self.request.busy.val()
+            | self.echo.busy.val()
             | self.buffer.busy.val();
 
         self.filter.mac_lo.next = self.mac_lo.val();
@@ -190,6 +208,39 @@ impl Logic for RxPath {
         self.toeplitz.tcp.next = self.parse.tcp.val();
         self.toeplitz.udp.next = self.parse.udp.val();
         self.toeplitz.l4_beat.next = self.parse.l4_beat.val();
+
+        // RXCTL.ECHO
+        self.request.reset.next = self.reset.val();
+        self.request.enable.next = self.rxctl.val().get_bit(9);
+        self.request.local_write.next = self.local_write.val();
+        self.request.local_place.next = self.table_place.val().get_bits::<4>(0);
+        self.request.local_data.next = self.table_data.val();
+        self.request.d0.next = self.untag.m.d0.val();
+        self.request.d1.next = self.untag.m.d1.val();
+        self.request.beat.next = self.verdict.beat.val();
+        self.request.valid.next = self.verdict.take.val();
+        self.request.own.next = self.filter.own.val();
+        self.request.ihl.next = self.parse.ihl.val();
+        self.request.total.next = self.parse.total.val();
+        self.request.icmp.next = self.parse.icmp.val();
+        self.request.source.next = self.toeplitz.source_address.val();
+        self.request.target.next = self.toeplitz.target_address.val();
+
+        self.echo.reset.next = self.reset.val();
+        self.echo.enable.next = self.rxctl.val().get_bit(9);
+        self.echo.mac_lo.next = self.mac_lo.val();
+        self.echo.mac_hi.next = self.mac_hi.val();
+        self.echo.d0.next = self.untag.m.d0.val();
+        self.echo.d1.next = self.untag.m.d1.val();
+        self.echo.beat.next = self.verdict.beat.val();
+        self.echo.valid.next = self.verdict.take.val();
+        self.echo.last.next = self.untag.m.last.val();
+        self.echo.before0.next = self.parse.before0.val();
+        self.echo.before1.next = self.parse.before1.val();
+        self.echo.source.next = self.toeplitz.source_address.val();
+        self.echo.commit.next = self.verdict.echo.val();
+        self.echo.len.next = bit_cast::<11, 16>(self.parse.total.val()) + 14;
+        FrameSource::link(&mut self.reply, &mut self.echo.frame);
 
         self.buffer.reset.next = self.reset.val();
         self.buffer.d0.next = self.rx.d0.val();

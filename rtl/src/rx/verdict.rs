@@ -1,7 +1,8 @@
 //! Decides what becomes of each received frame, and counts it.
 //!
 //! The first reason that holds is the one that is counted, in this order: receive disabled; oversize; runt; bad FCS; a PAUSE frame,
-//! which is acted on; not for this station; 802.3 length; IPv4 version or IHL; IPv4 total length; IPv4 header checksum; UDP length; L4 checksum; buffer full.
+//! which is acted on; not for this station; 802.3 length; IPv4 version or IHL; IPv4 total length; IPv4 header checksum; UDP length; L4
+//! checksum; buffer full. An echo request that is answered is counted as that alone, and needs no room in the buffer.
 use ferrule_abi::counter;
 use rust_hdl::prelude::*;
 
@@ -71,6 +72,8 @@ pub struct RxVerdict {
     /// See [`super::fields::Ipv4Fields`].
     pub protocol: Signal<In, Bits<8>>,
     /// See [`super::fields::Ipv4Fields`].
+    pub icmp: Signal<In, Bit>,
+    /// See [`super::fields::Ipv4Fields`].
     pub tcp: Signal<In, Bit>,
     /// See [`super::fields::Ipv4Fields`].
     pub udp: Signal<In, Bit>,
@@ -84,8 +87,10 @@ pub struct RxVerdict {
     pub l4_sum: Signal<In, Bits<20>>,
     /// The frame did not fit the buffer.
     pub lost: Signal<In, Bit>,
-    /// The flow hash is still being computed.
+    /// The flow hash is still being computed, or the local addresses are looked through.
     pub hashing: Signal<In, Bit>,
+    /// It is an ICMP echo request that will be answered, if it is an unfragmented IPv4 packet whose checksums are right and has no tag.
+    pub echo_fits: Signal<In, Bit>,
     /// A beat would be taken.
     pub open: Signal<Out, Bit>,
     /// The beat is taken: parsers and buffer see it.
@@ -100,6 +105,8 @@ pub struct RxVerdict {
     pub arp: Signal<Out, Bit>,
     /// The PAUSE frame is good.
     pub pause: Signal<Out, Bit>,
+    /// The frame is answered: with `rollback`.
+    pub echo: Signal<Out, Bit>,
     /// With `commit`: see [`super::buffer::RxBuffer`].
     pub len: Signal<Out, Bits<15>>,
     /// With `commit`: see [`super::buffer::RxBuffer`].
@@ -136,6 +143,8 @@ pub struct RxVerdict {
     reason: DFF<Bits<32>>,
     deliver: DFF<Bit>,
     give_arp: DFF<Bit>,
+    /// An IPv4 packet without a tag that is no fragment, and right in all its checksums if it is ICMP.
+    sound: DFF<Bit>,
     r_status: DFF<Bits<7>>,
     r_fcs_err: DFF<Bit>,
     r_l4_offset: DFF<Bits<6>>,
@@ -173,6 +182,7 @@ pub struct RxVerdict {
     ev_arp: Constant<Bits<32>>,
     ev_disabled: Constant<Bits<32>>,
     ev_pause: Constant<Bits<32>>,
+    ev_echo: Constant<Bits<32>>,
 }
 
 /// The bit of counter `index` in an event word.
@@ -203,6 +213,7 @@ impl Default for RxVerdict {
             total: Default::default(),
             fragment: Default::default(),
             protocol: Default::default(),
+            icmp: Default::default(),
             tcp: Default::default(),
             udp: Default::default(),
             udp_len: Default::default(),
@@ -211,6 +222,7 @@ impl Default for RxVerdict {
             l4_sum: Default::default(),
             lost: Default::default(),
             hashing: Default::default(),
+            echo_fits: Default::default(),
             open: Default::default(),
             take: Default::default(),
             beat: Default::default(),
@@ -218,6 +230,7 @@ impl Default for RxVerdict {
             rollback: Default::default(),
             arp: Default::default(),
             pause: Default::default(),
+            echo: Default::default(),
             len: Default::default(),
             status: Default::default(),
             fcs_err: Default::default(),
@@ -245,6 +258,7 @@ impl Default for RxVerdict {
             reason: Default::default(),
             deliver: Default::default(),
             give_arp: Default::default(),
+            sound: Default::default(),
             r_status: Default::default(),
             r_fcs_err: Default::default(),
             r_l4_offset: Default::default(),
@@ -284,6 +298,7 @@ impl Default for RxVerdict {
             ev_arp: event(counter::RX_ARP),
             ev_disabled: event(counter::RX_DROP_DISABLED),
             ev_pause: event(counter::RX_PAUSE),
+            ev_echo: event(counter::ICMP_ECHOES),
         }
     }
 }
@@ -313,6 +328,7 @@ impl Logic for RxVerdict {
             reason,
             deliver,
             give_arp,
+            sound,
             r_status,
             r_fcs_err,
             r_l4_offset,
@@ -336,6 +352,7 @@ impl Logic for RxVerdict {
         self.rollback.next = false;
         self.arp.next = false;
         self.pause.next = false;
+        self.echo.next = false;
         self.count.next = 0.into();
         self.number_bytes.next = bit_cast::<15, 11>(self.number.q.val()) << 3;
         self.header_bytes.next = bit_cast::<16, 4>(self.ihl.val()) << 2;
@@ -444,6 +461,9 @@ impl Logic for RxVerdict {
                     | bit_cast::<18, 8>(self.chosen_len.val().get_bits::<8>(8));
                 self.pseudo.d.next =
                     self.swapped_len.val() + (bit_cast::<18, 8>(self.protocol.val()) << 8);
+                if self.icmp.val() {
+                    self.pseudo.d.next = 0.into();
+                }
                 self.state.d.next = JudgeState::Fold;
             }
             JudgeState::Fold => {
@@ -478,6 +498,7 @@ impl Logic for RxVerdict {
                 }
 
                 self.reason.d.next = 0.into();
+                self.sound.d.next = false;
                 self.r_fcs_err.d.next = false;
                 self.r_l4_offset.d.next = 0.into();
                 if !self.enable.val() {
@@ -507,6 +528,8 @@ impl Logic for RxVerdict {
                         }
                     } else {
                         self.flags.next = 9.into();
+                        self.sound.d.next =
+                            self.l4_right.val() & !self.fragment.val() & !self.has_tag.val();
                         if self.fragment.val() {
                             self.flags.next = 73.into();
                         } else {
@@ -549,6 +572,10 @@ impl Logic for RxVerdict {
                         self.act_event.next = self.reason.q.val();
                         self.rollback.next = true;
                         self.pause.next = (self.reason.q.val() & self.ev_pause.val()).any();
+                    } else if self.sound.q.val() & self.echo_fits.val() {
+                        self.act_event.next = self.ev_echo.val();
+                        self.rollback.next = true;
+                        self.echo.next = true;
                     } else {
                         self.arp.next = self.give_arp.q.val();
                         if !self.deliver.q.val() {

@@ -1,4 +1,4 @@
-//! Merges data frames, ARP frames and PAUSE frames on their way to the MAC, and counts them.
+//! Merges data frames, ARP frames, answers to echo requests and PAUSE frames on their way to the MAC, and counts them.
 use crate::stream::{FrameSink, FrameSource};
 use ferrule_abi::counter;
 use rust_hdl::prelude::*;
@@ -12,15 +12,21 @@ pub enum MuxState {
     Data,
     /// An ARP frame.
     Arp,
+    /// An answer to an echo request.
+    Echo,
     /// An ARP frame that is not sent.
     Drop,
+    /// An answer that is not sent.
+    DropEcho,
     /// A PAUSE frame.
     Pause,
 }
 
-/// Frame by frame; where data and ARP wait, they take turns. PAUSE frames come first, and they alone may start while `hold`.
+/// Frame by frame; where several wait, they take turns: data, ARP, echo, so that each waits for one of each of the others at most. PAUSE
+/// frames come before all of them, and they alone may start while `hold`.
 ///
-/// Without `enable`, data frames wait. ARP frames are dropped: their news would be old, and the neighbour block asks again.
+/// Without `enable`, data frames wait. ARP frames are dropped: their news would be old, and the neighbour block asks again; so are answers
+/// to echo requests, for which nobody waits that long.
 #[derive(LogicBlock)]
 pub struct TxMux {
     /// The core's clock.
@@ -37,6 +43,8 @@ pub struct TxMux {
     pub hold: Signal<In, Bit>,
     /// PAUSE frames.
     pub pause: FrameSink,
+    /// Answers to echo requests.
+    pub echo: FrameSink,
     /// To the MAC.
     pub frame: FrameSource,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
@@ -48,6 +56,8 @@ pub struct TxMux {
     state: DFF<MuxState>,
     /// The last frame was an ARP frame.
     arp_was: DFF<Bit>,
+    /// The last frame was an answer to an echo request.
+    echo_was: DFF<Bit>,
     /// Bytes of the frame that have gone.
     bytes: DFF<Bits<16>>,
     sent: DFF<Bit>,
@@ -70,12 +80,14 @@ impl Default for TxMux {
             arp: Default::default(),
             hold: Default::default(),
             pause: Default::default(),
+            echo: Default::default(),
             frame: Default::default(),
             events: Default::default(),
             tx_bytes: Default::default(),
             busy: Default::default(),
             state: Default::default(),
             arp_was: Default::default(),
+            echo_was: Default::default(),
             bytes: Default::default(),
             sent: Default::default(),
             total: Default::default(),
@@ -92,7 +104,7 @@ impl Default for TxMux {
 impl Logic for TxMux {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, arp_was, bytes, sent, total);
+        dff_setup!(self, clock, state, arp_was, echo_was, bytes, sent, total);
         self.events.next = 0.into();
         if self.sent.q.val() {
             self.events.next = self.ev_frames.val();
@@ -100,7 +112,8 @@ impl Logic for TxMux {
         self.tx_bytes.next = self.total.q.val();
         self.busy.next = (self.state.q.val() != MuxState::Idle)
             | self.sent.q.val()
-            | (self.arp.valid.val() & !(self.enable.val() & self.hold.val()))
+            | ((self.arp.valid.val() | self.echo.valid.val())
+                & !(self.enable.val() & self.hold.val()))
             | (self.enable.val() & self.data.valid.val() & !self.hold.val())
             | (self.enable.val() & self.pause.valid.val());
         self.frame.d0.next = self.data.d0.val();
@@ -111,6 +124,7 @@ impl Logic for TxMux {
         self.data.ready.next = false;
         self.arp.ready.next = false;
         self.pause.ready.next = false;
+        self.echo.ready.next = false;
         self.count.next = 8.into();
         self.sum.next = 0.into();
         self.sent.d.next = false;
@@ -121,15 +135,29 @@ impl Logic for TxMux {
                 } else if self.enable.val() & self.hold.val() {
                     self.state.d.next = MuxState::Idle;
                 } else if self.enable.val() {
-                    if self.data.valid.val() & (self.arp_was.q.val() | !self.arp.valid.val()) {
+                    if self.data.valid.val()
+                        & (self.echo_was.q.val()
+                            | (!self.echo.valid.val()
+                                & (self.arp_was.q.val() | !self.arp.valid.val())))
+                    {
                         self.state.d.next = MuxState::Data;
                         self.arp_was.d.next = false;
-                    } else if self.arp.valid.val() {
+                        self.echo_was.d.next = false;
+                    } else if self.arp.valid.val()
+                        & (!self.arp_was.q.val() | !self.echo.valid.val())
+                    {
                         self.state.d.next = MuxState::Arp;
                         self.arp_was.d.next = true;
+                        self.echo_was.d.next = false;
+                    } else if self.echo.valid.val() {
+                        self.state.d.next = MuxState::Echo;
+                        self.arp_was.d.next = false;
+                        self.echo_was.d.next = true;
                     }
                 } else if self.arp.valid.val() {
                     self.state.d.next = MuxState::Drop;
+                } else if self.echo.valid.val() {
+                    self.state.d.next = MuxState::DropEcho;
                 }
             }
             MuxState::Data => {
@@ -144,9 +172,23 @@ impl Logic for TxMux {
                 self.valid.next = self.arp.valid.val();
                 self.arp.ready.next = self.frame.ready.val();
             }
+            MuxState::Echo => {
+                self.frame.d0.next = self.echo.d0.val();
+                self.frame.d1.next = self.echo.d1.val();
+                self.keep.next = self.echo.keep.val();
+                self.last.next = self.echo.last.val();
+                self.valid.next = self.echo.valid.val();
+                self.echo.ready.next = self.frame.ready.val();
+            }
             MuxState::Drop => {
                 self.arp.ready.next = true;
                 if self.arp.valid.val() & self.arp.last.val() {
+                    self.state.d.next = MuxState::Idle;
+                }
+            }
+            MuxState::DropEcho => {
+                self.echo.ready.next = true;
+                if self.echo.valid.val() & self.echo.last.val() {
                     self.state.d.next = MuxState::Idle;
                 }
             }
@@ -201,6 +243,7 @@ impl Logic for TxMux {
         if self.reset.val() {
             self.state.d.next = MuxState::Idle;
             self.arp_was.d.next = false;
+            self.echo_was.d.next = false;
             self.bytes.d.next = 0.into();
             self.sent.d.next = false;
         }

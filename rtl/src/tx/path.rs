@@ -20,7 +20,8 @@ use rust_hdl::prelude::*;
 ///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet.
 /// - A packet with `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
 ///   of the frame without it.
-/// - A good verdict means that the frame is on its way. ARP frames go between data frames, taking turns, and PAUSE frames before both.
+/// - A good verdict means that the frame is on its way. ARP frames and answers to echo requests go between data frames, taking turns, and
+///   PAUSE frames before all of them.
 #[derive(LogicBlock, Default)]
 pub struct TxPath {
     /// The core's clock.
@@ -45,6 +46,8 @@ pub struct TxPath {
     pub hold: Signal<In, Bit>,
     /// PAUSE frames of our own.
     pub pause: FrameSink,
+    /// Answers to echo requests, from the receive path.
+    pub echo: FrameSink,
     /// To the MAC; no gaps in a frame.
     pub frame: FrameSource,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
@@ -122,6 +125,7 @@ impl Logic for TxPath {
         FrameSink::link(&mut self.arp, &mut self.mux.arp);
         self.mux.hold.next = self.hold.val();
         FrameSink::link(&mut self.pause, &mut self.mux.pause);
+        FrameSink::link(&mut self.echo, &mut self.mux.echo);
         FrameSource::link(&mut self.frame, &mut self.mux.frame);
 
         self.events.next = self.finish.events.val() | self.mux.events.val();

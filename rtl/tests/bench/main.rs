@@ -1,6 +1,7 @@
 //! One testbench a module, one binary for all.
 mod common;
 mod flow;
+mod icmp;
 mod lockstep;
 mod mac;
 mod neigh;

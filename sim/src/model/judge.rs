@@ -5,6 +5,7 @@ use ferrule_abi::ring::cqe_status as status;
 use ferrule_abi::{counter, regs, Field};
 
 use super::arp::ArpPacket;
+use super::echo::answer;
 use super::flow::pause_time;
 use super::hash::hash;
 use super::ipv4::{Ipv4, L2_BYTES};
@@ -62,7 +63,7 @@ impl Filter<'_> {
 }
 
 /// The verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Dropped, and counted here.
     Drop(u32),
@@ -72,6 +73,8 @@ pub(super) enum Verdict {
     Deliver(Description),
     /// For the ARP engine, and for the host too if there is a description.
     Arp(ArpPacket, Option<Description>),
+    /// An echo request with its answer; for the host if the answer finds no place.
+    Echo(Vec<u8>, Description),
 }
 
 /// What a completion says of a frame.
@@ -152,6 +155,16 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter<'_>) -> Verdic
     match (inspect(&inner, tci.is_some(), faults, filter), tci) {
         (Verdict::Deliver(description), Some(tci)) => {
             Verdict::Deliver(description.behind_tag(tci, filter.wants(VLAN_STRIP)))
+        }
+        (Verdict::Deliver(description), None) => {
+            let whole = description.status & (status::IP_OK | status::FRAG) == status::IP_OK;
+            let reply = (whole && filter.wants(regs::rxctl::ECHO))
+                .then(|| answer(frame, filter.registers))
+                .flatten();
+            match reply {
+                Some(reply) => Verdict::Echo(reply, description),
+                None => Verdict::Deliver(description),
+            }
         }
         (verdict, _) => verdict,
     }

@@ -12,6 +12,7 @@
 //! | `tx`, `push`, `packet`, `wire` | SQEs to frames |
 //! | `flow` | PAUSE frames |
 //! | `line`, `judge`, `hash`, `rx` | byte times to slots |
+//! | `echo` | answers to ICMP echo requests |
 //! | `neigh`, `cache`, `route`, `arp` | next hops |
 //! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
 //! | `ipv4`, `checksum` | what both directions look at in a packet |
@@ -26,6 +27,7 @@ mod cache;
 mod checksum;
 mod completion;
 mod counters;
+mod echo;
 mod event;
 mod flow;
 mod hash;
@@ -343,6 +345,11 @@ impl Model {
                 self.rx.accept(&without_tag(frame), description, &mut io);
             }
             Verdict::Deliver(description) => self.rx.accept(frame, description, &mut io),
+            Verdict::Echo(reply, _) if self.wire.takes_echo() => {
+                io.count(counter::ICMP_ECHOES);
+                self.wire.send_echo(reply, self.now_ns);
+            }
+            Verdict::Echo(_, description) => self.rx.accept(frame, description, &mut io),
             Verdict::Arp(packet, description) => {
                 io.count(counter::RX_ARP);
                 self.neigh.receive(packet);

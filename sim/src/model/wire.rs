@@ -1,4 +1,4 @@
-//! The sending side: the transmit buffer, data and ARP frames taking turns, pauses, and the pace of the wire.
+//! The sending side: the transmit buffer, data, ARP and echo frames taking turns, pauses, and the pace of the wire.
 use std::collections::VecDeque;
 
 use ferrule_abi::counter;
@@ -14,6 +14,8 @@ const PLACES: usize = 4096;
 const LEAST: usize = 60;
 /// Preamble with SFD, and FCS.
 const AROUND_BYTES: usize = 8 + 4;
+/// Answers to echo requests that are held.
+const ECHOES: usize = 2;
 /// Smallest gap between frames.
 const GAP_BYTES: u64 = 12;
 /// A byte time at 1000 Mbit/s.
@@ -41,6 +43,14 @@ struct Waiting {
     at_ns: u64,
 }
 
+/// Whose frame went last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Data,
+    Arp,
+    Echo,
+}
+
 /// A frame that has been begun.
 struct OnTheWire {
     bytes: Vec<u8>,
@@ -60,8 +70,9 @@ pub(super) struct Wire {
     pause: Option<(u16, u64)>,
     /// Until when the link partner wants a pause.
     held_ns: Option<u64>,
-    /// The last frame was an ARP frame.
-    arp_was: bool,
+    /// Answers to echo requests, and when they were complete.
+    echoes: VecDeque<(Vec<u8>, u64)>,
+    last: Turn,
     begun: VecDeque<OnTheWire>,
     /// When the next frame may begin.
     free_ns: u64,
@@ -76,7 +87,8 @@ impl Wire {
             arp: None,
             pause: None,
             held_ns: None,
-            arp_was: false,
+            echoes: VecDeque::new(),
+            last: Turn::Data,
             begun: VecDeque::new(),
             free_ns: 0,
             byte_ns,
@@ -136,6 +148,16 @@ impl Wire {
         self.held_ns.is_some()
     }
 
+    /// Whether there is a place for an answer to an echo request.
+    pub(super) fn takes_echo(&self) -> bool {
+        self.echoes.len() < ECHOES
+    }
+
+    /// Takes an answer.
+    pub(super) fn send_echo(&mut self, frame: Vec<u8>, now_ns: u64) {
+        self.echoes.push_back((frame, now_ns));
+    }
+
     /// Begins the frames whose time has come; whether there were any.
     pub(super) fn step(&mut self, mode: Mode, now_ns: u64, counters: &mut Counters) -> bool {
         // Frames that begin now begin after it; those that waited begin at its end.
@@ -144,13 +166,14 @@ impl Wire {
             self.free_ns = self.free_ns.max(end_ns);
         }
         if !mode.enabled {
-            // Its news would be old by the time it could be sent.
+            // Their news would be old by the time they could be sent.
+            let dropped = self.echoes.drain(..).count() > 0;
             return match self.arp.take() {
                 Some((frame, _)) => {
                     count_arp(&frame, counters);
                     true
                 }
-                None => false,
+                None => dropped,
             };
         }
         let mut any = false;
@@ -178,33 +201,50 @@ impl Wire {
         let pause = self.pause.map(|(_, at)| at);
         let data = self.waiting.front().map(|w| w.at_ns);
         let arp = self.arp.as_ref().map(|(_, at)| *at);
-        let client = data.into_iter().chain(arp).min();
+        let echo = self.echoes.front().map(|(_, at)| *at);
+        let client = [data, arp, echo].into_iter().flatten().min();
         let client = client.map(|at| at.max(self.held_ns.unwrap_or(0)));
         let ready = pause.into_iter().chain(client).min()?;
         Some(ready.max(self.free_ns))
     }
 
-    /// The next frame in turn.
+    /// The next frame in turn: a PAUSE frame, else data, ARP, echo, and data again.
     fn next(&mut self, mac: [u8; 6], counters: &mut Counters) -> Option<Vec<u8>> {
         if let Some((quanta, _)) = self.pause.take() {
             return Some(pause_frame(mac, quanta));
         }
-        if self.arp_was || self.arp.is_none() {
-            if let Some(Waiting { mut bytes, tag, .. }) = self.waiting.pop_front() {
-                self.arp_was = false;
-                self.used -= places(bytes.len());
-                if let Some(tci) = tag {
-                    let [hi, lo] = tci.to_be_bytes();
-                    let [a, b] = TYPE_VLAN;
-                    bytes.splice(TAG_AT..TAG_AT, [a, b, hi, lo]);
-                }
-                return Some(bytes);
+        let order = match self.last {
+            Turn::Data => [Turn::Arp, Turn::Echo, Turn::Data],
+            Turn::Arp => [Turn::Echo, Turn::Data, Turn::Arp],
+            Turn::Echo => [Turn::Data, Turn::Arp, Turn::Echo],
+        };
+        for turn in order {
+            let frame = match turn {
+                Turn::Data => self.next_data(),
+                Turn::Arp => self.arp.take().map(|(frame, _)| {
+                    count_arp(&frame, counters);
+                    frame.bytes()
+                }),
+                Turn::Echo => self.echoes.pop_front().map(|(frame, _)| frame),
+            };
+            if frame.is_some() {
+                self.last = turn;
+                return frame;
             }
         }
-        let (frame, _) = self.arp.take()?;
-        self.arp_was = true;
-        count_arp(&frame, counters);
-        Some(frame.bytes())
+        None
+    }
+
+    /// The first frame of the buffer, with its tag.
+    fn next_data(&mut self) -> Option<Vec<u8>> {
+        let Waiting { mut bytes, tag, .. } = self.waiting.pop_front()?;
+        self.used -= places(bytes.len());
+        if let Some(tci) = tag {
+            let [hi, lo] = tci.to_be_bytes();
+            let [a, b] = TYPE_VLAN;
+            bytes.splice(TAG_AT..TAG_AT, [a, b, hi, lo]);
+        }
+        Some(bytes)
     }
 
     /// The next frame that has come to its end, padded: of those that stay inside (`loopback`), or of the others.

@@ -16,7 +16,7 @@ use crate::bench::rings::{CompletionRing, SubmissionRing};
 /// Bytes of a transmit buffer; there is one for each SQE.
 pub(super) const TX_BUFFER: u64 = 2048;
 /// Bits of RXCTL below MAX_FRAME.
-pub(super) const RXCTL_BITS: u32 = 0x1FF;
+pub(super) const RXCTL_BITS: u32 = 0x3FF;
 /// Steps of a case.
 const STEPS: std::ops::Range<usize> = 3..9;
 

@@ -9,6 +9,8 @@
 //!   slots are not given while frames come in, a queue is not stopped while it is held up.
 //! - Where several packets go out in a step and one of them misses the ARP cache, requests and packets are merged on the wire by which of
 //!   them is ready first; then each of the two sequences is compared, else their one sequence.
+//! - An echo request is answered while one of two places for answers is free, which the pace of the wire decides. So a step brings two of
+//!   them at most, and no packets go out in it; where ARP packets come too, the answers of either kind are compared by themselves.
 //! - How many entries of a completion ring go in one write depends on which of them are there in the same few cycles. So when a step makes
 //!   several, TLP_WRITES is compared with the most and the fewest writes that it can have been.
 //! - FLOW.TX_PAUSE stays off: when the receive buffer passes its marks depends on how fast frames leave it.

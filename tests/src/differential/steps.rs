@@ -53,10 +53,15 @@ impl Case<'_> {
             r.random_range(1..=4)
         };
         let most = self.max_frame - 4;
+        let mut places = 2;
         let lines: Vec<Line> = (0..count)
-            .map(|_| match r.random_range(0..10) {
+            .map(|_| match r.random_range(0..12) {
                 0..2 => traffic::arp(r, self.own),
                 2..4 => traffic::noise(r, self.own),
+                10.. if places > 0 => {
+                    places -= 1;
+                    traffic::echo(r, self.own, most)
+                }
                 4 if r.random_bool(0.3) => traffic::frame(r, self.own, most + 20),
                 _ => traffic::frame(r, self.own, most),
             })
@@ -65,6 +70,8 @@ impl Case<'_> {
         lines.iter().for_each(|l| self.receive(l));
         // Completions of frames that came close together may share a line.
         self.grouped |= count > 1;
+        // Answers of the ARP engine and to echo requests may go out in either order.
+        self.merged |= places < 2 && count > 1;
     }
 
     /// More frames come in than there is room for, and then there may be room again.

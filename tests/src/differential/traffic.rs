@@ -220,6 +220,66 @@ pub fn arp(random: &mut StdRng, own: Station) -> Line {
     Line::clean("ARP", frame)
 }
 
+/// An ICMP echo request, fit to be answered by the hardware or nearly so, in a frame of `most` bytes without FCS at most.
+pub fn echo(random: &mut StdRng, own: Station, most: usize) -> Line {
+    let (mut from_mac, mut from) = *PEERS.choose(random).unwrap_or(&PEERS[0]);
+    let (mut to_mac, mut to) = (own.mac, own.ip);
+    match random.random_range(0..20) {
+        0 => to_mac = destination(random, own.mac),
+        1 => from_mac[0] |= 1,
+        2 => from = own.ip,
+        3 => from = [192, 0, 255, 255],
+        4 => from = [192, 0, 2, 255],
+        5 => from = [0; 4],
+        6 => from[0] = *[0, 127, 224, 240, 255].choose(random).unwrap_or(&0),
+        7 => to = [[0; 4], [192, 0, 2, 255], FAR][random.random_range(0..3)],
+        _ => {}
+    }
+    let len = payload_len(random, (most - 42).min(1_600));
+    let mut icmp = [&[8, 0, 0, 0][..], &bytes(random, 4), &bytes(random, len)].concat();
+    if random.random_bool(0.1) {
+        // Nothing but zeros: a checksum of 0xF7FF.
+        icmp[1..].fill(0);
+    }
+    if random.random_bool(0.1) {
+        icmp[random.random_range(0..2)] = random.random_range(0..9);
+    }
+    let checksum = !sum(&[&icmp]);
+    icmp[2..4].copy_from_slice(&checksum.to_be_bytes());
+    if random.random_bool(0.1) {
+        icmp.truncate(random.random_range(1..8));
+    }
+    let options = if random.random_bool(0.1) { 4 } else { 0 };
+    let fragment: u16 = *[0, 0, 0, 0, 0, 0x4000, 0x8000, 0x2000, 0x0001]
+        .choose(random)
+        .unwrap_or(&0);
+    let total = (20 + options + icmp.len()) as u16;
+    let mut packet = vec![0x45 + (options / 4) as u8, random.random()];
+    packet.extend(total.to_be_bytes());
+    packet.extend(bytes(random, 2));
+    packet.extend(fragment.to_be_bytes());
+    packet.extend([random.random(), 1, 0, 0]);
+    packet.extend(from);
+    packet.extend(to);
+    packet.extend(vec![1; options]);
+    let checksum = !sum(&[&packet]);
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    packet.extend(icmp);
+    if random.random_bool(0.1) {
+        let at = random.random_range(0..packet.len());
+        packet[at] ^= 1 << random.random_range(0..8);
+    }
+    let mut frame = ethernet(to_mac, from_mac, 0x0800, &packet);
+    if random.random_bool(0.1) && frame.len() + 4 <= most {
+        frame = tagged(random, frame);
+    }
+    let padding = random.random_range(0..8);
+    if random.random_bool(0.2) && frame.len() + padding <= most {
+        frame.extend(bytes(random, padding));
+    }
+    Line::clean("echo request", frame)
+}
+
 /// A frame that no ARP engine cares for; `most` bytes without FCS at most.
 pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
     let to = destination(random, own.mac);

@@ -5,6 +5,7 @@ mod arp;
 mod bad_frames;
 mod differential;
 mod dma;
+mod echo;
 mod filters;
 mod idle;
 mod overload;

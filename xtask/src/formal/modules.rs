@@ -2,7 +2,7 @@
 use std::fmt;
 
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{mac, neigh, pcie, queue, rx, store, tx};
+use ferrule_rtl::{icmp, mac, neigh, pcie, queue, rx, store, tx};
 
 use super::error::FormalError;
 
@@ -42,6 +42,7 @@ modules! {
     AsyncFifo, "mac/fifo", mac::fifo::AsyncFifo;
     Inbox, "neigh/inbox", neigh::inbox::Inbox;
     Outbox, "neigh/outbox", neigh::outbox::Outbox;
+    EchoReply, "icmp/reply", icmp::reply::EchoReply;
     ArpFrame, "neigh/frame", neigh::frame::ArpFrame;
     FrameStore, "store", store::FrameStore;
     RxBuffer, "rx/buffer", rx::buffer::RxBuffer;

@@ -59,6 +59,14 @@ pub(crate) struct Bench {
     pub(crate) tables: Tables,
     partial: Vec<u8>,
     held: Option<Vec<u64>>,
+    /// Of a hundred cycles, those in which a beat of an answer is taken.
+    pub(crate) reply_percent: usize,
+    /// Answers to echo requests.
+    pub(crate) replies: Vec<Vec<u8>>,
+    reply_partial: Vec<u8>,
+    reply_held: Option<[u64; 4]>,
+    /// A place for an answer was free when the last frame began.
+    pub(crate) had_place: bool,
 }
 
 impl Bench {
@@ -81,6 +89,11 @@ impl Bench {
             tables: Tables::default(),
             partial: vec![],
             held: None,
+            reply_percent: 100,
+            replies: vec![],
+            reply_partial: vec![],
+            reply_held: None,
+            had_place: false,
         };
         bench.reset();
         bench
@@ -93,6 +106,22 @@ impl Bench {
         self.dut.u.reset.next = false;
         self.partial.clear();
         self.held = None;
+        self.reply_partial.clear();
+        self.reply_held = None;
+    }
+
+    /// Tells of the local addresses and their masks; the rest of the eight is unused.
+    pub(crate) fn set_locals(&mut self, locals: &[(u32, u32)]) {
+        for n in 0..8 {
+            let (address, mask) = locals.get(n).copied().unwrap_or_default();
+            for (place, word) in [(2 * n, address), (2 * n + 1, mask)] {
+                self.dut.u.local_write.next = true;
+                self.dut.u.table_place.next = (place as u64).into();
+                self.dut.u.table_data.next = u64::from(word).into();
+                self.cycle(None, 0);
+                self.dut.u.local_write.next = false;
+            }
+        }
     }
 
     /// Gives the hash its key.
@@ -106,6 +135,7 @@ impl Bench {
     /// One clock cycle with `beat` at the input.
     pub(crate) fn cycle(&mut self, beat: Option<Beat>, bad: u8) {
         let ready = self.rng.percent(self.ready_percent);
+        let reply_ready = self.rng.percent(self.reply_percent);
         let (mac_lo, mac_hi) = mac_words(OWN);
         let (d0, d1, keep, last) = beat.unwrap_or_default();
         let u = &mut self.dut.u;
@@ -122,6 +152,7 @@ impl Bench {
         u.rx.bad.next = u64::from(if last { bad } else { 0 }).into();
         u.rx.valid.next = beat.is_some();
         u.packet.ready.next = ready;
+        u.reply.ready.next = reply_ready;
         let reset = u.reset.next;
         self.dut.settle();
         let u = &self.dut.u;
@@ -146,6 +177,7 @@ impl Bench {
             ));
         }
         self.output(ready && !reset);
+        self.reply(reply_ready && !reset);
         self.dut.u.clock.next = true.into();
         self.dut.settle();
         self.now = self.now.wrapping_add(8);
@@ -200,6 +232,40 @@ impl Bench {
         }
     }
 
+    fn reply(&mut self, ready: bool) {
+        let f = &self.dut.u.reply;
+        if !f.valid.val() {
+            assert!(self.reply_held.is_none(), "an answer's beat was taken back");
+            assert!(
+                self.reply_partial.is_empty(),
+                "a gap in the middle of an answer"
+            );
+            return;
+        }
+        let beat = [
+            f.d0.val().to_u64(),
+            f.d1.val().to_u64(),
+            f.keep.val().to_u64(),
+            u64::from(f.last.val()),
+        ];
+        if let Some(held) = &self.reply_held {
+            assert_eq!(held, &beat, "an answer's beat changed before it was taken");
+        }
+        self.reply_held = (!ready).then_some(beat);
+        if !ready {
+            return;
+        }
+        let [d0, d1, keep, last] = beat;
+        assert!(last == 1 || keep == 0xFF, "keep {keep:#x} in mid-answer");
+        assert!(keep & (keep + 1) == 0 && keep != 0, "keep {keep:#x}");
+        let bytes = (d0 | d1 << 32).to_le_bytes();
+        self.reply_partial
+            .extend(&bytes[..keep.count_ones() as usize]);
+        if last == 1 {
+            self.replies.push(std::mem::take(&mut self.reply_partial));
+        }
+    }
+
     /// `n` cycles without input.
     pub(crate) fn idle(&mut self, n: usize) {
         for _ in 0..n {
@@ -245,6 +311,10 @@ impl Bench {
                 self.cycle(None, 0);
             }
             at = self.now;
+            if n == 0 {
+                let echoes = self.counts[counter::ICMP_ECHOES as usize] as usize;
+                self.had_place = echoes - self.replies.len() < 2;
+            }
             // A tag is taken out before the frame is hashed.
             let cycles = match n.saturating_sub(tagged) {
                 0 => 35,

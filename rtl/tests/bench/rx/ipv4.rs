@@ -79,8 +79,8 @@ fn fields_and_sums_are_right_whatever_came_before() {
         assert_eq!(u.fragment.val(), fragment, "{at}");
         assert_eq!(u.protocol.val().to_u8(), proto, "{at}");
         assert_eq!(
-            (u.tcp.val(), u.udp.val()),
-            (proto == 6, proto == 17),
+            (u.icmp.val(), u.tcp.val(), u.udp.val()),
+            (proto == 1, proto == 6, proto == 17),
             "{at}"
         );
 
@@ -93,6 +93,11 @@ fn fields_and_sums_are_right_whatever_came_before() {
             checksum::data(&head),
             "{at}"
         );
+        if u.icmp.val() && !skip {
+            // No pseudo-header (RFC 792).
+            let want = checksum::data(&ip[hlen..]);
+            assert_eq!(folded(u.l4_sum.val().to_u32()), want, "{at}");
+        }
         if !(u.tcp.val() || u.udp.val()) || fragment {
             continue;
         }

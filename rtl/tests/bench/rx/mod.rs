@@ -6,7 +6,7 @@ pub(crate) mod frames;
 pub(crate) mod harness;
 mod hash;
 mod ipv4;
-mod oracle;
+pub(crate) mod oracle;
 mod path;
 mod sum;
 mod verdict;

@@ -23,6 +23,7 @@ pub(crate) mod rxctl {
     pub(crate) const DELIVER_ARP: u32 = 64;
     pub(crate) const VLAN_STRIP: u32 = 128;
     pub(crate) const VLAN_FILTER: u32 = 256;
+    pub(crate) const ECHO: u32 = 512;
 }
 
 /// An ARP packet's op, sender MAC, sender IP, target IP.

@@ -7,11 +7,15 @@ use ferrule_rtl::{native::Native, tx::mux::TxMux};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-/// Runs three queues of frames through, of data, ARP and PAUSE, of a hundred cycles so many `held` back; gives the frames in order and the lengths that were counted.
+/// First byte of the frames of each source: data, ARP, echo, PAUSE.
+const SOURCES: [u8; 4] = [1, 2, 3, 4];
+
+/// Runs four queues of frames through, of data, ARP, echo and PAUSE, of a hundred cycles so many `held` back; gives the frames in order
+/// and the lengths that were counted.
 fn run(
     seed: u64,
     ready: usize,
-    sources: [&[Vec<u8>]; 3],
+    sources: [&[Vec<u8>]; 4],
     held: usize,
     trace: &mut Trace,
 ) -> (Vec<Vec<u8>>, Vec<u16>) {
@@ -22,12 +26,12 @@ fn run(
         all.collect::<VecDeque<_>>()
     });
     // A source may pause between its frames and not in them.
-    let mut open = [false; 3];
+    let mut open = [false; 4];
     let (mut inside, mut was_held) = (false, false);
     let (mut out, mut lengths, mut partial) = (vec![], vec![], vec![]);
     for cycle in 0..20_000 {
-        let mut offered = [None; 3];
-        for i in 0..3 {
+        let mut offered = [None; 4];
+        for i in 0..4 {
             open[i] |= r.percent(20);
             offered[i] = queues[i].front().copied().filter(|_| open[i]);
         }
@@ -51,16 +55,27 @@ fn run(
         u.arp.last.next = last;
         u.arp.valid.next = offered[1].is_some();
         let (d0, d1, keep, last) = offered[2].unwrap_or_default();
+        u.echo.d0.next = u64::from(d0).into();
+        u.echo.d1.next = u64::from(d1).into();
+        u.echo.keep.next = u64::from(keep).into();
+        u.echo.last.next = last;
+        u.echo.valid.next = offered[2].is_some();
+        let (d0, d1, keep, last) = offered[3].unwrap_or_default();
         u.pause.d0.next = u64::from(d0).into();
         u.pause.d1.next = u64::from(d1).into();
         u.pause.keep.next = u64::from(keep).into();
         u.pause.last.next = last;
-        u.pause.valid.next = offered[2].is_some();
+        u.pause.valid.next = offered[3].is_some();
         u.hold.next = hold;
         dut.settle();
         trace.record(&*dut.u);
         let u = &dut.u;
-        let taken = [u.data.ready.val(), u.arp.ready.val(), u.pause.ready.val()];
+        let taken = [
+            u.data.ready.val(),
+            u.arp.ready.val(),
+            u.echo.ready.val(),
+            u.pause.ready.val(),
+        ];
         for (i, taken) in taken.into_iter().enumerate() {
             if let (true, Some(beat)) = (taken, offered[i]) {
                 queues[i].pop_front();
@@ -74,7 +89,7 @@ fn run(
         }
         // In the cycle before a frame's first beat it was decided.
         let began = u.frame.valid.val() && !inside;
-        let of_a_client = u.frame.d0.val().to_u32() & 0xFF != 3;
+        let of_a_client = u.frame.d0.val().to_u32() & 0xFF != u32::from(SOURCES[3]);
         assert!(!(began && of_a_client && was_held), "cycle {cycle}");
         inside |= began;
         was_held = hold && !inside;
@@ -120,12 +135,11 @@ proptest! {
     ) {
         let mut r = Rng(seed);
         let sources = [1, 2, 3].map(|source| frames(&mut r, source, 20));
-        let offered = [&sources[0][..], &sources[1], &sources[2]];
+        let sources = SOURCES.map(|source| frames(&mut r, source, 20));
+        let offered = sources.each_ref().map(|s| &s[..]);
         let (out, lengths) = run(seed, ready, offered, held, &mut Trace::default());
-        for (source, want) in (1..).zip(&sources) {
-            let got: Vec<_> = out.iter().filter(|f| f[0] == source).cloned().collect();
-            assert_eq!(&got, want);
-        }
+        let of = |source| out.iter().filter(|f| f[0] == source).cloned().collect::<Vec<_>>();
+        assert_eq!(SOURCES.map(of), sources);
         let want: Vec<_> = out.iter().map(|f| f.len() as u16).collect();
         assert_eq!(lengths, want);
     }
@@ -134,9 +148,10 @@ proptest! {
 #[test]
 fn the_verilog_does_the_same() {
     let mut r = Rng(1);
-    let [data, arp, pause] = [1, 2, 3].map(|source| frames(&mut r, source, 12));
+    let sources = SOURCES.map(|source| frames(&mut r, source, 12));
     let mut trace = Trace::default();
-    run(1, 60, [&data, &arp, &pause], 30, &mut trace);
+    let offered = sources.each_ref().map(|s| &s[..]);
+    run(1, 60, offered, 30, &mut trace);
     trace.check::<TxMux>("tx_mux");
 }
 

@@ -223,4 +223,36 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
         ],
     },
+    Property {
+        name: "echo_reply",
+        promise: "a request that is committed is answered once, with no byte more than it has; no answer is written over before it is sent",
+        module: Module::EchoReply,
+        checker: include_str!("../../../../rtl/formal/echo_reply.sv"),
+        set: Set::Core,
+        mode: Mode::Induction(2),
+        several_clocks: false,
+        mutants: &[
+            Mutant {
+                name: "always_room",
+                from: "captures$d = enable & ~(held_a$q & held_b$q);",
+                to: "captures$d = enable;",
+                breaks: "no_overwriting",
+                reach: Reach::Reset(14),
+            },
+            Mutant {
+                name: "moves_alone",
+                from: "if (frame$ready) begin",
+                to: "if (1'b1) begin",
+                breaks: "shown",
+                reach: Reach::Reset(12),
+            },
+            Mutant {
+                name: "same_side",
+                from: "side_out$d = ~side_out$q;",
+                to: "side_out$d = side_out$q;",
+                breaks: "inv_sides",
+                reach: Reach::Step,
+            },
+        ],
+    },
 ];

@@ -215,6 +215,13 @@ pub(super) const PROPERTIES: &[Property] = &[
                 reach: Reach::Reset(6),
             },
             Mutant {
+                name: "mixes_the_answer",
+                from: "frame$d1 = echo$d1;",
+                to: "frame$d1 = echo$d0;",
+                breaks: "forwards_echo",
+                reach: Reach::Reset(6),
+            },
+            Mutant {
                 name: "last_flickers",
                 from: "frame$last = last;",
                 to: "frame$last = last & frame$ready;",
@@ -232,7 +239,7 @@ pub(super) const PROPERTIES: &[Property] = &[
     },
     Property {
         name: "tx_mux_turns",
-        promise: "no starvation: data frames and ARP frames wait for one another once at most",
+        promise: "no starvation: data frames, ARP frames and echo answers wait for one frame of each other kind at most",
         module: Module::TxMux,
         checker: include_str!("../../../../rtl/formal/tx_mux_turns.sv"),
         set: Set::Core,
@@ -251,6 +258,13 @@ pub(super) const PROPERTIES: &[Property] = &[
                 from: "(arp_was$q | ~arp$valid)",
                 to: "1'b1",
                 breaks: "arp_starves",
+                reach: Reach::Reset(20),
+            },
+            Mutant {
+                name: "echo_last",
+                from: "~echo$valid & (arp_was$q",
+                to: "1'b1 & (arp_was$q",
+                breaks: "echo_starves",
                 reach: Reach::Reset(20),
             },
         ],

@@ -1,0 +1,3 @@
+//! Testbenches of `icmp`, within the receive path.
+mod oracle;
+mod path;
