@@ -1,4 +1,5 @@
 //! The whole NIC core: MAC on one side, TLPs on the other.
+use crate::clock::adjust::AdjustableClock;
 use crate::mac::top::Mac;
 use crate::neigh::engine::Neigh;
 use crate::neigh::ports::*;
@@ -74,6 +75,7 @@ pub struct Nic {
     pub deadline: Signal<Out, Bits<32>>,
     /// A timer runs.
     pub deadline_valid: Signal<Out, Bit>,
+    adjusted: AdjustableClock,
     host: HostSide,
     queues: Queues,
     mac: Mac,
@@ -90,7 +92,7 @@ impl Logic for Nic {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, core_reset);
-        clock!(self, clock, host, queues, mac, rx, tx, neigh);
+        clock!(self, clock, adjusted, host, queues, mac, rx, tx, neigh);
         self.mac.gmii_rx_clk.next = self.gmii_rx_clk.val();
         self.mac.gmii_tx_clk.next = self.gmii_tx_clk.val();
 
@@ -104,6 +106,14 @@ impl Logic for Nic {
 
         self.host.time_lo.next = self.time_lo.val();
         self.host.time_hi.next = self.time_hi.val();
+        self.adjusted.reset.next = self.core_reset.q.val();
+        self.adjusted.time_lo.next = self.time_lo.val();
+        self.adjusted.time_hi.next = self.time_hi.val();
+        self.adjusted.table_write.next = self.host.table_write.val();
+        self.adjusted.table_place.next = self.host.table_place.val();
+        self.adjusted.table_data.next = self.host.table_data.val();
+        self.host.now_lo.next = self.adjusted.now_lo.val();
+        self.host.now_hi.next = self.adjusted.now_hi.val();
         self.host.board_mac_lo.next = self.mac_lo.val();
         self.host.board_mac_hi.next = self.mac_hi.val();
         self.host.link_up.next = self.link_up.val();
@@ -131,7 +141,7 @@ impl Logic for Nic {
         QueueCtlSource::join(&mut self.host.rx_page, &mut self.queues.rx_ctl);
         PushSource::join(&mut self.host.push, &mut self.queues.push);
         self.host.stray.next = self.queues.stray.val();
-        self.queues.time_lo.next = self.time_lo.val();
+        self.queues.now_lo.next = self.adjusted.now_lo.val();
         self.queues.max_payload.next = self.max_payload.val();
         self.queues.max_read.next = self.max_read.val();
         self.queues.link_up.next = self.link_up.val();
@@ -159,12 +169,15 @@ impl Logic for Nic {
         self.rx.table_write.next = self.host.table_write.val();
         self.rx.table_place.next = self.host.table_place.val();
         self.rx.table_data.next = self.host.table_data.val();
-        self.rx.time_lo.next = self.time_lo.val();
+        self.rx.now_lo.next = self.adjusted.now_lo.val();
         RxBeatSource::join(&mut self.mac.rx, &mut self.rx.rx);
         RxPacketSource::join(&mut self.rx.packet, &mut self.queues.rx_packet);
         ArpPacketSource::join(&mut self.rx.arp, &mut self.neigh.arp);
 
         self.tx.enable.next = self.host.tx_enable.val();
+        self.tx.now_lo.next = self.adjusted.now_lo.val();
+        self.tx.left.next = self.mac.left.val();
+        self.mac.mark.next = self.tx.mark.val();
         self.tx.mac_lo.next = self.host.mac_lo.val();
         self.tx.mac_hi.next = self.host.mac_hi.val();
         TxPacketSource::join(&mut self.queues.tx_packet, &mut self.tx.packet);

@@ -23,6 +23,7 @@ use rust_hdl::prelude::*;
 /// - A frame kept by KEEP_BAD_FCS has FCS_ERR alone; one kept by KEEP_BAD_IP, which includes a wrong total length, IPV4 alone; one
 ///   kept by KEEP_BAD_L4, which includes a wrong UDP length, everything but L4_OK.
 /// - An IPv4 frame with a right header has a flow hash (see [`RxHash`]), any other frame 0.
+/// - A frame's time is that of its first beat.
 /// - A frame may begin eleven cycles after the last beat of the one before, twelve if that had a tag; if that was a short one whose beats came
 ///   less than four cycles apart, 35 cycles after its first, 27 after its fourth and 19 after its fifth beat too.
 #[derive(LogicBlock, Default)]
@@ -39,8 +40,8 @@ pub struct RxPath {
     pub mac_hi: Signal<In, Bits<16>>,
     /// RXCTL.
     pub rxctl: Signal<In, Bits<32>>,
-    /// Low half of the time in nanoseconds.
-    pub time_lo: Signal<In, Bits<32>>,
+    /// Low half of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
     /// The host writes a word of the tables of filters and hash; see [`crate::pcie::reg_file::RegFile`].
     pub table_write: Signal<In, Bit>,
     /// Its place.
@@ -86,7 +87,7 @@ impl Logic for RxPath {
         self.verdict.reset.next = self.reset.val();
         self.verdict.enable.next = self.enable.val();
         self.verdict.rxctl.next = self.rxctl.val();
-        self.verdict.time_lo.next = self.time_lo.val();
+        self.verdict.now_lo.next = self.now_lo.val();
         self.verdict.valid.next = self.untag.m.valid.val();
         self.verdict.last.next = self.untag.m.last.val();
         self.verdict.keep.next = self.untag.m.keep.val();

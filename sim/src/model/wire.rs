@@ -11,8 +11,10 @@ use super::judge::{TAG_AT, TYPE_VLAN};
 const PLACES: usize = 4096;
 /// Shortest frame without FCS.
 const LEAST: usize = 60;
-/// Preamble with SFD, and FCS.
-const AROUND_BYTES: usize = 8 + 4;
+/// Preamble with SFD.
+const PREAMBLE_BYTES: usize = 8;
+/// That and FCS.
+const AROUND_BYTES: usize = PREAMBLE_BYTES + 4;
 /// Smallest gap between frames.
 const GAP_BYTES: u64 = 12;
 /// A byte time at 1000 Mbit/s.
@@ -34,6 +36,8 @@ struct Waiting {
     tag: Option<u16>,
     /// When it was complete.
     at_ns: u64,
+    /// Somebody wants to know when it leaves.
+    mark: bool,
 }
 
 /// A frame that has been begun.
@@ -54,6 +58,8 @@ pub(super) struct Wire {
     /// The last frame was an ARP frame.
     arp_was: bool,
     begun: VecDeque<OnTheWire>,
+    /// When the SFD of the marked frame left.
+    left_ns: Option<u64>,
     /// When the next frame may begin.
     free_ns: u64,
     byte_ns: u64,
@@ -67,6 +73,7 @@ impl Wire {
             arp: None,
             arp_was: false,
             begun: VecDeque::new(),
+            left_ns: None,
             free_ns: 0,
             byte_ns,
         }
@@ -89,10 +96,15 @@ impl Wire {
         }
     }
 
-    /// Takes a complete frame into the buffer, and the tag that it is to get.
-    pub(super) fn store(&mut self, bytes: Vec<u8>, tag: Option<u16>, at_ns: u64) {
+    /// Takes a complete frame into the buffer, the tag that it is to get, and whether it is marked.
+    pub(super) fn store(&mut self, bytes: Vec<u8>, tag: Option<u16>, at_ns: u64, mark: bool) {
         self.used += places(bytes.len());
-        self.waiting.push_back(Waiting { bytes, tag, at_ns });
+        self.waiting.push_back(Waiting {
+            bytes,
+            tag,
+            at_ns,
+            mark,
+        });
     }
 
     /// Whether the ARP engine may give a frame.
@@ -119,13 +131,16 @@ impl Wire {
         }
         let mut any = false;
         while let Some(at_ns) = self.next_start_ns().filter(|at| *at <= now_ns) {
-            let Some(bytes) = self.next(counters) else {
+            let Some((bytes, mark)) = self.next(counters) else {
                 break;
             };
             any = true;
             counters.add(counter::TX_FRAMES, 1);
             counters.add(counter::TX_BYTES, bytes.len() as u64);
             let line_bytes = (bytes.len().max(LEAST) + AROUND_BYTES) as u64;
+            if mark {
+                self.left_ns = Some(at_ns + PREAMBLE_BYTES as u64 * self.byte_ns);
+            }
             let ends_ns = at_ns + line_bytes * self.byte_ns;
             self.free_ns = ends_ns + GAP_BYTES * self.byte_ns;
             self.begun.push_back(OnTheWire {
@@ -145,10 +160,22 @@ impl Wire {
         Some(ready.max(self.free_ns))
     }
 
-    /// The next frame in turn.
-    fn next(&mut self, counters: &mut Counters) -> Option<Vec<u8>> {
+    /// The time at which the marked frame has left; once.
+    pub(super) fn take_left(&mut self) -> Option<u64> {
+        self.left_ns.take()
+    }
+
+    /// The next frame in turn, and whether it is marked.
+    fn next(&mut self, counters: &mut Counters) -> Option<(Vec<u8>, bool)> {
         if self.arp_was || self.arp.is_none() {
-            if let Some(Waiting { mut bytes, tag, .. }) = self.waiting.pop_front() {
+            let waiting = self.waiting.pop_front();
+            if let Some(Waiting {
+                mut bytes,
+                tag,
+                mark,
+                ..
+            }) = waiting
+            {
                 self.arp_was = false;
                 self.used -= places(bytes.len());
                 if let Some(tci) = tag {
@@ -156,13 +183,13 @@ impl Wire {
                     let [a, b] = TYPE_VLAN;
                     bytes.splice(TAG_AT..TAG_AT, [a, b, hi, lo]);
                 }
-                return Some(bytes);
+                return Some((bytes, mark));
             }
         }
         let (frame, _) = self.arp.take()?;
         self.arp_was = true;
         count_arp(&frame, counters);
-        Some(frame.bytes())
+        Some((frame.bytes(), false))
     }
 
     /// The next frame that has come to its end, padded: of those that stay inside (`loopback`), or of the others.

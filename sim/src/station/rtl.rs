@@ -16,6 +16,8 @@ use crate::wire::{Arrival, Wire};
 pub(crate) const CYCLE_NS: u64 = 8;
 /// Cycles to run after the last sign of life, so that what has just come in shows in `busy` across all clock domains.
 const GRACE_CYCLES: u32 = 16;
+/// Longest step of the time from one cycle to the next: half of what the core's clock takes in one.
+const STRIDE_NS: u64 = 1 << 31;
 
 /// Engine, root complex, PHY and wire.
 pub struct RtlStation {
@@ -141,7 +143,13 @@ impl RtlStation {
 
 impl Station for RtlStation {
     fn step(&mut self, now_ns: u64) -> Step {
-        let wire = now_ns >= self.free_ns && self.cycle(now_ns);
+        let mut wire = false;
+        if self.engine.cycles() > 0 {
+            while now_ns.saturating_sub(self.inputs.time_ns) > STRIDE_NS {
+                wire |= self.cycle(self.inputs.time_ns + STRIDE_NS);
+            }
+        }
+        wire |= now_ns >= self.free_ns && self.cycle(now_ns);
         Step {
             next: self.next(now_ns),
             wire,

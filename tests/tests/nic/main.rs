@@ -11,4 +11,5 @@ mod overload;
 mod push;
 mod registers;
 mod speed;
+mod timestamps;
 mod wrap;
