@@ -73,7 +73,7 @@ impl Logic for ClockSum {
         Verilog::Wrapper(Wrapper {
             code: "reg [31:0] seen = 32'b0;\n\
                    reg signed [55:0] product = 56'b0;\n\
-                   reg [95:0] sum = 96'b0;\n\
+                   reg [95:0] offset = 96'b0;\n\
                    reg [63:0] now = 64'b0;\n\
                    wire [31:0] passed = time_lo - seen;\n\
                    wire signed [32:0] factor = {1'b0, passed};\n\
@@ -85,8 +85,8 @@ impl Logic for ClockSum {
                    \x20  else if (step_hi) addend = {amount, 64'b0};\n\
                    end\n\
                    always @(posedge clock) begin\n\
-                   \x20  now <= {time_hi, time_lo} + sum[95:32];\n\
-                   \x20  sum <= sum + addend;\n\
+                   \x20  now <= {time_hi, time_lo} + offset[95:32];\n\
+                   \x20  offset <= offset + addend;\n\
                    \x20  if (!(step_lo || step_hi)) begin\n\
                    \x20     seen <= time_lo;\n\
                    \x20     product <= factor * signed_rate;\n\
@@ -94,7 +94,7 @@ impl Logic for ClockSum {
                    \x20  if (reset) begin\n\
                    \x20     seen <= time_lo;\n\
                    \x20     product <= 56'b0;\n\
-                   \x20     sum <= 96'b0;\n\
+                   \x20     offset <= 96'b0;\n\
                    \x20  end\n\
                    end\n\
                    assign now_lo = now[31:0];\n\

@@ -94,8 +94,8 @@ impl RtlStation {
         }
     }
 
-    /// Evaluates one cycle; whether the wire was used.
-    fn cycle(&mut self, now_ns: u64) -> bool {
+    /// Evaluates one cycle; whether the wire was used. Without `link`, nothing moves on PCIe in it.
+    fn cycle(&mut self, now_ns: u64, link: bool) -> bool {
         let mut wire = false;
         if self.phy.receive_idle() && self.wire_due_ns.is_some_and(|at| at <= now_ns) {
             wire = true;
@@ -112,10 +112,16 @@ impl RtlStation {
         }
         let before = self.inputs;
         self.inputs.time_ns = now_ns;
-        self.host.drive(now_ns, &mut self.inputs);
+        if link {
+            self.host.drive(now_ns, &mut self.inputs);
+        } else {
+            (self.inputs.tlp_rx, self.inputs.tlp_tx_ready) = (None, false);
+        }
         self.inputs.gmii_rx = self.phy.next_rx();
         let outputs = self.engine.step(Clocks::ALL, &self.inputs);
-        self.host.observe(now_ns, &self.inputs, &outputs);
+        if link {
+            self.host.observe(now_ns, &self.inputs, &outputs);
+        }
         match self.phy.tx(outputs.gmii_tx) {
             Some(Sent::Frame(frame)) => {
                 wire = true;
@@ -146,10 +152,11 @@ impl Station for RtlStation {
         let mut wire = false;
         if self.engine.cycles() > 0 {
             while now_ns.saturating_sub(self.inputs.time_ns) > STRIDE_NS {
-                wire |= self.cycle(self.inputs.time_ns + STRIDE_NS);
+                // What the host does now, it does at the end of the jump.
+                wire |= self.cycle(self.inputs.time_ns + STRIDE_NS, false);
             }
         }
-        wire |= now_ns >= self.free_ns && self.cycle(now_ns);
+        wire |= now_ns >= self.free_ns && self.cycle(now_ns, true);
         Step {
             next: self.next(now_ns),
             wire,
