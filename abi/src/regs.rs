@@ -121,14 +121,14 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0007_F1AF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0007_F1EF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
             IP_MODE [3; 1] Ro "Ethernet header made by the hardware.",
             TSO [4; 1] Ro "TCP segmentation.",
             PUSH [5; 1] Ro "PUSH mode for slow links: frames without a read of host memory, TX_CFG.PUSH and RX_CFG.IN_ORDER.",
-            TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps.",
+            TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps from a clock that can be stepped and trimmed.",
             VLAN [7; 1] Ro "802.1Q tags looked behind, stripped and filtered on receive.",
             QUEUES [8; 4] Ro "Number of queue pairs.",
             MULTICAST [12; 1] Ro "Multicast filter: exact addresses and a hash.",
@@ -140,7 +140,7 @@ regs! {
             ECHO [18; 1] Ro "ICMP echo requests answered, RXCTL.ECHO.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
-            RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address; STATUS.RESETTING tells when it is done.",
+            RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address, the clock's rate and steps included; STATUS.RESETTING tells when it is done.",
             RX_EN [1; 1] Rw "Frames from the wire are accepted.",
             TX_EN [2; 1] Rw "Frames are sent, ARP and echo answers included.",
             LOOPBACK [3; 1] Rw "What is sent is received, inside the MAC; nothing reaches the wire.",
@@ -153,8 +153,8 @@ regs! {
         }
         scratch "SCRATCH" @ 0x018 [1; 4] reset 0x0000_0000, "For tests: keeps what is written." { VALUE [0; 32] Rw "Any value." }
         snapshot "SNAPSHOT" @ 0x01C [1; 4] reset 0x0000_0000, "Copies all counters and the clock to their shadow registers." { TAKE [0; 1] Wo "Write 1 to copy; STATUS.SNAPSHOT_BUSY clears when it is done." }
-        time_lo "TIME_LO" @ 0x020 [1; 4] reset 0x0000_0000, "Shadow of the clock, low half." { NS [0; 32] Ro "Nanoseconds, bits 31:0, at the last SNAPSHOT." }
-        time_hi "TIME_HI" @ 0x024 [1; 4] reset 0x0000_0000, "Shadow of the clock, high half." { NS [0; 32] Ro "Nanoseconds, bits 63:32, at the last SNAPSHOT." }
+        time_lo "TIME_LO" @ 0x020 [1; 4] reset 0x0000_0000, "Shadow of the clock as CLOCK_STEP and CLOCK_RATE have set it, low half." { NS [0; 32] Ro "Nanoseconds, bits 31:0, at the last SNAPSHOT." }
+        time_hi "TIME_HI" @ 0x024 [1; 4] reset 0x0000_0000, "Shadow of the clock as CLOCK_STEP and CLOCK_RATE have set it, high half." { NS [0; 32] Ro "Nanoseconds, bits 63:32, at the last SNAPSHOT." }
         bad_access "BAD_ACCESS" @ 0x028 [1; 4] reset 0x0000_0000, "Register accesses that were refused: wrong size, misaligned, or outside." { COUNT [0; 16] Ro "How many, saturating." }
         mac_lo "MAC_LO" @ 0x030 [1; 4] reset 0x0000_0000, "MAC address, first four bytes; its reset value comes from the board (EEPROM, DNA or seed)." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0." }
         mac_hi "MAC_HI" @ 0x034 [1; 4] reset 0x0000_0000, "MAC address, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }
@@ -206,6 +206,9 @@ regs! {
             TX_PAUSE [1; 1] Rw "A PAUSE frame of 65,535 quanta is sent when 12 KiB of the receive buffer are full, again about every 8 ms, and one of 0 when less than 4 KiB are.",
         }
         hash_key "HASH_KEY" @ 0x1A0 [10; 4] reset 0x0000_0000, "Bytes 4n to 4n + 3 of the Toeplitz hash's key; with a key of zeros each hash is 0." { BYTES [0; 32] Rw "Byte 4n of the key in bits 7:0; written while CTRL.RX_EN is clear." }
+        clock_rate "CLOCK_RATE" @ 0x1C8 [1; 4] reset 0x0000_0000, "Rate of the clock against the device's time." { RATE [0; 24] Rw "Signed: 2^-32 ns (0.23 parts in 10^9) that the clock gains in each nanosecond; up to 1,953 parts in 10^6." }
+        clock_step "CLOCK_STEP" @ 0x1CC [1; 4] reset 0x0000_0000, "A write adds to the clock. Reads what was written last." { NS [0; 32] Rw "Nanoseconds, signed." }
+        clock_step_hi "CLOCK_STEP_HI" @ 0x1D0 [1; 4] reset 0x0000_0000, "A write adds to the upper half of the clock. Reads what was written last." { WORD [0; 32] Rw "Units of 2^32 ns, modulo 2^32." }
         arp_addr "ARP_ADDR" @ 0x1E0 [1; 4] reset 0x0000_0000, "Whose entry ARP_CMD adds or deletes, or what it announces or probes for." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; written while ARP_ENTRY.BUSY is clear." }
         arp_mac_lo "ARP_MAC_LO" @ 0x1E4 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, first four bytes." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0; written while ARP_ENTRY.BUSY is clear." }
         arp_mac_hi "ARP_MAC_HI" @ 0x1E8 [1; 4] reset 0x0000_0000, "MAC address of the entry that ARP_CMD adds, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }

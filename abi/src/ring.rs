@@ -39,7 +39,7 @@ pub mod sqe_flags {
     pub const VLAN_INS: u16 = 1 << 6;
     /// Data in the ring itself.
     pub const INLINE: u16 = 1 << 7;
-    /// Report the transmit time.
+    /// Post a completion with the time at which the frame left. Counts on the first SQE.
     pub const TS_REQ: u16 = 1 << 8;
     /// Post a completion when this frame is done.
     pub const CPL_REQ: u16 = 1 << 9;
@@ -114,7 +114,7 @@ pub mod cqe_status {
     pub const BAD_DESC: u16 = 1 << 12;
     /// Receive: frames were dropped for want of a slot or a CQE before this one.
     pub const DROPPED_BEFORE: u16 = 1 << 13;
-    /// The timestamp is valid.
+    /// The timestamp is valid: in every completion of a received frame, and of a sent one with TS_REQ that was complete while CTRL.TX_EN was set.
     pub const TS_VALID: u16 = 1 << 14;
 }
 
@@ -127,7 +127,7 @@ pub struct Cqe {
     pub status: u16,
     /// Receive: flow hash of an IPv4 packet with a right header, else 0: Toeplitz over addresses, and ports of unfragmented TCP and UDP. Transmit: 0, or the next hop's address with ARP_MISS.
     pub hash: u32,
-    /// Low 32 bits of the time in nanoseconds, if TS_VALID.
+    /// If TS_VALID: low 32 bits of the clock in nanoseconds. Receive: when the frame's first bytes were in the core; transmit: when its SFD had left.
     pub timestamp: u32,
     /// TCI if VLAN; else the offset of L3 in half-words in bits 7:0 and that of L4 in bits 15:8 (0: none).
     pub offsets: u16,
@@ -193,7 +193,7 @@ pub struct Event {
     pub detail: u16,
     /// NEIGH_RESOLVED, NEIGH_FAILED, ADDRESS_CONFLICT: the IPv4 address, a.b.c.d with a in bits 31:24.
     pub address: u32,
-    /// Low 32 bits of the time in nanoseconds. ADDRESS_CONFLICT: the MAC address's byte 0 in bits 7:0 to byte 3 in bits 31:24.
+    /// Low 32 bits of the clock in nanoseconds. ADDRESS_CONFLICT: the MAC address's byte 0 in bits 7:0 to byte 3 in bits 31:24.
     pub timestamp: u32,
     /// The phase: 1 on the first pass over the ring, then alternating.
     pub phase: bool,

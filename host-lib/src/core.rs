@@ -373,6 +373,7 @@ impl Core {
                 vlan: None,
                 token,
                 report: false,
+                timestamp: false,
             })
             .collect();
         let taken = self.nic.tx_batch(&frames).map_err(io_error);
@@ -397,6 +398,7 @@ impl Core {
             vlan: None,
             token: number,
             report: false,
+            timestamp: false,
         };
         let taken = self.nic.send(&frame).map_err(io_error)?;
         if taken {

@@ -1,5 +1,6 @@
 // The transmit path's finisher (tx/finish.rs) gives each packet that ends one verdict, which stays until it is taken; it commits the frame
-// if and only if the verdict is good, before it, and writes nothing into it afterwards.
+// if and only if the verdict is good, before it, and writes nothing into it afterwards. The verdict of a frame whose time is wanted comes when
+// the frame has left, and says so, and no other verdict does.
 module tx_finish(
     input clock,
     input reset,
@@ -13,6 +14,9 @@ module tx_finish(
     input l4cs,
     input [10:0] beat,
     input [2:0] next_hop,
+    input stamp,
+    input enable,
+    input left,
     input [31:0] lookup$ip,
     input [2:0] lookup$next_hop,
     input lookup$valid,
@@ -21,6 +25,7 @@ module tx_finish(
     input [31:0] lookup$address,
     input verdict$arp_miss,
     input verdict$bad,
+    input verdict$stamped,
     input [31:0] verdict$address,
     input verdict$valid,
     input verdict$ready,
@@ -32,21 +37,24 @@ module tx_finish(
     input [3:0] state$q,
     input bad_frame$q,
     input r_bad$q,
-    input r_miss$q
+    input r_miss$q,
+    input r_stamped$q
 );
-    localparam STORE = 0, LENGTHS = 1, CHECKSUMS = 6, LOOKUP = 7, COMMIT = 11, TELL = 12;
+    localparam STORE = 0, LENGTHS = 1, CHECKSUMS = 6, LOOKUP = 7, COMMIT = 11, LEAVE = 12, TELL = 13;
     reg started = 0, offered = 0, asked = 0, finishing = 0, committed = 0, missed = 0;
-    reg [33:0] verdict_was;
+    // The packet is to leave; it has left.
+    reg leaving = 0, gone = 0;
+    reg [34:0] verdict_was;
     reg [34:0] question_was;
     reg [31:0] hop;
     reg [10:0] last_beat = 0;
     // Cycles in which the packet waited for nobody.
     reg [3:0] waits = 0;
-    wire [33:0] verdict = {verdict$arp_miss, verdict$bad, verdict$address};
+    wire [34:0] verdict = {verdict$arp_miss, verdict$bad, verdict$stamped, verdict$address};
     wire [34:0] question = {lookup$ip, lookup$next_hop};
     wire writes = write0 || write1;
-    reg [19:0] packet_was;
-    wire [19:0] packet = {len, too_long, raw, ipcs, l4cs, forget};
+    reg [20:0] packet_was;
+    wire [20:0] packet = {len, too_long, raw, ipcs, l4cs, forget, stamp};
     reg [2:0] hop_was;
     always @(posedge clock) begin
         started <= 1;
@@ -61,6 +69,8 @@ module tx_finish(
             finishing <= 1;
             committed <= 0;
             missed <= 0;
+            leaving <= 0;
+            gone <= 0;
             waits <= 0;
         end
         if (lookup$valid && lookup$done && !lookup$hit) begin
@@ -68,9 +78,15 @@ module tx_finish(
             hop <= lookup$address;
         end
         if (commit) committed <= 1;
-        if (finishing && !lookup$valid && !verdict$valid) waits <= waits + 4'd1;
+        if (commit && stamp && enable) leaving <= 1;
+        if (leaving && left) begin
+            leaving <= 0;
+            gone <= 1;
+        end
+        if (finishing && !lookup$valid && !verdict$valid && !leaving) waits <= waits + 4'd1;
         if (restart || reset) begin
             finishing <= 0;
+            leaving <= 0;
             last_beat <= 0;
         end
     end
@@ -93,13 +109,17 @@ module tx_finish(
         raw_asks_nobody: assert (!(lookup$valid && raw));
         lengths: assert (!commit || !too_long && len >= 14 && len <= 9018);
         in_time: assert (!finishing || waits < 4'd12);
-        busy_means: assert (!finishing || busy);
+        stamped_means: assert (!verdict$valid || !leaving && verdict$stamped == gone);
+        busy_means: assert (!finishing || busy || leaving);
 `ifdef INVARIANTS
         inv_state: assert (state$q <= TELL && finishing == (state$q != STORE));
-        inv_committed: assert (!finishing || committed == (state$q == TELL && !r_bad$q && !r_miss$q));
+        inv_committed: assert (!finishing || committed == (state$q == LEAVE || state$q == TELL && !r_bad$q && !r_miss$q));
+        inv_leaving: assert (!finishing || leaving == (state$q == LEAVE));
+        inv_gone: assert (!finishing || (state$q <= LENGTHS ? !gone : gone == r_stamped$q));
+        inv_stamped: assert (!finishing || state$q <= LENGTHS || !r_stamped$q || state$q == TELL && !r_bad$q && !r_miss$q);
         inv_missed: assert (!finishing || missed == (state$q == TELL && r_miss$q) && !(state$q == TELL && r_bad$q && r_miss$q));
         inv_waits: assert (!finishing || waits + 4'd1 == state$q - (state$q > LOOKUP && !raw ? 4'd1 : 4'd0)
-            || state$q == TELL && waits < 4'd12 || state$q == COMMIT && raw && waits == 4'd6);
+            || state$q >= LEAVE && waits < 4'd12 || state$q == COMMIT && raw && waits == 4'd6);
         inv_forget: assert (!finishing || !forget);
         inv_bad: assert (state$q <= LENGTHS || state$q == TELL || !r_bad$q && !r_miss$q);
         inv_frame: assert (state$q <= 2 || state$q > CHECKSUMS || bad_frame$q == (too_long || len < 14 || len > 9018));

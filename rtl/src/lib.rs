@@ -16,6 +16,7 @@
 //! `mac_hi` (bytes 4 and 5); IPv4 addresses as one 32-bit number with the first byte in bits 31:24.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod flow;
 pub mod icmp;
 pub mod mac;

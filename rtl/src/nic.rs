@@ -1,4 +1,5 @@
 //! The whole NIC core: MAC on one side, TLPs on the other.
+use crate::clock::adjust::AdjustableClock;
 use crate::flow::sender::PauseSender;
 use crate::flow::timer::PauseTimer;
 use crate::mac::top::Mac;
@@ -76,6 +77,7 @@ pub struct Nic {
     pub deadline: Signal<Out, Bits<32>>,
     /// A timer runs.
     pub deadline_valid: Signal<Out, Bit>,
+    adjusted: AdjustableClock,
     host: HostSide,
     queues: Queues,
     mac: Mac,
@@ -97,6 +99,7 @@ impl Logic for Nic {
         clock!(
             self,
             clock,
+            adjusted,
             host,
             queues,
             mac,
@@ -121,6 +124,14 @@ impl Logic for Nic {
 
         self.host.time_lo.next = self.time_lo.val();
         self.host.time_hi.next = self.time_hi.val();
+        self.adjusted.reset.next = self.core_reset.q.val();
+        self.adjusted.time_lo.next = self.time_lo.val();
+        self.adjusted.time_hi.next = self.time_hi.val();
+        self.adjusted.table_write.next = self.host.table_write.val();
+        self.adjusted.table_place.next = self.host.table_place.val();
+        self.adjusted.table_data.next = self.host.table_data.val();
+        self.host.now_lo.next = self.adjusted.now_lo.val();
+        self.host.now_hi.next = self.adjusted.now_hi.val();
         self.host.board_mac_lo.next = self.mac_lo.val();
         self.host.board_mac_hi.next = self.mac_hi.val();
         self.host.link_up.next = self.link_up.val();
@@ -148,7 +159,7 @@ impl Logic for Nic {
         QueueCtlSource::join(&mut self.host.rx_page, &mut self.queues.rx_ctl);
         PushSource::join(&mut self.host.push, &mut self.queues.push);
         self.host.stray.next = self.queues.stray.val();
-        self.queues.time_lo.next = self.time_lo.val();
+        self.queues.now_lo.next = self.adjusted.now_lo.val();
         self.queues.max_payload.next = self.max_payload.val();
         self.queues.max_read.next = self.max_read.val();
         self.queues.link_up.next = self.link_up.val();
@@ -177,12 +188,15 @@ impl Logic for Nic {
         self.rx.table_write.next = self.host.table_write.val();
         self.rx.table_place.next = self.host.table_place.val();
         self.rx.table_data.next = self.host.table_data.val();
-        self.rx.time_lo.next = self.time_lo.val();
+        self.rx.now_lo.next = self.adjusted.now_lo.val();
         RxBeatSource::join(&mut self.mac.rx, &mut self.rx.rx);
         RxPacketSource::join(&mut self.rx.packet, &mut self.queues.rx_packet);
         ArpPacketSource::join(&mut self.rx.arp, &mut self.neigh.arp);
 
         self.tx.enable.next = self.host.tx_enable.val();
+        self.tx.now_lo.next = self.adjusted.now_lo.val();
+        self.tx.left.next = self.mac.left.val();
+        self.mac.mark.next = self.tx.mark.val();
         self.tx.mac_lo.next = self.host.mac_lo.val();
         self.tx.mac_hi.next = self.host.mac_hi.val();
         TxPacketSource::join(&mut self.queues.tx_packet, &mut self.tx.packet);

@@ -1,4 +1,5 @@
 //! What can go wrong with a NIC.
+use super::clock::ClockError;
 use super::config::ConfigError;
 use super::filter::FilterError;
 use super::neighbours::NeighbourError;
@@ -27,8 +28,13 @@ pub enum NicError {
     /// A configuration that makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It cannot do what the configuration asks for.
-    #[error("this NIC has no {0} (CAPS says so); leave it out of the configuration or use a build of the hardware that has it")]
+    /// A clock that cannot be so.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// It cannot do what is asked for.
+    #[error(
+        "this NIC has no {0} (CAPS says so); do without or use a build of the hardware that has it"
+    )]
     Unsupported(&'static str),
     /// A filter that cannot be changed so.
     #[error(transparent)]

@@ -4,6 +4,7 @@
 //! To sleep: [`arm`](Nic::arm), check [`has_work`](Nic::has_work), wait on [`irq_fds`](Nic::irq_fds), then
 //! [`drain_irqs`](Nic::drain_irqs). Opening and closing are in `bringup`.
 mod bringup;
+mod clock;
 mod config;
 mod error;
 mod event;
@@ -18,6 +19,7 @@ mod tx;
 
 pub use crate::ring::slots::RxBuf;
 pub use crate::ring::RingFault;
+pub use clock::{widen_timestamp, ClockError};
 pub use config::{mac_text, ConfigError, LocalAddress, MacAddress, NicConfig};
 pub use error::{NicError, Stop};
 pub use event::NicEvent;
@@ -185,6 +187,9 @@ impl Nic {
                 }
                 if frame.vlan.is_some() && !caps.vlan_insert {
                     return Err(TxError::NoVlanInsert);
+                }
+                if frame.timestamp && !caps.timestamps {
+                    return Err(TxError::NoTimestamps);
                 }
                 lanes.submission.push(frame, last)
             };

@@ -89,7 +89,8 @@ pub struct RxFrame {
     pub vlan: Option<u16>,
     /// Flow hash, by the key in the NIC's set-up; 0 for what is not an IPv4 packet with a right header.
     pub hash: u32,
-    /// Low 32 bits of the arrival time in nanoseconds, if the hardware has timestamps.
+    /// Low 32 bits of the NIC's clock in nanoseconds when the frame had begun to come in, if the hardware tells;
+    /// [`widen_timestamp`](super::widen_timestamp) makes a whole time of it.
     pub timestamp: Option<u32>,
     /// Byte offset of the network header, if the hardware found one. A hint of the device's: check what is there.
     pub l3_offset: Option<u16>,

@@ -1,4 +1,5 @@
 //! Counters, link and capabilities.
+use super::clock;
 use super::error::NicError;
 use super::port::Port;
 use ferrule_abi::counter::{self, Counter};
@@ -7,7 +8,7 @@ use ferrule_abi::regs;
 /// The hardware's counters and clock at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// The NIC's clock in nanoseconds.
+    /// The NIC's clock in nanoseconds; see [`Nic::clock_ns`](super::Nic::clock_ns).
     pub time_ns: u64,
     values: [u64; counter::ALL.len()],
 }
@@ -26,14 +27,11 @@ impl Stats {
 
     /// Takes a snapshot.
     pub(crate) fn take(port: &mut Port) -> Result<Self, NicError> {
-        port.write(regs::snapshot::OFFSET, regs::snapshot::TAKE.of(1))?;
-        let busy = regs::status::SNAPSHOT_BUSY;
-        port.wait_clear(regs::status::OFFSET, busy, "a snapshot of its counters")?;
+        let time_ns = clock::snapshot(port)?;
         let mut read64 = |low: u32, high: u32| -> Result<u64, NicError> {
             let low = port.read(low)?;
             Ok(u64::from(port.read(high)?) << 32 | u64::from(low))
         };
-        let time_ns = read64(regs::time_lo::OFFSET, regs::time_hi::OFFSET)?;
         let mut values = [0; counter::ALL.len()];
         for (value, counter) in values.iter_mut().zip(counter::ALL) {
             let low = regs::counters::REGISTER.offset_of(2 * counter.index);
@@ -72,7 +70,7 @@ pub struct Caps {
     pub l4_checksum: bool,
     /// IP packets sent with an Ethernet header made by the hardware, ARP included.
     pub ip_mode: bool,
-    /// Timestamps.
+    /// Received and sent frames with timestamps from a clock that can be stepped and trimmed.
     pub timestamps: bool,
     /// TCP segmentation.
     pub tso: bool,

@@ -87,8 +87,10 @@ pub struct TxFrame<'a> {
     pub vlan: Option<u16>,
     /// Comes back in a [`TxCompletion`].
     pub token: u64,
-    /// Whether to tell when it was sent. Failures are always told.
+    /// Whether to tell that it was sent. Failures are always told.
     pub report: bool,
+    /// Whether to tell when it left, which includes the report. Frames behind it wait until it has.
+    pub timestamp: bool,
 }
 
 /// Why a frame cannot be sent.
@@ -117,6 +119,9 @@ pub enum TxError {
         "this NIC cannot insert 802.1Q tags (CAPS.VLAN_INSERT is 0); put the tag into a raw frame"
     )]
     NoVlanInsert,
+    /// This build of the hardware has no timestamps.
+    #[error("this NIC cannot tell when a frame leaves (CAPS.TIMESTAMPS is 0)")]
+    NoTimestamps,
 }
 
 /// What became of a frame.
@@ -124,7 +129,8 @@ pub enum TxError {
 pub enum TxOutcome {
     /// It was handed to the MAC.
     Sent {
-        /// Low 32 bits of the time in nanoseconds, if the hardware told.
+        /// Low 32 bits of the NIC's clock in nanoseconds when the frame's SFD left, if that was asked for and the hardware told;
+        /// [`widen_timestamp`](super::widen_timestamp) makes a whole time of it.
         timestamp: Option<u32>,
     },
     /// The next hop's MAC address is not known; nothing was sent. The hardware asks for it, and a

@@ -34,6 +34,8 @@ struct Entry {
 struct Frame {
     token: u64,
     report: bool,
+    /// TS_REQ was set.
+    timestamp: bool,
     /// CPL_REQ was set.
     signalled: bool,
     mode: TxMode,
@@ -120,7 +122,8 @@ impl SubmissionRing {
         if count > size - self.outstanding() {
             return Ok(false);
         }
-        let mut due = last || frame.report;
+        let report = frame.report || frame.timestamp;
+        let mut due = last || report;
         if let Some(push) = &mut self.push {
             let bytes = push_bytes(len as u32);
             if push.in_flight + bytes > PUSH_BUFFER_BYTES {
@@ -147,6 +150,9 @@ impl SubmissionRing {
                 flags |= fl::SOP | frame.mode.flags();
                 if frame.vlan.is_some() {
                     flags |= fl::VLAN_INS;
+                }
+                if frame.timestamp {
+                    flags |= fl::TS_REQ;
                 }
             }
             let ends = i == count - 1;
@@ -181,7 +187,8 @@ impl SubmissionRing {
             }
             self.entries[entry].frame = ends.then_some(Frame {
                 token: frame.token,
-                report: frame.report,
+                report,
+                timestamp: frame.timestamp,
                 signalled,
                 mode: frame.mode,
                 vlan: frame.vlan,
@@ -235,7 +242,7 @@ impl SubmissionRing {
         let outcome = match status & !st::TS_VALID {
             0 if !frame.signalled => return Err(RingFault::NotDue { index }),
             0 => TxOutcome::Sent {
-                timestamp: (status & st::TS_VALID != 0).then_some(cqe.timestamp),
+                timestamp: (frame.timestamp && status & st::TS_VALID != 0).then_some(cqe.timestamp),
             },
             st::ARP_MISS if frame.mode == TxMode::Raw => return fault,
             st::ARP_MISS => TxOutcome::NoNeighbour {

@@ -367,7 +367,8 @@ fn interrupts_come_once_when_armed_and_at_once_if_something_waits() {
             mode: TxMode::Raw,
             vlan: None,
             token: 1,
-            report: true
+            report: true,
+            timestamp: false
         })
         .unwrap());
     nic.arm().unwrap();
@@ -406,6 +407,7 @@ fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
         vlan: None,
         token: 1,
         report: true,
+        timestamp: false,
     };
     match nic.send(&frame) {
         Err(NicError::Stopped {

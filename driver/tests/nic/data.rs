@@ -37,6 +37,7 @@ fn raw<'a>(parts: &'a [&'a [u8]], token: u64, report: bool) -> TxFrame<'a> {
         vlan: None,
         token,
         report,
+        timestamp: false,
     }
 }
 
@@ -354,7 +355,8 @@ fn modes_become_the_flags_of_the_design() {
                 mode,
                 vlan,
                 token: 0,
-                report: false
+                report: false,
+                timestamp: false
             })
             .unwrap());
         let mask = !(fl::SOP | fl::EOP | fl::CPL_REQ);
@@ -381,6 +383,7 @@ fn modes_become_the_flags_of_the_design() {
             vlan: None,
             token: 0,
             report: false,
+            timestamp: false,
         };
         assert!(
             matches!(nic.send(&frame), Err(NicError::Tx(TxError::Length { .. }))),
@@ -428,6 +431,7 @@ fn a_packet_without_a_neighbour_comes_back_whole_before_the_event_that_resolves_
             vlan: Some(7),
             token: 11,
             report: false,
+            timestamp: false,
         },
         raw(&whole, 12, false),
     ];
@@ -534,7 +538,7 @@ proptest! {
                 Step::Send(lens, cut) => {
                     let data: Vec<_> = lens.iter().enumerate().map(|(n, (len, _))| pattern(sent + n, *len)).collect();
                     let parts: Vec<Vec<&[u8]>> = data.iter().map(|d| d.chunks(cut).collect()).collect();
-                    let frames: Vec<_> = parts.iter().enumerate().map(|(n, p)| TxFrame { parts: p, mode: TxMode::IP, vlan: None, token: (sent + n) as u64, report: lens[n].1 }).collect();
+                    let frames: Vec<_> = parts.iter().enumerate().map(|(n, p)| TxFrame { parts: p, mode: TxMode::IP, vlan: None, token: (sent + n) as u64, report: lens[n].1, timestamp: false }).collect();
                     let taken = nic.tx_batch(&frames).unwrap();
                     for (n, d) in data.into_iter().enumerate().take(taken) {
                         in_ring.push_back(((sent + n) as u64, d, lens[n].1));

@@ -1,4 +1,5 @@
 //! The NIC against a fake device in plain Rust.
+mod clock;
 mod control;
 mod data;
 mod fake;

@@ -38,6 +38,10 @@ pub struct Mac {
     pub rx: RxBeatSource,
     /// Frames to send, without FCS and padding; a frame's beats must come without gaps.
     pub tx: FrameSink,
+    /// The frame at `tx` is marked; counts at its first beat.
+    pub mark: Signal<In, Bit>,
+    /// High for one cycle: the SFD of a marked frame is on its way to the pins, or its first bytes are in the loopback.
+    pub left: Signal<Out, Bit>,
     /// GMII RXD.
     pub gmii_rxd: Signal<In, Bits<8>>,
     /// GMII RX_DV.
@@ -85,6 +89,8 @@ pub struct Mac {
     linger: DFF<Bits<4>>,
     underruns_seen: Sync<1>,
     underruns_counted: DFF<Bits<1>>,
+    marks_seen: Sync<1>,
+    marks_counted: DFF<Bits<1>>,
     underrun_event: Constant<Bits<32>>,
 }
 
@@ -100,6 +106,8 @@ impl Default for Mac {
             loopback: Default::default(),
             rx: Default::default(),
             tx: Default::default(),
+            mark: Default::default(),
+            left: Default::default(),
             gmii_rxd: Default::default(),
             gmii_rx_dv: Default::default(),
             gmii_rx_er: Default::default(),
@@ -132,6 +140,8 @@ impl Default for Mac {
             linger: Default::default(),
             underruns_seen: Default::default(),
             underruns_counted: Default::default(),
+            marks_seen: Default::default(),
+            marks_counted: Default::default(),
             underrun_event: Constant::new((1u64 << TX_UNDERRUN).into()),
         }
     }
@@ -147,7 +157,8 @@ impl Logic for Mac {
             looped,
             wire_open,
             linger,
-            underruns_counted
+            underruns_counted,
+            marks_counted
         );
         dff_setup!(self, gmii_rx_clk, carrier);
 
@@ -223,7 +234,7 @@ impl Logic for Mac {
         self.tx_fifo.s.data.next = self.narrow.m.data.val();
         self.tx_fifo.s.last.next = self.narrow.m.last.val();
         self.tx_fifo.s.count.next = self.narrow.m.count.val();
-        self.tx_fifo.s.bad.next = 0.into();
+        self.tx_fifo.s.bad.next = bit_cast::<4, 1>(self.mark.val().into());
         self.tx_fifo.s.valid.next = self.narrow.m.valid.val() & !self.looped.q.val();
         self.looper.clock.next = self.clock.val();
         self.looper.reset.next = self.tx_core_reset.q.val();
@@ -284,6 +295,16 @@ impl Logic for Mac {
         if self.underruns_seen.q.val() != self.underruns_counted.q.val() {
             self.events.next = self.underrun_event.val();
         }
+
+        self.marks_seen.clock.next = self.clock.val();
+        self.marks_seen.d.next = self.mac_tx.marks.val();
+        self.marks_counted.d.next = self.marks_seen.q.val();
+        self.left.next = (self.marks_seen.q.val() != self.marks_counted.q.val())
+            | (self.looped.q.val()
+                & self.mark.val()
+                & self.narrow.m.valid.val()
+                & self.looper.s.ready.val()
+                & !self.narrow.open.val());
 
         self.busy.next = self.rx_core_reset.q.val()
             | self.tx_core_reset.q.val()

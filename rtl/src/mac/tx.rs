@@ -35,7 +35,7 @@ pub struct MacTx {
     pub reset: Signal<In, Bit>,
     /// MII instead of GMII. Takes effect between frames, in which nothing is lost.
     pub nibbles: Signal<In, Bit>,
-    /// The frame's words; `bad` has no meaning.
+    /// The frame's words. Bit 0 of `bad` of the first one marks the frame.
     pub s: WordSink,
     /// GMII TXD.
     pub txd: Signal<Out, Bits<8>>,
@@ -45,6 +45,8 @@ pub struct MacTx {
     pub tx_er: Signal<Out, Bit>,
     /// Changes with each underrun.
     pub underruns: Signal<Out, Bits<1>>,
+    /// Changes with the SFD of each marked frame, two clocks before it is at the pins.
+    pub marks: Signal<Out, Bits<1>>,
     /// Within a frame or the gap after it.
     pub busy: Signal<Out, Bit>,
     /// `nibbles`, in effect.
@@ -72,6 +74,7 @@ pub struct MacTx {
     enable: DFF<Bit>,
     error: DFF<Bit>,
     underrun: DFF<Bits<1>>,
+    marked: DFF<Bits<1>>,
 }
 
 impl Logic for MacTx {
@@ -79,12 +82,13 @@ impl Logic for MacTx {
     fn update(&mut self) {
         dff_setup!(
             self, clock, mode, half, state, count, phase, octet, is_there, is_bad, is_covered,
-            is_fcs, fcs_byte, starts, data, enable, error, underrun
+            is_fcs, fcs_byte, starts, data, enable, error, underrun, marked
         );
         self.txd.next = self.data.q.val();
         self.tx_en.next = self.enable.q.val();
         self.tx_er.next = self.error.q.val();
         self.underruns.next = self.underrun.q.val();
+        self.marks.next = self.marked.q.val();
         self.busy.next = self.state.q.val() != TxState::Idle;
         self.by_nibbles.next = self.mode.q.val();
         self.step.next = !self.mode.q.val() | self.half.q.val();
@@ -116,6 +120,9 @@ impl Logic for MacTx {
                 self.count.d.next = self.count.q.val() + 1;
                 if self.count.q.val() == 7 {
                     self.octet.d.next = 0xD5.into();
+                    if self.s.bad.val().get_bit(0) {
+                        self.marked.d.next = self.marked.q.val() + 1;
+                    }
                     self.count.d.next = 0.into();
                     self.phase.d.next = 0.into();
                     self.state.d.next = TxState::Data;
@@ -227,6 +234,7 @@ impl Logic for MacTx {
             self.enable.d.next = self.enable.q.val();
             self.error.d.next = self.error.q.val();
             self.underrun.d.next = self.underrun.q.val();
+            self.marked.d.next = self.marked.q.val();
         }
         if self.reset.val() {
             self.state.d.next = TxState::Idle;
@@ -235,6 +243,7 @@ impl Logic for MacTx {
             self.enable.d.next = false;
             self.error.d.next = false;
             self.underrun.d.next = 0.into();
+            self.marked.d.next = 0.into();
         }
     }
 }

@@ -22,7 +22,7 @@ impl Logic for SwapBytes {
     }
 }
 
-/// The clock in nanoseconds to ticks of `ferrule_abi::TICK_NS` (2^20 ns).
+/// The time in nanoseconds to ticks of `ferrule_abi::TICK_NS` (2^20 ns).
 #[derive(LogicBlock, Default)]
 pub struct Ticks {
     /// Nanoseconds, bits 31:0.

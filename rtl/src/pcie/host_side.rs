@@ -26,10 +26,14 @@ pub struct HostSide {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
-    /// The clock in nanoseconds, bits 31:0.
+    /// The time in nanoseconds, bits 31:0.
     pub time_lo: Signal<In, Bits<32>>,
-    /// The clock in nanoseconds, bits 63:32.
+    /// The time in nanoseconds, bits 63:32.
     pub time_hi: Signal<In, Bits<32>>,
+    /// The clock as the host has set it, in nanoseconds, bits 31:0.
+    pub now_lo: Signal<In, Bits<32>>,
+    /// Bits 63:32.
+    pub now_hi: Signal<In, Bits<32>>,
     /// Bus, device, function of this endpoint.
     pub completer_id: Signal<In, Bits<16>>,
     /// Command register: bus master enable.
@@ -112,7 +116,7 @@ pub struct HostSide {
     pub entry: EntrySink,
     /// ARP_ENTRY.BUSY.
     pub entry_busy: Signal<In, Bit>,
-    /// The clock in ticks of 2^20 ns, for whoever else needs it.
+    /// The time in ticks of 2^20 ns, for whoever else needs it.
     pub ticks: Signal<Out, Bits<32>>,
     /// Resets everything outside this block; see above.
     pub soft_reset: Signal<Out, Bit>,
@@ -179,8 +183,8 @@ impl Logic for HostSide {
         self.regs.dma_quiet.next = self.tx.quiet.val() & !self.engine.outstanding.val();
         self.regs.bad_access.next =
             self.rx.bad_access.val() | self.msix.bad_access.val() | self.stray.val();
-        self.regs.time_lo.next = self.time_lo.val();
-        self.regs.time_hi.next = self.time_hi.val();
+        self.regs.now_lo.next = self.now_lo.val();
+        self.regs.now_hi.next = self.now_hi.val();
         self.regs.board_mac_lo.next = self.board_mac_lo.val();
         self.regs.board_mac_hi.next = self.board_mac_hi.val();
         self.regs.link_up.next = self.link_up.val();

@@ -109,10 +109,10 @@ pub struct RegFile {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
-    /// The clock in nanoseconds, bits 31:0.
-    pub time_lo: Signal<In, Bits<32>>,
+    /// The clock as the host has set it, in nanoseconds, bits 31:0.
+    pub now_lo: Signal<In, Bits<32>>,
     /// The clock in nanoseconds, bits 63:32.
-    pub time_hi: Signal<In, Bits<32>>,
+    pub now_hi: Signal<In, Bits<32>>,
     /// MAC address to start with, bytes 0 to 3.
     pub board_mac_lo: Signal<In, Bits<32>>,
     /// MAC address to start with, bytes 4 and 5.
@@ -200,7 +200,7 @@ pub struct RegFile {
     resetting: DFF<Bit>,
     hold: DFF<Bits<6>>,
     bad_count: DFF<Bits<16>>,
-    time_hi_copy: DFF<Bits<32>>,
+    now_hi_copy: DFF<Bits<32>>,
     doorbell: DFF<Bits<32>>,
     ring: DFF<Bits<3>>,
     flush: DFF<Bit>,
@@ -257,8 +257,8 @@ impl Default for RegFile {
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            time_lo: Default::default(),
-            time_hi: Default::default(),
+            now_lo: Default::default(),
+            now_hi: Default::default(),
             board_mac_lo: Default::default(),
             board_mac_hi: Default::default(),
             link_up: Default::default(),
@@ -306,7 +306,7 @@ impl Default for RegFile {
             resetting: Default::default(),
             hold: Default::default(),
             bad_count: Default::default(),
-            time_hi_copy: Default::default(),
+            now_hi_copy: Default::default(),
             doorbell: Default::default(),
             ring: Default::default(),
             flush: Default::default(),
@@ -371,7 +371,7 @@ impl Logic for RegFile {
             resetting,
             hold,
             bad_count,
-            time_hi_copy,
+            now_hi_copy,
             doorbell,
             ring,
             flush,
@@ -624,14 +624,14 @@ impl Logic for RegFile {
             }
             RegState::TimeLow => {
                 self.store_at.next = self.time_lo_word.val();
-                self.store_data.next = self.time_lo.val();
+                self.store_data.next = self.now_lo.val();
                 self.stores.next = true;
-                self.time_hi_copy.d.next = self.time_hi.val();
+                self.now_hi_copy.d.next = self.now_hi.val();
                 self.state.d.next = RegState::TimeHigh;
             }
             RegState::TimeHigh => {
                 self.store_at.next = self.time_hi_word.val();
-                self.store_data.next = self.time_hi_copy.q.val();
+                self.store_data.next = self.now_hi_copy.q.val();
                 self.stores.next = true;
                 self.state.d.next = RegState::Counters;
             }

@@ -24,8 +24,8 @@ pub struct EventQueue {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
-    /// Bits 31:0 of the time in nanoseconds.
-    pub time_lo: Signal<In, Bits<32>>,
+    /// Bits 31:0 of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
     /// The queue's registers.
     pub ctl: QueueCtlSink,
     /// Events of neighbours.
@@ -77,7 +77,7 @@ impl Default for EventQueue {
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            time_lo: Default::default(),
+            now_lo: Default::default(),
             ctl: Default::default(),
             neigh: Default::default(),
             link_up: Default::default(),
@@ -219,7 +219,7 @@ impl Logic for EventQueue {
         {
             self.posting.d.next = true;
             self.w1.d.next = 0.into();
-            self.w2.d.next = self.time_lo.val();
+            self.w2.d.next = self.now_lo.val();
             if self.own_due.q.val() {
                 self.own_due.d.next = false;
                 self.w0.d.next = 0x0000_0004.into();
@@ -249,7 +249,7 @@ impl Logic for EventQueue {
                 self.w0.d.next = 2.into();
             }
             self.w1.d.next = self.neigh.address.val();
-            self.w2.d.next = self.time_lo.val();
+            self.w2.d.next = self.now_lo.val();
             if self.neigh.conflict.val() {
                 self.w0.d.next = (bit_cast::<32, 16>(self.neigh.mac_hi.val()) << 16) | 5;
                 self.w2.d.next = self.neigh.mac_lo.val();

@@ -1,7 +1,7 @@
 //! Walks SQEs frame by frame, checks them, and asks for the bytes that they point at.
 //!
 //! What it asks for, and where frames end, goes into a list of words for the [`realigner`](super::realigner):
-//! the tag of a frame that gets one is `1 << 30 | flags << 16 (RAW, IPCS, L4CS, NEXT_HOP[2:0]) | TCI`, before the frame's reads;
+//! the tag of a frame that gets one is `1 << 30 | flags << 16 (RAW, IPCS, L4CS, NEXT_HOP[2:0], TS_REQ) | TCI`, before the frame's reads;
 //! a read is `offset[1:0] of its first byte | bytes << 2 (9 bits) | flags << 11`;
 //! a frame's end is `1 << 31 | index[14:0] of its last SQE | bad << 15 | completion << 16 | forget << 17`.
 use crate::pcie::ports::ReadReqSource;
@@ -62,7 +62,7 @@ pub struct PayloadReader {
     hi: DFF<Bits<32>>,
     left: DFF<Bits<16>>,
     total: DFF<Bits<17>>,
-    flags: DFF<Bits<6>>,
+    flags: DFF<Bits<7>>,
     r_tci: DFF<Bits<16>>,
     last_index: DFF<Bits<15>>,
     midframe: DFF<Bit>,
@@ -155,10 +155,12 @@ impl Logic for PayloadReader {
                         self.final_sqe.d.next = self.len_flags.val().get_bit(17);
                         self.total.d.next = self.sum.val();
                         if self.fresh.val() {
-                            // RAW, IPCS, L4CS and the three bits of NEXT_HOP.
+                            // RAW, IPCS, L4CS, the three bits of NEXT_HOP, TS_REQ.
                             self.flags.d.next =
-                                (bit_cast::<6, 3>(self.len_flags.val().get_bits::<3>(26)) << 3)
-                                    | bit_cast::<6, 3>(self.len_flags.val().get_bits::<3>(18));
+                                (bit_cast::<7, 1>(self.len_flags.val().get_bits::<1>(24)) << 6)
+                                    | (bit_cast::<7, 3>(self.len_flags.val().get_bits::<3>(26))
+                                        << 3)
+                                    | bit_cast::<7, 3>(self.len_flags.val().get_bits::<3>(18));
                             self.r_tci.d.next = self.tci.val();
                             self.report.d.next = self.len_flags.val().get_bit(24);
                         }
@@ -180,7 +182,7 @@ impl Logic for PayloadReader {
                 }
             }
             WalkState::Tag => {
-                self.word.next = (bit_cast::<32, 6>(self.flags.q.val()) << 16)
+                self.word.next = (bit_cast::<32, 7>(self.flags.q.val()) << 16)
                     | bit_cast::<32, 16>(self.r_tci.q.val())
                     | 0x4000_0000_u64;
                 if !self.full.val() {
@@ -198,7 +200,7 @@ impl Logic for PayloadReader {
                 }
             }
             WalkState::Ask => {
-                self.word.next = (bit_cast::<32, 6>(self.flags.q.val()) << 11)
+                self.word.next = (bit_cast::<32, 7>(self.flags.q.val()) << 11)
                     | (bit_cast::<32, 9>(self.bytes.q.val()) << 2)
                     | (self.lo.q.val() & 3);
                 self.req.valid.next = !self.full.val();

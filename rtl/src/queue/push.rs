@@ -59,7 +59,7 @@ pub struct Push {
     report: DFF<Bit>,
     /// A beat of the frame has been sent.
     sent: DFF<Bit>,
-    flags: DFF<Bits<6>>,
+    flags: DFF<Bits<7>>,
     tag: DFF<Bit>,
     tci: DFF<Bits<16>>,
     /// The oldest entry, out of the RAMs: what they show comes late in the cycle.
@@ -155,6 +155,7 @@ impl Logic for Push {
         if self.beat.val() {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
+        self.m.stamp.next = self.flags.q.val().get_bit(6);
         self.m.tag.next = self.tag.q.val();
         self.m.tci.next = self.tci.q.val();
         self.m.valid.next = self.beat.val();
@@ -174,9 +175,10 @@ impl Logic for Push {
                 }
             } else if self.step.q.val() == PushStep::Head {
                 self.rest.d.next = bit_cast::<3, 32>(self.shown0.q.val());
-                // RAW, IPCS, L4CS and the three bits of NEXT_HOP.
-                self.flags.d.next = (bit_cast::<6, 3>(self.shown0.q.val().get_bits::<3>(26)) << 3)
-                    | bit_cast::<6, 3>(self.shown0.q.val().get_bits::<3>(18));
+                // RAW, IPCS, L4CS, the three bits of NEXT_HOP, TS_REQ.
+                self.flags.d.next = (bit_cast::<7, 1>(self.shown0.q.val().get_bits::<1>(24)) << 6)
+                    | (bit_cast::<7, 3>(self.shown0.q.val().get_bits::<3>(26)) << 3)
+                    | bit_cast::<7, 3>(self.shown0.q.val().get_bits::<3>(18));
                 self.tag.d.next = self.shown0.q.val().get_bit(22);
                 self.tci.d.next = bit_cast::<16, 32>(self.shown1.q.val());
                 // TS_REQ, CPL_REQ.

@@ -18,8 +18,8 @@ pub struct Queues {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
-    /// Bits 31:0 of the time in nanoseconds.
-    pub time_lo: Signal<In, Bits<32>>,
+    /// Bits 31:0 of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
     /// Negotiated payload as PCIe encodes it: 0 is 128 bytes.
     pub max_payload: Signal<In, Bits<3>>,
     /// MRRS as PCIe encodes it: 0 is 128 bytes.
@@ -90,7 +90,7 @@ impl Logic for Queues {
         self.event_queue.reset.next = self.reset.val();
         self.tx.max_read.next = self.max_read.val();
         self.rx.max_payload.next = self.max_payload.val();
-        self.event_queue.time_lo.next = self.time_lo.val();
+        self.event_queue.now_lo.next = self.now_lo.val();
         QueueCtlSink::link(&mut self.event_ctl, &mut self.event_queue.ctl);
         QueueCtlSink::link(&mut self.tx_ctl, &mut self.tx.ctl);
         QueueCtlSink::link(&mut self.rx_ctl, &mut self.rx.ctl);

@@ -44,7 +44,7 @@ pub struct Realigner {
     /// Something is under way.
     pub busy: Signal<Out, Bit>,
     state: DFF<AlignState>,
-    flags: DFF<Bits<6>>,
+    flags: DFF<Bits<7>>,
     tag: DFF<Bit>,
     tci: DFF<Bits<16>>,
     /// Bytes of the frame that wait in `acc0` and `acc1`.
@@ -96,6 +96,7 @@ impl Logic for Realigner {
         if self.out_valid.q.val() {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
+        self.m.stamp.next = self.flags.q.val().get_bit(6);
         self.m.tag.next = self.tag.q.val();
         self.m.tci.next = self.tci.q.val();
         self.m.valid.next = self.out_valid.q.val();
@@ -168,10 +169,10 @@ impl Logic for Realigner {
                         // The flags are on the port: those of the next frame wait for the last beat of this one.
                         self.item_pop.next = true;
                         if !self.began.q.val() {
-                            self.flags.d.next = self.item.val().get_bits::<6>(11);
+                            self.flags.d.next = self.item.val().get_bits::<7>(11);
                             self.tag.d.next = false;
                             if self.item.val().get_bit(30) {
-                                self.flags.d.next = self.item.val().get_bits::<6>(16);
+                                self.flags.d.next = self.item.val().get_bits::<7>(16);
                                 self.tag.d.next = true;
                                 self.tci.d.next = bit_cast::<16, 32>(self.item.val());
                             }

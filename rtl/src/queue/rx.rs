@@ -306,12 +306,14 @@ impl Logic for RxQueue {
         match self.step.q.val() {
             RxStep::Idle => {
                 if self.go.val() {
+                    // TS_VALID, and DROPPED_BEFORE.
                     self.w0.d.next = bit_cast::<32, 16>(self.packet.len.val())
-                        | (bit_cast::<32, 16>(self.packet.status.val()) << 16);
+                        | (bit_cast::<32, 16>(self.packet.status.val()) << 16)
+                        | 0x4000_0000;
                     if self.lost.q.val() {
                         self.w0.d.next = bit_cast::<32, 16>(self.packet.len.val())
                             | (bit_cast::<32, 16>(self.packet.status.val()) << 16)
-                            | 0x2000_0000;
+                            | 0x6000_0000;
                     }
                     self.w1.d.next = self.packet.hash.val();
                     self.w2.d.next = self.packet.timestamp.val();

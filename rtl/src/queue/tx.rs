@@ -101,6 +101,7 @@ pub struct TxQueue {
     retired: DFF<Bits<15>>,
     posting: DFF<Bit>,
     post_status: DFF<Bits<16>>,
+    /// The next hop's address of a miss, or the time of a frame that has left.
     post_hash: DFF<Bits<32>>,
     post_index: DFF<Bits<15>>,
     counted: DFF<Bits<32>>,
@@ -361,6 +362,7 @@ impl Logic for TxQueue {
         self.packet.ipcs.next = self.realigner.m.ipcs.val();
         self.packet.l4cs.next = self.realigner.m.l4cs.val();
         self.packet.next_hop.next = self.realigner.m.next_hop.val();
+        self.packet.stamp.next = self.realigner.m.stamp.val();
         self.packet.tag.next = self.realigner.m.tag.val();
         self.packet.tci.next = self.realigner.m.tci.val();
         self.packet.valid.next = self.realigner.m.valid.val();
@@ -378,6 +380,7 @@ impl Logic for TxQueue {
             self.packet.ipcs.next = self.push.m.ipcs.val();
             self.packet.l4cs.next = self.push.m.l4cs.val();
             self.packet.next_hop.next = self.push.m.next_hop.val();
+            self.packet.stamp.next = self.push.m.stamp.val();
             self.packet.tag.next = self.push.m.tag.val();
             self.packet.tci.next = self.push.m.tci.val();
             self.packet.valid.next = self.push.m.valid.val();
@@ -421,6 +424,9 @@ impl Logic for TxQueue {
             } else if self.verdict.arp_miss.val() {
                 self.post_status.d.next = 0x400.into();
                 self.post_hash.d.next = self.verdict.address.val();
+            } else if self.verdict.stamped.val() {
+                self.post_status.d.next = 0x4000.into();
+                self.post_hash.d.next = self.verdict.address.val();
             }
         }
         self.pending.pop.next = self.take.val();
@@ -433,11 +439,17 @@ impl Logic for TxQueue {
         self.writer.base_hi.next = self.ctl.cq_hi.val();
         self.writer.log2.next = self.cq_log2.q.val();
         self.writer.w0.next = 0.into();
-        self.writer.w1.next = self.post_hash.q.val();
+        self.writer.w1.next = 0.into();
         self.writer.w2.next = 0.into();
         self.writer.w3.next = 0.into();
         if self.posting.q.val() {
             self.writer.w0.next = bit_cast::<32, 16>(self.post_status.q.val()) << 16;
+            // TS_VALID.
+            if self.post_status.q.val().get_bit(14) {
+                self.writer.w2.next = self.post_hash.q.val();
+            } else {
+                self.writer.w1.next = self.post_hash.q.val();
+            }
             self.writer.w3.next = bit_cast::<32, 15>(self.post_index.q.val()) << 16;
         }
         self.writer.valid.next = self.posting.q.val();

@@ -30,6 +30,7 @@ use rust_hdl::prelude::*;
 /// - An IPv4 frame with a right header has a flow hash (see [`RxHash`]), any other frame 0.
 /// - With RXCTL.ECHO, an ICMP echo request to a local address is answered ([`EchoRequest`] says which ones are) and not delivered; where two
 ///   answers wait already, it is delivered like any frame.
+/// - A frame's time is that of its first beat.
 /// - A frame may begin eleven cycles after the last beat of the one before, twelve if that had a tag; if that was a short one whose beats came
 ///   less than four cycles apart, 35 cycles after its first, 27 after its fourth and 19 after its fifth beat too.
 #[derive(LogicBlock, Default)]
@@ -48,8 +49,8 @@ pub struct RxPath {
     pub rxctl: Signal<In, Bits<32>>,
     /// FLOW.RX_PAUSE.
     pub pauses: Signal<In, Bit>,
-    /// Low half of the time in nanoseconds.
-    pub time_lo: Signal<In, Bits<32>>,
+    /// Low half of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
     /// The host writes a word of the tables of filters and hash; see [`crate::pcie::reg_file::RegFile`].
     pub table_write: Signal<In, Bit>,
     /// Its place.
@@ -113,7 +114,7 @@ impl Logic for RxPath {
         self.verdict.reset.next = self.reset.val();
         self.verdict.enable.next = self.enable.val();
         self.verdict.rxctl.next = self.rxctl.val();
-        self.verdict.time_lo.next = self.time_lo.val();
+        self.verdict.now_lo.next = self.now_lo.val();
         self.verdict.valid.next = self.untag.m.valid.val();
         self.verdict.last.next = self.untag.m.last.val();
         self.verdict.keep.next = self.untag.m.keep.val();

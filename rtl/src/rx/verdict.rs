@@ -39,8 +39,8 @@ pub struct RxVerdict {
     pub enable: Signal<In, Bit>,
     /// RXCTL.
     pub rxctl: Signal<In, Bits<32>>,
-    /// Low half of the time in nanoseconds.
-    pub time_lo: Signal<In, Bits<32>>,
+    /// Low half of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
     /// A beat is there.
     pub valid: Signal<In, Bit>,
     /// It is the frame's last.
@@ -197,7 +197,7 @@ impl Default for RxVerdict {
             reset: Default::default(),
             enable: Default::default(),
             rxctl: Default::default(),
-            time_lo: Default::default(),
+            now_lo: Default::default(),
             valid: Default::default(),
             last: Default::default(),
             keep: Default::default(),
@@ -391,6 +391,10 @@ impl Logic for RxVerdict {
         match self.state.q.val() {
             JudgeState::Receive => {
                 if self.take.val() {
+                    // As long after the SFD as the way here takes: see `RxPath`.
+                    if self.number.q.val() == 0 {
+                        self.r_timestamp.d.next = self.now_lo.val();
+                    }
                     if self.number.q.val() != self.last_number.val() {
                         self.number.d.next = self.number.q.val() + 1;
                     }
@@ -427,7 +431,6 @@ impl Logic for RxVerdict {
                         {
                             self.r_bad.d.next = self.bad.val() | 4;
                         }
-                        self.r_timestamp.d.next = self.time_lo.val();
                         self.state.d.next = JudgeState::Lengths;
                     }
                 }

@@ -1,6 +1,6 @@
 //! Store-and-forward buffer of frames to be sent, 32 KiB.
 //!
-//! The place before a frame's data holds its length and its tag. Nothing moves before `commit`, so forgetting a frame costs nothing.
+//! The place before a frame's data holds its length, its tag and its mark. Nothing moves before `commit`, so forgetting a frame costs nothing.
 use super::tagger::Tagger;
 use crate::store::FrameStore;
 use crate::stream::FrameSource;
@@ -31,10 +31,14 @@ pub struct TxBuffer {
     pub tag: Signal<In, Bit>,
     /// With `commit`: its tag control information.
     pub tci: Signal<In, Bits<16>>,
+    /// With `commit`: the frame is marked.
+    pub stamp: Signal<In, Bit>,
     /// Four more beats than those up to the `beat` of the cycle before fit.
     pub room: Signal<Out, Bit>,
     /// Frames out, without a gap in them.
     pub frame: FrameSource,
+    /// From a frame's first beat on: it is marked.
+    pub mark: Signal<Out, Bit>,
     /// A committed frame is not yet read to its end.
     pub busy: Signal<Out, Bit>,
     memory: FrameStore,
@@ -44,6 +48,7 @@ pub struct TxBuffer {
     /// The place behind it.
     start: DFF<Bits<12>>,
     r_room: DFF<Bit>,
+    r_mark: DFF<Bit>,
     free: DFF<Bits<12>>,
     needed: Signal<Local, Bits<12>>,
     place: Signal<Local, Bits<12>>,
@@ -54,7 +59,7 @@ pub struct TxBuffer {
 impl Logic for TxBuffer {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, base, start, r_room, free);
+        dff_setup!(self, clock, base, start, r_room, r_mark, free);
         clock!(self, clock, memory, tagger);
         self.memory.reset.next = self.reset.val();
         self.tagger.reset.next = self.reset.val();
@@ -77,7 +82,8 @@ impl Logic for TxBuffer {
         if self.commit.val() {
             self.memory.place.next = self.base.q.val();
             self.memory.d0.next = bit_cast::<32, 15>(self.len.val());
-            self.memory.d1.next = (bit_cast::<32, 1>(self.tag.val().into()) << 16)
+            self.memory.d1.next = (bit_cast::<32, 1>(self.stamp.val().into()) << 17)
+                | (bit_cast::<32, 1>(self.tag.val().into()) << 16)
                 | bit_cast::<32, 16>(self.tci.val());
             self.memory.write0.next = true;
             self.memory.write1.next = true;
@@ -87,6 +93,10 @@ impl Logic for TxBuffer {
             self.start.d.next = self.new_base.val() + 1;
         }
 
+        self.mark.next = self.r_mark.q.val();
+        if self.memory.describes.val() {
+            self.r_mark.d.next = self.memory.q1.val().get_bit(17);
+        }
         self.tagger.describes.next = self.memory.describes.val();
         self.tagger.tag.next = self.memory.q1.val().get_bit(16);
         self.tagger.tci.next = bit_cast::<16, 32>(self.memory.q1.val());
@@ -102,6 +112,7 @@ impl Logic for TxBuffer {
             self.start.d.next = 1.into();
             self.free.d.next = 0.into();
             self.r_room.d.next = false;
+            self.r_mark.d.next = false;
         }
     }
 }

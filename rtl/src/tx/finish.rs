@@ -31,6 +31,8 @@ pub enum FinishState {
     WriteL4,
     /// The frame is given to the sending side.
     Commit,
+    /// It is to leave before its fate is told.
+    Leave,
     /// The verdict waits to be taken.
     Tell,
 }
@@ -68,6 +70,14 @@ pub struct TxFinish {
     pub l4cs: Signal<In, Bit>,
     /// See [`super::align::TxAlign`].
     pub next_hop: Signal<In, Bits<3>>,
+    /// See [`super::align::TxAlign`].
+    pub stamp: Signal<In, Bit>,
+    /// Frames may start: one that is complete while they may not is not waited for.
+    pub enable: Signal<In, Bit>,
+    /// High for one cycle: the frame that was to be marked leaves.
+    pub left: Signal<In, Bit>,
+    /// Bits 31:0 of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
     /// See [`crate::rx::fields::Ipv4Fields`].
     pub version_ok: Signal<In, Bit>,
     /// See [`crate::rx::fields::Ipv4Fields`].
@@ -106,11 +116,13 @@ pub struct TxFinish {
     pub write1: Signal<Out, Bit>,
     /// To the buffer: the frame is complete.
     pub commit: Signal<Out, Bit>,
+    /// With `commit`: the frame is to be marked.
+    pub mark: Signal<Out, Bit>,
     /// The next packet may come.
     pub restart: Signal<Out, Bit>,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
     pub events: Signal<Out, Bits<32>>,
-    /// A frame is being finished.
+    /// A frame is being finished; one that is to leave is not.
     pub busy: Signal<Out, Bit>,
     state: DFF<FinishState>,
     destination: DFF<Bits<32>>,
@@ -133,6 +145,8 @@ pub struct TxFinish {
     dst_hi: DFF<Bits<16>>,
     r_bad: DFF<Bit>,
     r_miss: DFF<Bit>,
+    r_stamped: DFF<Bit>,
+    /// See [`TxVerdictSource`].
     r_address: DFF<Bits<32>>,
     header_bytes: Signal<Local, Bits<16>>,
     checksum_here: Signal<Local, Bits<4>>,
@@ -170,6 +184,10 @@ impl Default for TxFinish {
             ipcs: Default::default(),
             l4cs: Default::default(),
             next_hop: Default::default(),
+            stamp: Default::default(),
+            enable: Default::default(),
+            left: Default::default(),
+            now_lo: Default::default(),
             version_ok: Default::default(),
             ihl: Default::default(),
             total: Default::default(),
@@ -189,6 +207,7 @@ impl Default for TxFinish {
             write0: Default::default(),
             write1: Default::default(),
             commit: Default::default(),
+            mark: Default::default(),
             restart: Default::default(),
             events: Default::default(),
             busy: Default::default(),
@@ -211,6 +230,7 @@ impl Default for TxFinish {
             dst_hi: Default::default(),
             r_bad: Default::default(),
             r_miss: Default::default(),
+            r_stamped: Default::default(),
             r_address: Default::default(),
             header_bytes: Default::default(),
             checksum_here: Default::default(),
@@ -258,6 +278,7 @@ impl Logic for TxFinish {
             dst_hi,
             r_bad,
             r_miss,
+            r_stamped,
             r_address
         );
         self.store0.next = self.d0.val();
@@ -266,15 +287,18 @@ impl Logic for TxFinish {
         self.write0.next = self.valid.val();
         self.write1.next = self.valid.val();
         self.commit.next = false;
+        self.mark.next = self.stamp.val() & self.enable.val();
         self.restart.next = false;
         self.events.next = 0.into();
-        self.busy.next = self.state.q.val() != FinishState::Store;
+        self.busy.next =
+            (self.state.q.val() != FinishState::Store) & (self.state.q.val() != FinishState::Leave);
         self.lookup.ip.next = self.destination.q.val();
         self.lookup.next_hop.next = self.next_hop.val();
         self.lookup.valid.next = self.state.q.val() == FinishState::Lookup;
         self.verdict.valid.next = self.state.q.val() == FinishState::Tell;
         self.verdict.bad.next = self.r_bad.q.val();
         self.verdict.arp_miss.next = self.r_miss.q.val();
+        self.verdict.stamped.next = self.r_stamped.q.val();
         self.verdict.address.next = self.r_address.q.val();
         self.header_bytes.next = bit_cast::<16, 4>(self.ihl.val()) << 2;
         self.checksum_here.next = 0.into();
@@ -325,6 +349,7 @@ impl Logic for TxFinish {
             FinishState::Lengths => {
                 self.r_bad.d.next = false;
                 self.r_miss.d.next = false;
+                self.r_stamped.d.next = false;
                 self.payload.d.next = bit_cast::<16, 15>(self.len.val()) - 14;
                 self.l4_len.d.next = self.total.val() - self.header_bytes.val();
                 self.insert_l4.d.next = self.l4cs.val()
@@ -445,6 +470,16 @@ impl Logic for TxFinish {
             FinishState::Commit => {
                 self.commit.next = true;
                 self.state.d.next = FinishState::Tell;
+                if self.stamp.val() & self.enable.val() {
+                    self.state.d.next = FinishState::Leave;
+                }
+            }
+            FinishState::Leave => {
+                if self.left.val() {
+                    self.r_stamped.d.next = true;
+                    self.r_address.d.next = self.now_lo.val();
+                    self.state.d.next = FinishState::Tell;
+                }
             }
             FinishState::Tell => {
                 if self.verdict.ready.val() {

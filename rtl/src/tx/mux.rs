@@ -37,6 +37,8 @@ pub struct TxMux {
     pub enable: Signal<In, Bit>,
     /// Data frames.
     pub data: FrameSink,
+    /// The data frame is marked.
+    pub data_mark: Signal<In, Bit>,
     /// ARP frames.
     pub arp: FrameSink,
     /// The link partner asked for a pause.
@@ -47,6 +49,8 @@ pub struct TxMux {
     pub echo: FrameSink,
     /// To the MAC.
     pub frame: FrameSource,
+    /// The frame at `frame` is marked; counts at its first beat.
+    pub mark: Signal<Out, Bit>,
     /// Counters to raise, bits in the positions of [`ferrule_abi::counter`].
     pub events: Signal<Out, Bits<32>>,
     /// With event TX_FRAMES: the frame's length in bytes.
@@ -77,11 +81,13 @@ impl Default for TxMux {
             reset: Default::default(),
             enable: Default::default(),
             data: Default::default(),
+            data_mark: Default::default(),
             arp: Default::default(),
             hold: Default::default(),
             pause: Default::default(),
             echo: Default::default(),
             frame: Default::default(),
+            mark: Default::default(),
             events: Default::default(),
             tx_bytes: Default::default(),
             busy: Default::default(),
@@ -118,6 +124,7 @@ impl Logic for TxMux {
             | (self.enable.val() & self.pause.valid.val());
         self.frame.d0.next = self.data.d0.val();
         self.frame.d1.next = self.data.d1.val();
+        self.mark.next = self.data_mark.val() & (self.state.q.val() == MuxState::Data);
         self.keep.next = self.data.keep.val();
         self.last.next = self.data.last.val();
         self.valid.next = false;

@@ -20,8 +20,9 @@ use rust_hdl::prelude::*;
 ///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet.
 /// - A packet with `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
 ///   of the frame without it.
-/// - A good verdict means that the frame is on its way. ARP frames and answers to echo requests go between data frames, taking turns, and
-///   PAUSE frames before all of them.
+/// - A good verdict means that the frame is on its way. That of a packet with `stamp` that is complete while `enable` is set comes when it
+///   has left, with the time, and no other packet is finished meanwhile; without `enable` it comes at once, without a time.
+/// - ARP frames and answers to echo requests go between data frames, taking turns, and PAUSE frames before all of them.
 #[derive(LogicBlock, Default)]
 pub struct TxPath {
     /// The core's clock.
@@ -38,6 +39,12 @@ pub struct TxPath {
     pub packet: TxPacketSink,
     /// To the transmit queue.
     pub verdict: TxVerdictSource,
+    /// Bits 31:0 of the clock in nanoseconds.
+    pub now_lo: Signal<In, Bits<32>>,
+    /// High for one cycle: the SFD of the marked frame has left.
+    pub left: Signal<In, Bit>,
+    /// The frame at `frame` is marked: `left` is to follow. Counts at its first beat.
+    pub mark: Signal<Out, Bit>,
     /// To the neighbour block.
     pub lookup: LookupSource,
     /// From the neighbour block.
@@ -94,6 +101,10 @@ impl Logic for TxPath {
         self.finish.ipcs.next = self.align.ipcs.val();
         self.finish.l4cs.next = self.align.l4cs.val();
         self.finish.next_hop.next = self.align.next_hop.val();
+        self.finish.stamp.next = self.align.stamp.val();
+        self.finish.enable.next = self.enable.val();
+        self.finish.left.next = self.left.val();
+        self.finish.now_lo.next = self.now_lo.val();
         self.finish.version_ok.next = self.parse.version_ok.val();
         self.finish.ihl.next = self.parse.ihl.val();
         self.finish.total.next = self.parse.total.val();
@@ -118,9 +129,12 @@ impl Logic for TxPath {
         self.buffer.len.next = self.align.len.val();
         self.buffer.tag.next = self.align.tag.val();
         self.buffer.tci.next = self.align.tci.val();
+        self.buffer.stamp.next = self.finish.mark.val();
 
         self.mux.reset.next = self.reset.val();
         self.mux.enable.next = self.enable.val();
+        self.mux.data_mark.next = self.buffer.mark.val();
+        self.mark.next = self.mux.mark.val();
         FrameSource::join(&mut self.buffer.frame, &mut self.mux.data);
         FrameSink::link(&mut self.arp, &mut self.mux.arp);
         self.mux.hold.next = self.hold.val();

@@ -24,6 +24,8 @@ pub struct TxPacketSource {
     pub l4cs: Signal<Out, Bit>,
     /// 0 automatic, n gateway n.
     pub next_hop: Signal<Out, Bits<3>>,
+    /// Tell when it leaves.
+    pub stamp: Signal<Out, Bit>,
     /// Insert an 802.1Q tag.
     pub tag: Signal<Out, Bit>,
     /// With `tag`: its tag control information.
@@ -56,6 +58,8 @@ pub struct TxPacketSink {
     pub l4cs: Signal<In, Bit>,
     /// 0 automatic, n gateway n.
     pub next_hop: Signal<In, Bits<3>>,
+    /// Tell when it leaves.
+    pub stamp: Signal<In, Bit>,
     /// Insert an 802.1Q tag.
     pub tag: Signal<In, Bit>,
     /// With `tag`: its tag control information.
@@ -74,7 +78,9 @@ pub struct TxVerdictSource {
     pub arp_miss: Signal<Out, Bit>,
     /// Not what its flags say (IP mode without an IPv4 header, too short or too long for a frame); nothing is sent.
     pub bad: Signal<Out, Bit>,
-    /// With `arp_miss`: the next hop's IPv4 address.
+    /// It has left, at a time that is known.
+    pub stamped: Signal<Out, Bit>,
+    /// With `arp_miss`: the next hop's IPv4 address. With `stamped`: bits 31:0 of the clock when the SFD had left.
     pub address: Signal<Out, Bits<32>>,
     /// The verdict is there.
     pub valid: Signal<Out, Bit>,
@@ -90,7 +96,9 @@ pub struct TxVerdictSink {
     pub arp_miss: Signal<In, Bit>,
     /// Not what its flags say (IP mode without an IPv4 header, too short or too long for a frame); nothing is sent.
     pub bad: Signal<In, Bit>,
-    /// With `arp_miss`: the next hop's IPv4 address.
+    /// It has left, at a time that is known.
+    pub stamped: Signal<In, Bit>,
+    /// With `arp_miss`: the next hop's IPv4 address. With `stamped`: bits 31:0 of the clock when the SFD had left.
     pub address: Signal<In, Bits<32>>,
     /// The verdict is there.
     pub valid: Signal<In, Bit>,

@@ -1,4 +1,5 @@
 //! One testbench a module, one binary for all.
+mod clock;
 mod common;
 mod flow;
 mod icmp;

@@ -1,6 +1,6 @@
 //! The export is, to the byte, what rust-hdl's own writer makes of the same design.
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx};
+use ferrule_rtl::{clock, icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx};
 use rust_hdl::prelude::*;
 
 /// The Verilog of a fresh `B` by rust-hdl.
@@ -53,6 +53,8 @@ fn the_phys_side_is_written_as_by_rust_hdl() {
 
 #[test]
 fn the_parts_of_the_data_paths_are_written_as_by_rust_hdl() {
+    both::<clock::adjust::AdjustableClock>();
+    both::<clock::sum::ClockSum>();
     both::<store::FrameStore>();
     both::<icmp::reply::EchoReply>();
     both::<icmp::request::EchoRequest>();

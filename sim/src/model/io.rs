@@ -9,6 +9,8 @@ pub(super) struct Io<'a> {
     pub(super) bus: &'a mut dyn Bus,
     pub(super) counters: &'a mut Counters,
     pub(super) now_ns: u64,
+    /// What the clock shows: now, or when the frame began that has come.
+    pub(super) clock_ns: u64,
     /// One bit a vector.
     pub(super) raised: u8,
 }
@@ -35,9 +37,9 @@ impl Io<'_> {
         self.counters.add(index, 1);
     }
 
-    /// The time as completions carry it.
+    /// The clock as completions carry it.
     pub(super) fn timestamp(&self) -> u32 {
-        self.now_ns as u32
+        self.clock_ns as u32
     }
 
     /// The time in ticks of [`ferrule_abi::TICK_NS`], modulo 2^32.

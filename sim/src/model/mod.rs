@@ -8,7 +8,7 @@
 //! | file | is |
 //! |---|---|
 //! | [`bus`] | what the model's DMA goes through |
-//! | `registers`, `counters`, `msix` | the host side |
+//! | `registers`, `counters`, `msix`, `clock` | the host side |
 //! | `tx`, `push`, `packet`, `wire` | SQEs to frames |
 //! | `flow` | PAUSE frames |
 //! | `line`, `judge`, `hash`, `rx` | byte times to slots |
@@ -25,6 +25,7 @@ pub mod bus;
 mod arp;
 mod cache;
 mod checksum;
+mod clock;
 mod completion;
 mod counters;
 mod echo;
@@ -50,6 +51,7 @@ mod wire;
 
 pub use bus::{Bus, ReadOutcome};
 
+use clock::Clock;
 use counters::Counters;
 use event::EventQueue;
 use flow::{pause_end_ns, PauseSender};
@@ -81,6 +83,7 @@ pub struct Model {
     link_speed: u8,
     registers: Registers,
     counters: Counters,
+    clock: Clock,
     msix: Msix,
     line: LineReceiver,
     rx: RxQueue,
@@ -101,6 +104,7 @@ impl Model {
             link_speed: 0,
             registers: Registers::new(mac),
             counters: Counters::default(),
+            clock: Clock::default(),
             msix: Msix::new(),
             line: LineReceiver::new(),
             rx: RxQueue::default(),
@@ -122,6 +126,7 @@ impl Model {
     /// What both resets do.
     fn reset_core(&mut self) {
         self.counters = Counters::default();
+        self.clock = Clock::default();
         self.line.reset();
         self.rx = RxQueue::default();
         self.tx = TxQueue::default();
@@ -227,7 +232,8 @@ impl Model {
         let producer = doorbell::PRODUCER.get(value) as u16;
         let consumer = doorbell::CONSUMER.get(value) as u16;
         let arm = doorbell::ARM.get(value) != 0;
-        let mut io = io(bus, &mut self.counters, self.now_ns);
+        let clock_ns = self.clock.at(self.now_ns);
+        let mut io = io(bus, &mut self.counters, self.now_ns, clock_ns);
         const EVENT_DOORBELL: u32 = regs::event_page() + regs::event_doorbell::OFFSET;
         const TX_DOORBELL: u32 = regs::tx_page(0) + regs::tx_doorbell::OFFSET;
         const RX_DOORBELL: u32 = regs::rx_page(0) + regs::rx_doorbell::OFFSET;
@@ -238,8 +244,11 @@ impl Model {
             regs::arpctl::OFFSET if regs::arpctl::FLUSH.get(value) != 0 => self.neigh.flush(),
             regs::arp_cmd::OFFSET => self.neigh.command(value),
             regs::snapshot::OFFSET if regs::snapshot::TAKE.get(value) != 0 => {
-                self.registers.snapshot(self.now_ns, io.counters);
+                self.registers.snapshot(clock_ns, io.counters);
             }
+            regs::clock_rate::OFFSET => self.clock.set_rate(self.now_ns, value),
+            regs::clock_step::OFFSET => self.clock.step(value),
+            regs::clock_step_hi::OFFSET => self.clock.step_hi(value),
             regs::mdio_cmd::OFFSET if regs::mdio_cmd::START.get(value) != 0 => {
                 self.registers.mdio();
             }
@@ -333,7 +342,10 @@ impl Model {
             rxctl: self.registers.port(regs::rxctl::OFFSET),
             registers: &self.registers,
         };
-        let mut io = io(bus, &mut self.counters, self.now_ns);
+        // It began as long ago as its bytes and its FCS take.
+        let took_ns = (frame.len() + FCS_BYTES) as u64 * self.wire.byte_ns();
+        let clock_ns = self.clock.at(self.now_ns.saturating_sub(took_ns));
+        let mut io = io(bus, &mut self.counters, self.now_ns, clock_ns);
         match judge(frame, faults, &filter) {
             Verdict::Drop(reason) => io.count(reason),
             Verdict::Pause(quanta) => {
@@ -413,7 +425,8 @@ impl Model {
     /// Lets every part do what it can, until none can do more.
     fn settle(&mut self, bus: &mut dyn Bus) {
         loop {
-            let mut io = io(bus, &mut self.counters, self.now_ns);
+            let clock_ns = self.clock.at(self.now_ns);
+            let mut io = io(bus, &mut self.counters, self.now_ns, clock_ns);
             let mode = Mode {
                 enabled: self.registers.ctrl(regs::ctrl::TX_EN),
                 loopback: self.registers.ctrl(regs::ctrl::LOOPBACK),
@@ -427,6 +440,8 @@ impl Model {
                 registers: &self.registers,
                 neigh: &mut self.neigh,
                 wire: &mut self.wire,
+                clock: &self.clock,
+                enabled: mode.enabled,
             };
             moved |= self.tx.step(&mut path, &mut io);
             moved |= self.wire.step(mode, self.now_ns, io.counters);
@@ -465,11 +480,12 @@ fn is_stripped(description: Description) -> bool {
 }
 
 /// What the parts share, for one call.
-fn io<'a>(bus: &'a mut dyn Bus, counters: &'a mut Counters, now_ns: u64) -> Io<'a> {
+fn io<'a>(bus: &'a mut dyn Bus, counters: &'a mut Counters, now_ns: u64, clock_ns: u64) -> Io<'a> {
     Io {
         bus,
         counters,
         now_ns,
+        clock_ns,
         raised: 0,
     }
 }

@@ -132,9 +132,14 @@ impl Packet {
         self.frame[12..L2_BYTES].copy_from_slice(&TYPE_IPV4);
     }
 
-    /// Gives the frame to the wire.
-    pub(super) fn send(self, wire: &mut Wire, now_ns: u64) {
+    /// Whether its sender wants to know when it leaves.
+    pub(super) fn wants_time(&self) -> bool {
+        self.flags & sqe_flags::TS_REQ != 0
+    }
+
+    /// Gives the frame to the wire, marked or not.
+    pub(super) fn send(self, wire: &mut Wire, now_ns: u64, mark: bool) {
         let is_tagged = self.flags & sqe_flags::VLAN_INS != 0;
-        wire.store(self.frame, is_tagged.then_some(self.vlan_tci), now_ns);
+        wire.store(self.frame, is_tagged.then_some(self.vlan_tci), now_ns, mark);
     }
 }

@@ -225,9 +225,9 @@ impl Registers {
     }
 
     /// Copies the clock and the counters to their shadow.
-    pub(super) fn snapshot(&mut self, now_ns: u64, counters: &Counters) {
-        self.words[port_word(regs::time_lo::OFFSET)] = now_ns as u32;
-        self.words[port_word(regs::time_hi::OFFSET)] = (now_ns >> 32) as u32;
+    pub(super) fn snapshot(&mut self, clock_ns: u64, counters: &Counters) {
+        self.words[port_word(regs::time_lo::OFFSET)] = clock_ns as u32;
+        self.words[port_word(regs::time_hi::OFFSET)] = (clock_ns >> 32) as u32;
         let first = port_word(regs::counters::OFFSET);
         let shadow = self.words[first..first + 2 * COUNT].chunks_exact_mut(2);
         for (halves, value) in shadow.zip(counters.values()) {

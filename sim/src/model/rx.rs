@@ -95,7 +95,7 @@ impl RxQueue {
         let Some(slot) = self.slots.pop_front() else {
             return;
         };
-        let mut status = about.status;
+        let mut status = about.status | cqe_status::TS_VALID;
         if std::mem::take(&mut self.lost) {
             status |= cqe_status::DROPPED_BEFORE;
         }

@@ -5,6 +5,7 @@ use ferrule_abi::counter;
 use ferrule_abi::regs::{self, queue_error};
 use ferrule_abi::ring::{cqe_status, sqe_flags, Sqe, ENTRY_SIZE, MAX_FRAME};
 
+use super::clock::Clock;
 use super::completion::{advance, distance, CompletionRing};
 use super::io::Io;
 use super::neigh::{Answer, Neigh};
@@ -54,7 +55,8 @@ impl Ended {
 /// What becomes of a frame that was not aborted.
 #[derive(Clone, Copy)]
 enum Fate {
-    Sent,
+    /// With the clock when it left, if that was asked for.
+    Sent(Option<u32>),
     Bad,
     /// The next hop's address.
     Miss(u32),
@@ -69,6 +71,8 @@ enum Finishing {
     Enter(Packet, Ended),
     /// It waits for the neighbours' answer.
     Lookup(Packet, u32, u8),
+    /// It is to leave.
+    Leave,
     /// Its fate is not taken yet.
     Told(Fate),
 }
@@ -101,6 +105,22 @@ pub(super) struct Path<'a> {
     pub(super) registers: &'a Registers,
     pub(super) neigh: &'a mut Neigh,
     pub(super) wire: &'a mut Wire,
+    pub(super) clock: &'a Clock,
+    /// CTRL.TX_EN.
+    pub(super) enabled: bool,
+}
+
+impl Path<'_> {
+    /// Gives a frame to the wire. One whose time is wanted is waited for, if frames may start.
+    fn send(&mut self, packet: Packet, now_ns: u64) -> Finishing {
+        let waits = packet.wants_time() && self.enabled;
+        packet.send(self.wire, now_ns, waits);
+        if waits {
+            Finishing::Leave
+        } else {
+            Finishing::Told(Fate::Sent(None))
+        }
+    }
 }
 
 impl TxQueue {
@@ -316,10 +336,7 @@ impl TxQueue {
                 self.pending.push_back(ended);
                 self.finishing = match packet.finish() {
                     Err(_) => Finishing::Told(Fate::Bad),
-                    Ok(Needs::Nothing) => {
-                        packet.send(path.wire, io.now_ns);
-                        Finishing::Told(Fate::Sent)
-                    }
+                    Ok(Needs::Nothing) => path.send(packet, io.now_ns),
                     Ok(Needs::NextHop {
                         destination,
                         next_hop,
@@ -336,8 +353,7 @@ impl TxQueue {
                     None => Finishing::Lookup(packet, destination, next_hop),
                     Some(Answer::Hit(mac)) => {
                         packet.address(mac, path.registers.mac());
-                        packet.send(path.wire, io.now_ns);
-                        Finishing::Told(Fate::Sent)
+                        path.send(packet, io.now_ns)
                     }
                     Some(Answer::Miss(address)) => {
                         io.count(counter::ARP_MISSES);
@@ -345,6 +361,13 @@ impl TxQueue {
                     }
                 };
                 moved
+            }
+            Finishing::Leave => {
+                let left = path.wire.take_left();
+                self.finishing = left.map_or(Finishing::Leave, |at_ns| {
+                    Finishing::Told(Fate::Sent(Some(path.clock.at(at_ns) as u32)))
+                });
+                left.is_some()
             }
             same => {
                 self.finishing = same;
@@ -358,7 +381,7 @@ impl TxQueue {
         let Some(&ended) = self.pending.front().filter(|_| self.posting.is_none()) else {
             return false;
         };
-        let (mut status, mut hash) = (0, 0);
+        let (mut status, mut hash, mut timestamp) = (0, 0, 0);
         if ended.is_aborted() {
             if ended.bad {
                 status |= cqe_status::BAD_DESC;
@@ -368,7 +391,10 @@ impl TxQueue {
             }
         } else {
             match self.finishing {
-                Finishing::Told(Fate::Sent) => {}
+                Finishing::Told(Fate::Sent(None)) => {}
+                Finishing::Told(Fate::Sent(Some(at))) => {
+                    (status, timestamp) = (cqe_status::TS_VALID, at);
+                }
                 Finishing::Told(Fate::Bad) => status = cqe_status::BAD_DESC,
                 Finishing::Told(Fate::Miss(address)) => {
                     (status, hash) = (cqe_status::ARP_MISS, address);
@@ -387,7 +413,7 @@ impl TxQueue {
         self.retired = advance(ended.index, 1);
         if status != 0 || ended.report {
             let index = u32::from(ended.index & (self.size - 1));
-            self.posting = Some([u32::from(status) << 16, hash, 0, index << 16]);
+            self.posting = Some([u32::from(status) << 16, hash, timestamp, index << 16]);
         }
         true
     }

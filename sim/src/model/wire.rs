@@ -12,8 +12,10 @@ use super::judge::{TAG_AT, TYPE_VLAN};
 const PLACES: usize = 4096;
 /// Shortest frame without FCS.
 const LEAST: usize = 60;
-/// Preamble with SFD, and FCS.
-const AROUND_BYTES: usize = 8 + 4;
+/// Preamble with SFD.
+const PREAMBLE_BYTES: usize = 8;
+/// That and FCS.
+const AROUND_BYTES: usize = PREAMBLE_BYTES + 4;
 /// Answers to echo requests that are held.
 const ECHOES: usize = 2;
 /// Smallest gap between frames.
@@ -41,6 +43,8 @@ struct Waiting {
     tag: Option<u16>,
     /// When it was complete.
     at_ns: u64,
+    /// Somebody wants to know when it leaves.
+    mark: bool,
 }
 
 /// Whose frame went last.
@@ -74,6 +78,8 @@ pub(super) struct Wire {
     echoes: VecDeque<(Vec<u8>, u64)>,
     last: Turn,
     begun: VecDeque<OnTheWire>,
+    /// When the SFD of the marked frame left.
+    left_ns: Option<u64>,
     /// When the next frame may begin.
     free_ns: u64,
     byte_ns: u64,
@@ -90,6 +96,7 @@ impl Wire {
             echoes: VecDeque::new(),
             last: Turn::Data,
             begun: VecDeque::new(),
+            left_ns: None,
             free_ns: 0,
             byte_ns,
         }
@@ -112,10 +119,15 @@ impl Wire {
         }
     }
 
-    /// Takes a complete frame into the buffer, and the tag that it is to get.
-    pub(super) fn store(&mut self, bytes: Vec<u8>, tag: Option<u16>, at_ns: u64) {
+    /// Takes a complete frame into the buffer, the tag that it is to get, and whether it is marked.
+    pub(super) fn store(&mut self, bytes: Vec<u8>, tag: Option<u16>, at_ns: u64, mark: bool) {
         self.used += places(bytes.len());
-        self.waiting.push_back(Waiting { bytes, tag, at_ns });
+        self.waiting.push_back(Waiting {
+            bytes,
+            tag,
+            at_ns,
+            mark,
+        });
     }
 
     /// Whether the ARP engine may give a frame.
@@ -178,13 +190,16 @@ impl Wire {
         }
         let mut any = false;
         while let Some(at_ns) = self.next_start_ns().filter(|at| *at <= now_ns) {
-            let Some(bytes) = self.next(mode.mac, counters) else {
+            let Some((bytes, mark)) = self.next(mode.mac, counters) else {
                 break;
             };
             any = true;
             counters.add(counter::TX_FRAMES, 1);
             counters.add(counter::TX_BYTES, bytes.len() as u64);
             let line_bytes = (bytes.len().max(LEAST) + AROUND_BYTES) as u64;
+            if mark {
+                self.left_ns = Some(at_ns + PREAMBLE_BYTES as u64 * self.byte_ns);
+            }
             let ends_ns = at_ns + line_bytes * self.byte_ns;
             self.free_ns = ends_ns + GAP_BYTES * self.byte_ns;
             self.begun.push_back(OnTheWire {
@@ -208,10 +223,15 @@ impl Wire {
         Some(ready.max(self.free_ns))
     }
 
-    /// The next frame in turn: a PAUSE frame, else data, ARP, echo, and data again.
-    fn next(&mut self, mac: [u8; 6], counters: &mut Counters) -> Option<Vec<u8>> {
+    /// The time at which the marked frame has left; once.
+    pub(super) fn take_left(&mut self) -> Option<u64> {
+        self.left_ns.take()
+    }
+
+    /// The next frame in turn, and whether it is marked: a PAUSE frame, else data, ARP, echo, and data again.
+    fn next(&mut self, mac: [u8; 6], counters: &mut Counters) -> Option<(Vec<u8>, bool)> {
         if let Some((quanta, _)) = self.pause.take() {
-            return Some(pause_frame(mac, quanta));
+            return Some((pause_frame(mac, quanta), false));
         }
         let order = match self.last {
             Turn::Data => [Turn::Arp, Turn::Echo, Turn::Data],
@@ -223,9 +243,9 @@ impl Wire {
                 Turn::Data => self.next_data(),
                 Turn::Arp => self.arp.take().map(|(frame, _)| {
                     count_arp(&frame, counters);
-                    frame.bytes()
+                    (frame.bytes(), false)
                 }),
-                Turn::Echo => self.echoes.pop_front().map(|(frame, _)| frame),
+                Turn::Echo => self.echoes.pop_front().map(|(frame, _)| (frame, false)),
             };
             if frame.is_some() {
                 self.last = turn;
@@ -235,16 +255,21 @@ impl Wire {
         None
     }
 
-    /// The first frame of the buffer, with its tag.
-    fn next_data(&mut self) -> Option<Vec<u8>> {
-        let Waiting { mut bytes, tag, .. } = self.waiting.pop_front()?;
+    /// The first frame of the buffer, with its tag, and whether it is marked.
+    fn next_data(&mut self) -> Option<(Vec<u8>, bool)> {
+        let Waiting {
+            mut bytes,
+            tag,
+            mark,
+            ..
+        } = self.waiting.pop_front()?;
         self.used -= places(bytes.len());
         if let Some(tci) = tag {
             let [hi, lo] = tci.to_be_bytes();
             let [a, b] = TYPE_VLAN;
             bytes.splice(TAG_AT..TAG_AT, [a, b, hi, lo]);
         }
-        Some(bytes)
+        Some((bytes, mark))
     }
 
     /// The next frame that has come to its end, padded: of those that stay inside (`loopback`), or of the others.

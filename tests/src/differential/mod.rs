@@ -4,7 +4,8 @@
 //! subjects are compared: frames sent, host memory, interrupts, answers to register reads, the exported deadline, and at the end all
 //! counters. What only cycles decide is kept out of the comparison by the way the subjects are driven, not by looking away:
 //!
-//! - The NIC's clock stands during a step and jumps between steps, so that timestamps are the same whatever time the work takes.
+//! - The NIC's time stands during a step and jumps between steps, and its clock with it, so that timestamps are the same whatever time
+//!   the work takes.
 //! - A step rings each doorbell at most once, and operations of one step do not race: ARP packets do not come in while IP packets go out,
 //!   slots are not given while frames come in, a queue is not stopped while it is held up.
 //! - Where several packets go out in a step and one of them misses the ARP cache, requests and packets are merged on the wire by which of

@@ -89,7 +89,7 @@ impl Case<'_> {
         for (flag, often) in [
             (sqe_flags::IPCS, 0.7),
             (sqe_flags::L4CS, 0.7),
-            (sqe_flags::TS_REQ, 0.1),
+            (sqe_flags::TS_REQ, 0.2),
             (sqe_flags::TSO, 0.01),
             (sqe_flags::VLAN_INS, 0.15),
             (sqe_flags::INLINE, 0.01),

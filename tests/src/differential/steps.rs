@@ -20,7 +20,7 @@ impl Case<'_> {
             58..62 if !self.sparse => self.both_ways(),
             58..72 => self.host_reads(),
             72..78 => self.registers()?,
-            78..84 => self.time(),
+            78..84 => self.time()?,
             84..86 => self.link(),
             86..89 => self.control(),
             89..91 => self.command()?,
@@ -151,6 +151,9 @@ impl Case<'_> {
             self.write_filter();
         }
         if self.random.random_bool(0.5) {
+            self.set_clock()?;
+        }
+        if self.random.random_bool(0.5) {
             self.command_cache()?;
         }
         self.settle()?;
@@ -243,8 +246,8 @@ impl Case<'_> {
         self.read(&reads).map(drop)
     }
 
-    /// Time passes: to the NIC's deadline, or by any amount.
-    fn time(&mut self) {
+    /// Time passes: to the NIC's deadline, or by any amount. The clock goes on with it.
+    fn time(&mut self) -> Result<(), String> {
         let deadline = self.subjects[0].deadline();
         let ahead = deadline.map_or(0, |d| {
             i64::from(d.wrapping_sub((self.now_ns / TICK_NS) as u32) as i32)
@@ -259,6 +262,36 @@ impl Case<'_> {
         self.log(format!("the time is {now_ns:#x}"));
         self.each(|s| s.set_time(now_ns));
         self.merged = true;
+        self.settle()?;
+        self.read_clock()
+    }
+
+    /// Steps and trims the clock.
+    fn set_clock(&mut self) -> Result<(), String> {
+        let r = &mut self.random;
+        let mut writes = vec![];
+        for offset in [
+            regs::clock_rate::OFFSET,
+            regs::clock_step::OFFSET,
+            regs::clock_step_hi::OFFSET,
+        ] {
+            if r.random_bool(0.5) {
+                writes.push((offset, r.random()));
+            }
+        }
+        self.log(format!("the clock: {writes:x?}"));
+        for (offset, value) in writes {
+            self.write(offset, value);
+        }
+        self.settle()?;
+        self.read_clock()
+    }
+
+    /// Reads the clock.
+    fn read_clock(&mut self) -> Result<(), String> {
+        self.write(regs::snapshot::OFFSET, 1);
+        let halves = [regs::time_lo::OFFSET, regs::time_hi::OFFSET];
+        self.read(&halves.map(|at| (BAR_REGS, at, 0xF))).map(drop)
     }
 
     fn link(&mut self) {

@@ -13,4 +13,5 @@ mod pause;
 mod push;
 mod registers;
 mod speed;
+mod timestamps;
 mod wrap;

@@ -153,6 +153,8 @@ impl Bench {
         u.clock.next = false.into();
         u.time_lo.next = (ns & 0xFFFF_FFFF).into();
         u.time_hi.next = (ns >> 32).into();
+        u.now_lo.next = (ns & 0xFFFF_FFFF).into();
+        u.now_hi.next = (ns >> 32).into();
         u.tlp_rx.d0.next = u64::from(beat.d0).into();
         u.tlp_rx.d1.next = u64::from(beat.d1).into();
         u.tlp_rx.half.next = beat.half;

@@ -76,7 +76,7 @@ impl Bench {
         self.writer.before(&mut self.rng);
         let u = &mut self.dut.u;
         u.clock.next = false.into();
-        u.time_lo.next = u64::from(self.now).into();
+        u.now_lo.next = u64::from(self.now).into();
         u.m.ready.next = self.writer.ready;
         u.ctl.ring.next = self.bell.is_some();
         u.ctl.doorbell.next = u64::from(self.bell.take().unwrap_or(0)).into();

@@ -40,14 +40,14 @@ proptest! {
                 let iova = 0x1_0000_0000u64 - 0x8000 + rng.below(0x10000);
                 let len = 1 + rng.below(900);
                 if part == 0 {
-                    kept = flags >> 2 & 7 | flags >> 10 << 3;
-                    flags |= u32::from(sf::SOP);
-                    if flags & u32::from(sf::VLAN_INS) != 0 {
-                        words.push(tag_word(tci, kept));
-                    }
                     if rng.percent(10) {
                         flags |= u32::from(sf::TS_REQ);
                         report = true;
+                    }
+                    kept = flags >> 2 & 7 | (flags >> 10 & 7) << 3 | (flags >> 8 & 1) << 6;
+                    flags |= u32::from(sf::SOP);
+                    if flags & u32::from(sf::VLAN_INS) != 0 {
+                        words.push(tag_word(tci, kept));
                     }
                 }
                 if rng.percent(40) {
@@ -128,7 +128,7 @@ proptest! {
         let aborts = rng.percent(50);
         for index in 0..60u32 {
             let mut bytes: Vec<u8> = vec![];
-            let flags = rng.below(64) as u32;
+            let flags = rng.below(128) as u32;
             let tag = rng.percent(40).then(|| rng.below(1 << 16) as u32);
             list.extend(tag.map(|tci| tag_word(tci, flags)));
             for _ in 0..rng.below(6) + 1 {
@@ -182,7 +182,8 @@ proptest! {
                     let flags = u32::from(u.m.raw.val())
                         | u32::from(u.m.ipcs.val()) << 1
                         | u32::from(u.m.l4cs.val()) << 2
-                        | u.m.next_hop.val().to_u32() << 3;
+                        | u.m.next_hop.val().to_u32() << 3
+                        | u32::from(u.m.stamp.val()) << 6;
                     let bytes = std::mem::take(&mut current);
                     if u.m.abort.val() {
                         aborted += 1;

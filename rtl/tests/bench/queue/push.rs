@@ -161,7 +161,8 @@ impl Bench {
                 | u32::from(u.m.ipcs.val()) << 1
                 | u32::from(u.m.l4cs.val()) << 2
                 | u.m.next_hop.val().to_u32() << 3
-                | u32::from(u.m.tag.val()) << 6;
+                | u32::from(u.m.tag.val()) << 6
+                | u32::from(u.m.stamp.val()) << 7;
             assert_eq!(u.m.tci.val().to_u32(), TCI);
             let packet = self.partial.get_or_insert(Packet {
                 bytes: vec![],
@@ -238,7 +239,7 @@ proptest! {
             let bytes: Vec<u8> = (0..len).map(|_| b.rng.next() as u8).collect();
             let random = b.rng.next() as u16 & (0x1F1C | sf::VLAN_INS);
             let flags = random | NEEDED;
-            let kept = u32::from(flags >> 2 & 7 | (flags >> 10 & 7) << 3 | (flags >> 6 & 1) << 6);
+            let kept = u32::from(flags >> 2 & 7 | (flags >> 10 & 7) << 3 | (flags >> 6 & 1) << 6 | (flags >> 8 & 1) << 7);
             let report = flags & (sf::CPL_REQ | sf::TS_REQ) != 0;
             let index = dones.len() as u32;
             let dws = image(flags, len as u16, &bytes);

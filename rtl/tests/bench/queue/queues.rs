@@ -114,7 +114,7 @@ impl Bench {
         self.now += 1;
         let u = &mut self.dut.u;
         u.clock.next = false.into();
-        u.time_lo.next = self.now.into();
+        u.now_lo.next = self.now.into();
         drive_reader!(
             u.sq_req,
             u.sq_data,

@@ -275,7 +275,7 @@ impl Bench {
         );
         for (i, (c, f)) in self.cqes.iter().zip(&self.handed[skipped..]).enumerate() {
             let cut = f.bytes.len() as u64 > self.stride;
-            let status = f.status | if cut { cs::TRUNC } else { 0 };
+            let status = f.status | cs::TS_VALID | if cut { cs::TRUNC } else { 0 };
             assert_eq!(
                 c.status & !cs::DROPPED_BEFORE,
                 status,

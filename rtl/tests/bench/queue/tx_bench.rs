@@ -13,6 +13,8 @@ pub(super) const DATA: u64 = 0x40_0000;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
     Sent,
+    /// With the clock when it left.
+    Left(u32),
     Miss(u32),
     Bad,
 }
@@ -215,7 +217,8 @@ impl Bench {
         u.verdict.valid.next = verdict.is_some();
         u.verdict.arp_miss.next = matches!(verdict, Some(Verdict::Miss(_)));
         u.verdict.bad.next = matches!(verdict, Some(Verdict::Bad));
-        u.verdict.address.next = if let Some(Verdict::Miss(a)) = verdict {
+        u.verdict.stamped.next = matches!(verdict, Some(Verdict::Left(_)));
+        u.verdict.address.next = if let Some(Verdict::Miss(a) | Verdict::Left(a)) = verdict {
             u64::from(a).into()
         } else {
             0.into()
@@ -230,6 +233,7 @@ impl Bench {
             let flags = (u16::from(p.raw.val()) * sf::RAW)
                 | (u16::from(p.ipcs.val()) * sf::IPCS)
                 | (u16::from(p.l4cs.val()) * sf::L4CS)
+                | (u16::from(p.stamp.val()) * sf::TS_REQ)
                 | (p.next_hop.val().to_u32() as u16) << sf::NEXT_HOP_SHIFT;
             let tag = p.tag.val().then_some(p.tci.val().to_u32() as u16);
             assert_eq!(
@@ -250,7 +254,11 @@ impl Bench {
                     self.aborted += 1;
                 } else {
                     let due = self.now + 1 + self.rng.below(self.verdict_delay + 1);
-                    self.verdicts.push_back((due, (self.answer)(&bytes)));
+                    let verdict = match (self.answer)(&bytes) {
+                        Verdict::Sent if p.stamp.val() => Verdict::Left(self.rng.next() as u32),
+                        verdict => verdict,
+                    };
+                    self.verdicts.push_back((due, verdict));
                     self.packets.push((bytes, flags));
                 }
             } else {
@@ -319,6 +327,7 @@ pub(super) fn completions(frames: &[Frame], verdicts: &[Verdict], sq_log2: u32) 
         } else {
             match verdicts.next().expect("a verdict for every whole frame") {
                 Verdict::Sent => {}
+                Verdict::Left(at) => (c.status, c.timestamp) = (cs::TS_VALID, *at),
                 Verdict::Bad => c.status = cs::BAD_DESC,
                 Verdict::Miss(a) => (c.status, c.hash) = (cs::ARP_MISS, *a),
             }
@@ -449,7 +458,7 @@ pub(super) fn run(mut b: Bench, sqes: &[Sqe], arm: bool) -> Bench {
     assert!(b.running());
     let sent: Vec<_> = expected.iter().filter(|f| !f.bad && !f.dma).collect();
     assert_eq!(b.packets.len(), sent.len(), "each whole frame once");
-    let kept = sf::RAW | sf::IPCS | sf::L4CS | 7 << sf::NEXT_HOP_SHIFT;
+    let kept = sf::RAW | sf::IPCS | sf::L4CS | sf::TS_REQ | 7 << sf::NEXT_HOP_SHIFT;
     for (i, (got, want)) in b.packets.iter().zip(&sent).enumerate() {
         assert_eq!(got.0, want.bytes, "bytes of packet {i}");
         let tag = (want.flags & sf::VLAN_INS != 0).then_some(want.tci);

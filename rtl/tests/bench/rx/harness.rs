@@ -144,7 +144,7 @@ impl Bench {
         u.mac_lo.next = u64::from(mac_lo).into();
         u.mac_hi.next = u64::from(mac_hi).into();
         u.rxctl.next = u64::from(self.rxctl).into();
-        u.time_lo.next = u64::from(self.now).into();
+        u.now_lo.next = u64::from(self.now).into();
         u.rx.d0.next = u64::from(d0).into();
         u.rx.d1.next = u64::from(d1).into();
         u.rx.keep.next = u64::from(keep).into();
@@ -302,16 +302,17 @@ impl Bench {
         self.dut.u.table_write.next = false;
     }
 
-    /// Sends a frame; gives the time of its last beat.
+    /// Sends a frame; gives the time of its first beat.
     pub(crate) fn send(&mut self, frame: &[u8], bad: u8) -> u32 {
-        let mut at = self.now;
+        let mut began = self.now;
         let tagged = usize::from(untag(frame).is_some());
         for (n, beat) in beats(frame).into_iter().enumerate() {
             while self.rng.percent(self.gap_percent) {
                 self.cycle(None, 0);
             }
-            at = self.now;
+            let at = self.now;
             if n == 0 {
+                began = at;
                 let echoes = self.counts[counter::ICMP_ECHOES as usize] as usize;
                 self.had_place = echoes - self.replies.len() < 2;
             }
@@ -332,7 +333,7 @@ impl Bench {
                 self.idle(14);
             }
         }
-        at
+        began
     }
 
     /// As many cycles without input as there must be before the next frame, and `more`.

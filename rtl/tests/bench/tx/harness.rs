@@ -17,12 +17,16 @@ pub(crate) struct Packet {
     /// Tag control information of the tag to be inserted.
     pub(crate) tag: Option<u16>,
     pub(crate) abort: bool,
+    /// Its time is wanted.
+    pub(crate) stamp: bool,
 }
 
 /// A verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Sent,
+    /// With the time at which the frame left.
+    Left,
     Bad,
     Miss(u32),
 }
@@ -63,6 +67,11 @@ pub(crate) struct Bench {
     offered: bool,
     lookup_wait: usize,
     partial: Vec<u8>,
+    /// The clock's lower half.
+    pub(crate) now: u32,
+    /// When the MAC sends the marked frame's SFD; and what the clock showed then.
+    leaves_in: Option<usize>,
+    left_at: Option<u32>,
     held: Option<(u32, u32, u8, bool)>,
 }
 
@@ -84,6 +93,9 @@ impl Bench {
             offered: false,
             lookup_wait: 0,
             partial: vec![],
+            now: 0xFFFF_0000,
+            leaves_in: None,
+            left_at: None,
             held: None,
         };
         bench.reset();
@@ -100,6 +112,7 @@ impl Bench {
         self.dut.u.reset.next = false;
         self.partial.clear();
         self.held = None;
+        (self.leaves_in, self.left_at) = (None, None);
     }
 
     /// Queues a packet.
@@ -142,6 +155,14 @@ impl Bench {
         u.packet.ipcs.next = flags.ipcs;
         u.packet.l4cs.next = flags.l4cs;
         u.packet.next_hop.next = u64::from(flags.next_hop).into();
+        u.packet.stamp.next = flags.stamp;
+        u.now_lo.next = u64::from(self.now).into();
+        u.left.next = self.leaves_in == Some(0);
+        if self.leaves_in == Some(0) {
+            self.left_at = Some(self.now);
+        }
+        self.leaves_in = self.leaves_in.and_then(|n| n.checked_sub(1));
+        self.now = self.now.wrapping_add(8);
         u.packet.tag.next = flags.tag.is_some();
         u.packet.tci.next = u64::from(flags.tag.unwrap_or(0x5555)).into();
         u.packet.valid.next = offer;
@@ -205,6 +226,11 @@ impl Bench {
         if u.verdict.valid.val() && take_verdict {
             self.verdicts
                 .push(match (u.verdict.bad.val(), u.verdict.arp_miss.val()) {
+                    (false, false) if u.verdict.stamped.val() => {
+                        let at = u.verdict.address.val().to_u32();
+                        assert_eq!(Some(at), self.left_at.take(), "the time of the SFD");
+                        Verdict::Left
+                    }
                     (false, false) => Verdict::Sent,
                     (true, false) => Verdict::Bad,
                     (false, true) => Verdict::Miss(u.verdict.address.val().to_u32()),
@@ -238,6 +264,14 @@ impl Bench {
         self.held = (!ready).then_some(beat);
         if !ready {
             return;
+        }
+        if self.partial.is_empty() && u.mark.val() {
+            assert_eq!(
+                (self.leaves_in, self.left_at),
+                (None, None),
+                "one at a time"
+            );
+            self.leaves_in = Some(self.rng.below(30));
         }
         let (d0, d1, keep, last) = beat;
         assert!(last || keep == 0xFF);

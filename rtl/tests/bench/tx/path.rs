@@ -12,6 +12,15 @@ use smoltcp::wire::{
 
 /// The verdict and the frame that ought to come of a packet; none if it is aborted.
 fn expect(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
+    let (verdict, frame) = fate(packet)?;
+    Some(match verdict {
+        Verdict::Sent if packet.stamp => (Verdict::Left, frame),
+        _ => (verdict, frame),
+    })
+}
+
+/// The same, if its time is not wanted.
+fn fate(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
     if packet.abort {
         return None;
     }
@@ -127,6 +136,7 @@ fn packet(r: &mut Rng, max_payload: usize) -> Packet {
         l4cs: r.percent(80),
         next_hop: r.below(8) as u8,
         abort: r.percent(7),
+        stamp: r.percent(15),
         tag: r.percent(40).then(|| r.next() as u16),
         ..Packet::default()
     };
