@@ -13,6 +13,7 @@ use crate::tcp::listener::HalfOpen;
 use crate::tcp::secrets::TableKeys;
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::Flow;
+use crate::wire::plain::Ends;
 
 /// Whose a four-tuple is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -82,6 +83,7 @@ impl<B> Owners for Tables<'_, B> {
 /// The flow that was asked for last.
 struct Last {
     flow: Flow,
+    ends: Ends,
     hash: u64,
     /// Whose it is, if that is known.
     owner: Option<FlowOwner>,
@@ -104,6 +106,7 @@ impl FlowTable {
         FlowTable {
             last: Last {
                 flow,
+                ends: Ends::of(&flow),
                 hash: keys.hash_flow(&flow),
                 owner: None,
             },
@@ -118,6 +121,7 @@ impl FlowTable {
         if self.last.flow != *flow {
             self.last = Last {
                 flow: *flow,
+                ends: Ends::of(flow),
                 hash: self.keys.hash_flow(flow),
                 owner: None,
             };
@@ -125,10 +129,13 @@ impl FlowTable {
         &mut self.last
     }
 
-    /// The owner of the flow that was asked for last, if that is `flow`.
+    /// The owner of the flow that was asked for last, if that has these ends.
     #[inline]
-    pub(super) fn last_owner(&self, flow: &Flow) -> Option<FlowOwner> {
-        self.last.owner.filter(|_| self.last.flow == *flow)
+    pub(super) fn last_owner(&self, ends: &Ends) -> Option<FlowOwner> {
+        match self.last.ends == *ends {
+            true => self.last.owner,
+            false => None,
+        }
     }
 
     pub(super) fn get(&mut self, flow: &Flow, owners: &impl Owners) -> Option<FlowOwner> {

@@ -52,6 +52,7 @@ use crate::tcp::Flow;
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
+use crate::wire::plain::Ends;
 use flows::{FlowOwner, FlowTable, Tables};
 use lead::Lead;
 use outgoing::Outgoing;
@@ -159,16 +160,17 @@ impl<B: Payload> Stack<B> {
         self.stats
     }
 
-    /// Whose the flow is.
+    /// Whose a packet with these ends is.
     #[inline]
-    fn flow_owner(&mut self, flow: &Flow) -> Option<FlowOwner> {
-        match self.flows.last_owner(flow) {
-            None => self.find_owner(flow),
+    fn owner_of(&mut self, ends: &Ends) -> Option<FlowOwner> {
+        match self.flows.last_owner(ends) {
+            None => self.flow_owner(&ends.flow()),
             last => last,
         }
     }
 
-    fn find_owner(&mut self, flow: &Flow) -> Option<FlowOwner> {
+    /// Whose the flow is.
+    fn flow_owner(&mut self, flow: &Flow) -> Option<FlowOwner> {
         let owners = Tables {
             sockets: &self.sockets,
             half_open: &self.half_open,

@@ -32,13 +32,12 @@ impl<B: Payload> Stack<B> {
         let Some(arrived) = plain::read(head, head.len() + body.len()) else {
             return Err(body);
         };
-        let Some(FlowOwner::Connection(key)) = self.flow_owner(&arrived.flow) else {
+        let Some(FlowOwner::Connection(key)) = self.owner_of(&arrived.ends) else {
             return Err(body);
         };
         // A connection with ourselves is not heard from outside, and none at an address that we no longer have or that has
         // become everyone's.
-        let (src, dst) = (*arrived.flow.remote.ip(), *arrived.flow.local.ip());
-        if !self.hears(src, dst) {
+        if !self.hears(arrived.ends.source(), arrived.ends.destination()) {
             return Err(body);
         }
         let Some(entry) = self.sockets.get_mut(key) else {
@@ -80,8 +79,8 @@ impl<B: Payload> Stack<B> {
             entry.pending |= events;
         }
         if let Some(ack) = ack {
-            let marks = tcb.options.marks();
-            self.push_out(Outgoing::Ack(arrived.flow, key, ack, marks));
+            let (flow, marks) = (tcb.flow, tcb.options.marks());
+            self.push_out(Outgoing::Ack(flow, key, ack, marks));
         }
         Ok(())
     }

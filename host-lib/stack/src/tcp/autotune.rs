@@ -1,12 +1,14 @@
 //! Buffers that grow with what a connection carries, so that neither the peer nor we wait for room.
 
+use core::num::NonZeroU64;
+
 use crate::time::Instant;
 
 /// Measures how much a program takes in a round trip (dynamic right-sizing, as Linux does it).
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct ReceiveTuning {
     /// The peer's round trip as the receiver sees it, in nanoseconds.
-    rtt: Option<u64>,
+    rtt: Option<NonZeroU64>,
     /// Without timestamps: the window's right edge, and when it was advertised; data beyond it took a round trip.
     round: Option<(u64, Instant)>,
     since: Instant,
@@ -29,7 +31,7 @@ impl ReceiveTuning {
 
     /// The peer's round trip in nanoseconds, once known.
     pub(crate) fn rtt(&self) -> Option<u64> {
-        self.rtt
+        self.rtt.map(NonZeroU64::get)
     }
 
     /// A round trip measured with the echo of a timestamp.
@@ -40,11 +42,12 @@ impl ReceiveTuning {
     }
 
     fn smooth(&mut self, rtt: u64) {
-        self.rtt = Some(match self.rtt {
+        let rtt = match self.rtt() {
             // What waits at the sender makes samples longer, nothing makes them shorter.
             Some(old) if rtt > old => old + (rtt - old) / 8,
             _ => rtt,
-        });
+        };
+        self.rtt = NonZeroU64::new(rtt).or(Some(NonZeroU64::MIN));
     }
 
     /// Data up to stream position `to` has arrived, and a whole window from there on is open.
@@ -61,7 +64,7 @@ impl ReceiveTuning {
 
     /// The program has taken everything up to stream position `taken`. Returns the buffer size this calls for.
     pub(crate) fn taken(&mut self, now: Instant, taken: u64, mss: u32) -> Option<usize> {
-        let rtt = self.rtt?;
+        let rtt = self.rtt()?;
         if now.nanos_since(self.since) < rtt {
             return None;
         }

@@ -6,6 +6,7 @@ mod autotune;
 mod burst;
 mod congestion;
 mod ecn;
+mod few;
 mod handles;
 mod icmp;
 mod info;
@@ -25,6 +26,7 @@ mod sack_list;
 mod scoreboard;
 pub(crate) mod secrets;
 mod send_buffer;
+mod short_queue;
 #[cfg(test)]
 mod state_text;
 pub(crate) mod syn_cookie;
@@ -148,7 +150,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) reply: Option<TcpHeader>,
     /// Nothing more can be sent until something happens.
     pub(crate) blocked: bool,
-    /// Octets of data that the device takes in one packet and cuts into segments itself; 0 if it does not.
+    /// Octets of data that the device takes in one packet and cuts into segments itself, be it more than fits into one; 0 if
+    /// it does not.
     pub(crate) segmentation: usize,
 }
 
@@ -163,7 +166,7 @@ impl<'a> Cx<'a> {
             events: Readiness::NONE,
             reply: None,
             blocked: false,
-            segmentation: config.offload.tx_segmentation_bytes.min(LONGEST_TEXT),
+            segmentation: config.offload.tx_segmentation_bytes,
         }
     }
 }
@@ -248,21 +251,21 @@ pub(crate) struct Tcb<B> {
     rto_at: Option<Instant>,
     tail_probe_at: Option<Instant>,
     delayed_ack_at: Option<Instant>,
+    keep_alive_at: Option<Instant>,
+    reorder_at: Option<Instant>,
+    linger_at: Option<Instant>,
 
-    send: SendBuffer<B>,
-    board: Scoreboard,
-    rto: RtoEstimator,
-    rack: Rack,
-    recv: RecvBuffer<B>,
     tuning: ReceiveTuning,
+    rack: Rack,
+    rto: RtoEstimator,
+    board: Scoreboard,
     timestamps: Option<Timestamps>,
     congestion: Congestion,
     pub(crate) options: TcpOptions,
     recovery: Recovery,
+    send: SendBuffer<B>,
+    recv: RecvBuffer<B>,
 
-    keep_alive_at: Option<Instant>,
-    reorder_at: Option<Instant>,
-    linger_at: Option<Instant>,
     ahead: Reassembler<B>,
     sacks: SackList,
     /// When our SYN was sent, if once only.

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::recovery::{Frto, Phase, Probe};
 use super::timestamps::clock;
-use super::{Cx, Tcb, TcpState};
+use super::{Cx, Tcb, TcpState, LONGEST_TEXT};
 use crate::config::Ecn;
 use crate::payload::Payload;
 use crate::rope::Rope;
@@ -270,7 +270,8 @@ impl<B: Payload> Tcb<B> {
         if cx.segmentation <= mss {
             return mss;
         }
-        cx.segmentation - cx.segmentation % mss
+        let most = cx.segmentation.min(LONGEST_TEXT);
+        (most - most % mss).max(mss)
     }
 
     /// Sender's silly window avoidance (RFC 9293 section 3.8.6.2.1) and Nagle (section 3.7.4).

@@ -63,7 +63,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Processes a segment that was predicted: its text is `head` and after it `body`. Returns the ACK that is due at once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn on_predicted(
         &mut self,
         cx: &mut Cx<'_>,
@@ -122,6 +122,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// The ACK of all that was received, where nothing was received beyond it.
+    #[inline(always)]
     fn plain_ack(&mut self, now: Instant) -> Plain {
         let window = self.advertise();
         self.ack_sent();

@@ -55,10 +55,15 @@ pub(crate) struct Probe {
 
 /// Recovery's state.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Recovery {
-    pub(crate) phase: Phase,
+    /// FlightSize when the last acknowledgment arrived.
+    pub(crate) flight_before: u32,
     /// The phase ends when this is acknowledged: SND.NXT when it began.
     pub(crate) high_seq: Seq,
+    /// RFC 6582 section 4: no new recovery for duplicates of what was sent before this.
+    no_recovery_before: Seq,
+    pub(crate) phase: Phase,
     pub(crate) frto: Option<Frto>,
     /// Nothing but the first retransmission goes out until something is acknowledged.
     pub(crate) one_at_first: bool,
@@ -67,10 +72,6 @@ pub(crate) struct Recovery {
     pub(crate) probe: Option<Probe>,
     /// Without SACK: duplicate ACKs, each of which tells of a segment that has arrived.
     pub(crate) duplicate_acks: u32,
-    /// RFC 6582 section 4: no new recovery for duplicates of what was sent before this.
-    no_recovery_before: Seq,
-    /// FlightSize when the last acknowledgment arrived.
-    pub(crate) flight_before: u32,
     /// Octets sent by limited transmit (RFC 3042) since the first sign of a loss.
     pub(crate) limited: u32,
     /// RFC 6937's names.

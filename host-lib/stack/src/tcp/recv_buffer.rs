@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::few::Few;
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
 
@@ -27,8 +28,15 @@ struct Held<B> {
 /// The receive queue of one connection.
 ///
 /// What was copied lies in one run, however it came; the handles tell how much of it comes before each of them, and the
-/// rest of it comes after the last.
+/// rest of it comes after the last. A few bytes that came while there was nothing lie in place; what comes after them moves them
+/// to the others.
+///
+/// Fields lie in this order, so that those of a few bytes lie together.
+#[repr(C)]
 pub(crate) struct RecvBuffer<B> {
+    few: Few,
+    len: usize,
+    capacity: usize,
     copied: Vec<u8>,
     /// Bytes of `copied` that have been read.
     read: usize,
@@ -37,13 +45,12 @@ pub(crate) struct RecvBuffer<B> {
     /// Memory of what was taken by handle last, to be used again when nobody reads it any more.
     lent: Option<Arc<Vec<u8>>>,
     handles: VecDeque<Held<B>>,
-    len: usize,
-    capacity: usize,
 }
 
 impl<B: Payload> RecvBuffer<B> {
     pub(crate) fn new(capacity: usize) -> RecvBuffer<B> {
         RecvBuffer {
+            few: Few::default(),
             copied: Vec::new(),
             read: 0,
             after: 0,
@@ -73,6 +80,14 @@ impl<B: Payload> RecvBuffer<B> {
     /// Appends bytes by copying them.
     #[inline]
     pub(crate) fn push_copy(&mut self, bytes: &[u8]) {
+        if self.len == 0 && bytes.len() <= Few::MOST {
+            self.few.set(bytes);
+            self.len = bytes.len();
+            return;
+        }
+        if !self.few.is_empty() {
+            self.join();
+        }
         if self.copied.capacity() == 0 && bytes.len() >= LONG_BYTES {
             // The first bytes of a packet, and more such packets follow.
             self.copied.reserve_exact(KEPT_BYTES);
@@ -80,6 +95,14 @@ impl<B: Payload> RecvBuffer<B> {
         self.copied.extend_from_slice(bytes);
         self.after += bytes.len();
         self.len += bytes.len();
+    }
+
+    /// Makes a few bytes part of those that were copied.
+    #[inline(never)]
+    fn join(&mut self) {
+        let few = core::mem::take(&mut self.few);
+        self.copied.extend_from_slice(few.as_slice());
+        self.after += few.as_slice().len();
     }
 
     /// Appends handles; short ones are copied.
@@ -92,6 +115,9 @@ impl<B: Payload> RecvBuffer<B> {
     #[inline]
     pub(crate) fn push_chunk(&mut self, chunk: Chunk<B>) {
         let n = chunk.len();
+        if !self.few.is_empty() {
+            self.join();
+        }
         self.len += n;
         if n < COPY_BELOW_BYTES {
             let start = self.copied.len();
@@ -106,6 +132,12 @@ impl<B: Payload> RecvBuffer<B> {
 
     /// Copies from the front without taking.
     pub(crate) fn peek(&self, to: &mut [u8]) -> usize {
+        if !self.few.is_empty() {
+            let few = self.few.as_slice();
+            let n = few.len().min(to.len());
+            to[..n].copy_from_slice(&few[..n]);
+            return n;
+        }
         let (mut done, mut at) = (0, self.read);
         for held in &self.handles {
             let n = held.copied.min(to.len() - done);
@@ -125,6 +157,13 @@ impl<B: Payload> RecvBuffer<B> {
 
     /// Takes bytes from the front.
     pub(crate) fn read(&mut self, to: &mut [u8]) -> usize {
+        if !self.few.is_empty() {
+            let n = self.len.min(to.len());
+            self.few.copy_at(0, &mut to[..n]);
+            self.few.drop_front(n);
+            self.len -= n;
+            return n;
+        }
         let wanted = to.len();
         let mut rest = to;
         while let Some(held) = self.handles.front_mut() {
@@ -160,6 +199,7 @@ impl<B: Payload> RecvBuffer<B> {
 
     /// Takes everything as handles; what was copied comes in one run of its own between them.
     pub(crate) fn take(&mut self) -> Rope<B> {
+        self.join();
         let mut rope = Rope::default();
         let copied = self.lend();
         let mut at = self.read;
@@ -218,6 +258,7 @@ impl<B: Payload> RecvBuffer<B> {
     }
 
     pub(crate) fn clear(&mut self) {
+        self.few = Few::default();
         self.copied = Vec::new();
         self.lent = None;
         self.read = 0;

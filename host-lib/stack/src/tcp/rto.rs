@@ -13,21 +13,25 @@ const AFTER_LOST_SYN_NS: u64 = 3_000_000_000;
 /// Smoothed round-trip time and the timeout made from it, in nanoseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct RtoEstimator {
-    /// SRTT and RTTVAR.
-    smoothed: Option<(u64, u64)>,
+    /// SRTT and RTTVAR, once there was a sample.
+    srtt: u64,
+    rttvar: u64,
     base: u64,
     /// `base`, backed off.
     timeout: u64,
     min: u64,
     max: u64,
     backoff: u8,
+    sampled: bool,
 }
 
 impl RtoEstimator {
     pub(crate) fn new(config: &TcpConfig) -> RtoEstimator {
         let base = nanos(config.initial_rto);
         RtoEstimator {
-            smoothed: None,
+            srtt: 0,
+            rttvar: 0,
+            sampled: false,
             base,
             timeout: base,
             min: nanos(config.min_rto),
@@ -50,7 +54,7 @@ impl RtoEstimator {
     /// The smoothed round-trip time, once there was a sample.
     #[inline]
     pub(crate) fn srtt_nanos(&self) -> Option<u64> {
-        self.smoothed.map(|(srtt, _)| srtt)
+        self.sampled.then_some(self.srtt)
     }
 
     /// The smoothed round-trip time, once there was a sample.
@@ -60,8 +64,7 @@ impl RtoEstimator {
 
     /// The variation of the round-trip time, once there was a sample.
     pub(crate) fn variation(&self) -> Option<Duration> {
-        self.smoothed
-            .map(|(_, variation)| Duration::from_nanos(variation))
+        self.sampled.then_some(Duration::from_nanos(self.rttvar))
     }
 
     /// How often the timeout was doubled.
@@ -77,17 +80,18 @@ impl RtoEstimator {
 
     /// Takes a sample in nanoseconds. By Karn's algorithm the caller never samples what was sent twice (section 3).
     pub(crate) fn sample(&mut self, r: u64) {
-        let (srtt, rttvar) = match self.smoothed {
+        let (srtt, rttvar) = (self.srtt, self.rttvar);
+        let (srtt, rttvar) = match self.sampled {
             // (2.2) "SRTT <- R, RTTVAR <- R/2"
-            None => (r, r / 2),
+            false => (r, r / 2),
             // (2.3) "RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|; SRTT <- (1 - alpha) * SRTT + alpha * R'",
             // with alpha = 1/8 and beta = 1/4.
-            Some((srtt, rttvar)) => (
+            true => (
                 srtt.saturating_mul(7) / 8 + r / 8,
                 rttvar.saturating_mul(3) / 4 + srtt.abs_diff(r) / 4,
             ),
         };
-        self.smoothed = Some((srtt, rttvar));
+        (self.srtt, self.rttvar, self.sampled) = (srtt, rttvar, true);
         // (2.3) "RTO <- SRTT + max (G, K*RTTVAR)", K = 4; (2.4) and (2.5) bound it.
         let base = srtt.saturating_add(GRANULARITY_NS.max(rttvar.saturating_mul(4)));
         self.set(base.clamp(self.min, self.max), 0);
@@ -106,7 +110,7 @@ impl RtoEstimator {
     /// (5.7) If the timer ran out awaiting the ACK of a SYN, "the RTO MUST be re-initialized to 3 seconds when
     /// data transmission begins"; an initial RTO set higher by configuration stays.
     pub(crate) fn restart_after_lost_syn(&mut self) {
-        if self.smoothed.is_none() {
+        if !self.sampled {
             let most = self.max.max(self.base);
             self.set(self.base.max(AFTER_LOST_SYN_NS).min(most), 0);
         }

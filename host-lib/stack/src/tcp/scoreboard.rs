@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::short_queue::ShortQueue;
 use crate::seq::Seq;
 use crate::time::Instant;
 use crate::wire::tcp::{Block, SackBlocks};
@@ -86,7 +87,7 @@ struct Disorder {
 #[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct Scoreboard {
     una: Seq,
-    sent: VecDeque<Sent>,
+    sent: ShortQueue<Sent>,
     /// Originals before this have been judged by time.
     judged: Seq,
     /// No lost segment that waits to be sent again lies before this.
@@ -104,7 +105,7 @@ impl Scoreboard {
     pub(crate) fn new(una: Seq) -> Scoreboard {
         Scoreboard {
             una,
-            sent: VecDeque::new(),
+            sent: ShortQueue::new(),
             judged: una,
             lost_hint: una,
             disorder: None,
@@ -283,11 +284,12 @@ impl Scoreboard {
         }
         let first = self.index_of(self.lost_hint.max(self.una));
         for index in first..self.sent.len() {
-            if self.sent[index].flags & (LOST | AGAIN) == LOST {
+            let waits = |s: &Sent| s.flags & (LOST | AGAIN) == LOST;
+            if self.sent.get(index).is_some_and(waits) {
                 let start = self.start_of(index);
                 self.lost_hint = start;
                 let mut end = start;
-                for record in self.sent.range(index..) {
+                for record in self.sent.iter_from(index) {
                     if record.flags & (LOST | AGAIN) != LOST || end.distance_from(start) >= most {
                         break;
                     }
@@ -345,7 +347,7 @@ impl Scoreboard {
             self.forget_sacks();
         }
         for index in 0..self.sent.len() {
-            if index == 0 || old(self.sent[index].at) {
+            if index == 0 || self.sent.get(index).is_some_and(|s| old(s.at)) {
                 self.mark_lost(index);
             }
         }
@@ -354,7 +356,7 @@ impl Scoreboard {
     }
 
     fn forget_sacks(&mut self) {
-        for record in &mut self.sent {
+        for record in self.sent.iter_mut() {
             record.flags &= !SACKED;
         }
         self.sacked = 0;
@@ -364,7 +366,7 @@ impl Scoreboard {
 
     /// Nothing is lost after all: the retransmission was spurious.
     pub(crate) fn unmark_lost(&mut self) {
-        for record in &mut self.sent {
+        for record in self.sent.iter_mut() {
             record.flags &= !LOST;
         }
         self.lost = 0;
@@ -612,7 +614,7 @@ impl Scoreboard {
     /// The times of what is in flight say nothing about the path.
     pub(crate) fn distrust_times(&mut self) {
         self.disorder();
-        for record in &mut self.sent {
+        for record in self.sent.iter_mut() {
             record.flags |= RETRANSMITTED;
         }
     }
@@ -622,7 +624,8 @@ impl Scoreboard {
     pub(crate) fn mark_longer_lost(&mut self, mss: u32) {
         for index in 0..self.sent.len() {
             let start = self.start_of(index);
-            if self.sent[index].end.distance_from(start) > mss {
+            let long = |s: &Sent| s.end.distance_from(start) > mss;
+            if self.sent.get(index).is_some_and(long) {
                 self.mark_lost(index);
             }
         }

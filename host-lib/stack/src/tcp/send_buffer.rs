@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::few::Few;
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
 
@@ -23,7 +24,16 @@ struct Piece<B> {
 }
 
 /// The send queue of one connection, addressed by offset from the first unacknowledged byte.
+///
+/// Fields lie in this order, so that those of a few bytes lie together.
+#[repr(C)]
 pub(crate) struct SendBuffer<B> {
+    /// Position of the first unacknowledged byte in the stream.
+    base: u64,
+    len: usize,
+    capacity: usize,
+    /// All bytes, if they are few and came at once.
+    few: Few,
     pieces: VecDeque<Piece<B>>,
     /// The piece after the end of the last segment: the next one most likely begins there.
     recent: usize,
@@ -31,15 +41,12 @@ pub(crate) struct SendBuffer<B> {
     tail: Vec<u8>,
     /// Memory of an acknowledged piece, for the next tail. Empty.
     spare: Vec<u8>,
-    /// Position of the first unacknowledged byte in the stream.
-    base: u64,
-    len: usize,
-    capacity: usize,
 }
 
 impl<B: Payload> SendBuffer<B> {
     pub(crate) fn new(capacity: usize) -> SendBuffer<B> {
         SendBuffer {
+            few: Few::default(),
             pieces: VecDeque::new(),
             recent: 0,
             tail: Vec::new(),
@@ -71,6 +78,14 @@ impl<B: Payload> SendBuffer<B> {
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.free());
         let bytes = &bytes[..n];
+        if self.len == 0 && n <= Few::MOST {
+            self.few.set(bytes);
+            self.len = n;
+            return n;
+        }
+        if !self.few.is_empty() {
+            self.join();
+        }
         self.len += n;
         if n <= self.tail.capacity().min(PIECE_BYTES) - self.tail.len() {
             self.tail.extend_from_slice(bytes);
@@ -78,6 +93,13 @@ impl<B: Payload> SendBuffer<B> {
             self.push_pieces(bytes);
         }
         n
+    }
+
+    /// Makes a few bytes part of the tail.
+    #[inline(never)]
+    fn join(&mut self) {
+        let few = core::mem::take(&mut self.few);
+        self.push_pieces(few.as_slice());
     }
 
     fn push_pieces(&mut self, mut rest: &[u8]) {
@@ -104,6 +126,7 @@ impl<B: Payload> SendBuffer<B> {
     pub(crate) fn push_handle(&mut self, bytes: &Bytes) -> usize {
         let n = bytes.len().min(self.free());
         if n > 0 {
+            self.join();
             self.freeze(0);
             let start = self.base + self.len as u64;
             self.len += n;
@@ -135,6 +158,9 @@ impl<B: Payload> SendBuffer<B> {
     /// Copies out what lies from `offset` on.
     #[inline]
     pub(crate) fn copy_at(&mut self, offset: usize, to: &mut [u8]) {
+        if !self.few.is_empty() {
+            return self.few.copy_at(offset, to);
+        }
         match offset.checked_sub(self.len - self.tail.len()) {
             Some(at) => to.copy_from_slice(&self.tail[at..at + to.len()]),
             None => {
@@ -148,6 +174,9 @@ impl<B: Payload> SendBuffer<B> {
     pub(crate) fn slice(&mut self, offset: usize, len: usize) -> Rope<B> {
         if len == 0 {
             return Rope::default();
+        }
+        if !self.few.is_empty() {
+            self.join();
         }
         if offset + len > self.len - self.tail.len() {
             self.freeze(0);
@@ -186,6 +215,12 @@ impl<B: Payload> SendBuffer<B> {
     #[inline]
     pub(crate) fn consume(&mut self, n: usize) {
         let n = n.min(self.len);
+        if !self.few.is_empty() {
+            self.few.drop_front(n);
+            self.base += n as u64;
+            self.len -= n;
+            return;
+        }
         if n < self.len {
             if n > self.len - self.tail.len() {
                 self.freeze(0);

@@ -34,8 +34,8 @@ impl<B: Payload> Tcb<B> {
 
     /// When the user timeout ends the connection (RFC 5482 section 2: what was sent is not acknowledged for so long).
     fn give_up_at(&self) -> Option<Instant> {
-        let limit = self.options.user_timeout?;
-        self.rto_at.map(|_| self.progress_at + limit)
+        self.rto_at?;
+        Some(self.progress_at + self.options.user_timeout?)
     }
 
     /// Runs the timers whose time has come.

@@ -36,11 +36,47 @@ pub(crate) struct Plain {
     pub(crate) timestamps: Option<TimestampOption>,
 }
 
+/// Both ends of a packet that has arrived, as they stand in it: addresses, then ports, the source first. One run of bytes is
+/// compared in two steps.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Ends([u8; 12]);
+
+impl Ends {
+    /// Those of packets that arrive on a flow.
+    pub(crate) fn of(flow: &Flow) -> Ends {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&flow.remote.ip().octets());
+        bytes[4..8].copy_from_slice(&flow.local.ip().octets());
+        bytes[8..10].copy_from_slice(&flow.remote.port().to_be_bytes());
+        bytes[10..].copy_from_slice(&flow.local.port().to_be_bytes());
+        Ends(bytes)
+    }
+
+    /// The destination is the local end.
+    #[inline]
+    pub(crate) fn flow(&self) -> Flow {
+        let at = |port| be16(&self.0, port);
+        Flow {
+            local: SocketAddrV4::new(self.destination(), at(10)),
+            remote: SocketAddrV4::new(self.source(), at(8)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn source(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(be32(&self.0, 0))
+    }
+
+    #[inline]
+    pub(crate) fn destination(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(be32(&self.0, 4))
+    }
+}
+
 /// One that has arrived.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Arrived {
-    /// Its destination is the local end.
-    pub(crate) flow: Flow,
+    pub(crate) ends: Ends,
     pub(crate) plain: Plain,
     /// Where its text begins, and where the packet ends, counted from its start.
     pub(crate) text: usize,
@@ -73,12 +109,9 @@ pub(crate) fn read(head: &[u8], available: usize) -> Option<Arrived> {
         }
         _ => return None,
     };
-    let at = |ip, port| SocketAddrV4::new(Ipv4Addr::from_bits(be32(short, ip)), be16(short, port));
+    let ends = short[12..].first_chunk()?;
     (text <= end).then_some(Arrived {
-        flow: Flow {
-            local: at(16, 22),
-            remote: at(12, 20),
-        },
+        ends: Ends(*ends),
         plain: Plain {
             seq: Seq(be32(short, 24)),
             ack: Seq(be32(short, 28)),
@@ -200,7 +233,8 @@ mod tests {
             prop_assert_eq!(&written[..plain.len()], &expected[..]);
             prop_assert_eq!(Plain::of(&header), (!push).then_some(plain));
             let len = expected.len();
-            let arrived = Arrived { flow: theirs, plain, text: len, end: len + text };
+            prop_assert_eq!(Ends::of(&theirs).flow(), theirs);
+            let arrived = Arrived { ends: Ends::of(&theirs), plain, text: len, end: len + text };
             prop_assert_eq!(read(&expected, len + text), Some(arrived));
             prop_assert_eq!(read(&expected, len + text + 9), Some(arrived), "padding");
             prop_assert_eq!(read(&expected, (len + text).wrapping_sub(1)), None);

@@ -34,7 +34,10 @@ enum Kind {
 }
 
 /// The window of one connection. Amounts are bytes.
+///
+/// Fields lie in this order: what few acknowledgments change comes last.
 #[derive(Copy, Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Congestion {
     mss: u32,
     cwnd: u32,
