@@ -228,7 +228,7 @@ pub(super) const PROPERTIES: &[Property] = &[
         promise: "the transmit buffer keeps what `room` promises, each frame lies behind its description, and a commit gives the whole of it",
         module: Module::TxBuffer,
         checker: include_str!("../../../../rtl/formal/tx_buffer.sv"),
-        set: Set::Core,
+        set: Set::Deep,
         mode: Mode::Induction(2),
         several_clocks: false,
         mutants: &[
