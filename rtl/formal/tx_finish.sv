@@ -114,7 +114,7 @@ module tx_finish(
 `ifdef INVARIANTS
         inv_state: assert (state$q <= TELL && finishing == (state$q != STORE));
         inv_committed: assert (!finishing || committed == (state$q == LEAVE || state$q == TELL && !r_bad$q && !r_miss$q));
-        inv_leaving: assert (!finishing || leaving == (state$q == LEAVE));
+        inv_leaving: assert (leaving == (finishing && state$q == LEAVE));
         inv_gone: assert (!finishing || (state$q <= LENGTHS ? !gone : gone == r_stamped$q));
         inv_stamped: assert (!finishing || state$q <= LENGTHS || !r_stamped$q || state$q == TELL && !r_bad$q && !r_miss$q);
         inv_missed: assert (!finishing || missed == (state$q == TELL && r_miss$q) && !(state$q == TELL && r_bad$q && r_miss$q));

@@ -12,13 +12,15 @@ module tx_mux_turns(
     input echo$last,
     input echo$valid,
     input echo$ready,
+    input hold,
+    input pause$valid,
     input frame$ready
 );
     reg started = 0;
     always @(posedge clock) started <= 1;
     always @* assume (reset == !started);
-    // Sending is on, the MAC takes a beat a clock, and frames of at most three beats have no gaps.
-    always @* assume (enable && frame$ready);
+    // Sending is on, the MAC takes a beat a clock, frames of at most three beats have no gaps, and nobody wants a pause.
+    always @* assume (enable && frame$ready && !hold && !pause$valid);
     reg [1:0] data_beats = 0, arp_beats = 0, echo_beats = 0;
     reg data_waits = 0, arp_waits = 0, echo_waits = 0;
     reg [3:0] data_waited = 0, arp_waited = 0, echo_waited = 0;

@@ -73,6 +73,8 @@ pub struct Case<'a> {
     pub(super) max_frame: usize,
     pub(super) ctrl: u32,
     pub(super) link_up: bool,
+    /// As the PHY reports it: 0: 10, 1: 100, else 1000 Mbit/s.
+    pub(super) speed: u8,
     /// SQEs of a frame that has not ended.
     pub(super) open_sqes: u64,
     /// The TXCQ is not where the host looks.
@@ -187,6 +189,7 @@ impl<'a> Case<'a> {
             max_frame: 1518,
             ctrl: 0,
             link_up: true,
+            speed: 0,
             open_sqes: 0,
             wild: false,
             unseen: 0,
@@ -199,7 +202,8 @@ impl<'a> Case<'a> {
             completions: 0,
             random,
         };
-        let speed = case.random.random_range(0..4);
+        case.speed = case.random.random_range(0..4);
+        let speed = case.speed;
         case.each(|s| {
             s.set_time(now_ns);
             s.set_link(true, speed);

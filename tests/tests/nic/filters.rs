@@ -10,8 +10,9 @@ use ferrule_tests::frames::{
     PEER_PORT, PORT,
 };
 
-/// Status of a good UDP packet.
-const GOOD_UDP: u16 = st::IPV4 | st::IP_OK | st::CSUM_VALID | st::L4_OK | st::UDP;
+/// Status of a good IPv4 packet, and of one with UDP.
+const GOOD: u16 = st::IPV4 | st::IP_OK | st::CSUM_VALID | st::L4_OK | st::TS_VALID;
+const GOOD_UDP: u16 = GOOD | st::UDP;
 
 /// `frame` with a tag: priority 5, drop eligible, VLAN `id`.
 fn tagged(frame: &[u8], id: u16) -> Vec<u8> {
@@ -141,12 +142,18 @@ fn a_tag_is_taken_out_and_told_and_the_packet_behind_it_is_checked() {
     // Two tags: the outer one is taken out, the inner one is for the host.
     let double = tagged(&tagged(&udp(&[2; 30]), 5), 6);
     let (got, _) = send(&mut b, &double);
-    assert_eq!((got[0].cqe.status, got[0].cqe.offsets), (st::VLAN, tci(6)));
+    assert_eq!(
+        (got[0].cqe.status, got[0].cqe.offsets),
+        (st::VLAN | st::TS_VALID, tci(6))
+    );
     assert_eq!(got[0].bytes, tagged(&udp(&[2; 30]), 5));
     // ARP behind a tag is not for the engine: nobody answers.
     let question = tagged(&arp_request((PEER_MAC, PEER), ADDRESS), 3);
     let (got, _) = send(&mut b, &question);
-    assert_eq!((got[0].cqe.status, got[0].cqe.offsets), (st::VLAN, tci(3)));
+    assert_eq!(
+        (got[0].cqe.status, got[0].cqe.offsets),
+        (st::VLAN | st::TS_VALID, tci(3))
+    );
     assert!(b.frames().is_empty());
     assert_eq!(b.counter(counter::RX_ARP), 0);
     b.check_link();
@@ -157,8 +164,7 @@ fn a_tag_that_stays_moves_the_offsets_and_nothing_else() {
     let mut b = bench(&[]);
     let frame = tagged(&tcp(&[9; 200]), 77);
     let (got, _) = send(&mut b, &frame);
-    let good = st::IPV4 | st::IP_OK | st::CSUM_VALID | st::L4_OK | st::TCP;
-    assert_eq!(got[0].cqe.status, good);
+    assert_eq!(got[0].cqe.status, GOOD | st::TCP);
     assert_eq!(got[0].cqe.offsets, 9 | 19 << 8);
     assert_eq!(got[0].bytes, frame);
     // Damage behind the tag is found as without one.

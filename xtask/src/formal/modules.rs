@@ -49,6 +49,7 @@ modules! {
     RxVerdict, "rx/verdict", rx::verdict::RxVerdict;
     TxAlign, "tx/align", tx::align::TxAlign;
     TxFinish, "tx/finish", tx::finish::TxFinish;
+    TxBuffer, "tx/buffer", tx::buffer::TxBuffer;
     TxMux, "tx/mux", tx::mux::TxMux;
     Tagger, "tx/tagger", tx::tagger::Tagger;
     Narrow, "mac/narrow", mac::narrow::Narrow;
@@ -64,6 +65,7 @@ modules! {
     Realigner, "queue/realigner", queue::realigner::Realigner;
     Push, "queue/push", queue::push::Push;
     TlpTx, "pcie/tlp_tx", pcie::tlp_tx::TlpTx;
+    TlpRx, "pcie/tlp_rx", pcie::tlp_rx::TlpRx;
 }
 
 impl fmt::Display for Module {

@@ -6,7 +6,6 @@ use etherparse::{
 use smoltcp::wire::{
     EthernetFrame, EthernetProtocol, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Packet,
 };
-use std::net::Ipv4Addr;
 
 /// A local address and its mask.
 pub(crate) type Local = (u32, u32);
@@ -93,7 +92,7 @@ pub(crate) fn answer(frame: &[u8], own: [u8; 6], locals: &[Local]) -> Option<Vec
     if !request || !icmp.verify_checksum() || icmp.checksum() == 0xF7FF {
         return None;
     }
-    let (source, target) = (Ipv4Addr::from(ip.src_addr()), Ipv4Addr::from(ip.dst_addr()));
+    let (source, target) = (ip.src_addr(), ip.dst_addr());
     if target.octets()[0] == 0 || !locals.iter().any(|l| l.0 == target.to_bits()) {
         return None;
     }

@@ -134,7 +134,6 @@ proptest! {
         held in prop::sample::select(vec![0_usize, 50, 90]),
     ) {
         let mut r = Rng(seed);
-        let sources = [1, 2, 3].map(|source| frames(&mut r, source, 20));
         let sources = SOURCES.map(|source| frames(&mut r, source, 20));
         let offered = sources.each_ref().map(|s| &s[..]);
         let (out, lengths) = run(seed, ready, offered, held, &mut Trace::default());

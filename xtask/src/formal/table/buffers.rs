@@ -255,4 +255,43 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
         ],
     },
+    Property {
+        name: "tx_buffer",
+        promise: "the transmit buffer keeps what `room` promises, each frame lies behind its description, and a commit gives the whole of it",
+        module: Module::TxBuffer,
+        checker: include_str!("../../../../rtl/formal/tx_buffer.sv"),
+        set: Set::Deep,
+        mode: Mode::Induction(2),
+        several_clocks: false,
+        mutants: &[
+            Mutant {
+                name: "no_margin",
+                from: "+ 32'h8;",
+                to: "+ 32'h3;",
+                breaks: "inv_room",
+                reach: Reach::Step,
+            },
+            Mutant {
+                name: "into_the_description",
+                from: "place = start$q + ((beat) & 12'hfff);",
+                to: "place = base$q + ((beat) & 12'hfff);",
+                breaks: "behind_its_description",
+                reach: Reach::Reset(6),
+            },
+            Mutant {
+                name: "forgets_the_last_beat",
+                from: "beats = len + 32'h7;",
+                to: "beats = ((len) & 15'h7fff);",
+                breaks: "whole",
+                reach: Reach::Reset(6),
+            },
+            Mutant {
+                name: "describes_the_next",
+                from: "memory$place = base$q;",
+                to: "memory$place = start$q;",
+                breaks: "describes",
+                reach: Reach::Reset(6),
+            },
+        ],
+    },
 ];
