@@ -26,12 +26,16 @@ pub struct ClockSum {
     pub step_lo: Signal<In, Bit>,
     /// High for one cycle: adds `amount` in units of 2^32 ns.
     pub step_hi: Signal<In, Bit>,
-    /// The clock in nanoseconds, bits 31:0. It follows the time by a cycle, the rate's part and steps by two more.
+    /// The clock in nanoseconds, bits 31:0. It follows the time by a cycle, a step by two, the rate's part by five.
     pub now_lo: Signal<Out, Bits<32>>,
     /// Bits 63:32.
     pub now_hi: Signal<Out, Bits<32>>,
-    /// Time up to which the rate's part is in `_product` or in `_sum`.
+    /// Time up to which the rate's part is on its way or in `_sum`.
     _seen: u32,
+    _passed: u32,
+    /// `_passed` times the rate, by halves, and their sum.
+    _low: i64,
+    _high: i64,
     _product: i64,
     _sum: i128,
     _now: u64,
@@ -46,6 +50,7 @@ impl Logic for ClockSum {
             self._now = time.wrapping_add((self._sum >> FRACTION_BITS) as u64);
             if self.reset.val() {
                 (self._sum, self._product, self._seen) = (0, 0, time_lo);
+                (self._passed, self._low, self._high) = (0, 0, 0);
             } else if self.step_lo.val() {
                 self._sum += i128::from(amount as i32) << FRACTION_BITS;
             } else if self.step_hi.val() {
@@ -53,7 +58,10 @@ impl Logic for ClockSum {
             } else {
                 let rate = (self.rate.val().to_u32() << 8) as i32 >> 8;
                 self._sum += i128::from(self._product);
-                self._product = i64::from(time_lo.wrapping_sub(self._seen)) * i64::from(rate);
+                self._product = self._low + (self._high << 16);
+                self._low = i64::from(self._passed & 0xFFFF) * i64::from(rate);
+                self._high = i64::from(self._passed >> 16) * i64::from(rate);
+                self._passed = time_lo.wrapping_sub(self._seen);
                 self._seen = time_lo;
             }
             // 96 bits are kept.
@@ -72,11 +80,14 @@ impl Logic for ClockSum {
     fn hdl(&self) -> Verilog {
         Verilog::Wrapper(Wrapper {
             code: "reg [31:0] seen = 32'b0;\n\
+                   reg [31:0] passed = 32'b0;\n\
+                   reg signed [40:0] low = 41'b0;\n\
+                   reg signed [40:0] high = 41'b0;\n\
                    reg signed [55:0] product = 56'b0;\n\
                    reg [95:0] offset = 96'b0;\n\
                    reg [63:0] now = 64'b0;\n\
-                   wire [31:0] passed = time_lo - seen;\n\
-                   wire signed [32:0] factor = {1'b0, passed};\n\
+                   wire signed [16:0] low_half = {1'b0, passed[15:0]};\n\
+                   wire signed [16:0] high_half = {1'b0, passed[31:16]};\n\
                    wire signed [23:0] signed_rate = rate;\n\
                    reg [95:0] addend;\n\
                    always @(*) begin\n\
@@ -89,10 +100,16 @@ impl Logic for ClockSum {
                    \x20  offset <= offset + addend;\n\
                    \x20  if (!(step_lo || step_hi)) begin\n\
                    \x20     seen <= time_lo;\n\
-                   \x20     product <= factor * signed_rate;\n\
+                   \x20     passed <= time_lo - seen;\n\
+                   \x20     low <= low_half * signed_rate;\n\
+                   \x20     high <= high_half * signed_rate;\n\
+                   \x20     product <= {{15{low[40]}}, low} + {high[39:0], 16'b0};\n\
                    \x20  end\n\
                    \x20  if (reset) begin\n\
                    \x20     seen <= time_lo;\n\
+                   \x20     passed <= 32'b0;\n\
+                   \x20     low <= 41'b0;\n\
+                   \x20     high <= 41'b0;\n\
                    \x20     product <= 56'b0;\n\
                    \x20     offset <= 96'b0;\n\
                    \x20  end\n\
