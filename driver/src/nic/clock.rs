@@ -16,7 +16,7 @@ const RATES: std::ops::RangeInclusive<f64> = {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum ClockError {
     /// A rate that the hardware cannot have.
-    #[error("the clock cannot be trimmed by {ppb} parts in 10^9, only by {} to {}", *RATES.start() / UNITS_PER_PPB, *RATES.end() / UNITS_PER_PPB)]
+    #[error("the clock cannot be trimmed by {ppb} parts in 10^9, only by {:.1} to {:.1}", *RATES.start() / UNITS_PER_PPB, *RATES.end() / UNITS_PER_PPB)]
     Rate {
         /// What was asked for, in parts in 10^9.
         ppb: f64,

@@ -239,6 +239,7 @@ fn a_full_receive_buffer_asks_the_link_partner_for_a_pause_until_it_is_empty() {
         for _ in 0..frames {
             bench.model.receive(&mut bench.memory, bench.now_ns, &frame);
         }
+        bench.model.poll(&mut bench.memory, bench.now_ns);
         bench.now_ns += 1_000;
         let frame = bench.model.transmit(&mut bench.memory, bench.now_ns);
         frame.map(|f| (f[..6].to_vec(), f[12..18].to_vec()))
