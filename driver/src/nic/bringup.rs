@@ -93,23 +93,20 @@ impl Nic {
         let mut port = Port { device, clock };
         port.pci_command(MEMORY_SPACE, 0)?;
         let caps = port.identify()?;
-        if !caps.vlan && (config.vlan_strip || config.vlans.is_some()) {
-            return Err(NicError::Unsupported("802.1Q support"));
-        }
-        if !caps.arp_entries && (config.arp_announce || config.arp_defend) {
-            return Err(NicError::Unsupported("ARP announcements"));
-        }
-        if !caps.pause && (config.pause_receive || config.pause_send) {
-            return Err(NicError::Unsupported("flow control by PAUSE frames"));
-        }
-        if !caps.jumbo && config.max_frame > USUAL_FRAME {
-            return Err(NicError::Unsupported("jumbo frames"));
-        }
-        if !caps.push && config.push {
-            return Err(NicError::Unsupported("PUSH mode"));
-        }
-        if !caps.echo && config.echo {
-            return Err(NicError::Unsupported("answers to ICMP echo requests"));
+        let vlan = config.vlan_strip || config.vlans.is_some();
+        let arp = config.arp_announce || config.arp_defend;
+        let pause = config.pause_receive || config.pause_send;
+        for (wanted, there, what) in [
+            (vlan, caps.vlan, "802.1Q support"),
+            (arp, caps.arp_entries, "ARP announcements"),
+            (pause, caps.pause, "flow control by PAUSE frames"),
+            (config.max_frame > USUAL_FRAME, caps.jumbo, "jumbo frames"),
+            (config.push, caps.push, "PUSH mode"),
+            (config.echo, caps.echo, "answers to ICMP echo requests"),
+        ] {
+            if wanted && !there {
+                return Err(NicError::Unsupported(what));
+            }
         }
         let irq = || {
             Irq::new().map_err(|source| NicError::Os {
@@ -170,8 +167,10 @@ impl Nic {
         if !config::is_station(&self.mac) {
             return Err(NicError::NoMac);
         }
-        if config.flow() != 0 {
-            self.port.write(regs::flow::OFFSET, config.flow())?;
+        // A build without flow control has no such register.
+        let flow = config.flow();
+        if flow != 0 {
+            self.port.write(regs::flow::OFFSET, flow)?;
         }
         self.port.write(regs::rxctl::OFFSET, config.rxctl())?;
         // What a build does not have reads back as it is.

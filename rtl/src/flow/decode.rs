@@ -6,10 +6,8 @@ use rust_hdl::prelude::*;
 pub struct PauseDecode {
     /// The core's clock.
     pub clock: Signal<In, Clock>,
-    /// Own address, bytes 0 to 3, byte 0 in bits 7:0.
-    pub mac_lo: Signal<In, Bits<32>>,
-    /// Own address, bytes 4 and 5.
-    pub mac_hi: Signal<In, Bits<16>>,
+    /// The frame goes to this station's own address; steady from its second beat on.
+    pub own: Signal<In, Bit>,
     /// Bytes 0 to 3 of the beat.
     pub d0: Signal<In, Bits<32>>,
     /// Bytes 4 to 7.
@@ -36,8 +34,7 @@ impl Default for PauseDecode {
     fn default() -> Self {
         Self {
             clock: Default::default(),
-            mac_lo: Default::default(),
-            mac_hi: Default::default(),
+            own: Default::default(),
             d0: Default::default(),
             d1: Default::default(),
             beat: Default::default(),
@@ -63,13 +60,12 @@ impl Logic for PauseDecode {
         self.high.next = self.d1.val().get_bits::<16>(0);
         if self.valid.val() {
             if self.beat.val() == 0 {
-                self.ok.d.next = ((self.d0.val() == self.group_lo.val())
-                    & (self.high.val() == self.group_hi.val()))
-                    | ((self.d0.val() == self.mac_lo.val())
-                        & (self.high.val() == self.mac_hi.val()));
+                self.ok.d.next = (self.d0.val() == self.group_lo.val())
+                    & (self.high.val() == self.group_hi.val());
             }
-            if (self.beat.val() == 1) & (self.d1.val() != self.type_word.val()) {
-                self.ok.d.next = false;
+            if self.beat.val() == 1 {
+                self.ok.d.next =
+                    (self.ok.q.val() | self.own.val()) & (self.d1.val() == self.type_word.val());
             }
             if self.beat.val() == 2 {
                 self.asked.d.next = (bit_cast::<16, 8>(self.d0.val().get_bits::<8>(0)) << 8)

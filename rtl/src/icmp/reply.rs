@@ -71,6 +71,7 @@ pub struct EchoReply {
     w0: Signal<Local, Bits<32>>,
     w1: Signal<Local, Bits<32>>,
     ttl: Signal<Local, Bits<16>>,
+    least: Signal<Local, Bits<16>>,
     shorter: Signal<Local, Bits<16>>,
     old_header: Signal<Local, Bits<16>>,
     new_header: Signal<Local, Bits<16>>,
@@ -128,6 +129,7 @@ impl Default for EchoReply {
             w0: Default::default(),
             w1: Default::default(),
             ttl: Default::default(),
+            least: Default::default(),
             shorter: Default::default(),
             old_header: Default::default(),
             new_header: Default::default(),
@@ -167,12 +169,12 @@ impl Logic for EchoReply {
         // RFC 1624 equation 3, of which the complement is kept: the old complement, less the old TTL, and 64. None of the terms is zero
         // unless the checksum was 0xFFFF, so neither is the sum, and the checksum never is 0xFFFF, as a fresh one never is.
         self.ttl.next = bit_cast::<16, 8>(self.before1.val().get_bits::<8>(16));
-        self.shorter.next = 64.into();
+        self.least.next = 64.into();
         if self.ttl.val() > 63 {
             // Less a carry that goes round, so that 64 less 64 is 0xFFFF.
-            self.shorter.next = 63.into();
+            self.least.next = 63.into();
         }
-        self.shorter.next = self.shorter.val() - self.ttl.val();
+        self.shorter.next = self.least.val() - self.ttl.val();
         self.old_header.next = !self.d0.val().get_bits::<16>(0);
         self.new_header.next = self.header.q.val().get_bits::<16>(0)
             + bit_cast::<16, 1>(self.header.q.val().get_bits::<1>(16));

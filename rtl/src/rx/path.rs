@@ -182,8 +182,7 @@ impl Logic for RxPath {
         self.decode.fire.next = self.verdict.arp.val();
         ArpPacketSource::link(&mut self.arp, &mut self.decode.packet);
 
-        self.flow.mac_lo.next = self.mac_lo.val();
-        self.flow.mac_hi.next = self.mac_hi.val();
+        self.flow.own.next = self.filter.own.val();
         self.flow.d0.next = self.untag.m.d0.val();
         self.flow.d1.next = self.untag.m.d1.val();
         self.flow.beat.next = self.verdict.beat.val();

@@ -1,6 +1,7 @@
 //! `PauseTimer` and `PauseSender` alone, against the words of IEEE 802.3 annex 31B.
 use crate::lockstep::Trace;
 use crate::rx::frames::{mac_words, Rng, OWN};
+use crate::rx::harness::shown;
 use ferrule_rtl::flow::{sender::PauseSender, timer::PauseTimer};
 use ferrule_rtl::native::Native;
 use proptest::prelude::*;
@@ -172,12 +173,7 @@ impl Sender {
             self.trace.record(&*self.dut.u);
             let u = &self.dut.u;
             if u.frame.valid.val() && ready {
-                let beat = [
-                    u.frame.d0.val().to_u32().to_le_bytes(),
-                    u.frame.d1.val().to_u32().to_le_bytes(),
-                ]
-                .concat();
-                bytes.extend(&beat[..u.frame.keep.val().to_u8().count_ones() as usize]);
+                bytes.extend(shown(&u.frame));
                 if u.frame.last.val() {
                     frames.push(std::mem::take(&mut bytes));
                 }

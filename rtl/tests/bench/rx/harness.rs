@@ -3,6 +3,7 @@ use super::frames::{mac_words, Rng, OWN};
 use super::oracle::{untag, Arp, Tables};
 use crate::lockstep::Trace;
 use ferrule_abi::counter;
+use ferrule_rtl::stream::{FrameSink, FrameSource};
 use ferrule_rtl::{native::Native, rx::RxPath};
 
 /// A frame that came out.
@@ -33,6 +34,23 @@ pub(crate) fn beats(frame: &[u8]) -> Vec<Beat> {
             (word(0), word(4), keep, i + 1 == count)
         })
         .collect()
+}
+
+/// Drives `sink` with a beat, or with none.
+pub(crate) fn drive(sink: &mut FrameSink, beat: Option<Beat>) {
+    let (d0, d1, keep, last) = beat.unwrap_or_default();
+    sink.d0.next = u64::from(d0).into();
+    sink.d1.next = u64::from(d1).into();
+    sink.keep.next = u64::from(keep).into();
+    sink.last.next = last;
+    sink.valid.next = beat.is_some();
+}
+
+/// The bytes of the beat that `source` shows.
+pub(crate) fn shown(source: &FrameSource) -> Vec<u8> {
+    let words = [&source.d0, &source.d1].map(|d| d.val().to_u32().to_le_bytes());
+    let count = source.keep.val().to_u8().count_ones() as usize;
+    words.concat()[..count].to_vec()
 }
 
 /// The device under test and all that it gave.

@@ -1,7 +1,7 @@
 //! `TxBuffer` against a queue of frames.
 use crate::lockstep::Trace;
 use crate::rx::frames::Rng;
-use crate::rx::harness::beats;
+use crate::rx::harness::{beats, shown};
 use ferrule_rtl::{native::Native, tx::buffer::TxBuffer};
 use proptest::prelude::*;
 
@@ -67,12 +67,7 @@ impl Bench {
         let f = &self.dut.u.frame;
         assert!(f.valid.val() || self.partial.is_empty(), "a gap in a frame");
         if f.valid.val() && ready {
-            let bytes = [
-                f.d0.val().to_u32().to_le_bytes(),
-                f.d1.val().to_u32().to_le_bytes(),
-            ];
-            let n = f.keep.val().to_u8().count_ones() as usize;
-            self.partial.extend(&bytes.concat()[..n]);
+            self.partial.extend(shown(f));
             if f.last.val() {
                 self.frames.push(std::mem::take(&mut self.partial));
             }

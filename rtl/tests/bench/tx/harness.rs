@@ -1,7 +1,7 @@
 //! `TxPath` with a transmit queue before it, and a neighbour block and a MAC around it.
 use crate::lockstep::Trace;
 use crate::rx::frames::{mac_words, tagged, Rng, OWN};
-use crate::rx::harness::{beats, Beat};
+use crate::rx::harness::{beats, drive, Beat};
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, tx::TxPath};
 use std::collections::VecDeque;
@@ -168,12 +168,7 @@ impl Bench {
         u.packet.valid.next = offer;
         u.verdict.ready.next = take_verdict;
         u.frame.ready.next = ready;
-        let (d0, d1, keep, last) = arp.unwrap_or_default();
-        u.arp.d0.next = u64::from(d0).into();
-        u.arp.d1.next = u64::from(d1).into();
-        u.arp.keep.next = u64::from(keep).into();
-        u.arp.last.next = last;
-        u.arp.valid.next = arp.is_some();
+        drive(&mut u.arp, arp);
         self.lookup();
         self.dut.settle();
         if let Some(trace) = &mut self.trace {

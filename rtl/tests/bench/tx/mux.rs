@@ -1,7 +1,7 @@
 //! `TxMux`: whole frames in turn, and their lengths.
 use crate::lockstep::Trace;
 use crate::rx::frames::Rng;
-use crate::rx::harness::beats;
+use crate::rx::harness::{beats, drive, shown};
 use ferrule_abi::counter;
 use ferrule_rtl::{native::Native, tx::mux::TxMux};
 use proptest::prelude::*;
@@ -42,30 +42,10 @@ fn run(
         u.reset.next = cycle == 0;
         u.enable.next = true;
         u.frame.ready.next = ready;
-        let (d0, d1, keep, last) = offered[0].unwrap_or_default();
-        u.data.d0.next = u64::from(d0).into();
-        u.data.d1.next = u64::from(d1).into();
-        u.data.keep.next = u64::from(keep).into();
-        u.data.last.next = last;
-        u.data.valid.next = offered[0].is_some();
-        let (d0, d1, keep, last) = offered[1].unwrap_or_default();
-        u.arp.d0.next = u64::from(d0).into();
-        u.arp.d1.next = u64::from(d1).into();
-        u.arp.keep.next = u64::from(keep).into();
-        u.arp.last.next = last;
-        u.arp.valid.next = offered[1].is_some();
-        let (d0, d1, keep, last) = offered[2].unwrap_or_default();
-        u.echo.d0.next = u64::from(d0).into();
-        u.echo.d1.next = u64::from(d1).into();
-        u.echo.keep.next = u64::from(keep).into();
-        u.echo.last.next = last;
-        u.echo.valid.next = offered[2].is_some();
-        let (d0, d1, keep, last) = offered[3].unwrap_or_default();
-        u.pause.d0.next = u64::from(d0).into();
-        u.pause.d1.next = u64::from(d1).into();
-        u.pause.keep.next = u64::from(keep).into();
-        u.pause.last.next = last;
-        u.pause.valid.next = offered[3].is_some();
+        drive(&mut u.data, offered[0]);
+        drive(&mut u.arp, offered[1]);
+        drive(&mut u.echo, offered[2]);
+        drive(&mut u.pause, offered[3]);
         u.hold.next = hold;
         dut.settle();
         trace.record(&*dut.u);
@@ -95,12 +75,7 @@ fn run(
         was_held = hold && !inside;
         if u.frame.valid.val() && ready {
             inside = !u.frame.last.val();
-            let bytes = [
-                u.frame.d0.val().to_u32().to_le_bytes(),
-                u.frame.d1.val().to_u32().to_le_bytes(),
-            ];
-            let n = u.frame.keep.val().to_u8().count_ones() as usize;
-            partial.extend(&bytes.concat()[..n]);
+            partial.extend(shown(&u.frame));
             if u.frame.last.val() {
                 out.push(std::mem::take(&mut partial));
             }
