@@ -121,12 +121,12 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0007_F1EF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x0007_F1FF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
             IP_MODE [3; 1] Ro "Ethernet header made by the hardware.",
-            TSO [4; 1] Ro "TCP segmentation.",
+            TSO [4; 1] Ro "TCP segmentation: SQEs with TSO.",
             PUSH [5; 1] Ro "PUSH mode for slow links: frames without a read of host memory, TX_CFG.PUSH and RX_CFG.IN_ORDER.",
             TIMESTAMPS [6; 1] Ro "Receive and transmit timestamps from a clock that can be stepped and trimmed.",
             VLAN [7; 1] Ro "802.1Q tags looked behind, stripped and filtered on receive.",

@@ -33,7 +33,7 @@ pub mod sqe_flags {
     pub const IPCS: u16 = 1 << 3;
     /// Insert the TCP or UDP checksum.
     pub const L4CS: u16 = 1 << 4;
-    /// Segment (CAPS.TSO).
+    /// Cut into TCP segments (CAPS.TSO): see [`Sqe::tso_bytes`].
     pub const TSO: u16 = 1 << 5;
     /// Insert an 802.1Q tag (CAPS.VLAN_INSERT).
     pub const VLAN_INS: u16 = 1 << 6;
@@ -48,6 +48,10 @@ pub mod sqe_flags {
 }
 
 /// A submission queue entry. A frame's flags other than SOP and EOP are those of its first SQE; CPL_REQ counts on the last.
+///
+/// With TSO the first SQE points at the headers alone, an IPv4 and a TCP header of 40 to 120 bytes together, and has the MSS; the
+/// SQEs behind it point at the payload, and the first of them says in the place of the TCI how many bytes of payload there are.
+/// IPCS and L4CS are implied. Each segment has MSS bytes of payload, the last what is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sqe {
     /// IOVA of the data, any alignment.
@@ -58,11 +62,20 @@ pub struct Sqe {
     pub flags: u16,
     /// 802.1Q tag control information for VLAN_INS.
     pub vlan_tci: u16,
-    /// Maximum segment size for TSO.
+    /// Payload bytes of a segment for TSO.
     pub mss: u16,
 }
 
+/// Shortest headers of a packet to be segmented in bytes: IPv4 and TCP without options.
+pub const TSO_MIN_HEADERS: u16 = 40;
+/// Longest in bytes: both with all options.
+pub const TSO_MAX_HEADERS: u16 = 120;
+
 impl Sqe {
+    /// The bytes of payload of a packet to be segmented, which the second of its SQEs tells.
+    pub const fn tso_bytes(self) -> u16 {
+        self.vlan_tci
+    }
     /// The entry as its four words.
     pub const fn to_words(self) -> [u32; 4] {
         [

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use ferrule_abi::counter;
 use ferrule_driver::nic::{
-    mac_text, Checksum, NicEvent, RxBuf, RxFrame, TxFrame, TxMode, TxOutcome,
+    mac_text, Checksum, NicEvent, RxBuf, RxFrame, Segments, TxFrame, TxMode, TxOutcome,
 };
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
@@ -57,6 +57,7 @@ impl Payload for Body {
 struct Parked {
     packet: Vec<u8>,
     mode: TxMode,
+    segments: Option<Segments>,
     token: Token,
 }
 
@@ -263,6 +264,7 @@ impl Core {
                     packet,
                     mode,
                     vlan: _,
+                    segments,
                 } => {
                     self.unsent += 1;
                     if let Some(token) = token {
@@ -272,6 +274,7 @@ impl Core {
                             Parked {
                                 packet,
                                 mode,
+                                segments,
                                 token,
                             },
                         );
@@ -322,7 +325,7 @@ impl Core {
     fn transmit(&mut self, now: Instant) -> io::Result<bool> {
         let mut moved = false;
         while let Some(parked) = self.released.pop_front() {
-            if !self.send(&parked.packet, parked.mode, parked.token)? {
+            if !self.send(&parked)? {
                 self.released.push_front(parked);
                 return Ok(moved);
             }
@@ -370,10 +373,9 @@ impl Core {
                     ip_checksum: packet.insert_ipv4_checksum,
                     l4_checksum: packet.insert_l4_checksum,
                 },
-                vlan: None,
                 token,
-                report: false,
-                timestamp: false,
+                segments: segments(packet.segment_bytes, parts[0]),
+                ..TxFrame::default()
             })
             .collect();
         let taken = self.nic.tx_batch(&frames).map_err(io_error);
@@ -390,23 +392,32 @@ impl Core {
     }
 
     /// Hands a packet to the NIC; false while its ring is full.
-    fn send(&mut self, packet: &[u8], mode: TxMode, token: Token) -> io::Result<bool> {
+    fn send(&mut self, parked: &Parked) -> io::Result<bool> {
         let number = self.next_token;
         let frame = TxFrame {
-            parts: &[packet],
-            mode,
-            vlan: None,
+            parts: &[&parked.packet],
+            mode: parked.mode,
             token: number,
-            report: false,
-            timestamp: false,
+            segments: parked.segments,
+            ..TxFrame::default()
         };
         let taken = self.nic.send(&frame).map_err(io_error)?;
         if taken {
-            self.tokens[slot(number)] = Some(token);
+            self.tokens[slot(number)] = Some(parked.token);
             self.next_token += 1;
         }
         Ok(taken)
     }
+}
+
+/// How a packet of the stack's is to be cut, if it is one: its headers are IPv4's and TCP's.
+fn segments(mss: u16, packet: &[u8]) -> Option<Segments> {
+    let bytes_of_words = |at: usize, shift: u8| usize::from(packet[at] >> shift & 15) * 4;
+    (mss != 0).then(|| {
+        let ip = bytes_of_words(0, 0);
+        let header_bytes = (ip + bytes_of_words(ip + 12, 4)) as u16;
+        Segments { header_bytes, mss }
+    })
 }
 
 fn slot(token: u64) -> usize {

@@ -276,8 +276,7 @@ impl HostBuilder {
         config.offload = Offload {
             tx_ipv4_checksum: true,
             tx_l4_checksum: true,
-            // The hardware does not cut segments yet.
-            tx_segmentation_bytes: 0,
+            tx_segmentation_bytes: nic.max_segmented(),
         };
         if let Some(rto) = self.initial_rto {
             config.tcp.initial_rto = rto;

@@ -59,7 +59,7 @@ module realigner(
     always @* if (started && !reset) begin
         stays: assert (!offered || m$valid && beat == beat_was);
         retired_once: assert (done_push == (ends && !item[17]));
-        same_frame: assert (!done_push || done[16:0] == item[16:0]);
+        same_frame: assert (!done_push || done[16:0] == item[16:0] && done[18] == item[18]);
         overfills: assert (!done_push || !done_full);
         pops_what_is_there: assert (!item_pop || item_valid);
         packet_of_frame: assert (!owes || m$valid && m$last && !m$abort);

@@ -2,7 +2,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
-use ferrule_abi::ring::{doorbell, Cqe, Event, Sqe};
+use ferrule_abi::ring::{doorbell, sqe_flags, Cqe, Event, Sqe};
 use ferrule_abi::{counter, regs, BAR_REGS, MSIX_VECTORS};
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use ferrule_sim::engine::Engine;
@@ -459,6 +459,34 @@ impl Bench {
             flags,
             vlan_tci,
             ..Sqe::default()
+        });
+    }
+
+    /// Puts a packet that is to be cut into segments of `mss` bytes in the ring, its headers and its payload; with a completion.
+    pub fn post_segmented(
+        &mut self,
+        packet: &[u8],
+        header_bytes: usize,
+        mss: u16,
+        flags: u16,
+        vlan_tci: u16,
+    ) {
+        let buffer = self.buffers + self.sq.slot() * TX_BUFFER;
+        self.memory.write(buffer, packet);
+        let payload_bytes = (packet.len() - header_bytes) as u16;
+        self.post_sqe(Sqe {
+            iova: buffer,
+            len: header_bytes as u16,
+            flags: sqe_flags::SOP | sqe_flags::TSO | flags,
+            vlan_tci,
+            mss,
+        });
+        self.post_sqe(Sqe {
+            iova: buffer + header_bytes as u64,
+            len: payload_bytes,
+            flags: sqe_flags::EOP | sqe_flags::CPL_REQ,
+            vlan_tci: payload_bytes,
+            mss: 0,
         });
     }
 

@@ -132,7 +132,7 @@ fn loop_frame(nic: &mut Nic, clock: &dyn Clock, size: usize, wait: Duration) -> 
         vlan: None,
         token: 0,
         report: false,
-        timestamp: false,
+        ..TxFrame::default()
     })
     .map_err(io::Error::other)?;
     let deadline = clock.now() + wait.as_nanos() as u64;

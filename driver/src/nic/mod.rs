@@ -28,7 +28,7 @@ pub use neighbours::{Neighbour, NeighbourError, NeighbourState};
 pub use queue::QueueName;
 pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 pub use stats::{Caps, Link, Stats};
-pub use tx::{NextHop, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+pub use tx::{NextHop, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 
 use crate::barriers;
 use crate::irq::Irq;
@@ -191,6 +191,9 @@ impl Nic {
                 if frame.timestamp && !caps.timestamps {
                     return Err(TxError::NoTimestamps);
                 }
+                if frame.segments.is_some() && (!caps.tso || frame.mode == TxMode::Raw) {
+                    return Err(TxError::NoTso);
+                }
                 lanes.submission.push(frame, last)
             };
             let mut pushed = push();
@@ -243,6 +246,12 @@ impl Nic {
             lanes.tx.ring_doorbell(port, producer, false)?;
         }
         Ok(completed.drain(..).collect())
+    }
+
+    /// Most bytes of TCP payload in a packet that is cut into segments by the hardware; 0 if it cannot.
+    pub fn max_segmented(&self) -> usize {
+        let lanes = self.lanes.as_ref().filter(|_| self.caps.tso);
+        lanes.map_or(0, |l| l.submission.max_segmented())
     }
 
     /// SQEs that the device has not completed; 0: all frames were handed to the MAC or failed.

@@ -1,6 +1,6 @@
 //! What a frame to be sent is, and what becomes of it.
 use ferrule_abi::regs::GATEWAYS;
-use ferrule_abi::ring::sqe_flags as fl;
+use ferrule_abi::ring::{sqe_flags as fl, TSO_MAX_HEADERS, TSO_MIN_HEADERS};
 use std::net::Ipv4Addr;
 
 /// Which neighbour an IP packet goes to.
@@ -76,7 +76,32 @@ impl TxMode {
     }
 }
 
-/// A frame to be sent.
+/// How the hardware is to cut an IP packet into TCP segments: each gets the packet's headers with its own length, identification, sequence
+/// number and checksums; FIN and PSH are the last one's, CWR the first one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segments {
+    /// Bytes of the IPv4 and the TCP header together, options included: 40 to 120, a multiple of 4.
+    pub header_bytes: u16,
+    /// Bytes of payload in each segment but the last, which has what is left.
+    pub mss: u16,
+}
+
+impl Segments {
+    /// Whether it can be of a packet of `len` bytes.
+    pub(crate) fn check(self, len: usize) -> Result<(), TxError> {
+        let Self { header_bytes, mss } = self;
+        let is_right = (TSO_MIN_HEADERS..=TSO_MAX_HEADERS).contains(&header_bytes)
+            && header_bytes.is_multiple_of(4)
+            && mss != 0
+            && usize::from(header_bytes) < len;
+        match is_right {
+            true => Ok(()),
+            false => Err(TxError::Segments { header_bytes, mss }),
+        }
+    }
+}
+
+/// A frame to be sent. The default is an empty IP packet with both checksums inserted, and nobody asks what becomes of it.
 #[derive(Clone, Copy, Debug)]
 pub struct TxFrame<'a> {
     /// Its bytes, in pieces: header and payload may come from different places.
@@ -91,6 +116,23 @@ pub struct TxFrame<'a> {
     pub report: bool,
     /// Whether to tell when it left, which includes the report. Frames behind it wait until it has.
     pub timestamp: bool,
+    /// With [`TxMode::Ip`]: it is to be cut into segments, each with both checksums inserted whatever the mode says; [`Caps::tso`](super::Caps::tso).
+    /// Report and timestamp are the last segment's.
+    pub segments: Option<Segments>,
+}
+
+impl Default for TxFrame<'_> {
+    fn default() -> Self {
+        Self {
+            parts: &[],
+            mode: TxMode::IP,
+            vlan: None,
+            token: 0,
+            report: false,
+            timestamp: false,
+            segments: None,
+        }
+    }
 }
 
 /// Why a frame cannot be sent.
@@ -122,6 +164,21 @@ pub enum TxError {
     /// This build of the hardware has no timestamps.
     #[error("this NIC cannot tell when a frame leaves (CAPS.TIMESTAMPS is 0)")]
     NoTimestamps,
+    /// This build of the hardware cannot cut packets, or it is in PUSH mode, or the frame is raw.
+    #[error(
+        "this frame cannot be cut into segments: that takes CAPS.TSO, an IP packet and no PUSH mode; send segments of your own"
+    )]
+    NoTso,
+    /// It cannot be cut so.
+    #[error(
+        "a packet cannot be cut into segments of {mss} bytes with headers of {header_bytes}: headers have {TSO_MIN_HEADERS} to {TSO_MAX_HEADERS} bytes in words of 4, and there is payload behind them"
+    )]
+    Segments {
+        /// Bytes of headers.
+        header_bytes: u16,
+        /// Bytes of payload in a segment.
+        mss: u16,
+    },
 }
 
 /// What became of a frame.
@@ -144,6 +201,8 @@ pub enum TxOutcome {
         mode: TxMode,
         /// The tag that it was to get.
         vlan: Option<u16>,
+        /// How it was to be cut.
+        segments: Option<Segments>,
     },
     /// The device could not read the frame.
     DmaError,

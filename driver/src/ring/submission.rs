@@ -2,7 +2,7 @@
 //!
 //! SQE n of the ring has a buffer of its own, buffer n: it is free again when its SQE is, and there is nothing else to keep books of.
 use super::{Index, RingFault};
-use crate::nic::{TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+use crate::nic::{Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 use crate::DmaBuf;
 use ferrule_abi::regs::{push_bytes, PUSH_BUFFER_BYTES, PUSH_MAX_PACKET};
 use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
@@ -40,7 +40,20 @@ struct Frame {
     signalled: bool,
     mode: TxMode,
     vlan: Option<u16>,
+    segments: Option<Segments>,
     len: u16,
+}
+
+/// Bytes of the frame in its first buffer, and of what is cut into segments the headers alone.
+fn first_bytes(segments: Option<Segments>) -> usize {
+    segments.map_or(TX_BUFFER, |s| s.header_bytes.into())
+}
+
+/// Buffers that a frame of `len` bytes takes.
+fn buffers(len: usize, segments: Option<Segments>) -> u16 {
+    1 + len
+        .saturating_sub(first_bytes(segments))
+        .div_ceil(TX_BUFFER) as u16
 }
 
 #[derive(Debug)]
@@ -109,6 +122,14 @@ impl SubmissionRing {
         (TX_BUFFER << (self.log2 - 1)).min(MAX_FRAME as usize)
     }
 
+    /// Most bytes of payload in a packet that is cut into segments: its headers take a buffer of the longest frame.
+    pub(crate) fn max_segmented(&self) -> usize {
+        match self.push {
+            Some(_) => 0,
+            None => self.max_frame().saturating_sub(TX_BUFFER),
+        }
+    }
+
     /// Writes a frame to the ring. False: no room until something completes. With `last`, of a batch, a completion is asked for; otherwise only
     /// if the frame wants a report or a quarter of the ring has gone without. A doorbell must follow.
     pub(crate) fn push(&mut self, frame: &TxFrame<'_>, last: bool) -> Result<bool, TxError> {
@@ -117,7 +138,14 @@ impl SubmissionRing {
         if !(min..=max).contains(&len) {
             return Err(TxError::Length { len, min, max });
         }
-        let count = len.div_ceil(TX_BUFFER) as u16;
+        if let Some(segments) = frame.segments {
+            if self.push.is_some() {
+                return Err(TxError::NoTso);
+            }
+            segments.check(len)?;
+        }
+        let first = first_bytes(frame.segments);
+        let count = buffers(len, frame.segments);
         let size = 1u16 << self.log2;
         if count > size - self.outstanding() {
             return Ok(false);
@@ -133,7 +161,7 @@ impl SubmissionRing {
             push.unsignalled += bytes;
             due |= push.unsignalled >= PUSH_BUFFER_BYTES / 4;
         }
-        self.write_data(frame.parts);
+        self.write_data(frame.parts, first);
         self.unsignalled += count;
         let signalled = due || self.unsignalled >= size / 4;
         if signalled {
@@ -142,18 +170,30 @@ impl SubmissionRing {
                 push.unsignalled = 0;
             }
         }
+        let mut left = len;
         for i in 0..count {
             let entry = usize::from(self.producer.entry(self.log2));
-            let start = usize::from(i) * TX_BUFFER;
+            let piece = left.min(if i == 0 { first } else { TX_BUFFER });
+            left -= piece;
             let mut flags = 0;
+            let (mut vlan_tci, mut mss) = (0, 0);
             if i == 0 {
                 flags |= fl::SOP | frame.mode.flags();
+                vlan_tci = frame.vlan.unwrap_or(0);
+                if let Some(segments) = frame.segments {
+                    flags |= fl::TSO;
+                    mss = segments.mss;
+                }
                 if frame.vlan.is_some() {
                     flags |= fl::VLAN_INS;
                 }
                 if frame.timestamp {
                     flags |= fl::TS_REQ;
                 }
+            }
+            if i == 1 && frame.segments.is_some() {
+                // The bytes of payload, in the place of the TCI.
+                vlan_tci = (len - first) as u16;
             }
             let ends = i == count - 1;
             if ends {
@@ -164,10 +204,10 @@ impl SubmissionRing {
             }
             let sqe = Sqe {
                 iova: self.buffers_iova + (entry * TX_BUFFER) as u64,
-                len: (len - start).min(TX_BUFFER) as u16,
+                len: piece as u16,
                 flags,
-                vlan_tci: frame.vlan.unwrap_or(0),
-                ..Sqe::default()
+                vlan_tci,
+                mss,
             };
             match &mut self.push {
                 None => {
@@ -192,6 +232,7 @@ impl SubmissionRing {
                 signalled,
                 mode: frame.mode,
                 vlan: frame.vlan,
+                segments: frame.segments,
                 len: len as u16,
             });
             self.producer.advance(1);
@@ -199,18 +240,18 @@ impl SubmissionRing {
         Ok(true)
     }
 
-    /// Writes the parts one after the other to the buffers from the producer's on.
-    fn write_data(&mut self, parts: &[&[u8]]) {
+    /// Writes the parts one after the other to the buffers from the producer's on, `first` bytes to the first of them.
+    fn write_data(&mut self, parts: &[&[u8]], first: usize) {
         let mut index = self.producer;
-        let mut filled = 0;
+        let (mut filled, mut room) = (0, first);
         for part in parts {
             let mut rest = *part;
             while !rest.is_empty() {
-                if filled == TX_BUFFER {
+                if filled == room {
                     index.advance(1);
-                    filled = 0;
+                    (filled, room) = (0, TX_BUFFER);
                 }
-                let (now, later) = rest.split_at(rest.len().min(TX_BUFFER - filled));
+                let (now, later) = rest.split_at(rest.len().min(room - filled));
                 self.memory.write(self.buffer(index) + filled, now);
                 filled += now.len();
                 rest = later;
@@ -247,9 +288,10 @@ impl SubmissionRing {
             st::ARP_MISS if frame.mode == TxMode::Raw => return fault,
             st::ARP_MISS => TxOutcome::NoNeighbour {
                 next_hop: Ipv4Addr::from_bits(cqe.hash),
-                packet: self.read_back(distance, frame.len.into()),
+                packet: self.read_back(distance, frame.len.into(), frame.segments),
                 mode: frame.mode,
                 vlan: frame.vlan,
+                segments: frame.segments,
             },
             st::DMA_ERR => TxOutcome::DmaError,
             st::BAD_DESC => TxOutcome::BadDescriptor,
@@ -285,13 +327,15 @@ impl SubmissionRing {
     }
 
     /// The frame of `len` bytes whose last SQE is `distance` beyond the oldest outstanding.
-    fn read_back(&self, distance: u16, len: usize) -> Vec<u8> {
+    fn read_back(&self, distance: u16, len: usize, segments: Option<Segments>) -> Vec<u8> {
         let mut index = self.retired;
-        index.advance(distance - (len.div_ceil(TX_BUFFER) as u16 - 1));
+        index.advance(distance - (buffers(len, segments) - 1));
         let mut packet = vec![0; len];
-        for chunk in packet.chunks_mut(TX_BUFFER) {
-            self.memory.read(self.buffer(index), chunk);
+        let (first, rest) = packet.split_at_mut(first_bytes(segments).min(len));
+        self.memory.read(self.buffer(index), first);
+        for chunk in rest.chunks_mut(TX_BUFFER) {
             index.advance(1);
+            self.memory.read(self.buffer(index), chunk);
         }
         packet
     }

@@ -13,6 +13,7 @@ fn frame<'a>(parts: &'a [&'a [u8]], token: u64, timestamp: bool) -> TxFrame<'a> 
         token,
         report: !timestamp,
         timestamp,
+        ..TxFrame::default()
     }
 }
 

@@ -37,7 +37,7 @@ fn opening_sets_every_register_as_configured() {
         .unwrap();
     assert_eq!(nic.mac(), MAC);
     assert!(nic.caps().hash);
-    assert!(nic.caps().ip_mode && nic.caps().queues == 1 && !nic.caps().tso);
+    assert!(nic.caps().ip_mode && nic.caps().queues == 1 && nic.caps().tso);
     let state = fake.lock();
     // Offsets and values as docs/registers.md has them.
     assert_eq!(state.reg(0x038), 9018 << 16 | 0b011);
@@ -368,7 +368,7 @@ fn interrupts_come_once_when_armed_and_at_once_if_something_waits() {
             vlan: None,
             token: 1,
             report: true,
-            timestamp: false
+            ..TxFrame::default()
         })
         .unwrap());
     nic.arm().unwrap();
@@ -407,7 +407,7 @@ fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
         vlan: None,
         token: 1,
         report: true,
-        timestamp: false,
+        ..TxFrame::default()
     };
     match nic.send(&frame) {
         Err(NicError::Stopped {

@@ -3,8 +3,8 @@ use crate::fake::*;
 use ferrule_abi::regs;
 use ferrule_abi::ring::{cqe_status as st, event_code, sqe_flags as fl, Event};
 use ferrule_driver::nic::{
-    Checksum, NextHop, NicConfig, NicError, NicEvent, RxBuf, Transport, TxCompletion, TxError,
-    TxFrame, TxMode, TxOutcome,
+    Checksum, NextHop, NicConfig, NicError, NicEvent, RxBuf, Segments, Transport, TxCompletion,
+    TxError, TxFrame, TxMode, TxOutcome,
 };
 use ferrule_driver::Nic;
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ fn raw<'a>(parts: &'a [&'a [u8]], token: u64, report: bool) -> TxFrame<'a> {
         vlan: None,
         token,
         report,
-        timestamp: false,
+        ..TxFrame::default()
     }
 }
 
@@ -356,7 +356,7 @@ fn modes_become_the_flags_of_the_design() {
                 vlan,
                 token: 0,
                 report: false,
-                timestamp: false
+                ..TxFrame::default()
             })
             .unwrap());
         let mask = !(fl::SOP | fl::EOP | fl::CPL_REQ);
@@ -383,7 +383,7 @@ fn modes_become_the_flags_of_the_design() {
             vlan: None,
             token: 0,
             report: false,
-            timestamp: false,
+            ..TxFrame::default()
         };
         assert!(
             matches!(nic.send(&frame), Err(NicError::Tx(TxError::Length { .. }))),
@@ -412,6 +412,105 @@ fn a_tag_that_the_hardware_cannot_insert_is_refused() {
 }
 
 #[test]
+fn a_packet_to_be_cut_has_its_headers_in_an_sqe_of_their_own() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&small()).unwrap();
+    // 8 buffers are the longest frame, one of them for the headers.
+    assert_eq!(nic.max_segmented(), 7 * 2048);
+    let bytes = pattern(3, 60 + 7 * 2048);
+    let segments = Some(Segments {
+        header_bytes: 60,
+        mss: 1448,
+    });
+    let cuts: [&[usize]; 4] = [&[], &[60], &[20, 40, 2048, 2108], &[61, 10_000]];
+    for (n, cuts) in cuts.iter().enumerate() {
+        let mut parts = vec![];
+        let mut from = 0;
+        for to in cuts.iter().copied().chain([bytes.len()]) {
+            parts.push(&bytes[from..to]);
+            from = to;
+        }
+        let frame = TxFrame {
+            parts: &parts,
+            vlan: Some(5),
+            token: n as u64,
+            segments,
+            ..TxFrame::default()
+        };
+        assert!(nic.send(&frame).unwrap());
+        let sent = fake.lock().take_frame().unwrap();
+        assert_eq!(sent.bytes, bytes);
+        assert_eq!(sent.segments, Some((60, 1448, Some(7 * 2048))));
+        assert_eq!((sent.tci, sent.flags & (fl::TSO | fl::RAW)), (5, fl::TSO));
+        fake.lock()
+            .tx_complete(sent.index, st::ARP_MISS, 0x0A01_0002);
+        let back = TxCompletion {
+            token: n as u64,
+            outcome: TxOutcome::NoNeighbour {
+                next_hop: [10, 1, 0, 2].into(),
+                packet: bytes.clone(),
+                mode: TxMode::IP,
+                vlan: Some(5),
+                segments,
+            },
+        };
+        assert_eq!(nic.tx_completions().unwrap(), [back]);
+    }
+    fake.assert_content();
+}
+
+#[test]
+fn a_packet_that_cannot_be_cut_is_refused() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&small()).unwrap();
+    let bytes = pattern(3, 200);
+    let mut refused = |header_bytes, mss, len: usize, mode| {
+        let frame = TxFrame {
+            parts: &[&bytes[..len]],
+            mode,
+            segments: Some(Segments { header_bytes, mss }),
+            ..TxFrame::default()
+        };
+        match nic.send(&frame) {
+            Err(NicError::Tx(e)) => Some(e),
+            Ok(true) => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (header_bytes, mss, len) in [
+        (36, 1, 200),
+        (124, 1, 200),
+        (42, 1, 200),
+        (40, 0, 200),
+        (80, 1, 80),
+        (120, 1, 100),
+    ] {
+        let e = TxError::Segments { header_bytes, mss };
+        assert_eq!(refused(header_bytes, mss, len, TxMode::IP), Some(e));
+    }
+    assert_eq!(refused(40, 9, 200, TxMode::Raw), Some(TxError::NoTso));
+    assert_eq!(refused(40, 9, 200, TxMode::IP), None);
+    drop(nic);
+    let fake = Fake::new();
+    let bit = regs::caps::TSO.of(1);
+    fake.lock().absent.insert(regs::caps::OFFSET, bit);
+    let mut nic = fake.open(&small()).unwrap();
+    assert_eq!(nic.max_segmented(), 0);
+    let frame = TxFrame {
+        parts: &[&bytes],
+        segments: Some(Segments {
+            header_bytes: 40,
+            mss: 9,
+        }),
+        ..TxFrame::default()
+    };
+    assert!(matches!(
+        nic.send(&frame),
+        Err(NicError::Tx(TxError::NoTso))
+    ));
+}
+
+#[test]
 fn a_packet_without_a_neighbour_comes_back_whole_before_the_event_that_resolves_it() {
     let fake = Fake::new();
     let mut nic = fake.open(&small()).unwrap();
@@ -431,7 +530,7 @@ fn a_packet_without_a_neighbour_comes_back_whole_before_the_event_that_resolves_
             vlan: Some(7),
             token: 11,
             report: false,
-            timestamp: false,
+            ..TxFrame::default()
         },
         raw(&whole, 12, false),
     ];
@@ -467,6 +566,7 @@ fn a_packet_without_a_neighbour_comes_back_whole_before_the_event_that_resolves_
                 packet: long.clone(),
                 mode,
                 vlan: Some(7),
+                segments: None,
             },
         },
     ];
@@ -538,7 +638,7 @@ proptest! {
                 Step::Send(lens, cut) => {
                     let data: Vec<_> = lens.iter().enumerate().map(|(n, (len, _))| pattern(sent + n, *len)).collect();
                     let parts: Vec<Vec<&[u8]>> = data.iter().map(|d| d.chunks(cut).collect()).collect();
-                    let frames: Vec<_> = parts.iter().enumerate().map(|(n, p)| TxFrame { parts: p, mode: TxMode::IP, vlan: None, token: (sent + n) as u64, report: lens[n].1, timestamp: false }).collect();
+                    let frames: Vec<_> = parts.iter().enumerate().map(|(n, p)| TxFrame { parts: p, mode: TxMode::IP, vlan: None, token: (sent + n) as u64, report: lens[n].1, ..TxFrame::default() }).collect();
                     let taken = nic.tx_batch(&frames).unwrap();
                     for (n, d) in data.into_iter().enumerate().take(taken) {
                         in_ring.push_back(((sent + n) as u64, d, lens[n].1));
@@ -552,7 +652,7 @@ proptest! {
                         let (token, bytes, report) = in_ring.pop_front().unwrap();
                         prop_assert_eq!(&got.bytes, &bytes);
                         let (status, told) = match outcome.wrapping_add(n as u8) % 8 {
-                            0 => (st::ARP_MISS, Some(TxOutcome::NoNeighbour { next_hop: [1, 2, 3, 4].into(), packet: bytes, mode: TxMode::IP, vlan: None })),
+                            0 => (st::ARP_MISS, Some(TxOutcome::NoNeighbour { next_hop: [1, 2, 3, 4].into(), packet: bytes, mode: TxMode::IP, vlan: None, segments: None })),
                             1 => (st::DMA_ERR, Some(TxOutcome::DmaError)),
                             2 => (st::BAD_DESC, Some(TxOutcome::BadDescriptor)),
                             _ => (0, report.then_some(TxOutcome::Sent { timestamp: None })),

@@ -63,6 +63,8 @@ pub(crate) struct Sent {
     pub(crate) wanted: bool,
     /// Index of the last SQE, modulo the ring.
     pub(crate) index: u16,
+    /// Of one that is to be cut: bytes of headers, MSS, and bytes of payload as the second SQE tells.
+    pub(crate) segments: Option<(u16, u16, Option<u16>)>,
 }
 
 #[derive(Default)]
@@ -318,7 +320,11 @@ impl State {
                 tci: sqe.vlan_tci,
                 wanted: false,
                 index: 0,
+                segments: (sqe.flags & sqe_flags::TSO != 0).then_some((sqe.len, sqe.mss, None)),
             });
+            if let (Some((_, _, said @ None)), false) = (&mut frame.segments, start) {
+                *said = Some(sqe.tso_bytes());
+            }
             frame.bytes.extend(bytes);
             if sqe.flags & sqe_flags::EOP != 0 {
                 frame.wanted = sqe.flags & sqe_flags::CPL_REQ != 0;

@@ -50,7 +50,7 @@ fn still_sends(fake: &Fake, nic: &mut Nic) {
             vlan: None,
             token: 5,
             report: true,
-            timestamp: false
+            ..TxFrame::default()
         })
         .unwrap());
     fake.lock().transmit().unwrap();
@@ -217,7 +217,7 @@ fn lies_about_sent_frames_end_the_transmit_queue_only() {
             vlan: None,
             token: 0,
             report: false,
-            timestamp: false,
+            ..TxFrame::default()
         };
         let frames = [
             frame(&long, TxMode::IP),
@@ -287,8 +287,8 @@ proptest! {
         let mut frames = Vec::new();
         for (queue, mut words, index, plausible) in entries {
             let _ = nic.tx_batch(&[
-                TxFrame { parts: &[long], mode: TxMode::IP, vlan: None, token: 0, report: true, timestamp: false },
-                TxFrame { parts: &[short], mode: TxMode::Raw, vlan: None, token: 1, report: false, timestamp: false },
+                TxFrame { parts: &[long], mode: TxMode::IP, vlan: None, token: 0, report: true, ..TxFrame::default() },
+                TxFrame { parts: &[short], mode: TxMode::Raw, vlan: None, token: 1, report: false, ..TxFrame::default() },
             ]);
             if plausible {
                 // Near to what is right, so that the checks behind the first are reached too.

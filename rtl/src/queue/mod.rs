@@ -9,7 +9,7 @@
 //! | [`cq_writer`] | completions into a ring, four to a line |
 //! | [`sqe_fetcher`], [`slot_fetcher`] | prefetch of the rings that the host fills |
 //! | [`push`], [`push_window`] | frames that the host writes into the device |
-//! | [`payload_reader`], [`realigner`] | SQEs to reads, answers to contiguous packets |
+//! | [`payload_reader`], [`realigner`], [`segmenter`] | SQEs to reads, answers to contiguous packets, and those to segments |
 //! | [`frame_writer`] | a received frame into its slot |
 //! | [`fifo`] | a small list of words |
 //!
@@ -26,6 +26,7 @@ pub mod push_window;
 pub mod queues;
 pub mod realigner;
 pub mod rx;
+pub mod segmenter;
 pub mod slot_fetcher;
 pub mod sqe_fetcher;
 pub mod tx;

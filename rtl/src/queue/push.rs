@@ -156,6 +156,8 @@ impl Logic for Push {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
         self.m.stamp.next = self.flags.q.val().get_bit(6);
+        self.m.segment.next = false;
+        self.m.follows.next = false;
         self.m.tag.next = self.tag.q.val();
         self.m.tci.next = self.tci.q.val();
         self.m.valid.next = self.beat.val();

@@ -15,8 +15,8 @@ pub enum AlignState {
 /// Takes the list of the [`payload_reader`](super::payload_reader) and the answers, in the same order. Eight bytes take two cycles.
 ///
 /// Of each frame that ended without `forget` it hands on a word
-/// `index[14:0] | bad << 15 | completion << 16 | dma_err << 17`, at the latest in the cycle in which the last beat appears.
-/// A frame that is bad, failed or to be forgotten is aborted if anything of it has been sent.
+/// `index[14:0] | bad << 15 | completion << 16 | dma_err << 17 | more segments << 18`, at the latest in the cycle in which the last beat appears.
+/// A frame that is bad, failed or to be forgotten is aborted if anything of it has been sent. When a segment has failed, so have those behind it.
 #[derive(LogicBlock, Default)]
 pub struct Realigner {
     /// Core clock.
@@ -31,7 +31,7 @@ pub struct Realigner {
     pub item_pop: Signal<Out, Bit>,
     /// Answers to the reads.
     pub data: ReadDataSink,
-    /// Packets.
+    /// Packets; those that are segments still have the headers of the whole, and are not told as such.
     pub m: TxPacketSource,
     /// Word about a frame that has ended.
     pub done: Signal<Out, Bits<32>>,
@@ -97,6 +97,8 @@ impl Logic for Realigner {
             self.m.next_hop.next = self.flags.q.val().get_bits::<3>(3);
         }
         self.m.stamp.next = self.flags.q.val().get_bit(6);
+        self.m.segment.next = false;
+        self.m.follows.next = false;
         self.m.tag.next = self.tag.q.val();
         self.m.tci.next = self.tci.q.val();
         self.m.valid.next = self.out_valid.q.val();
@@ -173,7 +175,7 @@ impl Logic for Realigner {
                             self.tag.d.next = false;
                             if self.item.val().get_bit(30) {
                                 self.flags.d.next = self.item.val().get_bits::<7>(16);
-                                self.tag.d.next = true;
+                                self.tag.d.next = self.item.val().get_bit(23);
                                 self.tci.d.next = bit_cast::<16, 32>(self.item.val());
                             }
                         }
@@ -267,9 +269,9 @@ impl Logic for Realigner {
                     self.closing.next = true;
                     self.item_pop.next = true;
                     self.done_push.next = !self.item.val().get_bit(17);
-                    self.done.next = self.item.val() & 0x1_FFFF;
+                    self.done.next = self.item.val() & 0x5_FFFF;
                     if self.failed.q.val() {
-                        self.done.next = (self.item.val() & 0x1_FFFF) | 0x2_0000;
+                        self.done.next = (self.item.val() & 0x5_FFFF) | 0x2_0000;
                     }
                     self.out0.d.next = self.acc0.q.val();
                     self.out1.d.next = self.acc1.q.val();
@@ -303,6 +305,8 @@ impl Logic for Realigner {
             self.waiting.d.next = 0.into();
             self.began.d.next = false;
             self.sent.d.next = false;
+        }
+        if (self.closing.val() & !self.item.val().get_bit(18)) | self.reset.val() {
             self.failed.d.next = false;
         }
         if self.reset.val() {

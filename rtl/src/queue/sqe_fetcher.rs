@@ -45,8 +45,8 @@ pub struct SqeFetcher {
     pub addr_hi: Signal<Out, Bits<32>>,
     /// Length in bits 15:0, flags in bits 31:16.
     pub len_flags: Signal<Out, Bits<32>>,
-    /// VLAN tag control information.
-    pub tci: Signal<Out, Bits<16>>,
+    /// VLAN tag control information in bits 15:0, MSS in bits 31:16.
+    pub options: Signal<Out, Bits<32>>,
     /// Its free-running index.
     pub index: Signal<Out, Bits<15>>,
     /// The SQE is there.
@@ -79,7 +79,7 @@ pub struct SqeFetcher {
     sqe_lo: DFF<Bits<32>>,
     sqe_hi: DFF<Bits<32>>,
     sqe_lf: DFF<Bits<32>>,
-    sqe_tci: DFF<Bits<16>>,
+    sqe_options: DFF<Bits<32>>,
     have: DFF<Bit>,
     one: Signal<Local, Bits<15>>,
     mask_now: Signal<Local, Bits<15>>,
@@ -102,8 +102,28 @@ impl Logic for SqeFetcher {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, fill, next_pair, size, wanted, fetched, filled, arrived, taken,
-            planned, place, asking, req_lo, req_hi, count, flying, sqe_lo, sqe_hi, sqe_lf, sqe_tci,
+            self,
+            clock,
+            state,
+            fill,
+            next_pair,
+            size,
+            wanted,
+            fetched,
+            filled,
+            arrived,
+            taken,
+            planned,
+            place,
+            asking,
+            req_lo,
+            req_hi,
+            count,
+            flying,
+            sqe_lo,
+            sqe_hi,
+            sqe_lf,
+            sqe_options,
             have
         );
         self.even.read_clock.next = self.clock.val();
@@ -165,7 +185,7 @@ impl Logic for SqeFetcher {
         self.addr_lo.next = self.sqe_lo.q.val();
         self.addr_hi.next = self.sqe_hi.q.val();
         self.len_flags.next = self.sqe_lf.q.val();
-        self.tci.next = self.sqe_tci.q.val();
+        self.options.next = self.sqe_options.q.val();
         self.index.next = self.taken.q.val();
         self.valid.next = self.have.q.val() & self.run.val();
 
@@ -218,7 +238,7 @@ impl Logic for SqeFetcher {
             }
             SqeState::High => {
                 self.sqe_lf.d.next = self.even.read_data.val();
-                self.sqe_tci.d.next = self.odd.read_data.val().get_bits::<16>(0);
+                self.sqe_options.d.next = self.odd.read_data.val();
                 self.pair.next = self.next_pair.q.val() + 1;
                 self.have.d.next = true;
                 self.state.d.next = SqeState::Wait;

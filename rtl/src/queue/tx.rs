@@ -4,6 +4,7 @@ use super::fifo::Fifo;
 use super::payload_reader::PayloadReader;
 use super::push::Push;
 use super::realigner::Realigner;
+use super::segmenter::Segmenter;
 use super::sqe_fetcher::SqeFetcher;
 use crate::pcie::ports::{PushSink, QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::tx::ports::{TxPacketSource, TxVerdictSink};
@@ -78,6 +79,7 @@ pub struct TxQueue {
     reader: PayloadReader,
     list: Fifo,
     realigner: Realigner,
+    segmenter: Segmenter,
     push: Push,
     pending: Fifo,
     writer: CqWriter,
@@ -105,6 +107,8 @@ pub struct TxQueue {
     post_hash: DFF<Bits<32>>,
     post_index: DFF<Bits<15>>,
     counted: DFF<Bits<32>>,
+    /// A packet that is cut into segments has missed its neighbour, and its last segment is not taken.
+    open: DFF<Bit>,
     fence: DFF<BarrierState>,
     fence_left: DFF<Bits<5>>,
     fence_tail: DFF<Bits<15>>,
@@ -143,6 +147,7 @@ impl Default for TxQueue {
             reader: Default::default(),
             list: Default::default(),
             realigner: Default::default(),
+            segmenter: Default::default(),
             push: Default::default(),
             pending: Default::default(),
             writer: Default::default(),
@@ -168,6 +173,7 @@ impl Default for TxQueue {
             post_hash: Default::default(),
             post_index: Default::default(),
             counted: Default::default(),
+            open: Default::default(),
             fence: Default::default(),
             fence_left: Default::default(),
             fence_tail: Default::default(),
@@ -208,15 +214,17 @@ impl Logic for TxQueue {
             post_hash,
             post_index,
             counted,
+            open,
             fence,
             fence_left,
             fence_tail
         );
-        clock!(self, clock, fetcher, reader, list, realigner, push, pending, writer);
+        clock!(self, clock, fetcher, reader, list, realigner, segmenter, push, pending, writer);
         self.fetcher.reset.next = self.reset.val();
         self.reader.reset.next = self.reset.val();
         self.list.reset.next = self.reset.val();
         self.realigner.reset.next = self.reset.val();
+        self.segmenter.reset.next = self.reset.val();
         self.push.reset.next = self.reset.val();
         self.pending.reset.next = self.reset.val();
         self.writer.reset.next = self.reset.val();
@@ -309,6 +317,7 @@ impl Logic for TxQueue {
                     & !self.posting.q.val()
                     & (self.writer.head.val() == self.writer.tail.val())
                 {
+                    self.open.d.next = false;
                     self.state.d.next = TxState::Stopped;
                 }
             }
@@ -335,7 +344,7 @@ impl Logic for TxQueue {
         self.reader.addr_lo.next = self.fetcher.addr_lo.val();
         self.reader.addr_hi.next = self.fetcher.addr_hi.val();
         self.reader.len_flags.next = self.fetcher.len_flags.val();
-        self.reader.tci.next = self.fetcher.tci.val();
+        self.reader.options.next = self.fetcher.options.val();
         self.reader.index.next = self.fetcher.index.val();
         self.reader.valid.next = self.fetcher.valid.val();
         self.fetcher.ready.next = self.reader.ready.val();
@@ -345,6 +354,12 @@ impl Logic for TxQueue {
         self.realigner.item.next = self.list.front.val();
         self.realigner.item_valid.next = self.list.valid.val();
         self.list.pop.next = self.realigner.item_pop.val();
+        self.segmenter.item.next = self.list.front.val();
+        self.segmenter.taken.next = self.realigner.item_pop.val();
+        self.segmenter.d0.next = self.realigner.m.d0.val();
+        self.segmenter.d1.next = self.realigner.m.d1.val();
+        self.segmenter.valid.next = self.realigner.m.valid.val();
+        self.segmenter.ready.next = self.packet.ready.val();
         self.realigner.done_full.next = self.pending.full.val();
         self.push.done_full.next = self.pending.full.val();
         self.push.start.next = self.begin_q.q.val();
@@ -353,8 +368,8 @@ impl Logic for TxQueue {
         // Packets, and what is to be said of them, come from one of the two.
         self.pending.word.next = self.realigner.done.val();
         self.pending.push.next = self.realigner.done_push.val();
-        self.packet.d0.next = self.realigner.m.d0.val();
-        self.packet.d1.next = self.realigner.m.d1.val();
+        self.packet.d0.next = self.segmenter.q0.val();
+        self.packet.d1.next = self.segmenter.q1.val();
         self.packet.keep.next = self.realigner.m.keep.val();
         self.packet.last.next = self.realigner.m.last.val();
         self.packet.abort.next = self.realigner.m.abort.val();
@@ -363,6 +378,8 @@ impl Logic for TxQueue {
         self.packet.l4cs.next = self.realigner.m.l4cs.val();
         self.packet.next_hop.next = self.realigner.m.next_hop.val();
         self.packet.stamp.next = self.realigner.m.stamp.val();
+        self.packet.segment.next = self.segmenter.segment.val();
+        self.packet.follows.next = self.segmenter.follows.val();
         self.packet.tag.next = self.realigner.m.tag.val();
         self.packet.tci.next = self.realigner.m.tci.val();
         self.packet.valid.next = self.realigner.m.valid.val();
@@ -381,6 +398,8 @@ impl Logic for TxQueue {
             self.packet.l4cs.next = self.push.m.l4cs.val();
             self.packet.next_hop.next = self.push.m.next_hop.val();
             self.packet.stamp.next = self.push.m.stamp.val();
+            self.packet.segment.next = self.push.m.segment.val();
+            self.packet.follows.next = self.push.m.follows.val();
             self.packet.tag.next = self.push.m.tag.val();
             self.packet.tci.next = self.push.m.tci.val();
             self.packet.valid.next = self.push.m.valid.val();
@@ -393,17 +412,25 @@ impl Logic for TxQueue {
         if self.pending.valid.val() & !self.posting.q.val() {
             if self.pending.front.val().get_bit(15) | self.pending.front.val().get_bit(17) {
                 self.take.next = true;
-                self.posting.d.next = true;
+                self.posting.d.next = !self.pending.front.val().get_bit(18);
             } else {
                 self.verdict.ready.next = true;
                 self.take.next = self.verdict.valid.val();
                 self.posting.d.next = self.verdict.valid.val()
+                    & !self.pending.front.val().get_bit(18)
                     & (self.verdict.bad.val()
                         | self.verdict.arp_miss.val()
                         | self.pending.front.val().get_bit(16));
             }
         }
+        // A segment with another behind it leaves the telling to the last.
         if self.take.val() {
+            self.open.d.next = self.pending.front.val().get_bit(18)
+                & !self.pending.front.val().get_bit(15)
+                & !self.pending.front.val().get_bit(17)
+                & self.verdict.arp_miss.val();
+        }
+        if self.take.val() & !self.pending.front.val().get_bit(18) {
             self.retired.d.next = bit_cast::<15, 32>(self.pending.front.val()) + 1;
             self.post_index.d.next =
                 bit_cast::<15, 32>(self.pending.front.val()) & self.sq_mask.q.val();
@@ -484,7 +511,7 @@ impl Logic for TxQueue {
                 if self.take.val() & self.fence_left.q.val().any() {
                     self.fence_left.d.next = self.fence_left.q.val() - 1;
                 }
-                if !self.fence_left.q.val().any() & !self.posting.q.val() {
+                if !self.fence_left.q.val().any() & !self.open.q.val() & !self.posting.q.val() {
                     self.fence_tail.d.next = self.writer.head.val();
                     self.fence.d.next = BarrierState::Written;
                 }
@@ -509,6 +536,7 @@ impl Logic for TxQueue {
             | ((self.fence.q.val() != BarrierState::Off) & !self.barrier.val())
             | ((self.fence.q.val() == BarrierState::Retire)
                 & !self.fence_left.q.val().any()
+                & !self.open.q.val()
                 & !self.posting.q.val())
             | ((self.fence.q.val() == BarrierState::Written) & !self.fence_gap.val().get_bit(14));
         self.barrier_done.next = self.fence.q.val() == BarrierState::Done;
@@ -551,6 +579,7 @@ impl Logic for TxQueue {
             self.retired.d.next = 0.into();
             self.posting.d.next = false;
             self.counted.d.next = 0.into();
+            self.open.d.next = false;
             self.fence.d.next = BarrierState::Off;
         }
     }

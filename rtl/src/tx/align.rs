@@ -48,6 +48,10 @@ pub struct TxAlign {
     pub next_hop: Signal<Out, Bits<3>>,
     /// See [`super::ports::TxPacketSource`].
     pub stamp: Signal<Out, Bit>,
+    /// Steady from the last beat on.
+    pub segment: Signal<Out, Bit>,
+    /// Steady from the last beat on.
+    pub follows: Signal<Out, Bit>,
     /// See [`super::ports::TxPacketSource`].
     pub tag: Signal<Out, Bit>,
     /// See [`super::ports::TxPacketSource`].
@@ -75,6 +79,8 @@ pub struct TxAlign {
     r_l4cs: DFF<Bit>,
     r_next_hop: DFF<Bits<3>>,
     r_stamp: DFF<Bit>,
+    r_segment: DFF<Bit>,
+    r_follows: DFF<Bit>,
     r_tag: DFF<Bit>,
     r_tci: DFF<Bits<16>>,
     take: Signal<Local, Bit>,
@@ -110,6 +116,8 @@ impl Default for TxAlign {
             l4cs: Default::default(),
             next_hop: Default::default(),
             stamp: Default::default(),
+            segment: Default::default(),
+            follows: Default::default(),
             tag: Default::default(),
             tci: Default::default(),
             busy: Default::default(),
@@ -131,6 +139,8 @@ impl Default for TxAlign {
             r_l4cs: Default::default(),
             r_next_hop: Default::default(),
             r_stamp: Default::default(),
+            r_segment: Default::default(),
+            r_follows: Default::default(),
             r_tag: Default::default(),
             r_tci: Default::default(),
             take: Default::default(),
@@ -152,7 +162,8 @@ impl Logic for TxAlign {
     fn update(&mut self) {
         dff_setup!(
             self, clock, number, closed, flush, carry0, carry1, r0, r1, r_beat, r_valid, r_ended,
-            r_abort, r_len, r_too_long, r_raw, r_ipcs, r_l4cs, r_next_hop, r_stamp, r_tag, r_tci
+            r_abort, r_len, r_too_long, r_raw, r_ipcs, r_l4cs, r_next_hop, r_stamp, r_segment,
+            r_follows, r_tag, r_tci
         );
         self.d0.next = self.r0.q.val();
         self.d1.next = self.r1.q.val();
@@ -167,6 +178,8 @@ impl Logic for TxAlign {
         self.l4cs.next = self.r_l4cs.q.val();
         self.next_hop.next = self.r_next_hop.q.val();
         self.stamp.next = self.r_stamp.q.val();
+        self.segment.next = self.r_segment.q.val();
+        self.follows.next = self.r_follows.q.val();
         self.tag.next = self.r_tag.q.val();
         self.tci.next = self.r_tci.q.val();
         self.busy.next = (self.number.q.val() != 0) | self.closed.q.val();
@@ -186,6 +199,8 @@ impl Logic for TxAlign {
             self.r_l4cs.d.next = self.packet.l4cs.val();
             self.r_next_hop.d.next = self.packet.next_hop.val();
             self.r_stamp.d.next = self.packet.stamp.val();
+            self.r_segment.d.next = self.packet.segment.val();
+            self.r_follows.d.next = self.packet.follows.val();
             self.r_tag.d.next = self.packet.tag.val();
             self.r_tci.d.next = self.packet.tci.val();
             self.r_abort.d.next = self.packet.last.val() & self.packet.abort.val();

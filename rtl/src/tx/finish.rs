@@ -72,6 +72,10 @@ pub struct TxFinish {
     pub next_hop: Signal<In, Bits<3>>,
     /// See [`super::align::TxAlign`].
     pub stamp: Signal<In, Bit>,
+    /// See [`super::align::TxAlign`].
+    pub segment: Signal<In, Bit>,
+    /// See [`super::align::TxAlign`].
+    pub follows: Signal<In, Bit>,
     /// Frames may start: one that is complete while they may not is not waited for.
     pub enable: Signal<In, Bit>,
     /// High for one cycle: the frame that was to be marked leaves.
@@ -185,6 +189,8 @@ impl Default for TxFinish {
             l4cs: Default::default(),
             next_hop: Default::default(),
             stamp: Default::default(),
+            segment: Default::default(),
+            follows: Default::default(),
             enable: Default::default(),
             left: Default::default(),
             now_lo: Default::default(),
@@ -347,8 +353,11 @@ impl Logic for TxFinish {
                 }
             }
             FinishState::Lengths => {
-                self.r_bad.d.next = false;
-                self.r_miss.d.next = false;
+                // The fate of a segment is that of those behind it too.
+                if !self.follows.val() {
+                    self.r_bad.d.next = false;
+                    self.r_miss.d.next = false;
+                }
                 self.r_stamped.d.next = false;
                 self.payload.d.next = bit_cast::<16, 15>(self.len.val()) - 14;
                 self.l4_len.d.next = self.total.val() - self.header_bytes.val();
@@ -367,11 +376,12 @@ impl Logic for TxFinish {
                         | (self.len.val() < self.least_ip.val())
                         | (self.total.val() < self.header_bytes.val())
                         | (self.total.val() > self.payload.q.val()));
-                self.bad_l4.d.next = self.insert_l4.q.val()
+                self.bad_l4.d.next = (self.insert_l4.q.val()
                     & ((self.tcp.val() & (self.l4_len.q.val() < 20))
                         | (self.udp.val()
                             & ((self.udp_len.val() < 8)
-                                | (self.udp_len.val() > self.l4_len.q.val()))));
+                                | (self.udp_len.val() > self.l4_len.q.val())))))
+                    | (self.segment.val() & !(self.insert_l4.q.val() & self.tcp.val()));
                 self.state.d.next = FinishState::Pseudo;
             }
             FinishState::Pseudo => {
@@ -421,7 +431,9 @@ impl Logic for TxFinish {
                     self.l4_word.d.next = (self.l4_word.q.val() & self.lower_half.val())
                         | (bit_cast::<32, 16>(self.l4_inserted.val()) << 16);
                 }
-                if self.bad_frame.q.val() | self.bad_ip.q.val() | self.bad_l4.q.val() {
+                if self.follows.val() & (self.r_bad.q.val() | self.r_miss.q.val()) {
+                    self.state.d.next = FinishState::Tell;
+                } else if self.bad_frame.q.val() | self.bad_ip.q.val() | self.bad_l4.q.val() {
                     self.r_bad.d.next = true;
                     self.state.d.next = FinishState::Tell;
                 } else if self.raw.val() {

@@ -20,6 +20,8 @@ use rust_hdl::prelude::*;
 ///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet.
 /// - A packet with `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
 ///   of the frame without it.
+/// - A packet with `segment` is bad if it is no unfragmented TCP. One that `follows` another which was bad or missed its next hop has the same
+///   verdict, and is not sent.
 /// - A good verdict means that the frame is on its way. That of a packet with `stamp` that is complete while `enable` is set comes when it
 ///   has left, with the time, and no other packet is finished meanwhile; without `enable` it comes at once, without a time.
 /// - ARP frames and answers to echo requests go between data frames, taking turns, and PAUSE frames before all of them.
@@ -102,6 +104,8 @@ impl Logic for TxPath {
         self.finish.l4cs.next = self.align.l4cs.val();
         self.finish.next_hop.next = self.align.next_hop.val();
         self.finish.stamp.next = self.align.stamp.val();
+        self.finish.segment.next = self.align.segment.val();
+        self.finish.follows.next = self.align.follows.val();
         self.finish.enable.next = self.enable.val();
         self.finish.left.next = self.left.val();
         self.finish.now_lo.next = self.now_lo.val();

@@ -26,6 +26,10 @@ pub struct TxPacketSource {
     pub next_hop: Signal<Out, Bits<3>>,
     /// Tell when it leaves.
     pub stamp: Signal<Out, Bit>,
+    /// One of the segments that a packet is cut into.
+    pub segment: Signal<Out, Bit>,
+    /// With `segment`: not the first; it shares the fate of those before it.
+    pub follows: Signal<Out, Bit>,
     /// Insert an 802.1Q tag.
     pub tag: Signal<Out, Bit>,
     /// With `tag`: its tag control information.
@@ -60,6 +64,10 @@ pub struct TxPacketSink {
     pub next_hop: Signal<In, Bits<3>>,
     /// Tell when it leaves.
     pub stamp: Signal<In, Bit>,
+    /// One of the segments that a packet is cut into.
+    pub segment: Signal<In, Bit>,
+    /// With `segment`: not the first; it shares the fate of those before it.
+    pub follows: Signal<In, Bit>,
     /// Insert an 802.1Q tag.
     pub tag: Signal<In, Bit>,
     /// With `tag`: its tag control information.

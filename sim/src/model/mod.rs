@@ -44,6 +44,7 @@ mod queue;
 mod registers;
 mod route;
 mod rx;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod tx;

@@ -19,7 +19,24 @@ pub(super) struct Packet {
     frame: Vec<u8>,
     flags: u16,
     vlan_tci: u16,
+    /// Which one it is of the segments of a packet.
+    segment: Option<Segment>,
 }
+
+/// A segment of a packet that the hardware cuts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    /// Segments before it.
+    pub(super) number: u16,
+    /// Bytes of payload before it.
+    pub(super) offset: u32,
+    /// None comes behind it.
+    pub(super) is_last: bool,
+}
+
+/// Bits of the TCP header's byte 13 (RFC 9293 section 3.1, RFC 3168 section 6.1).
+const FIN_PSH: u8 = 0x09;
+const CWR: u8 = 0x80;
 
 /// What the frame needs before it can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +68,43 @@ impl Packet {
             frame,
             flags: sqe.flags,
             vlan_tci: sqe.vlan_tci,
+            segment: None,
         }
+    }
+
+    /// The packet whose headers and payload it has so far becomes this segment: its length, identification, sequence number and TCP flags.
+    pub(super) fn become_segment(&mut self, segment: Segment) {
+        self.flags |= sqe_flags::IPCS | sqe_flags::L4CS;
+        if !segment.is_last {
+            self.flags &= !sqe_flags::TS_REQ;
+        }
+        self.segment = Some(segment);
+        let packet = &mut self.frame[L2_BYTES..];
+        let total = packet.len() as u16;
+        let header_bytes = usize::from(packet[0] & 15) * 4;
+        let identification = u16::from_be_bytes([packet[4], packet[5]]);
+        packet[2..4].copy_from_slice(&total.to_be_bytes());
+        packet[4..6].copy_from_slice(&identification.wrapping_add(segment.number).to_be_bytes());
+        // Where there is no TCP header the checks find that.
+        let Some(tcp) = packet
+            .get_mut(header_bytes..)
+            .filter(|l4| l4.len() >= LEAST_TCP)
+        else {
+            return;
+        };
+        let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+        tcp[4..8].copy_from_slice(&sequence.wrapping_add(segment.offset).to_be_bytes());
+        if !segment.is_last {
+            tcp[13] &= !FIN_PSH;
+        }
+        if segment.number != 0 {
+            tcp[13] &= !CWR;
+        }
+    }
+
+    /// It is a segment, and shares the fate of those before it.
+    pub(super) fn follows(&self) -> bool {
+        self.segment.is_some_and(|s| s.number != 0)
     }
 
     fn is_raw(&self) -> bool {
@@ -87,6 +140,9 @@ impl Packet {
         }
         let packet = Ipv4::new(&self.frame).ok_or(Bad)?;
         if !packet.version_ok() || !packet.total_ok() {
+            return Err(Bad);
+        }
+        if self.segment.is_some() && !(packet.is_tcp() && packet.has_l4_checksum()) {
             return Err(Bad);
         }
         let destination = packet.destination();

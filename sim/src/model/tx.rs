@@ -13,6 +13,7 @@ use super::packet::{Needs, Packet};
 use super::push::{PushWindow, Pushed};
 use super::queue::{is_ring_size, Control};
 use super::registers::{Page, Registers};
+use super::segments::Segments;
 use super::wire::Wire;
 
 /// SQEs of a line of 128 bytes, the most that one read brings.
@@ -23,8 +24,8 @@ const SQ_READS: usize = 2;
 const PENDING: usize = 16;
 /// Largest read of payload.
 const LARGEST_READ: u64 = 256;
-/// What this build cannot do.
-const UNSUPPORTED: u16 = sqe_flags::TSO | sqe_flags::INLINE;
+/// What cannot be done with frames that are pushed.
+const NOT_PUSHED: u16 = sqe_flags::TSO | sqe_flags::INLINE;
 
 /// A frame of which SQEs are taken.
 struct Walk {
@@ -34,15 +35,38 @@ struct Walk {
     bad: bool,
     failed: bool,
     report: bool,
+    /// It is cut into segments.
+    segments: Option<Segments>,
+    /// Its last SQE is taken.
+    ends: bool,
 }
 
-/// A frame that has ended.
+impl Walk {
+    /// Something of the SQE that was taken last waits to be read, or to be found fault with.
+    fn has_segment(&self) -> bool {
+        !self.bad && self.segments.as_ref().is_some_and(Segments::has_bytes)
+    }
+
+    fn ended(&self, more: bool) -> Ended {
+        Ended {
+            index: self.index,
+            bad: self.bad,
+            failed: self.failed,
+            report: self.report,
+            more,
+        }
+    }
+}
+
+/// A frame that has ended, or a segment of it.
 #[derive(Clone, Copy)]
 struct Ended {
     index: u16,
     bad: bool,
     failed: bool,
     report: bool,
+    /// Other segments follow.
+    more: bool,
 }
 
 impl Ended {
@@ -96,6 +120,10 @@ pub(super) struct TxQueue {
     walk: Option<Walk>,
     finishing: Finishing,
     pending: VecDeque<Ended>,
+    /// What is shared by the segments that are still to come.
+    shared: Option<Fate>,
+    /// A packet that is cut into segments has missed its neighbour, and its last segment is not taken.
+    open: bool,
     /// A completion that the ring had no room for.
     posting: Option<[u32; 4]>,
 }
@@ -141,6 +169,7 @@ impl TxQueue {
         }
         self.ring.flush(io);
         if self.control.is_draining() && self.is_empty() {
+            self.open = false;
             self.control.stop();
             self.look_at_enable(path.registers);
             moved = true;
@@ -163,12 +192,12 @@ impl TxQueue {
 
     /// Takes what the host writes to the push window, from DW `place` on; whether it belonged to a frame.
     pub(super) fn push(&mut self, place: usize, values: &[u32]) -> bool {
-        self.window.write(place, values, UNSUPPORTED)
+        self.window.write(place, values, NOT_PUSHED)
     }
 
     /// Whether the completions of all frames that have ended are written.
     pub(super) fn is_told(&self) -> bool {
-        self.pending.is_empty() && self.posting.is_none() && self.ring.is_flushed()
+        self.pending.is_empty() && !self.open && self.posting.is_none() && self.ring.is_flushed()
     }
 
     fn look_at_enable(&mut self, registers: &Registers) -> bool {
@@ -257,6 +286,10 @@ impl TxQueue {
             // A frame of which SQEs are missing is forgotten.
             return self.walk.take().is_some();
         }
+        if let Some(walk) = self.walk.take_if(|w| w.ends || w.has_segment()) {
+            self.cut(walk, io);
+            return true;
+        }
         let Some(&sqe) = self.sqes.front() else {
             return false;
         };
@@ -269,30 +302,72 @@ impl TxQueue {
         self.sqes.pop_front();
         let index = self.taken;
         self.taken = advance(self.taken, 1);
+        let begins = self.walk.is_none();
         let mut walk = self.walk.take().unwrap_or_else(|| Walk {
             packet: Packet::new(&sqe),
             bytes: 0,
             index,
-            bad: !is_first || sqe.flags & UNSUPPORTED != 0,
+            bad: !is_first || sqe.flags & sqe_flags::INLINE != 0,
             failed: false,
             report: sqe.flags & sqe_flags::TS_REQ != 0,
+            segments: None,
+            ends: false,
         });
         let is_last = sqe.flags & sqe_flags::EOP != 0;
         walk.index = index;
         walk.report |= is_last && sqe.flags & sqe_flags::CPL_REQ != 0;
         walk.bytes += u32::from(sqe.len);
         walk.bad |= sqe.len == 0 || walk.bytes > MAX_FRAME;
-        if !walk.bad {
+        if begins && sqe.flags & sqe_flags::TSO != 0 {
+            walk.segments = Segments::new(&sqe);
+            walk.bad |= walk.segments.is_none();
+        } else if let Some(segments) = &mut walk.segments {
+            walk.bad |= !walk.bad && !segments.payload(&sqe);
+        } else if !walk.bad {
             let border = io.bus.max_read().min(LARGEST_READ);
             let room = walk.packet.extend(sqe.len.into());
             walk.failed |= !io.read(sqe.iova, room, border);
         }
-        if is_last {
+        walk.ends = is_last;
+        if walk.has_segment() {
+            self.cut(walk, io);
+        } else if is_last {
             self.end(walk);
         } else {
             self.walk = Some(walk);
         }
         true
+    }
+
+    /// Reads of a packet's segments the next, as far as the SQE goes.
+    fn cut(&mut self, mut walk: Walk, io: &mut Io<'_>) {
+        let border = io.bus.max_read().min(LARGEST_READ);
+        let (ends, has_segment) = (walk.ends, walk.has_segment());
+        let Some(segments) = walk.segments.as_mut().filter(|_| has_segment) else {
+            self.end(walk);
+            return;
+        };
+        let (failed, packet) = segments.read(|iova, room| io.read(iova, room, border));
+        walk.failed |= failed;
+        walk.bad |= segments.is_wrong(ends);
+        let is_done = ends && segments.is_done();
+        match packet {
+            Some(packet) => {
+                // What is wrong with the rest comes to light behind the segment.
+                let ended = Ended {
+                    bad: false,
+                    ..walk.ended(!is_done)
+                };
+                if ended.is_aborted() {
+                    self.pending.push_back(ended);
+                } else {
+                    self.finishing = Finishing::Enter(packet, ended);
+                }
+                self.walk = (!is_done).then_some(walk);
+            }
+            None if ends => self.end(walk),
+            None => self.walk = Some(walk),
+        }
     }
 
     /// Takes a frame out of the push window.
@@ -312,16 +387,13 @@ impl TxQueue {
             bad: bytes.is_empty(),
             failed: false,
             report: sqe.flags & (sqe_flags::CPL_REQ | sqe_flags::TS_REQ) != 0,
+            segments: None,
+            ends: true,
         });
     }
 
     fn end(&mut self, walk: Walk) {
-        let ended = Ended {
-            index: walk.index,
-            bad: walk.bad,
-            failed: walk.failed,
-            report: walk.report,
-        };
+        let ended = walk.ended(false);
         if ended.is_aborted() {
             self.pending.push_back(ended);
         } else {
@@ -334,6 +406,11 @@ impl TxQueue {
         match std::mem::take(&mut self.finishing) {
             Finishing::Enter(mut packet, ended) if packet.needed_places() < path.wire.room() => {
                 self.pending.push_back(ended);
+                self.shared = self.shared.filter(|_| packet.follows());
+                if let Some(fate) = self.shared {
+                    self.finishing = Finishing::Told(fate);
+                    return true;
+                }
                 self.finishing = match packet.finish() {
                     Err(_) => Finishing::Told(Fate::Bad),
                     Ok(Needs::Nothing) => path.send(packet, io.now_ns),
@@ -401,7 +478,16 @@ impl TxQueue {
                 }
                 _ => return false,
             }
+            if let Finishing::Told(fate @ (Fate::Bad | Fate::Miss(_))) = self.finishing {
+                self.shared = Some(fate);
+            }
             self.finishing = Finishing::Nothing;
+        }
+        self.open = ended.more && !ended.is_aborted() && matches!(self.shared, Some(Fate::Miss(_)));
+        if ended.more {
+            // The last tells.
+            self.pending.pop_front();
+            return true;
         }
         if status & cqe_status::BAD_DESC != 0 {
             io.count(counter::TX_BAD_DESC);

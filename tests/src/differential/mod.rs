@@ -27,6 +27,7 @@ pub mod fault;
 pub mod modelled;
 mod packets;
 pub mod rtl;
+mod segments;
 mod steps;
 pub mod subject;
 pub mod traffic;

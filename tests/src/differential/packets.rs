@@ -15,6 +15,18 @@ const MOST_HELD: usize = 12_000;
 impl Case<'_> {
     /// An SQE and its data, which lie in the buffer of its place in the ring.
     fn post(&mut self, data: &[u8], flags: u16, wild: bool) {
+        let (vlan_tci, mss) = (self.random.random(), self.random.random());
+        let sqe = Sqe {
+            flags,
+            vlan_tci,
+            mss,
+            ..Sqe::default()
+        };
+        self.post_sqe(data, sqe, wild);
+    }
+
+    /// The same with what the SQE says beside where the data are.
+    pub(super) fn post_sqe(&mut self, data: &[u8], sqe: Sqe, wild: bool) {
         let offset = self.random.random_range(0..16);
         let buffer = self.buffers + self.sq.slot() * TX_BUFFER + offset;
         self.store(buffer, data);
@@ -22,9 +34,7 @@ impl Case<'_> {
         let sqe = Sqe {
             iova: iova.wrapping_add(self.shift),
             len: data.len() as u16,
-            flags,
-            vlan_tci: self.random.random(),
-            mss: self.random.random(),
+            ..sqe
         };
         let words = sqe.to_words();
         let at = self.sq.iova + self.sq.slot() * 16;
@@ -32,7 +42,7 @@ impl Case<'_> {
         self.store(at, &bytes);
         self.sq.producer += 1;
         self.unseen += u64::from(self.wild);
-        self.open_sqes = if flags & sqe_flags::EOP != 0 {
+        self.open_sqes = if sqe.flags & sqe_flags::EOP != 0 {
             0
         } else {
             self.open_sqes + 1
@@ -41,7 +51,7 @@ impl Case<'_> {
     }
 
     /// SQEs that fit the ring.
-    fn sq_room(&mut self) -> u64 {
+    pub(super) fn sq_room(&mut self) -> u64 {
         self.sq.size() - self.open_sqes
     }
 
@@ -244,8 +254,12 @@ impl Case<'_> {
         }
         self.log(format!("transmit {count}"));
         for _ in 0..count {
-            let raw = self.random.random_bool(0.4);
-            self.post_frame(raw);
+            if self.may_segment() && self.random.random_bool(0.25) {
+                self.post_segments(count == 1);
+            } else {
+                let raw = self.random.random_bool(0.4);
+                self.post_frame(raw);
+            }
         }
         let unread = self.unread(Queue::Tx);
         let consume = self.random.random_range(0..=unread);

@@ -14,4 +14,5 @@ mod push;
 mod registers;
 mod speed;
 mod timestamps;
+mod tso;
 mod wrap;

@@ -211,7 +211,7 @@ fn the_driver_sends_and_receives_frames_of_all_sizes() {
                     vlan: None,
                     token: n as u64,
                     report: true,
-                    timestamp: false,
+                    ..TxFrame::default()
                 };
                 if !nic.send(&frame).expect("sends") {
                     break;
@@ -247,7 +247,7 @@ fn the_driver_sends_and_receives_frames_of_all_sizes() {
             vlan: None,
             token: 0,
             report: false,
-            timestamp: false,
+            ..TxFrame::default()
         };
         let refused = nic.send(&frame);
         assert!(

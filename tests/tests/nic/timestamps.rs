@@ -242,6 +242,7 @@ fn the_driver_steps_trims_and_reads_the_clock_and_gets_times_of_frames() {
             token: 1,
             report: false,
             timestamp: true,
+            ..TxFrame::default()
         };
         assert!(nic.send(&frame).expect("sends"));
         let (mut sent, mut got) = (vec![], vec![]);

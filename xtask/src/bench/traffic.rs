@@ -66,7 +66,7 @@ pub(super) fn looped(kind: Kind) -> Result<f64, Box<dyn Error>> {
         vlan: None,
         token: 0,
         report: false,
-        timestamp: false,
+        ..TxFrame::default()
     };
     let batch = [frame; BATCH];
     let (mut flying, mut came, mut next_look, mut frames) = (0, 0, 0, vec![]);

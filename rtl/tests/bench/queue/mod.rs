@@ -10,5 +10,6 @@ mod push;
 mod queues;
 mod rx;
 mod rx_bench;
+mod tso;
 mod tx;
 mod tx_bench;

@@ -13,7 +13,7 @@ fn read_word(offset: u32, bytes: u32, flags: u32) -> u32 {
 }
 /// A frame's tag in the list.
 fn tag_word(tci: u32, flags: u32) -> u32 {
-    1 << 30 | flags << 16 | tci
+    1 << 30 | 1 << 23 | flags << 16 | tci
 }
 /// A frame's end in the list.
 fn end_word(index: u32, bad: bool, report: bool, forget: bool) -> u32 {
@@ -86,7 +86,7 @@ proptest! {
                 u.addr_lo.next = (iova & 0xFFFF_FFFF).into();
                 u.addr_hi.next = (iova >> 32).into();
                 u.len_flags.next = u64::from(lf).into();
-                u.tci.next = u64::from(tci).into();
+                u.options.next = u64::from(tci).into();
                 u.index.next = u64::from(index).into();
             }
             u.valid.next = cycles > 1 && !sqes.is_empty();

@@ -47,6 +47,7 @@ pub(super) fn frames(
                 out.push(f);
             }
         }
+        // No segments here: a frame with TSO has an MSS of 0.
         let unsupported = sf::TSO | sf::INLINE;
         let f = open.get_or_insert_with(|| Frame {
             last: 0,
@@ -82,6 +83,7 @@ pub(super) fn frames(
 /// A packet's flags, and the tag that it is to get.
 type Flags = (u16, Option<u16>);
 
+/// A transmit queue with everything around it. A segment has TSO among its flags, the first of a packet SOP.
 pub(super) struct Bench {
     pub(super) dut: Native<TxQueue>,
     pub(super) memory: Memory,
@@ -234,6 +236,8 @@ impl Bench {
                 | (u16::from(p.ipcs.val()) * sf::IPCS)
                 | (u16::from(p.l4cs.val()) * sf::L4CS)
                 | (u16::from(p.stamp.val()) * sf::TS_REQ)
+                | (u16::from(p.segment.val()) * sf::TSO)
+                | (u16::from(p.segment.val() & !p.follows.val()) * sf::SOP)
                 | (p.next_hop.val().to_u32() as u16) << sf::NEXT_HOP_SHIFT;
             let tag = p.tag.val().then_some(p.tci.val().to_u32() as u16);
             assert_eq!(
@@ -372,7 +376,9 @@ pub(super) fn random_sqes(rng: &mut Rng, n: usize, longest: u64, wrong: u64) -> 
                     0 => s.len = 0,
                     1 => s.flags ^= sf::SOP,
                     2 => s.flags ^= sf::EOP,
-                    3 => s.flags |= [sf::TSO, sf::INLINE][rng.below(2) as usize],
+                    // Segments of no bytes.
+                    3 if rng.percent(50) => (s.flags, s.mss) = (s.flags | sf::TSO, 0),
+                    3 => s.flags |= sf::INLINE,
                     _ => s.flags &= !(sf::SOP | sf::EOP),
                 }
             }
