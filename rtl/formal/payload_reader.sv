@@ -132,9 +132,14 @@ module payload_reader(
         inv_numbers: assert (!((state$q == HEAD && tso$q) || state$q == NUMBERS) || tso$q && heading$q && expected == {next_hi$q, next_lo$q} && rest == behind$q
             && behind$q != 0 && segment$q != 0 && at == head && left$q == {9'd0, head_bytes});
         inv_piece: assert (state$q != PIECE || tso$q && at == expected && rest == behind$q && behind$q != 0 && segment$q != 0);
-        inv_finish: assert (!(state$q == FINISH && more$q) || tso$q && !bad$q && at == expected && rest == behind$q);
+        inv_finish: assert (!(state$q == FINISH && more$q) || tso$q && !bad$q && !forget$q && !first$q && !heading$q && segment$q == 0 && at == expected && rest == behind$q);
         inv_more: assert (!more$q || state$q == FINISH);
         inv_entry: assert (!(state$q == ENTRY && tso$q && !first$q && !bad$q) || segment$q != 0 || todo$q != 0);
+        inv_heading: assert (!(state$q == PIECE || state$q == ENTRY && tso$q && segment$q != 0) || !heading$q);
+        inv_begun: assert (!(tso$q && first$q) || state$q == ENTRY || state$q == SEGMENT || state$q == HEAD || state$q == NUMBERS
+            || state$q == FINISH && (bad$q || forget$q) && !more$q);
+        inv_good: assert (state$q == ENTRY || state$q == FINISH || !bad$q && !forget$q);
+        inv_entry_good: assert (state$q != ENTRY || !forget$q);
         inv_entry_first: assert (!(state$q == ENTRY && tso$q && first$q) || segment$q == 0);
         inv_bytes: assert (state$q != ASK || bytes$q != 0 && bytes$q <= left$q && in_block + bytes$q <= block
             && dwords$q == (bytes$q + {7'd0, lo$q[1:0]} + 10'd3) >> 2);

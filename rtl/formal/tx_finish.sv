@@ -1,6 +1,6 @@
 // The transmit path's finisher (tx/finish.rs) gives each packet that ends one verdict, which stays until it is taken; it commits the frame
 // if and only if the verdict is good, before it, and writes nothing into it afterwards. The verdict of a frame whose time is wanted comes when
-// the frame has left, and says so, and no other verdict does.
+// the frame has left, and says so, and no other verdict does. What follows a segment that was bad or missed has the same verdict.
 module tx_finish(
     input clock,
     input reset,
@@ -15,6 +15,8 @@ module tx_finish(
     input [10:0] beat,
     input [2:0] next_hop,
     input stamp,
+    input segment,
+    input follows,
     input enable,
     input left,
     input [31:0] lookup$ip,
@@ -44,6 +46,8 @@ module tx_finish(
     reg started = 0, offered = 0, asked = 0, finishing = 0, committed = 0, missed = 0;
     // The packet is to leave; it has left.
     reg leaving = 0, gone = 0;
+    // The last verdict.
+    reg last_bad = 0, last_missed = 0;
     reg [34:0] verdict_was;
     reg [34:0] question_was;
     reg [31:0] hop;
@@ -53,8 +57,8 @@ module tx_finish(
     wire [34:0] verdict = {verdict$arp_miss, verdict$bad, verdict$stamped, verdict$address};
     wire [34:0] question = {lookup$ip, lookup$next_hop};
     wire writes = write0 || write1;
-    reg [20:0] packet_was;
-    wire [20:0] packet = {len, too_long, raw, ipcs, l4cs, forget, stamp};
+    reg [22:0] packet_was;
+    wire [22:0] packet = {len, too_long, raw, ipcs, l4cs, forget, stamp, segment, follows};
     reg [2:0] hop_was;
     always @(posedge clock) begin
         started <= 1;
@@ -68,7 +72,7 @@ module tx_finish(
         if (ended && !forget) begin
             finishing <= 1;
             committed <= 0;
-            missed <= 0;
+            missed <= follows && last_missed;
             leaving <= 0;
             gone <= 0;
             waits <= 0;
@@ -76,6 +80,10 @@ module tx_finish(
         if (lookup$valid && lookup$done && !lookup$hit) begin
             missed <= 1;
             hop <= lookup$address;
+        end
+        if (verdict$valid && verdict$ready) begin
+            last_bad <= verdict$bad;
+            last_missed <= verdict$arp_miss;
         end
         if (commit) committed <= 1;
         if (commit && stamp && enable) leaving <= 1;
@@ -88,6 +96,11 @@ module tx_finish(
             finishing <= 0;
             leaving <= 0;
             last_beat <= 0;
+        end
+        if (reset) begin
+            missed <= 0;
+            last_bad <= 0;
+            last_missed <= 0;
         end
     end
     always @* if (!started) assume (reset);
@@ -110,6 +123,8 @@ module tx_finish(
         lengths: assert (!commit || !too_long && len >= 14 && len <= 9018);
         in_time: assert (!finishing || waits < 4'd12);
         stamped_means: assert (!verdict$valid || !leaving && verdict$stamped == gone);
+        shares_fate: assert (!(verdict$valid && follows && (last_bad || last_missed))
+            || verdict$bad == last_bad && verdict$arp_miss == last_missed);
         busy_means: assert (!finishing || busy || leaving);
 `ifdef INVARIANTS
         inv_state: assert (state$q <= TELL && finishing == (state$q != STORE));
@@ -117,11 +132,15 @@ module tx_finish(
         inv_leaving: assert (leaving == (finishing && state$q == LEAVE));
         inv_gone: assert (!finishing || (state$q <= LENGTHS ? !gone : gone == r_stamped$q));
         inv_stamped: assert (!finishing || state$q <= LENGTHS || !r_stamped$q || state$q == TELL && !r_bad$q && !r_miss$q);
-        inv_missed: assert (!finishing || missed == (state$q == TELL && r_miss$q) && !(state$q == TELL && r_bad$q && r_miss$q));
+        inv_missed: assert (missed == (r_miss$q && (state$q != LENGTHS || follows)));
+        inv_one: assert (!(r_bad$q && r_miss$q));
+        inv_hop: assert (!r_miss$q || verdict$address == hop);
+        inv_last: assert (state$q == TELL || state$q > LENGTHS && !follows || r_bad$q == last_bad && r_miss$q == last_missed);
+        inv_tell: assert (state$q != TELL || !(follows && (last_bad || last_missed)) || r_bad$q == last_bad && r_miss$q == last_missed);
         inv_waits: assert (!finishing || waits + 4'd1 == state$q - (state$q > LOOKUP && !raw ? 4'd1 : 4'd0)
             || state$q >= LEAVE && waits < 4'd12 || state$q == COMMIT && raw && waits == 4'd6);
         inv_forget: assert (!finishing || !forget);
-        inv_bad: assert (state$q <= LENGTHS || state$q == TELL || !r_bad$q && !r_miss$q);
+        inv_bad: assert (state$q <= LENGTHS || state$q == TELL || state$q <= CHECKSUMS && follows || !r_bad$q && !r_miss$q);
         inv_frame: assert (state$q <= 2 || state$q > CHECKSUMS || bad_frame$q == (too_long || len < 14 || len > 9018));
         inv_fits: assert (state$q < LOOKUP || state$q == TELL || !too_long && len >= 14 && len <= 9018);
         inv_raw: assert (state$q < LOOKUP || state$q >= COMMIT || !raw);

@@ -505,6 +505,8 @@ impl Logic for TxFinish {
         }
         if self.reset.val() {
             self.state.d.next = FinishState::Store;
+            self.r_bad.d.next = false;
+            self.r_miss.d.next = false;
         }
     }
 }

@@ -157,6 +157,13 @@ pub(super) const PROPERTIES: &[Property] = &[
                 breaks: "miss_means",
                 reach: Reach::Reset(14),
             },
+            Mutant {
+                name: "forgets_the_fate",
+                from: "if (follows & (r_bad$q | r_miss$q)) begin",
+                to: "if (1'b0) begin",
+                breaks: "miss_means",
+                reach: Reach::Reset(18),
+            },
         ],
     },
     Property {
