@@ -180,6 +180,9 @@ pub struct Options {
     pub tracing: bool,
     /// The part of the run that waveforms show; all of it without one.
     pub window: Option<TraceWindow>,
+    /// An existing folder in which the verilated engine, when it is dropped, leaves a file of what it covered: lines reached and bits that
+    /// changed, as `verilator_coverage` reads it. Makes it slower.
+    pub coverage: Option<PathBuf>,
     /// Folder of built models instead of [`verilator::cache_dir`].
     pub cache: Option<PathBuf>,
 }

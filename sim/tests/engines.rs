@@ -204,7 +204,7 @@ fn a_model_is_built_once_and_nothing_is_left_of_the_building() {
         engine::verilator::build(
             "module m(input a, output q); assign q = a; endmodule",
             "m",
-            false,
+            engine::verilator::Extras::default(),
             cache.path(),
         )
     };

@@ -14,6 +14,7 @@ pub mod link;
 pub mod memory;
 pub mod rings;
 
+use crate::frames::check_sent;
 use link::{Link, Stalls};
 use memory::HostMemory;
 use rings::{push_image, CompletionRing, SubmissionRing};
@@ -585,12 +586,15 @@ impl Bench {
     /// Frames sent since the last call.
     ///
     /// # Panics
-    /// If one was faulty.
+    /// If one was faulty, or [`check_sent`] finds something wrong with it.
     pub fn frames(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.sent)
             .into_iter()
             .map(|s| match s {
-                Sent::Frame(f) => f,
+                Sent::Frame(f) => {
+                    check_sent(&f);
+                    f
+                }
                 Sent::Faulty(fault, f) => panic!("the NIC sent a faulty frame ({fault:?}): {f:x?}"),
             })
             .collect()

@@ -1,10 +1,15 @@
 //! Engines for tests: the native and the compiled one always, and with them the verilated one where Verilator is installed.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ferrule_rtl::nic::Nic;
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use ferrule_sim::engine::{open, Engine, EngineError, Kind, Options};
+
+/// The folder for what the verilated engine covers: `FERRULE_COVERAGE`, which `cargo xtask coverage` sets.
+fn coverage() -> Option<PathBuf> {
+    std::env::var_os("FERRULE_COVERAGE").map(PathBuf::from)
+}
 
 /// The native engine on the whole NIC.
 ///
@@ -25,7 +30,11 @@ pub fn verilated() -> Option<Box<dyn Engine>> {
     // Tests that run at once wait for one build instead of each doing it.
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one = BUILDING.lock();
-    match open::<Nic>(Kind::Verilated, &Options::default()) {
+    let options = Options {
+        coverage: coverage(),
+        ..Options::default()
+    };
+    match open::<Nic>(Kind::Verilated, &options) {
         Ok(engine) => Some(engine),
         Err(e @ EngineError::ToolMissing { .. }) => {
             ferrule_test_tools::missing(&e.to_string());
@@ -46,13 +55,16 @@ pub fn compiled() -> Box<dyn Engine> {
     }
 }
 
-/// All engines that can be had, in lockstep.
+/// All engines that can be had, in lockstep. Where coverage is measured, the native one, which takes most of the time, has nothing to add.
 ///
 /// # Panics
 /// As [`native`], [`compiled`] and [`verilated`].
 pub fn all() -> Box<dyn Engine> {
-    let others = [Some(compiled()), verilated()];
-    lockstep(native(), others.into_iter().flatten().collect())
+    let others = [Some(compiled()), verilated()].into_iter().flatten();
+    if coverage().is_some() {
+        return lockstep(compiled(), others.skip(1).collect());
+    }
+    lockstep(native(), others.collect())
 }
 
 /// Engines in lockstep.

@@ -1,7 +1,7 @@
 //! Frames for tests, made and taken apart with etherparse, an implementation that is not ours.
 use etherparse::{
-    ArpHardwareId, ArpOperation, ArpPacket, EtherType, LinkSlice, NetSlice, PacketBuilder,
-    SlicedPacket, TransportSlice,
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Slice, LinkSlice, NetSlice,
+    PacketBuilder, SingleVlanSlice, SlicedPacket, TransportSlice,
 };
 
 use ferrule_rtl::pins::Gmii;
@@ -154,10 +154,37 @@ pub fn parse_arp(frame: &[u8]) -> Option<Arp> {
     })
 }
 
+/// Checks what the NIC has sent, whatever it is, for what every receiver would check: the shortest length, and behind at most one tag an ARP
+/// packet of the station that the Ethernet header names, or an IPv4 packet with right lengths and checksums.
+///
+/// # Panics
+/// If etherparse finds something wrong with it.
+pub fn check_sent(frame: &[u8]) {
+    assert!(frame.len() >= 60, "a runt: {frame:x?}");
+    let link = Ethernet2Slice::from_slice_without_fcs(frame).expect("an Ethernet header");
+    let (mut kind, mut untagged) = (link.ether_type(), frame.to_vec());
+    if kind == EtherType::VLAN_TAGGED_FRAME {
+        kind = SingleVlanSlice::from_slice(link.payload_slice())
+            .expect("a tag")
+            .ether_type();
+        untagged.drain(12..16);
+    }
+    match kind {
+        EtherType::ARP => {
+            let arp = parse_arp(&untagged).expect("an ARP packet");
+            assert_eq!(arp.source, arp.sender.0, "{arp:?}");
+        }
+        EtherType::IPV4 => {
+            checked_packet(&untagged);
+        }
+        _ => {}
+    }
+}
+
 /// Checks a frame with an IPv4 packet in it and gives its MAC addresses (destination, source) and the packet without padding.
 ///
 /// # Panics
-/// If the frame is something else, or if its IPv4 header checksum or its TCP or UDP checksum is wrong.
+/// If the frame is something else, or if its IPv4 header checksum or its TCP, UDP or ICMP checksum is wrong.
 pub fn checked_packet(frame: &[u8]) -> ([u8; 6], [u8; 6], Vec<u8>) {
     let sliced = SlicedPacket::from_ethernet(frame).expect("a well-formed frame");
     let (Some(LinkSlice::Ethernet2(link)), Some(NetSlice::Ipv4(ip))) = (&sliced.link, &sliced.net)
@@ -183,6 +210,11 @@ pub fn checked_packet(frame: &[u8]) -> ([u8; 6], [u8; 6], Vec<u8>) {
                 .calc_checksum_ipv4(header.source, header.destination)
                 .expect("a length that fits");
             assert_eq!(tcp.checksum(), sum, "TCP checksum");
+        }
+        Some(TransportSlice::Icmpv4(icmp)) => {
+            let header = icmp.header();
+            let sum = header.icmp_type.calc_checksum(icmp.payload());
+            assert_eq!(header.checksum, sum, "ICMP checksum");
         }
         _ => {}
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod coverage;
 mod formal;
 mod row;
 mod synth;
@@ -25,6 +26,8 @@ enum Task {
     Docs,
     /// Measure: ours and its peer in one run.
     Bench(bench::BenchArgs),
+    /// Which branches and bits of the hardware the whole-NIC tests reach, and why not all.
+    Coverage(coverage::CoverageArgs),
     /// Prove properties of the hardware, and that seeded faults break them.
     Formal(formal::FormalArgs),
     /// Size and speed of the hardware by Yosys and nextpnr, beside its peers and against a budget.
@@ -41,6 +44,7 @@ fn run(task: &Task) -> Result<(), Box<dyn Error>> {
             )?)
         }
         Task::Bench(args) => bench::run(args),
+        Task::Coverage(args) => coverage::run(args),
         Task::Formal(args) => formal::run(args),
         Task::Synth(args) => Ok(synth::run(args)?),
     }

@@ -3,16 +3,19 @@
     unsafe_code,
     reason = "calls and pointers into the model's shared object"
 )]
-use std::ffi::{c_char, c_uint, c_ulonglong, c_void, CStr};
+use std::ffi::{c_char, c_uint, c_ulonglong, c_void, CStr, CString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use libloading::Library;
 
 use super::binding::{Access, Ports};
 use super::vcd::relay::Relay;
-use super::{verilator, Engine, EngineError, Options, TraceTime, LOW};
+use super::verilator::{self, Extras};
+use super::{Engine, EngineError, Options, TraceTime, LOW};
 
 type New = unsafe extern "C" fn() -> *mut c_void;
 type Free = unsafe extern "C" fn(*mut c_void);
@@ -28,6 +31,7 @@ type TraceWrite = unsafe extern "C" fn(*mut c_void, *const c_char, usize);
 type TraceOpen = unsafe extern "C" fn(*mut c_void, TraceWrite, *mut c_void);
 type TraceDump = unsafe extern "C" fn(*mut c_void, c_ulonglong);
 type TraceClose = unsafe extern "C" fn(*mut c_void);
+type Coverage = unsafe extern "C" fn(*mut c_void, *const c_char);
 
 /// A port within the model's object.
 #[derive(Clone, Copy)]
@@ -71,6 +75,7 @@ struct Model {
     trace_open: TraceOpen,
     trace_dump: TraceDump,
     trace_close: TraceClose,
+    coverage: Coverage,
     /// Unloaded after the object is freed.
     _library: Library,
 }
@@ -95,6 +100,7 @@ impl Model {
         let trace_open = symbol!(b"dut_trace_open\0", TraceOpen);
         let trace_dump = symbol!(b"dut_trace_dump\0", TraceDump);
         let trace_close = symbol!(b"dut_trace_close\0", TraceClose);
+        let coverage = symbol!(b"dut_coverage\0", Coverage);
         // SAFETY: no arguments, no preconditions.
         let object = unsafe { new() };
         let model = Self {
@@ -104,6 +110,7 @@ impl Model {
             trace_open,
             trace_dump,
             trace_close,
+            coverage,
             _library: library,
         };
         let mut known = vec![];
@@ -157,6 +164,11 @@ impl Model {
         // SAFETY: as in `eval`.
         unsafe { (self.trace_close)(self.object) }
     }
+    /// Writes what the model has counted, if it was built to count.
+    fn write_coverage(&mut self, path: &CStr) {
+        // SAFETY: as in `eval`; the model only reads the text.
+        unsafe { (self.coverage)(self.object, path.as_ptr()) }
+    }
 }
 
 /// Takes a piece of a waveform's text from the model.
@@ -180,6 +192,8 @@ pub struct Verilated {
     model: Model,
     cycles: u64,
     can_trace: bool,
+    /// Where to write what was covered.
+    coverage: Option<PathBuf>,
     top: String,
     trace: Option<Trace>,
 }
@@ -202,17 +216,29 @@ impl Verilated {
     /// See [`verilator::build`]; [`EngineError::Load`] if the module's ports are not those of the NIC.
     pub fn build(verilog: &str, top: &str, options: &Options) -> Result<Self, EngineError> {
         let cache: PathBuf = options.cache.clone().unwrap_or_else(verilator::cache_dir);
-        let object = verilator::build(verilog, top, options.tracing, &cache)?;
+        let extras = Extras {
+            tracing: options.tracing,
+            coverage: options.coverage.is_some(),
+        };
+        let object = verilator::build(verilog, top, extras, &cache)?;
         let (model, ports) = Model::load(&object)?;
         Ok(Self {
             ports,
             model,
             cycles: 0,
             can_trace: options.tracing,
+            coverage: options.coverage.as_deref().map(coverage_file),
             top: top.to_owned(),
             trace: None,
         })
     }
+}
+
+/// A name in `folder` that no other engine has.
+fn coverage_file(folder: &Path) -> PathBuf {
+    static ENGINES: AtomicU64 = AtomicU64::new(0);
+    let number = ENGINES.fetch_add(1, Ordering::Relaxed);
+    folder.join(format!("{}-{number}.dat", std::process::id()))
 }
 
 impl Engine for Verilated {
@@ -272,6 +298,11 @@ impl Drop for Verilated {
     fn drop(&mut self) {
         if let Err(e) = self.trace_stop() {
             tracing::error!("{e}");
+        }
+        // A path with a zero byte is no file's.
+        let path = self.coverage.take();
+        if let Some(path) = path.and_then(|p| CString::new(p.as_os_str().as_bytes()).ok()) {
+            self.model.write_coverage(&path);
         }
     }
 }

@@ -37,7 +37,16 @@ pub fn version() -> Result<String, EngineError> {
     run("verilator", Command::new("verilator").arg("--version"))
 }
 
-/// The shared object of module `top` of `verilog`, with waveforms or without; built if it is not in `cache` yet.
+/// What a model can do beside being evaluated; each makes it slower.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Extras {
+    /// Waveforms.
+    pub tracing: bool,
+    /// Counts how often each line was reached and each bit changed.
+    pub coverage: bool,
+}
+
+/// The shared object of module `top` of `verilog`, with these extras; built if it is not in `cache` yet.
 ///
 /// A build happens in a folder of its own and is renamed into place, so that processes that build the same at once do not disturb each other.
 ///
@@ -46,13 +55,13 @@ pub fn version() -> Result<String, EngineError> {
 pub fn build(
     verilog: &str,
     top: &str,
-    tracing: bool,
+    extras: Extras,
     cache: &Path,
 ) -> Result<PathBuf, EngineError> {
     let version = version()?;
     let done = cache.join(format!(
         "{top}-{}",
-        key(&(verilog, top, tracing, RECIPE, version))
+        key(&(verilog, top, extras, RECIPE, version))
     ));
     let object = done.join(OBJECT);
     if object.exists() {
@@ -67,7 +76,7 @@ pub fn build(
         .prefix(".build-")
         .tempdir_in(cache)
         .map_err(at(cache))?;
-    compile(verilog, top, tracing, work.path())?;
+    compile(verilog, top, extras, work.path())?;
     // What is kept is the object and the Verilog it came from.
     let keep = work.path().join("keep");
     fs::create_dir(&keep).map_err(at(&keep))?;
@@ -92,7 +101,8 @@ fn key(content: &impl Hash) -> String {
     })
 }
 
-fn compile(verilog: &str, top: &str, tracing: bool, dir: &Path) -> Result<(), EngineError> {
+fn compile(verilog: &str, top: &str, extras: Extras, dir: &Path) -> Result<(), EngineError> {
+    let Extras { tracing, coverage } = extras;
     let at = |path: &Path| {
         let path = path.to_path_buf();
         move |source| EngineError::Cache { path, source }
@@ -121,12 +131,18 @@ fn compile(verilog: &str, top: &str, tracing: bool, dir: &Path) -> Result<(), En
                 .into_iter()
                 .flatten(),
         )
+        .args(
+            coverage
+                .then_some(["--coverage-line", "--coverage-toggle"])
+                .into_iter()
+                .flatten(),
+        )
         .arg(&source);
     run("verilator", &mut verilator)?;
     let header = dir.join(format!("{PREFIX}.h"));
     let header = fs::read_to_string(&header).map_err(at(&header))?;
     let shim_file = dir.join("shim.cpp");
-    fs::write(&shim_file, shim(&header, tracing)?).map_err(at(&shim_file))?;
+    fs::write(&shim_file, shim(&header, extras)?).map_err(at(&shim_file))?;
     let root = run(
         "verilator",
         Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]),
@@ -138,6 +154,7 @@ fn compile(verilog: &str, top: &str, tracing: bool, dir: &Path) -> Result<(), En
     let threads = include.join("verilated_threads.cpp");
     sources.extend(threads.exists().then_some(threads));
     sources.extend(tracing.then(|| include.join("verilated_vcd_c.cpp")));
+    sources.extend(coverage.then(|| include.join("verilated_cov.cpp")));
     for entry in fs::read_dir(dir).map_err(at(dir))? {
         let path = entry.map_err(at(dir))?.path();
         if path.extension() == Some(OsStr::new("cpp")) {
@@ -149,40 +166,37 @@ fn compile(verilog: &str, top: &str, tracing: bool, dir: &Path) -> Result<(), En
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(sources.len());
-    let mut children: Vec<(Command, Child)> = vec![];
-    for worker in 0..workers {
-        let mut gxx = Command::new("g++");
-        gxx.args([
-            "-std=c++17",
-            "-O2",
-            "-fPIC",
-            "-fno-strict-aliasing",
-            "-w",
-            "-c",
-        ])
-        .args(tracing.then_some("-DVM_TRACE=1"))
-        .arg("-I")
-        .arg(&include)
-        .arg("-I")
-        .arg(include.join("vltstd"))
-        .arg("-I")
-        .arg(dir)
-        .args(sources.iter().skip(worker).step_by(workers))
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-        let child = gxx.spawn().map_err(|source| EngineError::ToolMissing {
-            tool: "g++",
-            source,
-        })?;
-        children.push((gxx, child));
+    for (level, sources) in optimised(&sources, coverage) {
+        let mut children: Vec<(Command, Child)> = vec![];
+        for worker in 0..workers.min(sources.len()) {
+            let mut gxx = Command::new("g++");
+            gxx.args(["-std=c++17", level, "-fPIC", "-fno-strict-aliasing"])
+                .args(["-w", "-c"])
+                .args(tracing.then_some("-DVM_TRACE=1"))
+                .args(coverage.then_some("-DVM_COVERAGE=1"))
+                .arg("-I")
+                .arg(&include)
+                .arg("-I")
+                .arg(include.join("vltstd"))
+                .arg("-I")
+                .arg(dir)
+                .args(sources.iter().skip(worker).step_by(workers))
+                .current_dir(dir)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let child = gxx.spawn().map_err(|source| EngineError::ToolMissing {
+                tool: "g++",
+                source,
+            })?;
+            children.push((gxx, child));
+        }
+        let results: Vec<_> = children
+            .into_iter()
+            .map(|(command, child)| finished("g++", &command, child.wait_with_output()))
+            .collect();
+        results.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
-    let results: Vec<_> = children
-        .into_iter()
-        .map(|(command, child)| finished("g++", &command, child.wait_with_output()))
-        .collect();
-    results.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut link = Command::new("g++");
     link.args(["-shared", "-o"]).arg(dir.join(OBJECT));
     for source in &sources {
@@ -192,6 +206,17 @@ fn compile(verilog: &str, top: &str, tracing: bool, dir: &Path) -> Result<(), En
     }
     link.arg("-lpthread");
     run("g++", &mut link).map(drop)
+}
+
+/// The sources by how they are to be optimised. A model that counts is many times as much C++ as one that does not, most of it run once,
+/// which Verilator puts into files of its own.
+fn optimised(sources: &[PathBuf], coverage: bool) -> Vec<(&'static str, Vec<&PathBuf>)> {
+    if !coverage {
+        return vec![("-O2", sources.iter().collect())];
+    }
+    let is_slow = |path: &&PathBuf| path.to_string_lossy().ends_with("__Slow.cpp");
+    let (slow, fast) = sources.iter().partition(is_slow);
+    vec![("-O1", fast), ("-O0", slow)]
 }
 
 /// Runs a tool to its end and gives what it printed.
@@ -217,9 +242,10 @@ fn finished(
     })
 }
 
-/// The C interface of the model: make, evaluate, free, its ports by number, and waveforms. Ports are the members that Verilator's header
+/// The C interface of the model: make, evaluate, free, its ports by number, waveforms and coverage. Ports are the members that Verilator's header
 /// declares with `VL_IN8(&name,msb,lsb);` and its like.
-fn shim(header: &str, tracing: bool) -> Result<String, EngineError> {
+fn shim(header: &str, extras: Extras) -> Result<String, EngineError> {
+    let Extras { tracing, coverage } = extras;
     let mut cases = String::new();
     let ports = header.lines().filter_map(|line| {
         let line = line.trim();
@@ -267,8 +293,16 @@ fn shim(header: &str, tracing: bool) -> Result<String, EngineError> {
             "",
         )
     };
+    let (include_coverage, write_coverage) = if coverage {
+        (
+            "#include \"verilated_cov.h\"\n",
+            "((Dut*)p)->ctx.coveragep()->write(path);",
+        )
+    } else {
+        ("", "(void)p; (void)path;")
+    };
     Ok(format!(
-        "#include \"{PREFIX}.h\"\n#include \"verilated.h\"\n{include}\
+        "#include \"{PREFIX}.h\"\n#include \"verilated.h\"\n{include}{include_coverage}\
 typedef void (*Write)(void*, const char*, size_t);\n{sink}\
 struct Dut {{ VerilatedContext ctx; {PREFIX}* top; VerilatedVcdC* vcd; Sink* sink; }};\n\
 extern \"C\" {{\n\
@@ -276,6 +310,7 @@ void* dut_new() {{ Dut* d = new Dut; d->vcd = nullptr; d->sink = nullptr; d->ctx
 void dut_trace_open(void* p, Write to, void* context) {{ Dut* d = (Dut*)p; {open} (void)d; }}\n\
 void dut_trace_dump(void* p, unsigned long long time) {{ Dut* d = (Dut*)p; {dump} (void)d; }}\n\
 void dut_trace_close(void* p) {{ Dut* d = (Dut*)p; {close} (void)d; }}\n\
+void dut_coverage(void* p, const char* path) {{ {write_coverage} }}\n\
 void dut_free(void* p) {{ Dut* d = (Dut*)p; dut_trace_close(p); d->top->final(); delete d->top; delete d; }}\n\
 void dut_eval(void* p) {{ ((Dut*)p)->top->eval(); }}\n\
 uint8_t* dut_port(void* p, unsigned n, const char** name, unsigned* bits, unsigned* bytes) {{\n\
@@ -301,7 +336,7 @@ mod tests {
     fn ports_are_read_from_the_header() {
         let text = shim(
             "  VL_IN8(&clock,0,0);\n VL_OUT(&tlp_tx__024d0,31,0);\n int x;",
-            false,
+            Extras::default(),
         )
         .unwrap();
         assert!(
@@ -312,6 +347,6 @@ mod tests {
             text.contains("case 1: *name = \"tlp_tx__024d0\"; *bits = 32;"),
             "{text}"
         );
-        assert!(shim("class Vdut {};", false).is_err());
+        assert!(shim("class Vdut {};", Extras::default()).is_err());
     }
 }

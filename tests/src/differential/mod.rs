@@ -68,6 +68,13 @@ impl Coverage {
         *self.counters.entry(counter).or_default() += value;
     }
 
+    /// Takes in what other cases have led to.
+    pub fn merge(&mut self, other: &Self) {
+        for (counter, value) in &other.counters {
+            self.add(*counter, *value);
+        }
+    }
+
     /// Names of the counters that no case has raised, but for those in `never`.
     pub fn unseen(&self, never: &[u32]) -> Vec<&'static str> {
         let seen = |index| self.counters.get(&index).is_some_and(|sum| *sum > 0);

@@ -3,6 +3,7 @@ use ferrule_abi::MSIX_VECTORS;
 
 use super::subject::{Left, Subject};
 use crate::bench::memory::IOVA;
+use crate::frames::check_sent;
 
 /// What is compared of a subject.
 pub(super) struct View {
@@ -20,6 +21,12 @@ impl View {
         let name = subject.name();
         let is_arp = |left: &Left| matches!(left, Left::Frame(f) if f[12..14] == [0x08, 0x06]);
         let sent = subject.take_sent();
+        for left in sent.iter().filter(|left| is_arp(left)) {
+            if let Left::Frame(frame) = left {
+                // The host sends no ARP frames here: the NIC has made all of it.
+                check_sent(frame);
+            }
+        }
         let (arp, sent) = if merged {
             sent.into_iter().partition(is_arp)
         } else {

@@ -1,8 +1,11 @@
 //! The model and every engine are the same NIC: seeded host operations and traffic, and no disagreement.
 //!
 //! `FERRULE_CASES` sets how many cases the fastest engine runs, `FERRULE_FIRST_CASE` with which one they begin. The verilated engine runs a
-//! tenth of them, the native one a fiftieth, each in lockstep with the faster ones.
+//! tenth of them, the native one a fiftieth, each in lockstep with the faster ones. Cases are independent: each core runs its share.
 use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use ferrule_abi::counter;
 use ferrule_rtl::nic::Nic;
@@ -34,13 +37,14 @@ fn cases(share: u64) -> Range<u64> {
     first..first + count.div_ceil(share)
 }
 
-/// Engines in lockstep do not return when they differ: this tells in which case that was.
-struct Seed(u64);
+/// A case under way. Engines in lockstep do not return when they differ: this tells in which case that was, and ends the others.
+struct Seed<'a>(u64, &'a AtomicUsize);
 
-impl Drop for Seed {
+impl Drop for Seed<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("in case {}", self.0);
+            self.1.fetch_add(MOST_DISAGREEMENTS, Ordering::Relaxed);
         }
     }
 }
@@ -49,17 +53,46 @@ fn model() -> Box<dyn Subject> {
     Box::new(Modelled::new(Straight))
 }
 
-/// Runs the cases and fails with the first disagreement in full and a line for each further one.
-fn agree(subjects: &mut [Box<dyn Subject>], cases: Range<u64>) {
-    let mut coverage = Coverage::default();
+/// Calls `work` in a thread for each core, with its number and how many there are, and gives what they came to.
+fn on_all_cores<T: Send>(work: impl Fn(usize, usize) -> T + Sync) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let work = &work;
+    thread::scope(|scope| {
+        let started: Vec<_> = (0..threads)
+            .map(|n| scope.spawn(move || work(n, threads)))
+            .collect();
+        let ended = started.into_iter().map(thread::ScopedJoinHandle::join);
+        ended
+            .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Runs the cases on all cores, each with subjects of its own, and fails with the first disagreement in full and a line for each further one.
+fn agree(open: impl Fn() -> Vec<Box<dyn Subject>> + Sync, cases: Range<u64>) {
     let enough = cases.end - cases.start >= ENOUGH_CASES;
-    let found: Vec<Disagreement> = cases
-        .filter_map(|seed| {
-            let _seed = Seed(seed);
-            run(subjects, seed, &mut coverage).err()
-        })
-        .take(MOST_DISAGREEMENTS)
-        .collect();
+    let count = AtomicUsize::new(0);
+    let parts = on_all_cores(|n, threads| {
+        let (mut subjects, mut coverage, mut found) = (open(), Coverage::default(), vec![]);
+        for seed in cases.clone().skip(n).step_by(threads) {
+            if count.load(Ordering::Relaxed) >= MOST_DISAGREEMENTS {
+                break;
+            }
+            let _seed = Seed(seed, &count);
+            if let Err(disagreement) = run(&mut subjects, seed, &mut coverage) {
+                count.fetch_add(1, Ordering::Relaxed);
+                found.push(disagreement);
+            }
+        }
+        (coverage, found)
+    });
+    let mut coverage = Coverage::default();
+    let mut found: Vec<Disagreement> = vec![];
+    for (of_part, of_cases) in parts {
+        coverage.merge(&of_part);
+        found.extend(of_cases);
+    }
+    found.sort_by_key(|disagreement| disagreement.seed);
     if let Some((first, others)) = found.split_first() {
         for other in others {
             eprintln!("also case {}: {}", other.seed, other.what);
@@ -75,23 +108,27 @@ fn agree(subjects: &mut [Box<dyn Subject>], cases: Range<u64>) {
 #[test]
 fn the_model_agrees_with_the_compiled_engine() {
     agree(
-        &mut [Box::new(Rtl::new(engines::compiled())), model()],
+        || vec![Box::new(Rtl::new(engines::compiled())), model()],
         cases(1),
     );
 }
 
 #[test]
 fn the_model_agrees_with_the_compiled_and_the_verilated_engine() {
-    if let Some(verilated) = engines::verilated() {
-        let both = engines::lockstep(engines::compiled(), vec![verilated]);
-        agree(&mut [Box::new(Rtl::new(both)), model()], cases(10));
+    if engines::verilated().is_none() {
+        return;
     }
+    let both = || {
+        let verilated = engines::verilated().into_iter().collect();
+        engines::lockstep(engines::compiled(), verilated)
+    };
+    agree(|| vec![Box::new(Rtl::new(both())), model()], cases(10));
 }
 
 #[test]
 fn the_model_agrees_with_all_engines() {
     agree(
-        &mut [Box::new(Rtl::new(engines::all())), model()],
+        || vec![Box::new(Rtl::new(engines::all())), model()],
         cases(50),
     );
 }
@@ -101,38 +138,44 @@ fn finds(subjects: &mut [Box<dyn Subject>], most: u64) -> bool {
     (0..most).any(|seed| run(subjects, seed, &mut Coverage::default()).is_err())
 }
 
-#[test]
-fn a_fault_planted_in_the_model_is_found() {
-    for fault in Fault::ALL {
-        let right = Box::new(Rtl::new(engines::compiled()));
-        let wrong = Box::new(Modelled::new(FaultyModel::new(fault)));
-        assert!(finds(&mut [right, wrong], 100), "{fault:?} is not found");
-    }
+/// Each fault is found with the subjects that `plant` gives, the second of which has it; none: a tool is missing.
+fn finds_faults(plant: impl Fn(Fault) -> Option<[Box<dyn Subject>; 2]> + Sync) {
+    on_all_cores(|n, threads| {
+        for fault in Fault::ALL.into_iter().skip(n).step_by(threads) {
+            let Some(mut subjects) = plant(fault) else {
+                return;
+            };
+            assert!(finds(&mut subjects, 100), "{fault:?} is not found");
+        }
+    });
 }
 
-fn finds_faults(open: impl Fn() -> Option<Box<dyn Engine>>) {
-    for fault in Fault::ALL {
-        let Some(engine) = open() else {
-            return;
-        };
-        let wrong = Box::new(Rtl::new(Box::new(FaultyEngine::new(engine, fault))));
-        assert!(finds(&mut [model(), wrong], 100), "{fault:?} is not found");
-    }
+fn in_engine(fault: Fault, engine: Box<dyn Engine>) -> [Box<dyn Subject>; 2] {
+    let wrong = Box::new(FaultyEngine::new(engine, fault));
+    [model(), Box::new(Rtl::new(wrong))]
+}
+
+#[test]
+fn a_fault_planted_in_the_model_is_found() {
+    finds_faults(|fault| {
+        let wrong = Box::new(Modelled::new(FaultyModel::new(fault)));
+        Some([Box::new(Rtl::new(engines::compiled())), wrong])
+    });
 }
 
 #[test]
 fn a_fault_planted_in_the_compiled_engine_is_found() {
-    finds_faults(|| Some(engines::compiled()));
+    finds_faults(|fault| Some(in_engine(fault, engines::compiled())));
 }
 
 #[test]
 fn a_fault_planted_in_the_verilated_engine_is_found() {
-    finds_faults(engines::verilated);
+    finds_faults(|fault| Some(in_engine(fault, engines::verilated()?)));
 }
 
 #[test]
 fn a_fault_planted_in_the_native_engine_is_found() {
-    finds_faults(|| Some(engines::native()));
+    finds_faults(|fault| Some(in_engine(fault, engines::native())));
 }
 
 /// Faults in the hardware description itself: what they are, a text that the Verilog has once, and what it becomes.
@@ -157,11 +200,13 @@ const HARDWARE_FAULTS: [(&str, &str, &str); 3] = [
 #[test]
 fn a_fault_in_the_hardware_description_is_found() {
     let text = ferrule_rtl::verilog::emit::<Nic>(TOP).expect("the NIC is exported");
-    for (fault, right, wrong) in HARDWARE_FAULTS {
-        assert_eq!(text.matches(right).count(), 1, "{fault}: {right}");
-        let mutated = text.replace(right, wrong);
-        let engine = Compiled::of_verilog(&mutated, TOP, &Options::default()).expect(fault);
-        let wrong = Box::new(Rtl::new(Box::new(engine)));
-        assert!(finds(&mut [model(), wrong], 300), "{fault} is not found");
-    }
+    on_all_cores(|n, threads| {
+        for (fault, right, wrong) in HARDWARE_FAULTS.iter().skip(n).step_by(threads) {
+            assert_eq!(text.matches(right).count(), 1, "{fault}: {right}");
+            let mutated = text.replace(right, wrong);
+            let engine = Compiled::of_verilog(&mutated, TOP, &Options::default()).expect(fault);
+            let wrong = Box::new(Rtl::new(Box::new(engine)));
+            assert!(finds(&mut [model(), wrong], 300), "{fault} is not found");
+        }
+    });
 }

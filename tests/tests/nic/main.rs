@@ -3,6 +3,7 @@
 mod agree;
 mod arp;
 mod bad_frames;
+mod captures;
 mod differential;
 mod dma;
 mod echo;
