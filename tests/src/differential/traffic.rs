@@ -201,8 +201,8 @@ pub fn ipv6(random: &mut StdRng, most: usize) -> Vec<u8> {
 fn destination(random: &mut StdRng, own: [u8; 6]) -> [u8; 6] {
     match random.random_range(0..10) {
         0 => [0xFF; 6],
-        1 => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
-        2 => random.random(),
+        1..3 => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
+        3 => random.random(),
         _ => own,
     }
 }
@@ -358,6 +358,11 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
             Line::clean("another type", ethernet(to, peer_mac, ether_type, &payload))
         }
         3..6 => {
+            // Neighbour discovery and routing make much of IPv6 multicast.
+            let to = match random.random_bool(0.3) {
+                true => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
+                false => to,
+            };
             let mut packet = ipv6(random, 1_500.min(most) - 14);
             let mut what = "IPv6";
             if random.random_bool(0.3) {
