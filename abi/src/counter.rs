@@ -27,9 +27,9 @@ counters! {
     RX_DROP_FCS = 4 "rx_drop_fcs" "Dropped: bad FCS, or RX_ER during the frame.";
     RX_DROP_RUNT = 5 "rx_drop_runt" "Dropped: shorter than 64 bytes.";
     RX_DROP_OVERSIZE = 6 "rx_drop_oversize" "Dropped: longer than RXCTL.MAX_FRAME.";
-    RX_DROP_LENGTH = 7 "rx_drop_length" "Dropped: the 802.3 length or the IPv4 total length does not fit the frame.";
+    RX_DROP_LENGTH = 7 "rx_drop_length" "Dropped: the 802.3 length, the IPv4 total length or the IPv6 payload length does not fit the frame.";
     RX_DROP_FILTER = 8 "rx_drop_filter" "Dropped: not for this station.";
-    RX_DROP_IP_HEADER = 9 "rx_drop_ip_header" "Dropped: IPv4 version, header length or header checksum is wrong.";
+    RX_DROP_IP_HEADER = 9 "rx_drop_ip_header" "Dropped: IPv4 version, header length or header checksum, or IPv6 version is wrong.";
     RX_DROP_L4_CSUM = 10 "rx_drop_l4_csum" "Dropped: TCP or UDP checksum is wrong.";
     RX_DROP_OVERFLOW = 11 "rx_drop_overflow" "Dropped: the receive buffer was full.";
     RX_DROP_NO_SLOT = 12 "rx_drop_no_slot" "Dropped: no receive slot or no free completion entry within the time the buffer can wait.";

@@ -17,7 +17,7 @@ pub const QUEUE_PAGE_SIZE: u32 = 0x1000;
 pub const LOCAL_ADDRESSES: u32 = 8;
 /// How many gateways a port has; NEXT_HOP n of an SQE means gateway n, 1 to 7.
 pub const GATEWAYS: u32 = 7;
-/// Words of the key of the Toeplitz hash; IPv4 needs the first four, IPv6 nine.
+/// Words of the key of the Toeplitz hash; IPv4 reaches the first four, IPv6 all.
 pub const HASH_KEY_WORDS: u32 = 10;
 /// Bytes of a push window.
 pub const PUSH_WINDOW_BYTES: u32 = 2048;
@@ -121,7 +121,7 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x0007_F1FF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x000F_F1FF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -138,6 +138,7 @@ regs! {
             ARP_ENTRIES [16; 1] Ro "Entries of the ARP cache are read, added and deleted by command.",
             PAUSE [17; 1] Ro "Flow control by PAUSE frames, both ways.",
             ECHO [18; 1] Ro "ICMP echo requests answered, RXCTL.ECHO.",
+            IPV6 [19; 1] Ro "TCP and UDP checksum of IPv6 packets without extension headers checked and inserted, Toeplitz hash of received IPv6 frames.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address, the clock's rate and steps included; STATUS.RESETTING tells when it is done.",
@@ -163,8 +164,8 @@ regs! {
             BROADCAST [1; 1] Rw "The broadcast address.",
             ALL_MULTICAST [2; 1] Rw "Every multicast address.",
             KEEP_BAD_FCS [3; 1] Rw "Deliver frames with a bad FCS, marked FCS_ERR.",
-            KEEP_BAD_L4 [4; 1] Rw "Deliver IPv4 TCP/UDP packets with a bad checksum (CSUM_VALID set, L4_OK clear).",
-            KEEP_BAD_IP [5; 1] Rw "Deliver frames with a bad IPv4 header (IPV4 set, IP_OK clear).",
+            KEEP_BAD_L4 [4; 1] Rw "Deliver TCP/UDP packets with a bad checksum (CSUM_VALID set, L4_OK clear).",
+            KEEP_BAD_IP [5; 1] Rw "Deliver frames with a bad IPv4 or IPv6 header (IPV4 or IPV6 set, IP_OK clear).",
             DELIVER_ARP [6; 1] Rw "Deliver ARP frames to the host too.",
             VLAN_STRIP [7; 1] Rw "Take the outermost 802.1Q tag (EtherType 0x8100) out of a frame; its completion says VLAN and holds the TCI.",
             VLAN_FILTER [8; 1] Rw "Of frames with an 802.1Q tag only those of VLANs that are in the VLAN table; frames without one pass.",

@@ -31,7 +31,8 @@ pub mod sqe_flags {
     pub const RAW: u16 = 1 << 2;
     /// Insert the IPv4 header checksum.
     pub const IPCS: u16 = 1 << 3;
-    /// Insert the TCP or UDP checksum.
+    /// Insert the TCP or UDP checksum. With RAW: that of an IPv6 packet right behind the MAC addresses, if TCP or UDP follows its header directly
+    /// (CAPS.IPV6); other raw frames are left alone.
     pub const L4CS: u16 = 1 << 4;
     /// Cut into TCP segments (CAPS.TSO): see [`Sqe::tso_bytes`].
     pub const TSO: u16 = 1 << 5;
@@ -99,9 +100,9 @@ impl Sqe {
 
 /// Status bits of a completion (bits of [`Cqe::status`]).
 pub mod cqe_status {
-    /// The IPv4 header is right.
+    /// The IPv4 header is right; with IPV6: the version is 6 and the frame holds the payload.
     pub const IP_OK: u16 = 1 << 0;
-    /// The TCP or UDP checksum is right (or a UDP checksum of zero: not computed by the sender).
+    /// The TCP or UDP checksum is right (or, over IPv4, a UDP checksum of zero: not computed by the sender).
     pub const L4_OK: u16 = 1 << 1;
     /// The hardware looked at the L4 checksum.
     pub const CSUM_VALID: u16 = 1 << 2;
@@ -111,7 +112,7 @@ pub mod cqe_status {
     pub const TCP: u16 = 1 << 4;
     /// UDP.
     pub const UDP: u16 = 1 << 5;
-    /// A fragment: the L4 checksum was not looked at.
+    /// A fragment: the L4 checksum was not looked at. With IPV6: a Fragment header follows the header.
     pub const FRAG: u16 = 1 << 6;
     /// An 802.1Q tag was stripped; the word C holds its TCI.
     pub const VLAN: u16 = 1 << 7;
@@ -129,6 +130,8 @@ pub mod cqe_status {
     pub const DROPPED_BEFORE: u16 = 1 << 13;
     /// The timestamp is valid: in every completion of a received frame, and of a sent one with TS_REQ that was complete while CTRL.TX_EN was set.
     pub const TS_VALID: u16 = 1 << 14;
+    /// An IPv6 packet (CAPS.IPV6). TCP, UDP, CSUM_VALID and L4_OK are of what follows its header directly: nothing is looked for behind extension headers.
+    pub const IPV6: u16 = 1 << 15;
 }
 
 /// A completion queue entry.
@@ -138,7 +141,7 @@ pub struct Cqe {
     pub len: u16,
     /// Bits of [`cqe_status`].
     pub status: u16,
-    /// Receive: flow hash of an IPv4 packet with a right header, else 0: Toeplitz over addresses, and ports of unfragmented TCP and UDP. Transmit: 0, or the next hop's address with ARP_MISS.
+    /// Receive: flow hash of an IPv4 or IPv6 packet with a right header, else 0: Toeplitz over addresses, and ports of unfragmented TCP and UDP. Transmit: 0, or the next hop's address with ARP_MISS.
     pub hash: u32,
     /// If TS_VALID: low 32 bits of the clock in nanoseconds. Receive: when the frame's first bytes were in the core; transmit: when its SFD had left.
     pub timestamp: u32,

@@ -57,9 +57,9 @@ pub struct NicConfig {
     pub all_multicast: bool,
     /// Deliver ARP frames to the host too.
     pub deliver_arp: bool,
-    /// Deliver IPv4 TCP and UDP packets with a bad checksum, marked so.
+    /// Deliver TCP and UDP packets with a bad checksum, marked so.
     pub keep_bad_l4: bool,
-    /// Deliver frames with a bad IPv4 header, marked so.
+    /// Deliver frames with a bad IPv4 or IPv6 header, marked so.
     pub keep_bad_ip: bool,
     /// Deliver frames with a bad FCS, marked so.
     pub keep_bad_fcs: bool,
@@ -69,7 +69,7 @@ pub struct NicConfig {
     pub vlans: Option<Vec<u16>>,
     /// Longest frame received, in bytes with FCS and tag, 64 to 16,383.
     pub max_frame: u16,
-    /// Key of the flow hash that received IPv4 packets come with, if [`Caps::hash`](super::Caps::hash); all zeros: each hash is 0.
+    /// Key of the flow hash that received IPv4 packets come with, if [`Caps::hash`](super::Caps::hash), and IPv6 packets, if [`Caps::ipv6`](super::Caps::ipv6); all zeros: each hash is 0.
     /// Who may choose addresses and ports and knows the key can make flows collide.
     pub hash_key: [u8; HASH_KEY_WORDS as usize * 4],
     /// What is sent is received, inside the NIC; nothing reaches the wire.

@@ -73,13 +73,15 @@ pub struct RxFrame {
     pub truncated: bool,
     /// An IPv4 packet.
     pub ipv4: bool,
-    /// An IPv4 packet whose header is right.
+    /// An IPv6 packet. Of what follows its header only TCP and UDP are looked at, and nothing behind extension headers.
+    pub ipv6: bool,
+    /// An IPv4 packet whose header is right, or an IPv6 packet of version 6 that is all there.
     pub ip_header_ok: bool,
-    /// TCP or UDP over IPv4.
+    /// TCP or UDP over IPv4, or right behind an IPv6 header.
     pub transport: Option<Transport>,
     /// Its checksum.
     pub checksum: Checksum,
-    /// An IPv4 fragment.
+    /// An IPv4 fragment, or a Fragment header right behind an IPv6 header.
     pub fragment: bool,
     /// The FCS is wrong (delivered on request only).
     pub bad_fcs: bool,
@@ -87,7 +89,7 @@ pub struct RxFrame {
     pub dropped_before: bool,
     /// Tag control information of an 802.1Q tag that was taken off.
     pub vlan: Option<u16>,
-    /// Flow hash, by the key in the NIC's set-up; 0 for what is not an IPv4 packet with a right header.
+    /// Flow hash, by the key in the NIC's set-up; 0 for what is no IP packet with a right header.
     pub hash: u32,
     /// Low 32 bits of the NIC's clock in nanoseconds when the frame had begun to come in, if the hardware tells;
     /// [`widen_timestamp`](super::widen_timestamp) makes a whole time of it.

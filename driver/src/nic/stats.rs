@@ -92,6 +92,8 @@ pub struct Caps {
     pub push: bool,
     /// ICMP echo requests answered.
     pub echo: bool,
+    /// TCP and UDP checksums of IPv6 packets without extension headers checked, and inserted in raw frames; IPv6 frames hashed.
+    pub ipv6: bool,
     /// Number of queue pairs.
     pub queues: u8,
 }
@@ -115,6 +117,7 @@ impl Caps {
             jumbo: has(c::JUMBO),
             push: has(c::PUSH),
             echo: has(c::ECHO),
+            ipv6: has(c::IPV6),
             queues: c::QUEUES.get(value) as u8,
         }
     }

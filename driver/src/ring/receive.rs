@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Shortest frame there can be: an Ethernet header.
 const MIN_FRAME: u16 = 14;
 /// Bits that only a transmit completion has, and the one that is not defined.
-const NOT_RECEIVE: u16 = st::ARP_MISS | st::DMA_ERR | st::BAD_DESC | 1 << 15;
+const NOT_RECEIVE: u16 = st::ARP_MISS | st::DMA_ERR | st::BAD_DESC;
 
 #[derive(Debug)]
 pub(crate) struct ReceiveRing {
@@ -102,8 +102,8 @@ impl ReceiveRing {
                 truncated,
             });
         }
-        let both = st::TCP | st::UDP;
-        if status & NOT_RECEIVE != 0 || status & both == both {
+        let both = [st::TCP | st::UDP, st::IPV4 | st::IPV6];
+        if status & NOT_RECEIVE != 0 || both.iter().any(|bits| status & bits == *bits) {
             return Err(RingFault::Status { status });
         }
         self.lent[usize::from(slot)] = false;
@@ -146,7 +146,8 @@ fn frame(cqe: &Cqe, head: Head, body: Option<RxBuf>) -> RxFrame {
         wire_len: cqe.len,
         truncated: has(st::TRUNC),
         ipv4: has(st::IPV4),
-        ip_header_ok: has(st::IPV4) && has(st::IP_OK),
+        ipv6: has(st::IPV6),
+        ip_header_ok: (has(st::IPV4) || has(st::IPV6)) && has(st::IP_OK),
         transport: match (has(st::TCP), has(st::UDP)) {
             (true, _) => Some(Transport::Tcp),
             (_, true) => Some(Transport::Udp),

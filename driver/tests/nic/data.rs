@@ -193,6 +193,7 @@ fn what_the_hardware_says_of_a_frame_is_passed_on() {
         all,
         st::IPV4 | st::UDP | st::CSUM_VALID,
         st::IPV4 | st::IP_OK | st::FRAG,
+        st::IPV6 | st::IP_OK | st::UDP | st::CSUM_VALID | st::L4_OK,
         st::FCS_ERR,
     ];
     for status in statuses {
@@ -209,6 +210,7 @@ fn what_the_hardware_says_of_a_frame_is_passed_on() {
             (true, true, Some(Transport::Tcp), Checksum::Good),
             (true, false, Some(Transport::Udp), Checksum::Bad),
             (true, true, None, Checksum::NotChecked),
+            (false, true, Some(Transport::Udp), Checksum::Good),
             (false, false, None, Checksum::NotChecked),
         ]
     );

@@ -30,7 +30,9 @@ pub struct RxBuffer {
     pub status: Signal<In, Bits<7>>,
     /// With `commit`: `cqe_status` bit FCS_ERR.
     pub fcs_err: Signal<In, Bit>,
-    /// With `commit`: half-word offset of L4, 0 none; L3 is at 7 if `status` says IPV4, behind a tag at 9.
+    /// With `commit`: `cqe_status` bit IPV6.
+    pub is_ipv6: Signal<In, Bit>,
+    /// With `commit`: half-word offset of L4, 0 none; L3 is at 7 if `status` says IPV4 or `is_ipv6` is set, behind a tag at 9.
     pub l4_offset: Signal<In, Bits<6>>,
     /// With `commit`: the flow hash; it comes out only if `status` says IP_OK, else 0.
     pub hash: Signal<In, Bits<32>>,
@@ -76,6 +78,7 @@ pub struct RxBuffer {
     full: Signal<Local, Bit>,
     store: Signal<Local, Bit>,
     word: Signal<Local, Bits<32>>,
+    told: Signal<Local, Bits<16>>,
 }
 
 impl Logic for RxBuffer {
@@ -113,6 +116,7 @@ impl Logic for RxBuffer {
             | (self.wr_after.val() == self.memory.rd.val());
         self.store.next = self.write.val() & !self.full.val() & !self.r_lost.q.val();
         self.word.next = 0.into();
+        self.told.next = 0.into();
         self.tags.read_clock.next = self.clock.val();
         self.tags.write_clock.next = self.clock.val();
         self.tags.read_address.next = self.list_out.q.val();
@@ -142,7 +146,8 @@ impl Logic for RxBuffer {
                 | (bit_cast::<32, 7>(self.status.val()) << 21)
                 | (bit_cast::<32, 1>(self.fcs_err.val().into()) << 28)
                 | (bit_cast::<32, 1>(self.has_tag.val().into()) << 29)
-                | (bit_cast::<32, 1>(self.stripped.val().into()) << 30);
+                | (bit_cast::<32, 1>(self.stripped.val().into()) << 30)
+                | (bit_cast::<32, 1>(self.is_ipv6.val().into()) << 31);
             self.memory.place.next = self.base.q.val();
             self.memory.d0.next = self.word.val();
             self.memory.d1.next = self.timestamp.val();
@@ -171,20 +176,21 @@ impl Logic for RxBuffer {
         self.packet.timestamp.next = self.r_timestamp.q.val();
         if self.memory.describes.val() {
             self.r_len.d.next = self.memory.q0.val().get_bits::<15>(0);
-            self.r_status.d.next = bit_cast::<16, 7>(self.memory.q0.val().get_bits::<7>(21))
-                | (bit_cast::<16, 1>(self.memory.q0.val().get_bits::<1>(28)) << 8);
+            self.told.next = bit_cast::<16, 7>(self.memory.q0.val().get_bits::<7>(21))
+                | (bit_cast::<16, 1>(self.memory.q0.val().get_bits::<1>(28)) << 8)
+                | (bit_cast::<16, 1>(self.memory.q0.val().get_bits::<1>(31)) << 15);
+            self.r_status.d.next = self.told.val();
             self.r_offsets.d.next = bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8;
-            if self.memory.q0.val().get_bit(24) & self.memory.q0.val().get_bit(29) {
-                self.r_offsets.d.next =
-                    (bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8) | 9;
-            } else if self.memory.q0.val().get_bit(24) {
+            if self.memory.q0.val().get_bit(24) | self.memory.q0.val().get_bit(31) {
                 self.r_offsets.d.next =
                     (bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8) | 7;
+                if self.memory.q0.val().get_bit(29) {
+                    self.r_offsets.d.next =
+                        (bit_cast::<16, 6>(self.memory.q0.val().get_bits::<6>(15)) << 8) | 9;
+                }
             }
             if self.memory.q0.val().get_bit(29) & self.memory.q0.val().get_bit(30) {
-                self.r_status.d.next = bit_cast::<16, 7>(self.memory.q0.val().get_bits::<7>(21))
-                    | (bit_cast::<16, 1>(self.memory.q0.val().get_bits::<1>(28)) << 8)
-                    | 0x80;
+                self.r_status.d.next = self.told.val() | 0x80;
                 self.r_offsets.d.next = self.tags.read_data.val();
             }
             self.r_timestamp.d.next = self.memory.q1.val();

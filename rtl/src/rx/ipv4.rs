@@ -1,4 +1,4 @@
-//! Fields and sums of an IPv4 packet in an Ethernet frame, for the checks on receive and the checksums on transmit.
+//! Fields and sums of an IPv4 or IPv6 packet in an Ethernet frame, for the checks on receive and the checksums on transmit.
 use super::fields::Ipv4Fields;
 use super::lanes::Ipv4Lanes;
 use super::sum::LaneSum;
@@ -24,6 +24,8 @@ pub struct Ipv4Parse {
     /// See [`Ipv4Fields`].
     pub ether_type: Signal<Out, Bits<16>>,
     /// See [`Ipv4Fields`].
+    pub ipv6: Signal<Out, Bit>,
+    /// See [`Ipv4Fields`].
     pub version_ok: Signal<Out, Bit>,
     /// See [`Ipv4Fields`].
     pub ihl: Signal<Out, Bits<4>>,
@@ -45,6 +47,12 @@ pub struct Ipv4Parse {
     pub udp_zero: Signal<Out, Bit>,
     /// See [`Ipv4Fields`].
     pub l4_beat: Signal<Out, Bits<4>>,
+    /// See [`Ipv4Fields`].
+    pub l4_start: Signal<Out, Bits<7>>,
+    /// See [`Ipv4Fields`].
+    pub source: Signal<Out, Bits<32>>,
+    /// See [`Ipv4Fields`].
+    pub target: Signal<Out, Bits<32>>,
     /// Sum of the IPv4 header; see [`LaneSum`].
     pub header_sum: Signal<Out, Bits<20>>,
     /// Sum of L4, and of the addresses but for ICMP.
@@ -73,6 +81,7 @@ impl Logic for Ipv4Parse {
         self.fields.beat.next = self.beat.val();
         self.fields.valid.next = self.valid.val();
         self.ether_type.next = self.fields.ether_type.val();
+        self.ipv6.next = self.fields.ipv6.val();
         self.version_ok.next = self.fields.version_ok.val();
         self.ihl.next = self.fields.ihl.val();
         self.total.next = self.fields.total.val();
@@ -84,6 +93,9 @@ impl Logic for Ipv4Parse {
         self.udp_len.next = self.fields.udp_len.val();
         self.udp_zero.next = self.fields.udp_zero.val();
         self.l4_beat.next = self.fields.l4_beat.val();
+        self.l4_start.next = self.fields.l4_start.val();
+        self.source.next = self.fields.source.val();
+        self.target.next = self.fields.target.val();
         self.r_valid.d.next = self.valid.val();
         if self.valid.val() {
             self.r0.d.next = self.d0.val();
@@ -95,6 +107,7 @@ impl Logic for Ipv4Parse {
         self.lanes.d1.next = self.r1.q.val();
         self.lanes.beat.next = self.r_beat.q.val();
         self.lanes.valid.next = self.r_valid.q.val();
+        self.lanes.ipv6.next = self.fields.ipv6.val();
         self.lanes.ihl_odd.next = self.fields.ihl.val().get_bit(0);
         self.lanes.icmp.next = self.fields.icmp.val();
         self.lanes.udp.next = self.fields.udp.val();

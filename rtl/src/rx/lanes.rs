@@ -4,7 +4,8 @@ use rust_hdl::prelude::*;
 /// One pipeline stage behind [`super::fields::Ipv4Fields`]: takes each beat one cycle after the fields have seen it, and gives it,
 /// cut off behind the end of L4, with a mask for either sum.
 ///
-/// The L4 sum takes in the addresses of the pseudo-header, which are half-words 13 to 16; ICMP has none (RFC 792).
+/// The L4 sum takes in the addresses of the pseudo-header, which are half-words 13 to 16; ICMP has none (RFC 792). In IPv6 they are half-words
+/// 11 to 26 (RFC 8200 section 8.1), right before L4. The header sum of an IPv6 packet is anything: the header has no checksum.
 #[derive(LogicBlock, Default)]
 pub struct Ipv4Lanes {
     /// The core's clock.
@@ -19,6 +20,8 @@ pub struct Ipv4Lanes {
     pub beat: Signal<In, Bits<11>>,
     /// The beat is there.
     pub valid: Signal<In, Bit>,
+    /// IPv6.
+    pub ipv6: Signal<In, Bit>,
     /// IHL is odd.
     pub ihl_odd: Signal<In, Bit>,
     /// ICMP.
@@ -103,10 +106,16 @@ impl Logic for Ipv4Lanes {
             } else if self.beat.val() > self.l4_here.val() {
                 self.l4.next = 15.into();
             }
-            if (self.beat.val() == 3) & !self.icmp.val() {
+            if self.ipv6.val() {
+                if self.beat.val() == 2 {
+                    self.addresses.next = 8.into();
+                } else if (self.beat.val() == 3) | (self.beat.val().get_bits::<9>(2) == 1) {
+                    // Up to beat 6; beat 7 is all L4 anyhow.
+                    self.addresses.next = 15.into();
+                }
+            } else if (self.beat.val() == 3) & !self.icmp.val() {
                 self.addresses.next = 14.into();
-            }
-            if (self.beat.val() == 4) & !self.icmp.val() {
+            } else if (self.beat.val() == 4) & !self.icmp.val() {
                 self.addresses.next = 1.into();
             }
             if self.skip_checksums.val() {
@@ -130,7 +139,7 @@ impl Logic for Ipv4Lanes {
                 }
             }
             self.r_header.d.next = self.header.val();
-            self.r_l4.d.next = (self.l4.val() & (self.hole.val() ^ 15)) | self.addresses.val();
+            self.r_l4.d.next = (self.l4.val() | self.addresses.val()) & (self.hole.val() ^ 15);
             // Bytes behind L4 are padding and count as zero, as does the pad of an odd last byte (RFC 1071).
             if self.wide_beat.val() < self.end_beat.val() {
                 self.m0.next = self.d0.val();

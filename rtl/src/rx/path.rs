@@ -21,18 +21,21 @@ use rust_hdl::prelude::*;
 /// - ARP packets with Ethernet and IPv4 addresses go to `arp`, and to `packet` only if RXCTL.DELIVER_ARP is set; other ARP
 ///   frames are delivered like any frame.
 /// - With `pauses`, a PAUSE frame without a tag is for the transmitter alone.
-/// - Frames that are neither IPv4 nor ARP are delivered without IPV4 in their status.
+/// - Frames that are neither IPv4, IPv6 nor ARP are delivered with neither IPV4 nor IPV6 in their status.
+/// - An IPv6 packet has IPV6 where an IPv4 packet has IPV4. Its header is right if the version is 6 and the frame holds the payload; TCP and UDP
+///   right behind it are checked as over IPv4, but that a UDP checksum of zero is wrong (RFC 8200 section 8.1). Behind extension headers
+///   nothing is looked at: no CSUM_VALID, no L4 offset, and FRAG if the first is a Fragment header.
 /// - An 802.1Q tag is looked behind: what follows is checked as in a frame without one, but ARP behind a tag is for the host alone, since
 ///   the ARP engine knows no VLANs. RXCTL.VLAN_STRIP takes the tag out of what is stored, whatever else is wrong with the frame.
 /// - A fragment has FRAG, TCP or UDP by its protocol number, no CSUM_VALID and no L4 offset.
-/// - A frame kept by KEEP_BAD_FCS has FCS_ERR alone; one kept by KEEP_BAD_IP, which includes a wrong total length, IPV4 alone; one
-///   kept by KEEP_BAD_L4, which includes a wrong UDP length, everything but L4_OK.
-/// - An IPv4 frame with a right header has a flow hash (see [`RxHash`]), any other frame 0.
+/// - A frame kept by KEEP_BAD_FCS has FCS_ERR alone; one kept by KEEP_BAD_IP, which includes a wrong total length, IPV4 or IPV6
+///   alone; one kept by KEEP_BAD_L4, which includes a wrong UDP length, everything but L4_OK.
+/// - An IPv4 or IPv6 frame with a right header has a flow hash (see [`RxHash`]), any other frame 0.
 /// - With RXCTL.ECHO, an ICMP echo request to a local address is answered ([`EchoRequest`] says which ones are) and not delivered; where two
 ///   answers wait already, it is delivered like any frame.
 /// - A frame's time is that of its first beat.
-/// - A frame may begin eleven cycles after the last beat of the one before, twelve if that had a tag; if that was a short one whose beats came
-///   less than four cycles apart, 35 cycles after its first, 27 after its fourth and 19 after its fifth beat too.
+/// - A frame may begin eight cycles after the last beat of the one before, nine if that had a tag; if that was a short one whose beats came
+///   less than eight cycles apart, 43 cycles after its first, 40, 38, 30, 22 and 14 after its third to seventh beat too.
 #[derive(LogicBlock, Default)]
 pub struct RxPath {
     /// The core's clock.
@@ -132,6 +135,7 @@ impl Logic for RxPath {
         self.high.next = self.buffer.high.val();
         self.low.next = self.buffer.low.val();
         self.verdict.ether_type.next = self.parse.ether_type.val();
+        self.verdict.ipv6.next = self.parse.ipv6.val();
         self.verdict.version_ok.next = self.parse.version_ok.val();
         self.verdict.ihl.next = self.parse.ihl.val();
         self.verdict.total.next = self.parse.total.val();
@@ -142,6 +146,7 @@ impl Logic for RxPath {
         self.verdict.udp.next = self.parse.udp.val();
         self.verdict.udp_len.next = self.parse.udp_len.val();
         self.verdict.udp_zero.next = self.parse.udp_zero.val();
+        self.verdict.l4_beat.next = self.parse.l4_beat.val();
         self.verdict.header_sum.next = self.parse.header_sum.val();
         self.verdict.l4_sum.next = self.parse.l4_sum.val();
         self.verdict.lost.next = self.buffer.lost.val();
@@ -202,12 +207,13 @@ impl Logic for RxPath {
         self.toeplitz.d1.next = self.untag.m.d1.val();
         self.toeplitz.beat.next = self.verdict.beat.val();
         self.toeplitz.valid.next = self.verdict.take.val();
+        self.toeplitz.ipv6.next = self.parse.ipv6.val();
         self.toeplitz.ihl.next = self.parse.ihl.val();
         self.toeplitz.total.next = self.parse.total.val();
         self.toeplitz.fragment.next = self.parse.fragment.val();
         self.toeplitz.tcp.next = self.parse.tcp.val();
         self.toeplitz.udp.next = self.parse.udp.val();
-        self.toeplitz.l4_beat.next = self.parse.l4_beat.val();
+        self.toeplitz.l4_start.next = self.parse.l4_start.val();
 
         // RXCTL.ECHO
         self.request.reset.next = self.reset.val();
@@ -223,8 +229,8 @@ impl Logic for RxPath {
         self.request.ihl.next = self.parse.ihl.val();
         self.request.total.next = self.parse.total.val();
         self.request.icmp.next = self.parse.icmp.val();
-        self.request.source.next = self.toeplitz.source_address.val();
-        self.request.target.next = self.toeplitz.target_address.val();
+        self.request.source.next = self.parse.source.val();
+        self.request.target.next = self.parse.target.val();
 
         self.echo.reset.next = self.reset.val();
         self.echo.enable.next = self.rxctl.val().get_bit(9);
@@ -237,7 +243,7 @@ impl Logic for RxPath {
         self.echo.last.next = self.untag.m.last.val();
         self.echo.before0.next = self.parse.before0.val();
         self.echo.before1.next = self.parse.before1.val();
-        self.echo.source.next = self.toeplitz.source_address.val();
+        self.echo.source.next = self.parse.source.val();
         self.echo.commit.next = self.verdict.echo.val();
         self.echo.len.next = bit_cast::<11, 16>(self.parse.total.val()) + 14;
         FrameSource::link(&mut self.reply, &mut self.echo.frame);
@@ -259,6 +265,7 @@ impl Logic for RxPath {
         self.buffer.len.next = self.verdict.len.val();
         self.buffer.status.next = self.verdict.status.val();
         self.buffer.fcs_err.next = self.verdict.fcs_err.val();
+        self.buffer.is_ipv6.next = self.verdict.is_ipv6.val();
         self.buffer.l4_offset.next = self.verdict.l4_offset.val();
         self.buffer.hash.next = self.toeplitz.hash.val();
         self.buffer.timestamp.next = self.verdict.timestamp.val();

@@ -1,7 +1,7 @@
 //! Decides what becomes of each received frame, and counts it.
 //!
 //! The first reason that holds is the one that is counted, in this order: receive disabled; oversize; runt; bad FCS; a PAUSE frame,
-//! which is acted on; not for this station; 802.3 length; IPv4 version or IHL; IPv4 total length; IPv4 header checksum; UDP length; L4
+//! which is acted on; not for this station; 802.3 length; IP version or IHL; IPv4 total or IPv6 payload length; IPv4 header checksum; UDP length; L4
 //! checksum; buffer full. An echo request that is answered is counted as that alone, and needs no room in the buffer.
 use ferrule_abi::counter;
 use rust_hdl::prelude::*;
@@ -62,6 +62,8 @@ pub struct RxVerdict {
     /// See [`super::fields::Ipv4Fields`].
     pub ether_type: Signal<In, Bits<16>>,
     /// See [`super::fields::Ipv4Fields`].
+    pub ipv6: Signal<In, Bit>,
+    /// See [`super::fields::Ipv4Fields`].
     pub version_ok: Signal<In, Bit>,
     /// See [`super::fields::Ipv4Fields`].
     pub ihl: Signal<In, Bits<4>>,
@@ -81,6 +83,8 @@ pub struct RxVerdict {
     pub udp_len: Signal<In, Bits<16>>,
     /// See [`super::fields::Ipv4Fields`].
     pub udp_zero: Signal<In, Bit>,
+    /// See [`super::fields::Ipv4Fields`].
+    pub l4_beat: Signal<In, Bits<4>>,
     /// See [`super::ipv4::Ipv4Parse`].
     pub header_sum: Signal<In, Bits<20>>,
     /// See [`super::ipv4::Ipv4Parse`].
@@ -89,7 +93,7 @@ pub struct RxVerdict {
     pub lost: Signal<In, Bit>,
     /// The flow hash is still being computed, or the local addresses are looked through.
     pub hashing: Signal<In, Bit>,
-    /// It is an ICMP echo request that will be answered, if it is an unfragmented IPv4 packet whose checksums are right and has no tag.
+    /// It is an ICMP echo request over IPv4 that will be answered, if it is unfragmented, its checksums are right and it has no tag.
     pub echo_fits: Signal<In, Bit>,
     /// A beat would be taken.
     pub open: Signal<Out, Bit>,
@@ -114,6 +118,8 @@ pub struct RxVerdict {
     /// With `commit`: see [`super::buffer::RxBuffer`].
     pub fcs_err: Signal<Out, Bit>,
     /// With `commit`: see [`super::buffer::RxBuffer`].
+    pub is_ipv6: Signal<Out, Bit>,
+    /// With `commit`: see [`super::buffer::RxBuffer`].
     pub l4_offset: Signal<Out, Bits<6>>,
     /// With `commit`: see [`super::buffer::RxBuffer`].
     pub timestamp: Signal<Out, Bits<32>>,
@@ -133,7 +139,7 @@ pub struct RxVerdict {
     payload: DFF<Bits<16>>,
     l4_len: DFF<Bits<16>>,
     pseudo: DFF<Bits<18>>,
-    ipv4: DFF<Bit>,
+    ip: DFF<Bit>,
     length_8023: DFF<Bit>,
     bad_8023: DFF<Bit>,
     bad_total: DFF<Bit>,
@@ -143,10 +149,11 @@ pub struct RxVerdict {
     reason: DFF<Bits<32>>,
     deliver: DFF<Bit>,
     give_arp: DFF<Bit>,
-    /// An IPv4 packet without a tag that is no fragment, and right in all its checksums if it is ICMP.
+    /// An IP packet without a tag that is no fragment, and right in all its checksums if it is ICMP over IPv4.
     sound: DFF<Bit>,
     r_status: DFF<Bits<7>>,
     r_fcs_err: DFF<Bit>,
+    r_ipv6: DFF<Bit>,
     r_l4_offset: DFF<Bits<6>>,
     r_events: DFF<Bits<32>>,
     skipped_last: Signal<Local, Bit>,
@@ -160,14 +167,20 @@ pub struct RxVerdict {
     header_right: Signal<Local, Bit>,
     damaged: Signal<Local, Bit>,
     is_l4: Signal<Local, Bit>,
+    l4_offset_here: Signal<Local, Bits<6>>,
+    ahead: Signal<Local, Bits<16>>,
     ip_reason: Signal<Local, Bits<32>>,
     l4_reason: Signal<Local, Bits<32>>,
     flags: Signal<Local, Bits<7>>,
+    /// The same without IPV4 for an IPv6 packet.
+    marks: Signal<Local, Bits<7>>,
     skip_event: Signal<Local, Bits<32>>,
     act_event: Signal<Local, Bits<32>>,
     runt_beats: Constant<Bits<11>>,
     last_number: Constant<Bits<11>>,
     type_ipv4: Constant<Bits<16>>,
+    before_ipv4: Constant<Bits<16>>,
+    before_ipv6: Constant<Bits<16>>,
     first_type: Constant<Bits<16>>,
     all_ones: Constant<Bits<17>>,
     ev_frames: Constant<Bits<32>>,
@@ -208,6 +221,7 @@ impl Default for RxVerdict {
             is_arp: Default::default(),
             is_pause: Default::default(),
             ether_type: Default::default(),
+            ipv6: Default::default(),
             version_ok: Default::default(),
             ihl: Default::default(),
             total: Default::default(),
@@ -218,6 +232,7 @@ impl Default for RxVerdict {
             udp: Default::default(),
             udp_len: Default::default(),
             udp_zero: Default::default(),
+            l4_beat: Default::default(),
             header_sum: Default::default(),
             l4_sum: Default::default(),
             lost: Default::default(),
@@ -234,6 +249,7 @@ impl Default for RxVerdict {
             len: Default::default(),
             status: Default::default(),
             fcs_err: Default::default(),
+            is_ipv6: Default::default(),
             l4_offset: Default::default(),
             timestamp: Default::default(),
             events: Default::default(),
@@ -248,7 +264,7 @@ impl Default for RxVerdict {
             payload: Default::default(),
             l4_len: Default::default(),
             pseudo: Default::default(),
-            ipv4: Default::default(),
+            ip: Default::default(),
             length_8023: Default::default(),
             bad_8023: Default::default(),
             bad_total: Default::default(),
@@ -261,6 +277,7 @@ impl Default for RxVerdict {
             sound: Default::default(),
             r_status: Default::default(),
             r_fcs_err: Default::default(),
+            r_ipv6: Default::default(),
             r_l4_offset: Default::default(),
             r_events: Default::default(),
             skipped_last: Default::default(),
@@ -274,15 +291,20 @@ impl Default for RxVerdict {
             header_right: Default::default(),
             damaged: Default::default(),
             is_l4: Default::default(),
+            l4_offset_here: Default::default(),
+            ahead: Default::default(),
             ip_reason: Default::default(),
             l4_reason: Default::default(),
             flags: Default::default(),
+            marks: Default::default(),
             skip_event: Default::default(),
             act_event: Default::default(),
             // 60 bytes need eight beats; without a tag 56 are left.
             runt_beats: Constant::new(7.into()),
             last_number: Constant::new(2047.into()),
             type_ipv4: Constant::new(0x0800.into()),
+            before_ipv4: Constant::new(14.into()),
+            before_ipv6: Constant::new(54.into()),
             // IEEE 802.3 clause 3.2.6: below it is a length.
             first_type: Constant::new(0x0600.into()),
             all_ones: Constant::new(0xFFFF.into()),
@@ -318,7 +340,7 @@ impl Logic for RxVerdict {
             payload,
             l4_len,
             pseudo,
-            ipv4,
+            ip,
             length_8023,
             bad_8023,
             bad_total,
@@ -331,6 +353,7 @@ impl Logic for RxVerdict {
             sound,
             r_status,
             r_fcs_err,
+            r_ipv6,
             r_l4_offset,
             r_events
         );
@@ -338,6 +361,7 @@ impl Logic for RxVerdict {
         self.len.next = self.r_len.q.val();
         self.status.next = self.r_status.q.val();
         self.fcs_err.next = self.r_fcs_err.q.val();
+        self.is_ipv6.next = self.r_ipv6.q.val();
         self.l4_offset.next = self.r_l4_offset.q.val();
         self.timestamp.next = self.r_timestamp.q.val();
         self.events.next = self.r_events.q.val();
@@ -363,9 +387,20 @@ impl Logic for RxVerdict {
         self.header_right.next = false;
         self.damaged.next = self.r_bad.q.val().get_bit(0) | self.r_bad.q.val().get_bit(1);
         self.is_l4.next = false;
+        // L4 begins in lane 1 or 3.
+        self.l4_offset_here.next = (bit_cast::<6, 4>(self.l4_beat.val()) << 2) | 3;
+        if self.ihl.val().get_bit(0) {
+            self.l4_offset_here.next = (bit_cast::<6, 4>(self.l4_beat.val()) << 2) | 1;
+        }
+        // What is behind these bytes, total length and payload length count.
+        self.ahead.next = self.before_ipv4.val();
+        if self.ipv6.val() {
+            self.ahead.next = self.before_ipv6.val();
+        }
         self.ip_reason.next = 0.into();
         self.l4_reason.next = 0.into();
         self.flags.next = 0.into();
+        self.marks.next = 0.into();
         self.skip_event.next = 0.into();
         self.act_event.next = 0.into();
 
@@ -436,9 +471,9 @@ impl Logic for RxVerdict {
                 }
             }
             JudgeState::Lengths => {
-                self.payload.d.next = bit_cast::<16, 15>(self.r_len.q.val()) - 14;
+                self.payload.d.next = bit_cast::<16, 15>(self.r_len.q.val()) - self.ahead.val();
                 self.l4_len.d.next = self.total.val() - self.header_bytes.val();
-                self.ipv4.d.next = self.ether_type.val() == self.type_ipv4.val();
+                self.ip.d.next = self.ipv6.val() | (self.ether_type.val() == self.type_ipv4.val());
                 self.length_8023.d.next = self.ether_type.val() < self.first_type.val();
                 self.state.d.next = JudgeState::Compare;
             }
@@ -489,13 +524,18 @@ impl Logic for RxVerdict {
                     self.ip_reason.next = self.ev_ip_header.val();
                 } else if self.bad_total.q.val() {
                     self.ip_reason.next = self.ev_length.val();
-                } else if !self.header_right.val() {
+                } else if !self.header_right.val() & !self.ipv6.val() {
                     self.ip_reason.next = self.ev_ip_header.val();
                 }
                 if self.is_l4.val() {
                     if self.bad_udp.q.val() {
                         self.l4_reason.next = self.ev_length.val();
-                    } else if !self.l4_right.val() & !(self.udp.val() & self.udp_zero.val()) {
+                    } else if self.udp.val() & self.udp_zero.val() {
+                        // Zero means that there is no checksum; IPv6 demands one (RFC 8200 section 8.1).
+                        if self.ipv6.val() {
+                            self.l4_reason.next = self.ev_l4.val();
+                        }
+                    } else if !self.l4_right.val() {
                         self.l4_reason.next = self.ev_l4.val();
                     }
                 }
@@ -503,6 +543,7 @@ impl Logic for RxVerdict {
                 self.reason.d.next = 0.into();
                 self.sound.d.next = false;
                 self.r_fcs_err.d.next = false;
+                self.r_ipv6.d.next = false;
                 self.r_l4_offset.d.next = 0.into();
                 if !self.enable.val() {
                     self.reason.d.next = self.ev_disabled.val();
@@ -523,8 +564,9 @@ impl Logic for RxVerdict {
                     if self.bad_8023.q.val() {
                         self.reason.d.next = self.ev_length.val();
                     }
-                } else if self.ipv4.q.val() {
+                } else if self.ip.q.val() {
                     self.flags.next = 8.into();
+                    self.r_ipv6.d.next = self.ipv6.val();
                     if self.ip_reason.val().any() {
                         if !self.rxctl.val().get_bit(5) {
                             self.reason.d.next = self.ip_reason.val();
@@ -535,11 +577,11 @@ impl Logic for RxVerdict {
                             self.l4_right.val() & !self.fragment.val() & !self.has_tag.val();
                         if self.fragment.val() {
                             self.flags.next = 73.into();
-                        } else {
-                            self.r_l4_offset.d.next = (bit_cast::<6, 4>(self.ihl.val()) << 1) + 7;
+                        } else if !self.ipv6.val() | self.is_l4.val() {
+                            // Behind an IPv6 header that names another one, L4 is none knows where.
+                            self.r_l4_offset.d.next = self.l4_offset_here.val();
                             if self.has_tag.val() {
-                                self.r_l4_offset.d.next =
-                                    (bit_cast::<6, 4>(self.ihl.val()) << 1) + 9;
+                                self.r_l4_offset.d.next = self.l4_offset_here.val() + 2;
                             }
                         }
                         if self.is_l4.val() {
@@ -554,13 +596,17 @@ impl Logic for RxVerdict {
                         }
                     }
                 }
-                self.r_status.d.next = self.flags.val();
+                self.marks.next = self.flags.val();
+                if self.ipv6.val() {
+                    self.marks.next = self.flags.val() & 0x77;
+                }
+                self.r_status.d.next = self.marks.val();
                 if self.flags.val().get_bit(0) {
                     if self.tcp.val() {
-                        self.r_status.d.next = self.flags.val() | 16;
+                        self.r_status.d.next = self.marks.val() | 16;
                     }
                     if self.udp.val() {
-                        self.r_status.d.next = self.flags.val() | 32;
+                        self.r_status.d.next = self.marks.val() | 32;
                     }
                 }
                 self.give_arp.d.next = self.is_arp.val() & !self.damaged.val();

@@ -83,6 +83,8 @@ pub struct TxFinish {
     /// Bits 31:0 of the clock in nanoseconds.
     pub now_lo: Signal<In, Bits<32>>,
     /// See [`crate::rx::fields::Ipv4Fields`].
+    pub ipv6: Signal<In, Bit>,
+    /// See [`crate::rx::fields::Ipv4Fields`].
     pub version_ok: Signal<In, Bit>,
     /// See [`crate::rx::fields::Ipv4Fields`].
     pub ihl: Signal<In, Bits<4>>,
@@ -153,6 +155,9 @@ pub struct TxFinish {
     /// See [`TxVerdictSource`].
     r_address: DFF<Bits<32>>,
     header_bytes: Signal<Local, Bits<16>>,
+    /// Bytes before what total length and payload length count.
+    ahead: Signal<Local, Bits<16>>,
+    too_much: Signal<Local, Bit>,
     checksum_here: Signal<Local, Bits<4>>,
     chosen_len: Signal<Local, Bits<16>>,
     swapped_len: Signal<Local, Bits<18>>,
@@ -161,6 +166,8 @@ pub struct TxFinish {
     ip_checksum: Signal<Local, Bits<16>>,
     l4_checksum: Signal<Local, Bits<16>>,
     l4_inserted: Signal<Local, Bits<16>>,
+    before_ipv4: Constant<Bits<16>>,
+    before_ipv6: Constant<Bits<16>>,
     least_raw: Constant<Bits<15>>,
     least_ip: Constant<Bits<15>>,
     most: Constant<Bits<15>>,
@@ -194,6 +201,7 @@ impl Default for TxFinish {
             enable: Default::default(),
             left: Default::default(),
             now_lo: Default::default(),
+            ipv6: Default::default(),
             version_ok: Default::default(),
             ihl: Default::default(),
             total: Default::default(),
@@ -239,6 +247,8 @@ impl Default for TxFinish {
             r_stamped: Default::default(),
             r_address: Default::default(),
             header_bytes: Default::default(),
+            ahead: Default::default(),
+            too_much: Default::default(),
             checksum_here: Default::default(),
             chosen_len: Default::default(),
             swapped_len: Default::default(),
@@ -247,6 +257,8 @@ impl Default for TxFinish {
             ip_checksum: Default::default(),
             l4_checksum: Default::default(),
             l4_inserted: Default::default(),
+            before_ipv4: Constant::new(14.into()),
+            before_ipv6: Constant::new(54.into()),
             least_raw: Constant::new(14.into()),
             least_ip: Constant::new(34.into()),
             // A 9000-byte IP packet or as much behind an 802.1Q tag, without FCS.
@@ -307,6 +319,11 @@ impl Logic for TxFinish {
         self.verdict.stamped.next = self.r_stamped.q.val();
         self.verdict.address.next = self.r_address.q.val();
         self.header_bytes.next = bit_cast::<16, 4>(self.ihl.val()) << 2;
+        self.ahead.next = self.before_ipv4.val();
+        if self.ipv6.val() {
+            self.ahead.next = self.before_ipv6.val();
+        }
+        self.too_much.next = self.total.val() > self.payload.q.val();
         self.checksum_here.next = 0.into();
         self.chosen_len.next = 0.into();
         self.swapped_len.next = 0.into();
@@ -359,12 +376,12 @@ impl Logic for TxFinish {
                     self.r_miss.d.next = false;
                 }
                 self.r_stamped.d.next = false;
-                self.payload.d.next = bit_cast::<16, 15>(self.len.val()) - 14;
+                self.payload.d.next = bit_cast::<16, 15>(self.len.val()) - self.ahead.val();
                 self.l4_len.d.next = self.total.val() - self.header_bytes.val();
                 self.insert_l4.d.next = self.l4cs.val()
                     & (self.tcp.val() | self.udp.val())
                     & !self.fragment.val()
-                    & !self.raw.val();
+                    & (!self.raw.val() | (self.ipv6.val() & self.version_ok.val()));
                 self.state.d.next = FinishState::Compare;
             }
             FinishState::Compare => {
@@ -375,13 +392,19 @@ impl Logic for TxFinish {
                     & (!self.version_ok.val()
                         | (self.len.val() < self.least_ip.val())
                         | (self.total.val() < self.header_bytes.val())
-                        | (self.total.val() > self.payload.q.val()));
+                        | self.too_much.val());
                 self.bad_l4.d.next = (self.insert_l4.q.val()
-                    & ((self.tcp.val() & (self.l4_len.q.val() < 20))
+                    & (self.too_much.val()
+                        | (self.tcp.val() & (self.l4_len.q.val() < 20))
                         | (self.udp.val()
                             & ((self.udp_len.val() < 8)
                                 | (self.udp_len.val() > self.l4_len.q.val())))))
                     | (self.segment.val() & !(self.insert_l4.q.val() & self.tcp.val()));
+                // A frame that ends in what would be an IPv6 header: less than none is left.
+                if self.raw.val() & self.payload.q.val().get_bit(15) {
+                    self.insert_l4.d.next = false;
+                    self.bad_l4.d.next = false;
+                }
                 self.state.d.next = FinishState::Pseudo;
             }
             FinishState::Pseudo => {
@@ -436,6 +459,8 @@ impl Logic for TxFinish {
                 } else if self.bad_frame.q.val() | self.bad_ip.q.val() | self.bad_l4.q.val() {
                     self.r_bad.d.next = true;
                     self.state.d.next = FinishState::Tell;
+                } else if self.raw.val() & self.insert_l4.q.val() {
+                    self.state.d.next = FinishState::WriteL4;
                 } else if self.raw.val() {
                     self.state.d.next = FinishState::Commit;
                 } else {

@@ -11,13 +11,16 @@ use rust_hdl::prelude::*;
 
 /// Stores each packet, inserts Ethernet header and checksums, and sends it when it is complete.
 ///
-/// - A raw frame (14 to 9018 bytes) goes out as it came; IPCS and L4CS mean nothing for it.
+/// - A raw frame (14 to 9018 bytes) goes out as it came; IPCS means nothing for it. L4CS inserts the checksum of TCP or UDP right behind the
+///   header of an IPv6 packet that follows the MAC addresses, as it does over IPv4; any other raw frame, another version and a frame that
+///   ends within the header are left alone.
 /// - An IPv4 packet gets its header from the neighbour's answer; where that is a miss, nothing is sent and the verdict holds the
 ///   next hop. Bytes behind the packet's total length are sent too, and in no sum.
 /// - IPCS inserts the header checksum; L4CS that of unfragmented TCP or UDP, over the length that UDP's header says. Any other
 ///   protocol and fragments are left alone. What the host left in a checksum field does not matter.
 /// - Bad is: a frame longer than 9018 bytes; an IPv4 packet with another version, IHL below 5, or a total length shorter than its
-///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet.
+///   header or longer than the packet; with L4CS: TCP shorter than 20 bytes, a UDP length below 8 or beyond the packet,
+///   an IPv6 payload length beyond the frame.
 /// - A packet with `tag` gets an 802.1Q tag behind its source address, raw or not; its checks and its largest length are those
 ///   of the frame without it.
 /// - A packet with `segment` is bad if it is no unfragmented TCP. One that `follows` another which was bad or missed its next hop has the same
@@ -109,6 +112,7 @@ impl Logic for TxPath {
         self.finish.enable.next = self.enable.val();
         self.finish.left.next = self.left.val();
         self.finish.now_lo.next = self.now_lo.val();
+        self.finish.ipv6.next = self.parse.ipv6.val();
         self.finish.version_ok.next = self.parse.version_ok.val();
         self.finish.ihl.next = self.parse.ihl.val();
         self.finish.total.next = self.parse.total.val();

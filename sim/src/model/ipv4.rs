@@ -5,8 +5,9 @@ use super::checksum::Sum;
 pub(super) const L2_BYTES: usize = 14;
 /// Shortest frame that holds an IPv4 header.
 const LEAST: usize = L2_BYTES + 20;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// Protocol numbers.
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
 /// More fragments, or an offset (RFC 791 section 3.1; bit 15 is reserved, bit 14 is Don't Fragment).
 const FRAGMENT_BITS: u16 = 0x3FFF;
 

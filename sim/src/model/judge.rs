@@ -7,8 +7,9 @@ use ferrule_abi::{counter, regs, Field};
 use super::arp::ArpPacket;
 use super::echo::answer;
 use super::flow::pause_time;
-use super::hash::hash;
+use super::hash::{hash, hash_ipv6};
 use super::ipv4::{Ipv4, L2_BYTES};
+use super::ipv6::{self, Ipv6, TYPE_IPV6};
 use super::registers::Registers;
 
 /// Below it an EtherType is a length (IEEE 802.3 clause 3.2.6).
@@ -157,7 +158,8 @@ pub(super) fn judge(frame: &[u8], faults: Faults, filter: &Filter<'_>) -> Verdic
             Verdict::Deliver(description.behind_tag(tci, filter.wants(VLAN_STRIP)))
         }
         (Verdict::Deliver(description), None) => {
-            let whole = description.status & (status::IP_OK | status::FRAG) == status::IP_OK;
+            let whole = description.status & (status::IPV4 | status::IP_OK | status::FRAG)
+                == status::IPV4 | status::IP_OK;
             let reply = (whole && filter.wants(regs::rxctl::ECHO))
                 .then(|| answer(frame, filter.registers))
                 .flatten();
@@ -189,10 +191,12 @@ fn inspect(frame: &[u8], tagged: bool, faults: Faults, filter: &Filter<'_>) -> V
     if ether_type < FIRST_TYPE && usize::from(ether_type) > frame.len() - L2_BYTES {
         return Verdict::Drop(counter::RX_DROP_LENGTH);
     }
-    let description = match Ipv4::new(frame).filter(|_| ether_type == TYPE_IPV4) {
-        Some(packet) => ipv4(packet, filter),
-        None => Ok(Description::default()),
+    let description = match ether_type {
+        TYPE_IPV4 => Ipv4::new(frame).map(|packet| ipv4(packet, filter)),
+        TYPE_IPV6 => Ipv6::new(frame).map(|packet| ipv6(packet, filter)),
+        _ => None,
     };
+    let description = description.unwrap_or(Ok(Description::default()));
     description.map_or_else(Verdict::Drop, Verdict::Deliver)
 }
 
@@ -231,6 +235,55 @@ fn ipv4(packet: Ipv4<'_>, filter: &Filter<'_>) -> Result<Description, u32> {
         }
     }
     Ok(described(bits, packet.l4_at(), hash))
+}
+
+/// The description of an IPv6 packet, or the counter of the reason against it.
+fn ipv6(packet: Ipv6<'_>, filter: &Filter<'_>) -> Result<Description, u32> {
+    use regs::rxctl::{KEEP_BAD_IP, KEEP_BAD_L4};
+    let described = |status, l4: usize, hash| Description {
+        status,
+        offsets: L3_OFFSET | (l4 as u16 / 2) << 8,
+        hash,
+    };
+    let reason = match (packet.version_ok(), packet.payload_ok()) {
+        (false, _) => Some(counter::RX_DROP_IP_HEADER),
+        (_, false) => Some(counter::RX_DROP_LENGTH),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        return if filter.wants(KEEP_BAD_IP) {
+            Ok(described(status::IPV6, 0, 0))
+        } else {
+            Err(reason)
+        };
+    }
+    let hash = hash_ipv6(packet, &filter.registers.hash_key());
+    let mut bits = status::IPV6 | status::IP_OK;
+    if packet.is_fragment() {
+        bits |= status::FRAG;
+    }
+    // Extension headers are not looked behind.
+    if !packet.is_tcp() && !packet.is_udp() {
+        return Ok(described(bits, 0, hash));
+    }
+    bits |= status::CSUM_VALID;
+    bits |= match packet.is_tcp() {
+        true => status::TCP,
+        false => status::UDP,
+    };
+    let fault = match packet.l4_covered() {
+        None => Some(counter::RX_DROP_LENGTH),
+        Some(covered) if packet.udp_unchecked() || !packet.l4_sum(covered).is_right() => {
+            Some(counter::RX_DROP_L4_CSUM)
+        }
+        Some(_) => None,
+    };
+    match fault {
+        None => bits |= status::L4_OK,
+        Some(_) if filter.wants(KEEP_BAD_L4) => {}
+        Some(reason) => return Err(reason),
+    }
+    Ok(described(bits, ipv6::L4_AT, hash))
 }
 
 fn check_header(packet: Ipv4<'_>) -> Result<(), u32> {

@@ -34,6 +34,7 @@ mod flow;
 mod hash;
 mod io;
 mod ipv4;
+mod ipv6;
 mod judge;
 mod line;
 mod msix;

@@ -1,7 +1,9 @@
 //! A packet of the host on its way to a frame: the checks, and the checksums that the hardware inserts.
 use ferrule_abi::ring::{sqe_flags, Sqe};
 
+use super::checksum::Sum;
 use super::ipv4::{Ipv4, L2_BYTES};
+use super::ipv6::{self, Ipv6, TYPE_IPV6};
 use super::wire::Wire;
 
 /// Shortest raw frame.
@@ -136,7 +138,7 @@ impl Packet {
             return Err(Bad);
         }
         if self.is_raw() {
-            return Ok(Needs::Nothing);
+            return self.finish_raw();
         }
         let packet = Ipv4::new(&self.frame).ok_or(Bad)?;
         if !packet.version_ok() || !packet.total_ok() {
@@ -154,17 +156,9 @@ impl Packet {
             if !is_udp && covered < LEAST_TCP {
                 return Err(Bad);
             }
-            let at = l4_at + if is_udp { 6 } else { 16 };
-            // What the host left in the field does not count.
-            self.frame[at..at + 2].fill(0);
-            let mut checksum = Ipv4::new(&self.frame)
-                .map(|p| p.l4_sum(covered).checksum())
-                .unwrap_or_default();
-            if is_udp && checksum == [0, 0] {
-                // RFC 768: zero would mean that there is none.
-                checksum = [0xFF, 0xFF];
-            }
-            self.frame[at..at + 2].copy_from_slice(&checksum);
+            self.insert_l4(l4_at, is_udp, |frame| {
+                Ipv4::new(frame).map(|p| p.l4_sum(covered))
+            });
         }
         if ipcs {
             let at = L2_BYTES + 10;
@@ -179,6 +173,44 @@ impl Packet {
             destination,
             next_hop,
         })
+    }
+
+    /// A raw frame: only the checksum of TCP or UDP right behind an IPv6 header is inserted.
+    fn finish_raw(&mut self) -> Result<Needs, Bad> {
+        let is_ipv6 = self.frame[12..L2_BYTES] == TYPE_IPV6.to_be_bytes();
+        let Some(packet) = Ipv6::new(&self.frame).filter(|packet| {
+            self.flags & sqe_flags::L4CS != 0
+                && is_ipv6
+                && packet.version_ok()
+                && (packet.is_tcp() || packet.is_udp())
+        }) else {
+            return Ok(Needs::Nothing);
+        };
+        if !packet.payload_ok() {
+            return Err(Bad);
+        }
+        let is_udp = packet.is_udp();
+        let covered = packet.l4_covered().ok_or(Bad)?;
+        if !is_udp && covered < LEAST_TCP {
+            return Err(Bad);
+        }
+        self.insert_l4(ipv6::L4_AT, is_udp, |frame| {
+            Ipv6::new(frame).map(|p| p.l4_sum(covered))
+        });
+        Ok(Needs::Nothing)
+    }
+
+    /// Inserts the checksum of L4 at `l4_at`.
+    fn insert_l4(&mut self, l4_at: usize, is_udp: bool, sum: impl Fn(&[u8]) -> Option<Sum>) {
+        let at = l4_at + if is_udp { 6 } else { 16 };
+        // What the host left in the field does not count.
+        self.frame[at..at + 2].fill(0);
+        let mut checksum = sum(&self.frame).unwrap_or_default().checksum();
+        if is_udp && checksum == [0, 0] {
+            // RFC 768: zero would mean that there is none; RFC 8200 section 8.1.
+            checksum = [0xFF, 0xFF];
+        }
+        self.frame[at..at + 2].copy_from_slice(&checksum);
     }
 
     /// Makes the Ethernet header of an IP packet.

@@ -259,6 +259,10 @@ impl<'a> Case<'a> {
             .choose(r)
             .unwrap_or(&1518);
         let mut rxctl = r.random::<u32>() & RXCTL_BITS;
+        if r.random_bool(0.6) {
+            // With it, no other filter matters.
+            rxctl &= !regs::rxctl::PROMISC.mask();
+        }
         if r.random_bool(0.5) {
             rxctl = 2;
         }

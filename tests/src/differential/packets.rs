@@ -74,6 +74,22 @@ impl Case<'_> {
                 // ARP frames of the host could not be told from the NIC's own.
                 ether_type.copy_from_slice(&[0x08, 0x00]);
             }
+            if frame.len() >= 14 && r.random_bool(0.4) {
+                frame.truncate(14);
+                frame[12..].copy_from_slice(&[0x86, 0xDD]);
+                frame.extend(traffic::ipv6(r, 300));
+                if r.random_bool(0.25) {
+                    // Type, version, length, what follows; UDP's length.
+                    let at = r.random_range(12..62.min(frame.len()));
+                    frame[at] ^= 1 << r.random_range(0..8);
+                }
+                if r.random_bool(0.1) {
+                    frame.truncate(r.random_range(14..=frame.len()));
+                }
+                if frame[12..14] == [0x08, 0x06] {
+                    frame[13] = 0;
+                }
+            }
             frame
         } else {
             let to = match r.random_range(0..10) {

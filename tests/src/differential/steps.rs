@@ -206,7 +206,11 @@ impl Case<'_> {
 
     fn set_rxctl(&mut self) {
         let r = &mut self.random;
-        let rxctl = r.random::<u32>() & RXCTL_BITS;
+        let mut rxctl = r.random::<u32>() & RXCTL_BITS;
+        if r.random_bool(0.6) {
+            // With it, no other filter matters.
+            rxctl &= !regs::rxctl::PROMISC.mask();
+        }
         self.max_frame = r.random_range(600..4_000);
         let rxctl = regs::rxctl::MAX_FRAME.set(rxctl, self.max_frame as u32);
         self.log(format!("RXCTL {rxctl:#x}"));

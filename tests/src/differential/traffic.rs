@@ -149,11 +149,60 @@ pub fn ipv4(random: &mut StdRng, from: [u8; 4], to: [u8; 4], most: usize) -> Vec
     [header, l4].concat()
 }
 
+/// An IPv6 packet (RFC 8200) with right checksums: TCP, UDP, ICMPv6 or nothing, perhaps behind an extension header.
+pub fn ipv6(random: &mut StdRng, most: usize) -> Vec<u8> {
+    let next = *[6, 6, 17, 17, 17, 58, 59].choose(random).unwrap_or(&17);
+    let len = payload_len(random, most.saturating_sub(80).max(1));
+    let payload = bytes(random, len);
+    let mut l4 = match next {
+        6 => {
+            let mut header = bytes(random, 20);
+            header[12] = 0x50;
+            (header[16], header[17]) = (0, 0);
+            [header, payload].concat()
+        }
+        17 => {
+            let mut header = bytes(random, 8);
+            let length = (8 + payload.len()) as u16;
+            header[4..6].copy_from_slice(&length.to_be_bytes());
+            (header[6], header[7]) = (0, 0);
+            [header, payload].concat()
+        }
+        58 => payload,
+        _ => vec![],
+    };
+    let addresses = bytes(random, 32);
+    let pseudo = [0, next, (l4.len() >> 8) as u8, l4.len() as u8];
+    let checksum = !sum(&[&addresses, &pseudo, &l4]);
+    match next {
+        6 => l4[16..18].copy_from_slice(&checksum.to_be_bytes()),
+        // Now and then none, which is not allowed.
+        17 if random.random_bool(0.9) => {
+            let checksum = if checksum == 0 { 0xFFFF } else { checksum };
+            l4[6..8].copy_from_slice(&checksum.to_be_bytes());
+        }
+        _ => {}
+    }
+    let mut first = next;
+    if random.random_bool(0.15) {
+        // Hop-by-Hop Options, Routing, Fragment, Destination Options.
+        first = *[0, 43, 44, 60].choose(random).unwrap_or(&44);
+        let mut header = bytes(random, 8);
+        (header[0], header[1]) = (next, 0);
+        l4 = [header, l4].concat();
+    }
+    let mut header = bytes(random, 4);
+    header[0] = 0x60 | header[0] & 15;
+    header.extend((l4.len() as u16).to_be_bytes());
+    header.extend([first, 64]);
+    [header, addresses, l4].concat()
+}
+
 fn destination(random: &mut StdRng, own: [u8; 6]) -> [u8; 6] {
     match random.random_range(0..10) {
         0 => [0xFF; 6],
-        1 => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
-        2 => random.random(),
+        1..3 => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
+        3 => random.random(),
         _ => own,
     }
 }
@@ -307,6 +356,35 @@ pub fn frame(random: &mut StdRng, own: Station, most: usize) -> Line {
                 .choose(random)
                 .unwrap_or(&0x86DD);
             Line::clean("another type", ethernet(to, peer_mac, ether_type, &payload))
+        }
+        3..6 => {
+            // Neighbour discovery and routing make much of IPv6 multicast.
+            let to = match random.random_bool(0.3) {
+                true => *GROUPS.choose(random).unwrap_or(&GROUPS[0]),
+                false => to,
+            };
+            let mut packet = ipv6(random, 1_500.min(most) - 14);
+            let mut what = "IPv6";
+            if random.random_bool(0.3) {
+                what = "damaged IPv6";
+                let within = packet
+                    .len()
+                    .min(*[8, 62, 2_000].choose(random).unwrap_or(&62));
+                packet[random.random_range(0..within)] ^= 1 << random.random_range(0..8);
+            }
+            let mut frame = ethernet(to, peer_mac, 0x86DD, &packet);
+            if frame.len() + 4 <= most && random.random_bool(0.15) {
+                what = "tagged IPv6";
+                frame = tagged(random, frame);
+            }
+            if random.random_bool(0.2) {
+                let padding = random.random_range(0..20);
+                frame.extend(bytes(random, padding));
+            }
+            if random.random_bool(0.05) {
+                frame.truncate(random.random_range(34..=frame.len()));
+            }
+            Line::clean(what, frame)
         }
         _ => {
             if random.random_bool(0.03) {

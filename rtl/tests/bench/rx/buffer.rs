@@ -60,6 +60,7 @@ impl Bench {
         u.rollback.next = input.rollback;
         u.len.next = (input.len as u64).into();
         u.status.next = u64::from(input.status & 0x7F).into();
+        u.is_ipv6.next = input.status & 0x8000 != 0;
         u.fcs_err.next = input.status & 0x100 != 0;
         u.l4_offset.next = u64::from(input.l4_offset).into();
         u.hash.next = u64::from(input.hash).into();
@@ -110,12 +111,12 @@ impl Bench {
                 ..Input::default()
             });
         }
-        let status = (self.rng.next() as u16) & 0x17F;
+        let status = (self.rng.next() as u16) & 0x817F;
         let l4_offset = (self.rng.next() as u16) & 63;
         let (hash, timestamp) = (self.rng.next() as u32, self.rng.next() as u32);
         let lost = self.dut.u.lost.val();
         if keep && !lost {
-            let l3 = if status & 8 != 0 { 7 } else { 0 };
+            let l3 = if status & 0x8008 != 0 { 7 } else { 0 };
             let shown = if status & 1 != 0 { hash } else { 0 };
             self.model
                 .push_back((beats, len, status, l3 | l4_offset << 8, shown, timestamp));

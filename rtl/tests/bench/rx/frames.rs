@@ -1,7 +1,7 @@
 //! Random Ethernet frames, built by etherparse and smoltcp.
 use etherparse::{
-    EtherType, Ethernet2Header, IpNumber, Ipv4Header, SingleVlanHeader, TcpHeader,
-    TcpOptionElement, UdpHeader, VlanId, VlanPcp,
+    EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, SingleVlanHeader,
+    TcpHeader, TcpOptionElement, UdpHeader, VlanId, VlanPcp,
 };
 use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress, Ipv4Address};
 
@@ -151,6 +151,62 @@ pub(crate) fn ipv4(r: &mut Rng, max_payload: usize) -> Vec<u8> {
     [&ip.to_bytes()[..], &l4].concat()
 }
 
+/// An IPv6 packet without its Ethernet header, its checksum right but where UDP has none: TCP, UDP, ICMPv6 or nothing, now and then behind an
+/// extension header.
+pub(crate) fn ipv6(r: &mut Rng, max_payload: usize) -> Vec<u8> {
+    let data_len = match r.below(4) {
+        0 => r.below(20),
+        1 => r.below(200),
+        _ => r.below(max_payload),
+    };
+    let data = r.bytes(data_len);
+    let address = |r: &mut Rng| [r.next(), r.next()].map(u64::to_be_bytes).concat();
+    let mut ip = Ipv6Header {
+        traffic_class: r.next() as u8,
+        flow_label: Ipv6FlowLabel::try_new(r.next() as u32 & 0xF_FFFF).expect("20 bits"),
+        payload_length: 0,
+        next_header: IpNumber([6, 6, 17, 17, 17, 58, 59][r.below(7)]),
+        hop_limit: 64,
+        source: address(r).try_into().expect("16 bytes"),
+        destination: address(r).try_into().expect("16 bytes"),
+    };
+    let mut l4 = match ip.next_header.0 {
+        6 => {
+            let mut tcp = TcpHeader::new(r.next() as u16, 80, r.next() as u32, 1000);
+            if r.percent(50) {
+                tcp.set_options(&[TcpOptionElement::MaximumSegmentSize(1440)])
+                    .expect("options");
+            }
+            tcp.checksum = tcp.calc_checksum_ipv6(&ip, &data).expect("sum");
+            [&tcp.to_bytes()[..], &data].concat()
+        }
+        17 => {
+            let mut udp =
+                UdpHeader::with_ipv6_checksum(r.next() as u16, 53, &ip, &data).expect("sum");
+            if r.percent(10) {
+                udp.checksum = 0;
+            }
+            let mut bytes = [&udp.to_bytes()[..], &data].concat();
+            if r.percent(5) {
+                let n = 1 + r.below(9);
+                bytes.extend(r.bytes(n));
+            }
+            bytes
+        }
+        59 => vec![],
+        _ => data,
+    };
+    if r.percent(15) {
+        // Eight bytes of a header that names what is behind it: Hop-by-Hop Options, Routing, Fragment, Destination Options.
+        let mut header = r.bytes(8);
+        (header[0], header[1]) = (ip.next_header.0, 0);
+        ip.next_header = IpNumber([0, 43, 44, 60][r.below(4)]);
+        l4 = [header, l4].concat();
+    }
+    ip.payload_length = l4.len() as u16;
+    [&ip.to_bytes()[..], &l4].concat()
+}
+
 /// An ARP packet without its Ethernet header.
 pub(crate) fn arp(r: &mut Rng) -> Vec<u8> {
     let repr = ArpRepr::EthernetIpv4 {
@@ -194,6 +250,10 @@ pub(crate) fn frame(r: &mut Rng, max_payload: usize) -> Vec<u8> {
             frame = ethernet(r, ether_type);
             let n = r.below(max_payload);
             frame.extend(r.bytes(n));
+        }
+        5..8 => {
+            frame = ethernet(r, 0x86DD);
+            frame.extend(ipv6(r, max_payload));
         }
         _ => {
             frame = ethernet(r, 0x0800);

@@ -336,10 +336,13 @@ impl Bench {
             }
             // A tag is taken out before the frame is hashed.
             let cycles = match n.saturating_sub(tagged) {
-                0 => 35,
-                3 => 27,
-                4 => 19,
-                _ => 11 + tagged as u32,
+                0 => 43,
+                2 => 40,
+                3 => 38,
+                4 => 30,
+                5 => 22,
+                6 => 14,
+                _ => 8 + tagged as u32,
             };
             let free = at.wrapping_add(8 * cycles);
             if (free.wrapping_sub(self.free) as i32) > 0 {

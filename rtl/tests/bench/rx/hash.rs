@@ -59,6 +59,101 @@ const VECTORS: [Vector; 5] = [
     ),
 ];
 
+/// The IPv6 rows, likewise.
+const VECTORS_IPV6: [(&str, u16, &str, u16, u32, u32); 3] = [
+    (
+        "3ffe:2501:200:1fff::7",
+        2794,
+        "3ffe:2501:200:3::1",
+        1766,
+        0x2cc1_8cd5,
+        0x4020_7d3d,
+    ),
+    (
+        "3ffe:501:8::260:97ff:fe40:efab",
+        14230,
+        "ff02::1",
+        4739,
+        0x0f0c_461c,
+        0xdde5_1bbf,
+    ),
+    (
+        "3ffe:1900:4545:3:200:f8ff:fe21:67cf",
+        44251,
+        "fe80::200:f8ff:fe21:67cf",
+        38024,
+        0x4b61_e985,
+        0x02d1_feef,
+    ),
+];
+
+#[test]
+fn ipv6_is_hashed_as_the_published_vectors_say() {
+    let mut bench = Bench::new(7);
+    bench.set_key(KEY);
+    for (source, source_port, target, target_port, addresses, all) in VECTORS_IPV6 {
+        let [source, target] = [source, target].map(|a| {
+            a.parse::<std::net::Ipv6Addr>()
+                .expect("an address")
+                .octets()
+        });
+        for gap in [0, 50, 87, 95] {
+            bench.gap_percent = gap;
+            let start = || {
+                etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN)
+                    .ipv6(source, target, 9)
+            };
+            let (mut tcp, mut udp) = (vec![], vec![]);
+            start()
+                .tcp(source_port, target_port, 1, 1000)
+                .write(&mut tcp, b"abc")
+                .expect("writes");
+            start()
+                .udp(source_port, target_port)
+                .write(&mut udp, &[])
+                .expect("writes");
+            assert_eq!(ask(&mut bench, &tcp).0, all, "TCP, {gap}% gaps");
+            assert_eq!(ask(&mut bench, &udp).0, all, "UDP, {gap}% gaps");
+            // Something else, and the same behind a Fragment header.
+            for next in [58, 44, 0] {
+                let mut other = udp.clone();
+                other[20] = next;
+                let (got, status) = ask(&mut bench, &other);
+                assert_eq!(got, addresses, "next header {next}");
+                assert_eq!(status & cqe_status::FRAG != 0, next == 44);
+            }
+        }
+    }
+}
+
+#[test]
+fn all_of_the_key_counts_for_ipv6() {
+    let mut bench = Bench::new(8);
+    let v = &VECTORS_IPV6[0];
+    let [source, target] = [v.0, v.2].map(|a| {
+        a.parse::<std::net::Ipv6Addr>()
+            .expect("an address")
+            .octets()
+    });
+    let mut frame = vec![];
+    etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN)
+        .ipv6(source, target, 9)
+        .udp(v.1, v.3)
+        .write(&mut frame, b"ab")
+        .expect("writes");
+    let input = [&source[..], &target, &v.1.to_be_bytes(), &v.3.to_be_bytes()].concat();
+    let mut seen = std::collections::BTreeSet::new();
+    for bit in 0..320 {
+        let mut key = KEY;
+        key[bit / 8] ^= 0x80 >> (bit % 8);
+        bench.set_key(key);
+        let got = ask(&mut bench, &frame).0;
+        assert_eq!(got, toeplitz(&key, &input), "bit {bit}");
+        seen.insert(got);
+    }
+    assert!(seen.len() > 200, "{} different hashes", seen.len());
+}
+
 /// A UDP packet's IPv4 header and L4, with `words` words of options.
 fn packet(
     v: &Vector,

@@ -1,4 +1,5 @@
-//! What ought to become of a received frame, by smoltcp's wire formats and the register reference.
+//! What ought to become of a received frame, by the wire formats of smoltcp and etherparse and the register reference.
+use etherparse::{checksum::Sum16BitWords, Ipv6Header};
 use ferrule_abi::{counter, ring::cqe_status};
 use smoltcp::wire::{
     ArpHardware, ArpPacket, EthernetFrame, EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet,
@@ -104,9 +105,17 @@ pub(crate) fn hash(frame: &[u8], status: u16, key: &[u8; 40]) -> u32 {
     if status & cqe_status::IP_OK == 0 {
         return 0;
     }
+    let l4 = status & (cqe_status::TCP | cqe_status::UDP) != 0 && status & cqe_status::FRAG == 0;
+    if status & cqe_status::IPV6 != 0 {
+        let (ip, rest) = Ipv6Header::from_slice(&frame[14..]).expect("a right header");
+        let mut input = [ip.source, ip.destination].concat();
+        if l4 && ip.payload_length >= 4 {
+            input.extend(&rest[..4]);
+        }
+        return toeplitz(key, &input);
+    }
     let ip = Ipv4Packet::new_checked(&frame[14..]).expect("a right header");
     let mut input = [ip.src_addr().octets(), ip.dst_addr().octets()].concat();
-    let l4 = status & (cqe_status::TCP | cqe_status::UDP) != 0 && status & cqe_status::FRAG == 0;
     if l4 && ip.payload().len() >= 4 {
         input.extend(&ip.payload()[..4]);
     }
@@ -188,6 +197,11 @@ fn inspect(frame: &[u8], tagged: bool, damaged: bool, rxctl: u32) -> Fate {
             Err(counter) => dropped(counter),
             Ok(fate) => fate,
         },
+        0x86DD => match judge_ipv6(eth.payload(), on(rxctl::KEEP_BAD_L4)) {
+            Err(_) if on(rxctl::KEEP_BAD_IP) => delivered(cqe_status::IPV6, 7),
+            Err(counter) => dropped(counter),
+            Ok(fate) => fate,
+        },
         _ => delivered(0, 0),
     }
 }
@@ -251,6 +265,52 @@ fn judge_ipv4(payload: &[u8], keep_bad_l4: bool) -> Result<Fate, u32> {
         },
         _ => return Ok(delivered(status, offsets)),
     };
+    status |= cqe_status::CSUM_VALID;
+    Ok(match fault {
+        None => delivered(status | cqe_status::L4_OK, offsets),
+        Some(_) if keep_bad_l4 => delivered(status, offsets),
+        Some(counter) => dropped(counter),
+    })
+}
+
+/// What is left of the checksum of an IPv6 packet's L4 (RFC 8200 section 8.1), by etherparse: 0 if it is right.
+pub(crate) fn ipv6_sum(ip: &Ipv6Header, l4: &[u8]) -> u16 {
+    Sum16BitWords::new()
+        .add_16bytes(ip.source)
+        .add_16bytes(ip.destination)
+        .add_4bytes((l4.len() as u32).to_be_bytes())
+        .add_2bytes([0, ip.next_header.0])
+        .add_slice(l4)
+        .ones_complement()
+        .to_be()
+}
+
+/// `Err`: the header is wrong; what is counted if it is not kept.
+fn judge_ipv6(payload: &[u8], keep_bad_l4: bool) -> Result<Fate, u32> {
+    let (ip, rest) = Ipv6Header::from_slice(payload).map_err(|_| counter::RX_DROP_IP_HEADER)?;
+    let l4 = rest
+        .get(..ip.payload_length.into())
+        .ok_or(counter::RX_DROP_LENGTH)?;
+    let mut status = cqe_status::IPV6 | cqe_status::IP_OK;
+    let fault = match ip.next_header.0 {
+        6 => {
+            status |= cqe_status::TCP;
+            (ipv6_sum(&ip, l4) != 0).then_some(counter::RX_DROP_L4_CSUM)
+        }
+        17 => {
+            status |= cqe_status::UDP;
+            match UdpPacket::new_checked(l4) {
+                Err(_) => Some(counter::RX_DROP_LENGTH),
+                // "IPv6 receivers must discard UDP packets containing a zero checksum".
+                Ok(udp) if udp.checksum() == 0 => Some(counter::RX_DROP_L4_CSUM),
+                Ok(udp) => (ipv6_sum(&ip, &l4[..udp.len().into()]) != 0)
+                    .then_some(counter::RX_DROP_L4_CSUM),
+            }
+        }
+        44 => return Ok(delivered(status | cqe_status::FRAG, 7)),
+        _ => return Ok(delivered(status, 7)),
+    };
+    let offsets = 7 | 27 << 8;
     status |= cqe_status::CSUM_VALID;
     Ok(match fault {
         None => delivered(status | cqe_status::L4_OK, offsets),

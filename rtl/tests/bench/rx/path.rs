@@ -1,4 +1,4 @@
-//! `RxPath` as a whole against smoltcp's opinion of each frame.
+//! `RxPath` as a whole against smoltcp's and etherparse's opinion of each frame.
 use super::frames::{self, Rng, OWN};
 use super::harness::{Bench, Packet};
 use super::oracle::{bad, hash, judge, rxctl, untag, Fate, Tables};
@@ -249,6 +249,67 @@ fn each_length_of_an_ip_packet_is_summed_right_at_its_end() {
     assert_eq!(bench.counts[counter::RX_DROP_L4_CSUM as usize], 120);
 }
 
+#[test]
+fn each_length_of_an_ipv6_packet_is_summed_and_hashed_right_at_its_end() {
+    let mut r = Rng(81);
+    let mut bench = Bench::new(81);
+    bench.rxctl = rxctl::PROMISC;
+    bench.set_key(key(81));
+    let frames: Vec<_> = (0..120)
+        .flat_map(|n| {
+            let mut good = vec![];
+            let address = |r: &mut Rng| r.bytes(16).try_into().expect("16 bytes");
+            etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN)
+                .ipv6(address(&mut r), address(&mut r), 9)
+                .udp(r.next() as u16, 2)
+                .write(&mut good, &r.bytes(n))
+                .expect("writes");
+            let mut broken = good.clone();
+            *broken.last_mut().expect("a byte") ^= 0x10;
+            let mut padded = good.clone();
+            padded.extend(r.bytes(9));
+            let tagged = frames::tagged(good.clone(), 5);
+            [(good, 0), (broken, 0), (padded, 0), (tagged, 0)]
+        })
+        .collect();
+    for gap in [0, 60, 87] {
+        bench.gap_percent = gap;
+        (bench.packets, bench.counts, bench.bytes) = (vec![], [0; 32], 0);
+        compare(&mut bench, &frames);
+        assert_eq!(bench.counts[counter::RX_DROP_L4_CSUM as usize], 120);
+    }
+}
+
+#[test]
+fn an_ipv6_datagram_whose_sum_is_zero_is_right_with_all_ones_alone() {
+    let mut r = Rng(82);
+    let mut bench = Bench::new(82);
+    bench.rxctl = rxctl::PROMISC;
+    let mut frames = vec![];
+    for _ in 0..20 {
+        let addresses: [[u8; 16]; 2] = [0; 2].map(|_| r.bytes(16).try_into().expect("16 bytes"));
+        let with = |data: [u8; 2]| {
+            let mut bytes = vec![];
+            etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN)
+                .ipv6(addresses[0], addresses[1], 9)
+                .udp(7, 9)
+                .write(&mut bytes, &data)
+                .expect("writes");
+            bytes
+        };
+        // The sum of everything else as payload makes the whole zero.
+        let first = with([0, 0]);
+        let ones = with([first[60], first[61]]);
+        assert_eq!(ones[60..62], [0xFF, 0xFF], "etherparse agrees");
+        let mut none = ones.clone();
+        none[60..62].fill(0);
+        frames.extend([(ones, 0), (none, 0)]);
+    }
+    compare(&mut bench, &frames);
+    assert_eq!(bench.counts[counter::RX_FRAMES as usize], 20);
+    assert_eq!(bench.counts[counter::RX_DROP_L4_CSUM as usize], 20);
+}
+
 fn udp_frame(r: &mut Rng, n: usize) -> Vec<u8> {
     let mut bytes = vec![];
     etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], OWN)
@@ -395,6 +456,8 @@ fn an_idle_path_does_not_change() {
         bench.send(frame, *bad);
         bench.drain();
     }
+    // How full the buffer is, is known a cycle later.
+    bench.idle(1);
     let before = registers(&*bench.dut.u);
     assert!(before.len() > 50);
     for _ in 0..20 {

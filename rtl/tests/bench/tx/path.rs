@@ -3,6 +3,8 @@ use super::harness::{neighbour, with_tag, Bench, Packet, Verdict};
 use crate::common::registers;
 use crate::lockstep::Trace;
 use crate::rx::frames::{self, Rng, OWN};
+use crate::rx::oracle::ipv6_sum;
+use etherparse::Ipv6Header;
 use ferrule_abi::counter;
 use ferrule_rtl::tx::TxPath;
 use proptest::prelude::*;
@@ -25,12 +27,11 @@ fn fate(packet: &Packet) -> Option<(Verdict, Option<Vec<u8>>)> {
         return None;
     }
     if packet.raw {
-        let fits = (14..=9018).contains(&packet.bytes.len());
-        return Some(if fits {
-            (
-                Verdict::Sent,
-                Some(with_tag(packet.bytes.clone(), packet.tag)),
-            )
+        let mut bytes = packet.bytes.clone();
+        let fits = (14..=9018).contains(&bytes.len());
+        let right = fits && (!packet.l4cs || finish_ipv6(&mut bytes).is_some());
+        return Some(if right {
+            (Verdict::Sent, Some(with_tag(bytes, packet.tag)))
         } else {
             (Verdict::Bad, None)
         });
@@ -83,6 +84,34 @@ fn finish_ipv4(bytes: &mut [u8], packet: &Packet) -> Option<u32> {
         }
     }
     Some(to)
+}
+
+/// Fills in the checksum of TCP or UDP right behind an IPv6 header, as etherparse computes it; none if the packet is wrong.
+fn finish_ipv6(frame: &mut [u8]) -> Option<()> {
+    let is_ipv6 = frame[12..14] == [0x86, 0xDD];
+    let Some((ip, rest)) = Ipv6Header::from_slice(&frame[14..])
+        .ok()
+        .filter(|(ip, _)| is_ipv6 && matches!(ip.next_header.0, 6 | 17))
+    else {
+        return Some(());
+    };
+    let mut l4 = rest.get(..ip.payload_length.into())?.to_vec();
+    let field = match ip.next_header.0 {
+        6 if l4.len() < 20 => return None,
+        6 => 16,
+        _ => {
+            let covered = UdpPacket::new_checked(&l4[..]).ok()?.len();
+            l4.truncate(covered.into());
+            6
+        }
+    };
+    l4[field..field + 2].fill(0);
+    let checksum = match ipv6_sum(&ip, &l4) {
+        0 if field == 6 => 0xFFFF,
+        other => other,
+    };
+    frame[54 + field..54 + field + 2].copy_from_slice(&checksum.to_be_bytes());
+    Some(())
 }
 
 /// Frame number `n` of the neighbour block, told from others by its destination.
@@ -148,6 +177,15 @@ fn packet(r: &mut Rng, max_payload: usize) -> Packet {
             p.bytes.len()
         };
         p.bytes.truncate(len);
+        if p.bytes.len() > 74 && p.bytes[12..14] == [0x86, 0xDD] {
+            let field = if p.bytes[20] == 6 { 70 } else { 60 };
+            p.bytes[field] = r.next() as u8;
+            if r.percent(30) {
+                // EtherType, version, payload length, next header, UDP length.
+                let at = [12, 14, 18, 19, 20, 58, 59][r.below(7)];
+                p.bytes[at] ^= 1 << r.below(8);
+            }
+        }
         return p;
     }
     p.bytes = frames::ipv4(r, max_payload);
@@ -279,6 +317,50 @@ fn a_udp_sum_of_zero_is_sent_as_all_ones() {
     compare(&mut bench, &packets, &[]);
     assert!(bench.frames.iter().all(|f| f[40..42] == [0xFF, 0xFF]));
     assert!(!bench.frames.is_empty());
+}
+
+#[test]
+fn an_ipv6_checksum_is_inserted_at_each_length_and_zero_is_sent_as_all_ones() {
+    let mut r = Rng(6);
+    let mut bench = Bench::new(6);
+    let mut packets = vec![];
+    let mut ones = 0;
+    for n in (0..70).chain(8940..8970) {
+        let addresses: [[u8; 16]; 2] = [0; 2].map(|_| r.bytes(16).try_into().expect("16 bytes"));
+        let with = |tcp: bool, data: &[u8]| {
+            let mut bytes = vec![];
+            let start = etherparse::PacketBuilder::ethernet2(OWN, [2; 6]).ipv6(
+                addresses[0],
+                addresses[1],
+                64,
+            );
+            if tcp {
+                start.tcp(7, 9, 5, 6).write(&mut bytes, data)
+            } else {
+                start.udp(7, 9).write(&mut bytes, data)
+            }
+            .expect("writes");
+            bytes
+        };
+        let data = r.bytes(n);
+        // The sum of everything else as payload makes the whole zero.
+        let first = with(false, &[0, 0]);
+        let zero = with(false, &first[60..62]);
+        for mut bytes in [with(false, &data), with(true, &data), zero] {
+            let field = if bytes[20] == 6 { 70 } else { 60 };
+            ones += usize::from(bytes[field..field + 2] == [0xFF, 0xFF]);
+            bytes[field..field + 2].copy_from_slice(&[r.next() as u8, r.next() as u8]);
+            packets.push(Packet {
+                bytes,
+                raw: true,
+                l4cs: true,
+                tag: r.percent(50).then_some(0xE007),
+                ..Packet::default()
+            });
+        }
+    }
+    assert!(ones >= 100);
+    compare(&mut bench, &packets, &[]);
 }
 
 #[test]
