@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{
-    EtherType, Ethernet2Slice, IpNumber, Ipv4Slice, SingleVlanSlice, TcpSlice, UdpSlice,
+    EtherType, Ethernet2Slice, IpNumber, Ipv4Slice, Ipv6HeaderSlice, SingleVlanSlice, TcpSlice,
+    UdpSlice,
 };
 use ferrule_abi::counter;
 use ferrule_driver::nic::{Checksum, RxFrame, Transport};
@@ -85,6 +86,7 @@ struct Delivered {
     bytes: Vec<u8>,
     vlan: Option<u16>,
     ipv4: bool,
+    ipv6: bool,
     header_ok: bool,
     transport: Option<Transport>,
     checksum: Checksum,
@@ -101,6 +103,7 @@ impl Delivered {
             bytes: frame.to_vec(),
             vlan: frame.vlan,
             ipv4: frame.ipv4,
+            ipv6: frame.ipv6,
             header_ok: frame.ip_header_ok,
             transport: frame.transport,
             checksum: frame.checksum,
@@ -160,6 +163,7 @@ fn judge(frame: &[u8], config: &NicConfig) -> Fate {
     let mut delivered = Delivered {
         vlan: tag.filter(|_| stripped),
         ipv4: kind == EtherType::IPV4,
+        ipv6: kind == EtherType::IPV6,
         header_ok: false,
         transport: None,
         checksum: Checksum::NotChecked,
@@ -207,6 +211,47 @@ fn judge(frame: &[u8], config: &NicConfig) -> Fate {
                 None => Checksum::NotChecked,
                 Some(_) if right => Checksum::Good,
                 Some(_) => Checksum::Bad,
+            };
+        }
+    }
+    if delivered.ipv6 {
+        let Ok(header) = Ipv6HeaderSlice::from_slice(payload) else {
+            return Fate::Bad;
+        };
+        let behind = &payload[header.slice().len()..];
+        let Some(l4) = behind.get(..header.payload_length().into()) else {
+            return Fate::Bad;
+        };
+        delivered.header_ok = true;
+        delivered.l3_offset = offset(l3);
+        delivered.fragment = header.next_header() == IpNumber::IPV6_FRAGMENTATION_HEADER;
+        // What is behind extension headers is not looked at.
+        let (from, to) = (header.source(), header.destination());
+        let right = match header.next_header() {
+            IpNumber::TCP => {
+                delivered.transport = Some(Transport::Tcp);
+                TcpSlice::from_slice(l4)
+                    .is_ok_and(|tcp| Ok(tcp.checksum()) == tcp.calc_checksum_ipv6(from, to))
+            }
+            IpNumber::UDP => {
+                delivered.transport = Some(Transport::Udp);
+                UdpSlice::from_slice(l4).is_ok_and(|udp| {
+                    let sum = udp
+                        .to_header()
+                        .calc_checksum_ipv6_raw(from, to, udp.payload());
+                    Ok(udp.checksum()) == sum
+                })
+            }
+            _ => true,
+        };
+        if !right && !config.keep_bad_l4 {
+            return Fate::Bad;
+        }
+        if delivered.transport.is_some() {
+            delivered.l4_offset = offset(l3 + header.slice().len() as u16);
+            delivered.checksum = match right {
+                true => Checksum::Good,
+                false => Checksum::Bad,
             };
         }
     }
