@@ -223,6 +223,7 @@ fn what_the_hardware_says_of_a_frame_is_passed_on() {
             (true, false, false),
             (false, false, false),
             (false, true, false),
+            (false, false, false),
             (false, false, true)
         ]
     );
