@@ -42,7 +42,7 @@ pub struct Stats {
     pub reassembled: u64,
     /// TCP segments received.
     pub tcp_segments_in: u64,
-    /// TCP segments sent.
+    /// TCP segments sent, counting those that the device cuts out of one packet.
     pub tcp_segments_out: u64,
     /// TCP segments sent again, for whatever reason.
     pub tcp_retransmits: u64,
@@ -102,4 +102,13 @@ pub struct Stats {
     pub igmp_out: u64,
     /// Replies withheld by the rate limit.
     pub rate_limited: u64,
+}
+
+/// Segments that `len` bytes of TCP data make: one, or of `segment_bytes` bytes each if that is not 0.
+#[inline]
+pub(crate) fn segments(len: usize, segment_bytes: u16) -> u64 {
+    match segment_bytes {
+        0 => 1,
+        _ => len.div_ceil(segment_bytes.into()) as u64,
+    }
 }

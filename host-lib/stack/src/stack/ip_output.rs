@@ -9,6 +9,7 @@ use crate::ip::params::IpParams;
 use crate::packet::{Head, Token, TxPacket};
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
+use crate::stats::segments;
 use crate::tcp::Flow;
 use crate::wire::ipv4::{protocol, Ipv4Header, HEADER_LEN};
 use crate::wire::tcp::TcpHeader;
@@ -71,7 +72,7 @@ impl<B: Payload> Stack<B> {
         token: Token,
         params: IpParams,
     ) -> TxPacket<B> {
-        self.stats.tcp_segments_out += 1;
+        self.stats.tcp_segments_out += segments(payload.len(), segment_bytes);
         let (mut l4, len) = header.emit();
         let l4 = &mut l4[..len];
         let (src, dst) = (*flow.local.ip(), *flow.remote.ip());

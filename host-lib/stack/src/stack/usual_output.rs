@@ -15,6 +15,7 @@ use crate::packet::{Head, Owner, Token, TxPacket, HEAD_BYTES};
 use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::slab::Key;
+use crate::stats::segments;
 use crate::tcp::{Cx, Flow};
 use crate::time::Instant;
 use crate::wire::ipv4::{fill_checksum, HEADER_LEN};
@@ -58,7 +59,7 @@ impl<B: Payload> Stack<B> {
         let ident = self.ip.next_ident(dont_fragment) ^ toward.ident_mask;
         let header_len = cut.header.len();
         let len = header_len + cut.len;
-        self.stats.tcp_segments_out += 1;
+        self.stats.tcp_segments_out += segments(cut.len, cut.segment_bytes);
         self.stats.packets_out += 1;
         self.stats.bytes_out += len as u64;
         let in_head = len <= HEAD_BYTES;
