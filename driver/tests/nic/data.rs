@@ -223,8 +223,13 @@ fn what_the_hardware_says_of_a_frame_is_passed_on() {
             (true, false, false),
             (false, false, false),
             (false, true, false),
+            (false, false, false),
             (false, false, true)
         ]
+    );
+    assert_eq!(
+        frames.iter().map(|f| f.ipv6).collect::<Vec<_>>(),
+        [false, false, false, true, false]
     );
     // CQE words as the design has them: len | status, hash, timestamp, offsets (l3 at 14, l4 at 34) | slot.
     let mut state = fake.lock();

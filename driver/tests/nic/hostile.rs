@@ -120,7 +120,12 @@ fn lies_about_received_frames_end_the_receive_queue_only() {
                 status: st::TCP | st::UDP,
             },
         ),
-        (cqe(60, 0x8000, 1), RingFault::Status { status: 0x8000 }),
+        (
+            cqe(60, st::IPV4 | st::IPV6, 1),
+            RingFault::Status {
+                status: st::IPV4 | st::IPV6,
+            },
+        ),
     ];
     for (words, expected) in lies {
         let fake = Fake::new();
