@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Shortest frame there can be: an Ethernet header.
 const MIN_FRAME: u16 = 14;
-/// Bits that only a transmit completion has, and the one that is not defined.
+/// Bits that only a transmit completion has.
 const NOT_RECEIVE: u16 = st::ARP_MISS | st::DMA_ERR | st::BAD_DESC;
 
 #[derive(Debug)]

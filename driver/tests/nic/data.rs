@@ -227,6 +227,10 @@ fn what_the_hardware_says_of_a_frame_is_passed_on() {
             (false, false, true)
         ]
     );
+    assert_eq!(
+        frames.iter().map(|f| f.ipv6).collect::<Vec<_>>(),
+        [false, false, false, true, false]
+    );
     // CQE words as the design has them: len | status, hash, timestamp, offsets (l3 at 14, l4 at 34) | slot.
     let mut state = fake.lock();
     let slot = u32::from(state.take_slot().unwrap());
