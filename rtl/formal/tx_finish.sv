@@ -42,7 +42,7 @@ module tx_finish(
     input r_miss$q,
     input r_stamped$q
 );
-    localparam STORE = 0, LENGTHS = 1, CHECKSUMS = 6, LOOKUP = 7, COMMIT = 11, LEAVE = 12, TELL = 13;
+    localparam STORE = 0, LENGTHS = 1, CHECKSUMS = 6, LOOKUP = 7, WRITE_L4 = 10, COMMIT = 11, LEAVE = 12, TELL = 13;
     reg started = 0, offered = 0, asked = 0, finishing = 0, committed = 0, missed = 0;
     // The packet is to leave; it has left.
     reg leaving = 0, gone = 0;
@@ -138,12 +138,13 @@ module tx_finish(
         inv_last: assert (state$q == TELL || state$q > LENGTHS && !follows || r_bad$q == last_bad && r_miss$q == last_missed);
         inv_tell: assert (state$q != TELL || !(follows && (last_bad || last_missed)) || r_bad$q == last_bad && r_miss$q == last_missed);
         inv_waits: assert (!finishing || waits + 4'd1 == state$q - (state$q > LOOKUP && !raw ? 4'd1 : 4'd0)
-            || state$q >= LEAVE && waits < 4'd12 || state$q == COMMIT && raw && waits == 4'd6);
+            || state$q >= LEAVE && waits < 4'd12 || state$q == WRITE_L4 && raw && waits == 4'd6
+            || state$q == COMMIT && raw && (waits == 4'd6 || waits == 4'd7));
         inv_forget: assert (!finishing || !forget);
         inv_bad: assert (state$q <= LENGTHS || state$q == TELL || state$q <= CHECKSUMS && follows || !r_bad$q && !r_miss$q);
         inv_frame: assert (state$q <= 2 || state$q > CHECKSUMS || bad_frame$q == (too_long || len < 14 || len > 9018));
         inv_fits: assert (state$q < LOOKUP || state$q == TELL || !too_long && len >= 14 && len <= 9018);
-        inv_raw: assert (state$q < LOOKUP || state$q >= COMMIT || !raw);
+        inv_raw: assert (state$q < LOOKUP || state$q >= WRITE_L4 || !raw);
 `endif
     end
 endmodule

@@ -270,7 +270,7 @@ impl Case<'_> {
         }
         self.log(format!("transmit {count}"));
         for _ in 0..count {
-            if self.may_segment() && self.random.random_bool(0.25) {
+            if self.may_segment() && self.random.random_bool(0.12) {
                 self.post_segments(count == 1);
             } else {
                 let raw = self.random.random_bool(0.4);
