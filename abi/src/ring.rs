@@ -34,7 +34,7 @@ pub mod sqe_flags {
     /// Insert the TCP or UDP checksum. With RAW: that of an IPv6 packet right behind the MAC addresses, if TCP or UDP follows its header directly
     /// (CAPS.IPV6); other raw frames are left alone.
     pub const L4CS: u16 = 1 << 4;
-    /// Cut into TCP segments (CAPS.TSO): see [`Sqe::tso_bytes`].
+    /// Cut into TCP segments (CAPS.TSO): see [`super::Sqe`].
     pub const TSO: u16 = 1 << 5;
     /// Insert an 802.1Q tag (CAPS.VLAN_INSERT).
     pub const VLAN_INS: u16 = 1 << 6;
