@@ -21,6 +21,9 @@ use error::{file, CoverageError};
 use points::Counts;
 use report::Report;
 
+#[cfg(test)]
+pub(crate) use report::DOCUMENT;
+
 /// Arguments of `cargo xtask coverage`.
 #[derive(Args)]
 #[command(after_help = "Example: cargo xtask coverage --cases 1000 differential --check")]
@@ -129,7 +132,7 @@ pub(crate) fn run(args: &CoverageArgs) -> Result<(), Box<dyn std::error::Error>>
         eprintln!("this reason explains nothing any more: {why}");
     }
     if args.document {
-        report.write(Path::new(report::PATH))?;
+        report.write()?;
     }
     match report.unexplained() {
         n if args.check && n > 0 => Err(CoverageError::Unexplained(n).into()),

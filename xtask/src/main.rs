@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod coverage;
+mod document;
 mod formal;
 mod row;
 mod synth;

@@ -22,6 +22,8 @@ mod timing;
 mod tools;
 
 use budget::Budget;
+#[cfg(test)]
+pub(crate) use document::DOCUMENT;
 pub(crate) use error::SynthError;
 use figures::{Figures, Measured};
 use flow::Plan;
@@ -239,7 +241,7 @@ pub(crate) fn run(args: &SynthArgs) -> Result<(), SynthError> {
         writeln!(io::stdout(), "\n{}", document::paths(&measured)).map_err(output)?;
     }
     if args.document {
-        document::write(Path::new(document::PATH), &plan, &measured)?;
+        document::write(&plan, &measured)?;
     }
     if args.check {
         for one in &measured {

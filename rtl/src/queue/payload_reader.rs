@@ -192,9 +192,12 @@ impl Logic for PayloadReader {
 
         self.final_one.next = !self.todo.q.val().any();
         self.shown.next = self.flags.q.val();
-        // Of a frame's segments the last one's time is told.
-        if self.tso.q.val() & !self.final_one.val() {
-            self.shown.next = self.flags.q.val() & 0x3F;
+        // Segments have IPCS and L4CS, and the last one's time is told.
+        if self.tso.q.val() {
+            self.shown.next = self.flags.q.val() | 6;
+            if !self.final_one.val() {
+                self.shown.next = (self.flags.q.val() & 0x3F) | 6;
+            }
         }
 
         match self.state.q.val() {
@@ -243,14 +246,9 @@ impl Logic for PayloadReader {
                                 self.state.d.next = WalkState::Finish;
                             }
                         } else if self.fresh.val() & self.len_flags.val().get_bit(21) {
-                            // The headers are read when it is known that there is payload. IPCS and L4CS.
+                            // The headers are read when it is known that there is payload.
                             self.tso.d.next = true;
                             self.first.d.next = true;
-                            self.flags.d.next =
-                                (bit_cast::<7, 1>(self.len_flags.val().get_bits::<1>(24)) << 6)
-                                    | (bit_cast::<7, 3>(self.len_flags.val().get_bits::<3>(26))
-                                        << 3)
-                                    | 6;
                         } else if self.tso.q.val() {
                             if self.first.q.val() {
                                 self.todo.d.next = bit_cast::<16, 32>(self.options.val());

@@ -94,6 +94,35 @@ fn payload_len(random: &mut StdRng, most: usize) -> usize {
     }
 }
 
+/// TCP or UDP without its checksum.
+fn l4(random: &mut StdRng, protocol: u8, payload: Vec<u8>) -> Vec<u8> {
+    let mut header = bytes(random, if protocol == 6 { 20 } else { 8 });
+    if protocol == 6 {
+        header[12] = 0x50;
+        (header[16], header[17]) = (0, 0);
+    } else {
+        let length = (8 + payload.len()) as u16;
+        header[4..6].copy_from_slice(&length.to_be_bytes());
+        (header[6], header[7]) = (0, 0);
+    }
+    [header, payload].concat()
+}
+
+/// Inserts the checksum of TCP or UDP, over the pseudo-header with both addresses. A datagram's sum of zero is sent as its complement; now and
+/// then its sender did not compute one, which IPv6 does not allow.
+fn insert_checksum(random: &mut StdRng, addresses: &[u8], protocol: u8, l4: &mut [u8]) {
+    let pseudo = [0, protocol, (l4.len() >> 8) as u8, l4.len() as u8];
+    let checksum = !sum(&[addresses, &pseudo, l4]);
+    match protocol {
+        6 => l4[16..18].copy_from_slice(&checksum.to_be_bytes()),
+        17 if random.random_bool(0.9) => {
+            let checksum = if checksum == 0 { 0xFFFF } else { checksum };
+            l4[6..8].copy_from_slice(&checksum.to_be_bytes());
+        }
+        _ => {}
+    }
+}
+
 /// An IPv4 packet with right checksums: TCP, UDP, ICMP or something else, perhaps with options, perhaps a fragment.
 pub fn ipv4(random: &mut StdRng, from: [u8; 4], to: [u8; 4], most: usize) -> Vec<u8> {
     let options = match random.random_range(0..6) {
@@ -104,32 +133,10 @@ pub fn ipv4(random: &mut StdRng, from: [u8; 4], to: [u8; 4], most: usize) -> Vec
     let len = payload_len(random, most.saturating_sub(60 + options).max(1));
     let payload = bytes(random, len);
     let mut l4 = match protocol {
-        6 => {
-            let mut header = bytes(random, 20);
-            header[12] = 0x50;
-            (header[16], header[17]) = (0, 0);
-            [header, payload].concat()
-        }
-        17 => {
-            let mut header = bytes(random, 8);
-            let length = (8 + payload.len()) as u16;
-            header[4..6].copy_from_slice(&length.to_be_bytes());
-            (header[6], header[7]) = (0, 0);
-            [header, payload].concat()
-        }
+        6 | 17 => l4(random, protocol, payload),
         _ => [bytes(random, 8), payload].concat(),
     };
-    let pseudo = [0, protocol, (l4.len() >> 8) as u8, l4.len() as u8];
-    let checksum = !sum(&[&from, &to, &pseudo, &l4]);
-    match protocol {
-        6 => l4[16..18].copy_from_slice(&checksum.to_be_bytes()),
-        // A sum of zero is sent as its complement; now and then the sender did not compute one.
-        17 if random.random_bool(0.9) => {
-            let checksum = if checksum == 0 { 0xFFFF } else { checksum };
-            l4[6..8].copy_from_slice(&checksum.to_be_bytes());
-        }
-        _ => {}
-    }
+    insert_checksum(random, &[from, to].concat(), protocol, &mut l4);
     let total = (20 + options + l4.len()) as u16;
     let fragment: u16 = match random.random_range(0..8) {
         0 => 0x2000 | random.random_range(0..0x2000),
@@ -155,34 +162,12 @@ pub fn ipv6(random: &mut StdRng, most: usize) -> Vec<u8> {
     let len = payload_len(random, most.saturating_sub(80).max(1));
     let payload = bytes(random, len);
     let mut l4 = match next {
-        6 => {
-            let mut header = bytes(random, 20);
-            header[12] = 0x50;
-            (header[16], header[17]) = (0, 0);
-            [header, payload].concat()
-        }
-        17 => {
-            let mut header = bytes(random, 8);
-            let length = (8 + payload.len()) as u16;
-            header[4..6].copy_from_slice(&length.to_be_bytes());
-            (header[6], header[7]) = (0, 0);
-            [header, payload].concat()
-        }
+        6 | 17 => l4(random, next, payload),
         58 => payload,
         _ => vec![],
     };
     let addresses = bytes(random, 32);
-    let pseudo = [0, next, (l4.len() >> 8) as u8, l4.len() as u8];
-    let checksum = !sum(&[&addresses, &pseudo, &l4]);
-    match next {
-        6 => l4[16..18].copy_from_slice(&checksum.to_be_bytes()),
-        // Now and then none, which is not allowed.
-        17 if random.random_bool(0.9) => {
-            let checksum = if checksum == 0 { 0xFFFF } else { checksum };
-            l4[6..8].copy_from_slice(&checksum.to_be_bytes());
-        }
-        _ => {}
-    }
+    insert_checksum(random, &addresses, next, &mut l4);
     let mut first = next;
     if random.random_bool(0.15) {
         // Hop-by-Hop Options, Routing, Fragment, Destination Options.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{
@@ -19,6 +20,7 @@ use ferrule_sim::wire::pcap::{Replay, LEAD_NS};
 use ferrule_test_tools::have;
 use ferrule_tests::bench::MAC;
 use ferrule_tests::engines;
+use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -50,18 +52,14 @@ const LOOK_NS: u64 = 100_000;
 /// How much longer than their recorded times frames may take to come in, where these are closer than a gigabit per second.
 const LATE_NS: u64 = 5_000_000;
 
-/// The frames of a pcap file with microseconds in little endian, as dumpcap writes them (draft-ietf-opsawg-pcap).
-fn frames((name, mut file): Capture) -> Vec<Vec<u8>> {
-    const HEADER: usize = 24;
-    assert_eq!(file[..4], 0xA1B2_C3D4_u32.to_le_bytes(), "{name}");
-    file = &file[HEADER..];
+/// The frames of a pcap file, none of which is cut.
+fn frames((name, file): Capture) -> Vec<Vec<u8>> {
+    let mut reader = PcapReader::new(file).expect(name);
     let mut frames = vec![];
-    while let Some((record, rest)) = file.split_first_chunk::<16>() {
-        let length = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four"));
-        assert_eq!(length(8), length(12), "{name}: cut");
-        let (frame, rest) = rest.split_at(length(8) as usize);
-        frames.push(frame.to_vec());
-        file = rest;
+    while let Some(packet) = reader.next_packet() {
+        let packet = packet.expect(name);
+        assert_eq!(packet.orig_len as usize, packet.data.len(), "{name}: cut");
+        frames.push(packet.data.into_owned());
     }
     assert!(!frames.is_empty());
     frames
@@ -69,15 +67,13 @@ fn frames((name, mut file): Capture) -> Vec<Vec<u8>> {
 
 /// A pcap file of frames, a microsecond after each other.
 fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
-    const ETHERNET: u32 = 1;
-    let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect();
-    let mut file: Vec<u8> = words(&[0xA1B2_C3D4, 0x0004_0002, 0, 0, 65_535, ETHERNET]);
+    let mut writer = PcapWriter::new(vec![]).expect("a header");
     for (frame, at_us) in frames.iter().zip(0..) {
-        let length = frame.len() as u32;
-        file.extend::<Vec<u8>>(words(&[0, at_us, length, length]));
-        file.extend(frame);
+        let at = Duration::from_micros(at_us);
+        let packet = PcapPacket::new(at, frame.len() as u32, frame);
+        writer.write_packet(&packet).expect("a packet");
     }
-    file
+    writer.into_writer()
 }
 
 /// What is delivered of a frame: its bytes, padded, and what the completion says of them.
@@ -128,6 +124,80 @@ enum Fate {
     Bad,
 }
 
+/// What etherparse says of an IP packet with a right header.
+struct Ip {
+    fragment: bool,
+    transport: Option<Transport>,
+    /// Where L4 begins in the packet, if that is told.
+    l4_at: Option<usize>,
+    /// The checksum of L4 is right, if it is looked at.
+    right: Option<bool>,
+}
+
+/// None if the header is wrong, or the packet is longer than what holds it.
+fn ipv4(bytes: &[u8]) -> Option<Ip> {
+    let packet = Ipv4Slice::from_slice(bytes).ok()?;
+    let header = packet.header().to_header();
+    // Over the bytes: the parsed header lacks the reserved flag.
+    let sum = Sum16BitWords::new().add_slice(packet.header().slice());
+    if sum.ones_complement() != 0 {
+        return None;
+    }
+    let (from, to) = (header.source, header.destination);
+    let l4 = packet.payload().payload;
+    let fragment = packet.is_payload_fragmented();
+    let transport = transport(header.protocol);
+    let right = transport
+        .filter(|_| !fragment)
+        .map(|transport| match transport {
+            Transport::Tcp => TcpSlice::from_slice(l4)
+                .is_ok_and(|tcp| Ok(tcp.checksum()) == tcp.calc_checksum_ipv4(from, to)),
+            Transport::Udp => UdpSlice::from_slice(l4).is_ok_and(|udp| {
+                let header = udp.to_header();
+                let sum = header.calc_checksum_ipv4_raw(from, to, udp.payload());
+                udp.checksum() == 0 || Ok(udp.checksum()) == sum
+            }),
+        });
+    Some(Ip {
+        fragment,
+        transport,
+        l4_at: (!fragment).then_some(header.header_len()),
+        right,
+    })
+}
+
+/// The same of an IPv6 packet; what is behind extension headers is not looked at.
+fn ipv6(bytes: &[u8]) -> Option<Ip> {
+    let header = Ipv6HeaderSlice::from_slice(bytes).ok()?;
+    let l4_at = header.slice().len();
+    let l4 = bytes[l4_at..].get(..header.payload_length().into())?;
+    let (from, to) = (header.source(), header.destination());
+    let transport = transport(header.next_header());
+    let right = transport.map(|transport| match transport {
+        Transport::Tcp => TcpSlice::from_slice(l4)
+            .is_ok_and(|tcp| Ok(tcp.checksum()) == tcp.calc_checksum_ipv6(from, to)),
+        Transport::Udp => UdpSlice::from_slice(l4).is_ok_and(|udp| {
+            let header = udp.to_header();
+            let sum = header.calc_checksum_ipv6_raw(from, to, udp.payload());
+            Ok(udp.checksum()) == sum
+        }),
+    });
+    Some(Ip {
+        fragment: header.next_header() == IpNumber::IPV6_FRAGMENTATION_HEADER,
+        transport,
+        l4_at: transport.map(|_| l4_at),
+        right,
+    })
+}
+
+fn transport(number: IpNumber) -> Option<Transport> {
+    match number {
+        IpNumber::TCP => Some(Transport::Tcp),
+        IpNumber::UDP => Some(Transport::Udp),
+        _ => None,
+    }
+}
+
 /// What a NIC that is set up by `config`, and has joined [`GROUP`], ought to do with a frame, by etherparse.
 fn judge(frame: &[u8], config: &NicConfig) -> Fate {
     let mut bytes = frame.to_vec();
@@ -172,88 +242,25 @@ fn judge(frame: &[u8], config: &NicConfig) -> Fate {
         l4_offset: None,
         bytes: vec![],
     };
-    if delivered.ipv4 {
-        let Ok(packet) = Ipv4Slice::from_slice(payload) else {
-            return Fate::Bad;
-        };
-        let header = packet.header().to_header();
-        // Over the bytes: the parsed header lacks the reserved flag.
-        let sum = Sum16BitWords::new().add_slice(packet.header().slice());
-        if sum.ones_complement() != 0 {
-            return Fate::Bad;
-        }
-        delivered.header_ok = true;
-        delivered.l3_offset = offset(l3);
-        delivered.fragment = packet.is_payload_fragmented();
-        delivered.transport = match header.protocol {
-            IpNumber::TCP => Some(Transport::Tcp),
-            IpNumber::UDP => Some(Transport::Udp),
-            _ => None,
-        };
-        if !delivered.fragment {
-            delivered.l4_offset = offset(l3 + header.header_len() as u16);
-            let payload = packet.payload().payload;
-            let (from, to) = (header.source, header.destination);
-            let right = match delivered.transport {
-                None => true,
-                Some(Transport::Tcp) => TcpSlice::from_slice(payload)
-                    .is_ok_and(|tcp| Ok(tcp.checksum()) == tcp.calc_checksum_ipv4(from, to)),
-                Some(Transport::Udp) => UdpSlice::from_slice(payload).is_ok_and(|udp| {
-                    let header = udp.to_header();
-                    let sum = header.calc_checksum_ipv4_raw(from, to, udp.payload());
-                    udp.checksum() == 0 || Ok(udp.checksum()) == sum
-                }),
-            };
-            if !right && !config.keep_bad_l4 {
-                return Fate::Bad;
-            }
-            delivered.checksum = match delivered.transport {
-                None => Checksum::NotChecked,
-                Some(_) if right => Checksum::Good,
-                Some(_) => Checksum::Bad,
-            };
-        }
-    }
-    if delivered.ipv6 {
-        let Ok(header) = Ipv6HeaderSlice::from_slice(payload) else {
-            return Fate::Bad;
-        };
-        let behind = &payload[header.slice().len()..];
-        let Some(l4) = behind.get(..header.payload_length().into()) else {
+    let ip = match kind {
+        EtherType::IPV4 => Some(ipv4(payload)),
+        EtherType::IPV6 => Some(ipv6(payload)),
+        _ => None,
+    };
+    if let Some(ip) = ip {
+        let Some(ip) = ip.filter(|ip| ip.right != Some(false) || config.keep_bad_l4) else {
             return Fate::Bad;
         };
         delivered.header_ok = true;
+        delivered.fragment = ip.fragment;
+        delivered.transport = ip.transport;
         delivered.l3_offset = offset(l3);
-        delivered.fragment = header.next_header() == IpNumber::IPV6_FRAGMENTATION_HEADER;
-        // What is behind extension headers is not looked at.
-        let (from, to) = (header.source(), header.destination());
-        let right = match header.next_header() {
-            IpNumber::TCP => {
-                delivered.transport = Some(Transport::Tcp);
-                TcpSlice::from_slice(l4)
-                    .is_ok_and(|tcp| Ok(tcp.checksum()) == tcp.calc_checksum_ipv6(from, to))
-            }
-            IpNumber::UDP => {
-                delivered.transport = Some(Transport::Udp);
-                UdpSlice::from_slice(l4).is_ok_and(|udp| {
-                    let sum = udp
-                        .to_header()
-                        .calc_checksum_ipv6_raw(from, to, udp.payload());
-                    Ok(udp.checksum()) == sum
-                })
-            }
-            _ => true,
+        delivered.l4_offset = ip.l4_at.and_then(|at| offset(l3 + at as u16));
+        delivered.checksum = match ip.right {
+            None => Checksum::NotChecked,
+            Some(true) => Checksum::Good,
+            Some(false) => Checksum::Bad,
         };
-        if !right && !config.keep_bad_l4 {
-            return Fate::Bad;
-        }
-        if delivered.transport.is_some() {
-            delivered.l4_offset = offset(l3 + header.slice().len() as u16);
-            delivered.checksum = match right {
-                true => Checksum::Good,
-                false => Checksum::Bad,
-            };
-        }
     }
     if stripped {
         bytes.drain(12..16);

@@ -1,7 +1,8 @@
 //! The model and every engine are the same NIC: seeded host operations and traffic, and no disagreement.
 //!
 //! `FERRULE_CASES` sets how many cases the fastest engine runs, `FERRULE_FIRST_CASE` with which one they begin. The verilated engine runs a
-//! tenth of them, the native one, of which a case takes ten seconds, a two-hundredth, each in lockstep with the faster ones. Cases are independent: each core runs its share.
+//! tenth of them, the native one, of which a case takes ten seconds, a two-hundredth, each in lockstep with the faster ones. Cases are
+//! independent: each core runs its share.
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -26,13 +26,9 @@ pub(crate) enum CoverageError {
     /// The reasons are not as they should be.
     #[error("reasons.toml: {0}")]
     Reasons(#[from] toml::de::Error),
-    /// The document has no place for the figures.
-    #[error("{} has no lines {begin} and {end}", path.display())]
-    Marker {
-        path: PathBuf,
-        begin: &'static str,
-        end: &'static str,
-    },
+    /// The document is not written.
+    #[error(transparent)]
+    Document(#[from] crate::document::DocumentError),
     /// For --check.
     #[error("{0} points are neither covered nor explained; write tests for them, or reasons into xtask/src/coverage/reasons.toml")]
     Unexplained(usize),

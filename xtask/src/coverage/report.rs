@@ -1,21 +1,25 @@
 //! The figures of each module, what is not covered, and why: as a table, as JSON and in `docs/coverage.md`.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use comfy_table::{presets, CellAlignment, Table};
 use serde::Serialize;
 
+use crate::document::{DocumentError, Markers};
+
 use super::design::Design;
-use super::error::{file, CoverageError};
 use super::points::{Counts, What};
 use super::reasons::Reason;
 
-/// The document.
-pub(super) const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/coverage.md");
-const BEGIN: &str = "<!-- begin: cargo xtask coverage --document -->";
-const END: &str = "<!-- end: cargo xtask coverage --document -->";
+/// The document, and where in it they go.
+pub(crate) const DOCUMENT: (&str, Markers) = (
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/coverage.md"),
+    Markers {
+        begin: "<!-- begin: cargo xtask coverage --document -->",
+        end: "<!-- end: cargo xtask coverage --document -->",
+    },
+);
 /// Bytes of a line of Verilog that are shown.
 const SHOWN: usize = 100;
 
@@ -195,22 +199,10 @@ impl Report {
     ///
     /// # Errors
     /// When it cannot be read or written, or has no place for them.
-    pub(super) fn write(&self, path: &Path) -> Result<(), CoverageError> {
-        let text = fs::read_to_string(path).map_err(file(path))?;
-        let new = replace(&text, &self.section()).ok_or_else(|| CoverageError::Marker {
-            path: path.to_owned(),
-            begin: BEGIN,
-            end: END,
-        })?;
-        fs::write(path, new).map_err(file(path))
+    pub(super) fn write(&self) -> Result<(), DocumentError> {
+        let (path, markers) = DOCUMENT;
+        markers.write(Path::new(path), self.section().trim_end())
     }
-}
-
-/// `text` with `section` between the markers.
-fn replace(text: &str, section: &str) -> Option<String> {
-    let (head, rest) = text.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n{section}{END}{tail}"))
 }
 
 /// A branch as it is listed.

@@ -1,19 +1,23 @@
 //! The generated part of `docs/synthesis.md`: the figures of all modules beside their peers', and what limits their clocks.
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use comfy_table::{presets, CellAlignment, Table};
 
-use super::error::SynthError;
+use crate::document::{DocumentError, Markers};
+
 use super::figures::{Figures, Kind, Measured};
-use super::flow::{file, Plan};
+use super::flow::Plan;
 use super::modules::{Peer, GROUPS};
 
-/// The document.
-pub(super) const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/synthesis.md");
-const BEGIN: &str = "<!-- begin: cargo xtask synth --document -->";
-const END: &str = "<!-- end: cargo xtask synth --document -->";
+/// The document, and where in it they go.
+pub(crate) const DOCUMENT: (&str, Markers) = (
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/synthesis.md"),
+    Markers {
+        begin: "<!-- begin: cargo xtask synth --document -->",
+        end: "<!-- end: cargo xtask synth --document -->",
+    },
+);
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// Columns after the name, but for the clocks.
@@ -30,21 +34,9 @@ const COLUMNS: [(Kind, &str); 6] = [
 ///
 /// # Errors
 /// When it cannot be read or written, or has no place for them.
-pub(super) fn write(path: &Path, plan: &Plan, measured: &[Measured]) -> Result<(), SynthError> {
-    let text = fs::read_to_string(path).map_err(file(path))?;
-    let new = replace(&text, &section(plan, measured)).ok_or_else(|| SynthError::Marker {
-        path: path.to_owned(),
-        begin: BEGIN,
-        end: END,
-    })?;
-    fs::write(path, new).map_err(file(path))
-}
-
-/// `text` with `section` between the markers.
-fn replace(text: &str, section: &str) -> Option<String> {
-    let (head, rest) = text.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n{section}\n{END}{tail}"))
+pub(super) fn write(plan: &Plan, measured: &[Measured]) -> Result<(), DocumentError> {
+    let (path, markers) = DOCUMENT;
+    markers.write(Path::new(path), &section(plan, measured))
 }
 
 fn section(plan: &Plan, measured: &[Measured]) -> String {
@@ -199,21 +191,6 @@ mod tests {
         ] {
             assert_eq!(date(Duration::from_secs(seconds)), expected);
         }
-    }
-
-    #[test]
-    fn only_what_is_between_the_markers_is_written() {
-        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let new = replace(&text, "new").expect("a place");
-        assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}\nafter\n"));
-        assert_eq!(replace(&new, "new").as_ref(), Some(&new));
-        assert_eq!(replace("no markers", "new"), None);
-    }
-
-    #[test]
-    fn the_document_has_a_place() {
-        let text = fs::read_to_string(PATH).expect("the document");
-        assert!(replace(&text, "").is_some());
     }
 
     #[test]

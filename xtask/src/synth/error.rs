@@ -42,13 +42,9 @@ pub(crate) enum SynthError {
         path: PathBuf,
         source: toml::de::Error,
     },
-    /// The document has no place for the figures.
-    #[error("{} lacks the lines between which the figures go: `{begin}` and `{end}`", path.display())]
-    Marker {
-        path: PathBuf,
-        begin: &'static str,
-        end: &'static str,
-    },
+    /// The document is not written.
+    #[error(transparent)]
+    Document(#[from] crate::document::DocumentError),
     /// The document needs everything.
     #[error(
         "the document lists all modules, families and clocks: leave out module names and --family"

@@ -96,14 +96,32 @@ fn ethernet(r: &mut Rng, ether_type: u16) -> Vec<u8> {
     .to_vec()
 }
 
-/// A good IPv4 packet without its Ethernet header: options of any length, TCP, UDP, ICMP or another protocol, now and then a fragment.
-pub(crate) fn ipv4(r: &mut Rng, max_payload: usize) -> Vec<u8> {
-    let data_len = match r.below(4) {
+/// Payload of a packet, mostly short.
+fn data(r: &mut Rng, most: usize) -> Vec<u8> {
+    let len = match r.below(4) {
         0 => r.below(20),
         1 => r.below(200),
-        _ => r.below(max_payload),
+        _ => r.below(most),
     };
-    let data = r.bytes(data_len);
+    r.bytes(len)
+}
+
+/// A datagram, now and then without a checksum or with bytes behind it that belong to the IP packet and not to the datagram.
+fn datagram(r: &mut Rng, mut udp: UdpHeader, data: &[u8]) -> Vec<u8> {
+    if r.percent(10) {
+        udp.checksum = 0;
+    }
+    let mut bytes = [&udp.to_bytes()[..], data].concat();
+    if r.percent(5) {
+        let n = 1 + r.below(9);
+        bytes.extend(r.bytes(n));
+    }
+    bytes
+}
+
+/// A good IPv4 packet without its Ethernet header: options of any length, TCP, UDP, ICMP or another protocol, now and then a fragment.
+pub(crate) fn ipv4(r: &mut Rng, max_payload: usize) -> Vec<u8> {
+    let data = data(r, max_payload);
     let protocol = [6, 6, 17, 17, 17, 1, 132][r.below(7)];
     let mut ip = Ipv4Header::new(0, 64, IpNumber(protocol), r.four(), r.four()).expect("header");
     if r.percent(30) {
@@ -131,18 +149,8 @@ pub(crate) fn ipv4(r: &mut Rng, max_payload: usize) -> Vec<u8> {
             [&tcp.to_bytes()[..], &data].concat()
         }
         17 => {
-            let mut udp =
-                UdpHeader::with_ipv4_checksum(r.next() as u16, 53, &ip, &data).expect("sum");
-            if r.percent(10) {
-                udp.checksum = 0;
-            }
-            let mut bytes = [&udp.to_bytes()[..], &data].concat();
-            if r.percent(5) {
-                // Bytes that belong to the IP packet and not to the datagram.
-                let n = 1 + r.below(9);
-                bytes.extend(r.bytes(n));
-            }
-            bytes
+            let udp = UdpHeader::with_ipv4_checksum(r.next() as u16, 53, &ip, &data).expect("sum");
+            datagram(r, udp, &data)
         }
         _ => data,
     };
@@ -154,12 +162,7 @@ pub(crate) fn ipv4(r: &mut Rng, max_payload: usize) -> Vec<u8> {
 /// An IPv6 packet without its Ethernet header, its checksum right but where UDP has none: TCP, UDP, ICMPv6 or nothing, now and then behind an
 /// extension header.
 pub(crate) fn ipv6(r: &mut Rng, max_payload: usize) -> Vec<u8> {
-    let data_len = match r.below(4) {
-        0 => r.below(20),
-        1 => r.below(200),
-        _ => r.below(max_payload),
-    };
-    let data = r.bytes(data_len);
+    let data = data(r, max_payload);
     let address = |r: &mut Rng| [r.next(), r.next()].map(u64::to_be_bytes).concat();
     let mut ip = Ipv6Header {
         traffic_class: r.next() as u8,
@@ -181,17 +184,8 @@ pub(crate) fn ipv6(r: &mut Rng, max_payload: usize) -> Vec<u8> {
             [&tcp.to_bytes()[..], &data].concat()
         }
         17 => {
-            let mut udp =
-                UdpHeader::with_ipv6_checksum(r.next() as u16, 53, &ip, &data).expect("sum");
-            if r.percent(10) {
-                udp.checksum = 0;
-            }
-            let mut bytes = [&udp.to_bytes()[..], &data].concat();
-            if r.percent(5) {
-                let n = 1 + r.below(9);
-                bytes.extend(r.bytes(n));
-            }
-            bytes
+            let udp = UdpHeader::with_ipv6_checksum(r.next() as u16, 53, &ip, &data).expect("sum");
+            datagram(r, udp, &data)
         }
         59 => vec![],
         _ => data,
