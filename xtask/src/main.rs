@@ -8,6 +8,7 @@ mod bench;
 mod coverage;
 mod document;
 mod formal;
+mod guest;
 mod row;
 mod synth;
 
@@ -31,6 +32,8 @@ enum Task {
     Coverage(coverage::CoverageArgs),
     /// Prove properties of the hardware, and that seeded faults break them.
     Formal(formal::FormalArgs),
+    /// The driver in a QEMU guest, under the kernel's vfio-pci and a virtual IOMMU, on a simulated NIC.
+    Guest(guest::GuestArgs),
     /// Size and speed of the hardware by Yosys and nextpnr, beside its peers and against a budget.
     Synth(synth::SynthArgs),
 }
@@ -47,6 +50,7 @@ fn run(task: &Task) -> Result<(), Box<dyn Error>> {
         Task::Bench(args) => bench::run(args),
         Task::Coverage(args) => coverage::run(args),
         Task::Formal(args) => formal::run(args),
+        Task::Guest(args) => guest::run(args),
         Task::Synth(args) => Ok(synth::run(args)?),
     }
 }

@@ -1,0 +1,225 @@
+//! `cargo xtask guest`: the driver in a guest of QEMU's, under the kernel's vfio-pci and a virtual IOMMU, on a simulated NIC.
+//!
+//! Once with memory in pages of 4 KiB and once in huge pages. Neither KVM nor root is needed.
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use clap::Args;
+use comfy_table::{presets, Table};
+use ferrule_sim::engine::Kind;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+mod command;
+mod error;
+mod image;
+mod machine;
+mod packages;
+
+use error::{file, GuestError};
+use machine::{Ended, Machine};
+use packages::Packages;
+
+/// Huge pages of the second guest: the NIC's memory takes fewer.
+const HUGE_PAGES: u32 = 16;
+/// The steps of the guest's script, in their order.
+const STEPS: [&str; 5] = ["vfio-pci", "pages", "ping", "tcp-echo", "killed"];
+
+/// Arguments of `cargo xtask guest`.
+#[derive(Args)]
+#[command(after_help = "Example: cargo xtask guest --engine compiled")]
+pub(crate) struct GuestArgs {
+    /// What simulates the hardware: model, compiled, verilated, native
+    #[arg(long, default_value = "model")]
+    engine: Kind,
+    /// Folder for packages, images and the guest's console
+    #[arg(long, default_value = "target/guest", value_name = "FOLDER")]
+    output: PathBuf,
+    /// One JSON object a step
+    #[arg(long)]
+    json: bool,
+}
+
+/// One step and how it ended.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Step {
+    pages: &'static str,
+    step: String,
+    passed: bool,
+    seen: String,
+}
+
+/// Builds the programs that the guest runs, with the profile of this one.
+fn build() -> Result<Vec<PathBuf>, GuestError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let release = !cfg!(debug_assertions);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--workspace", "--quiet"]);
+    cargo.args(["--bin", "ferrule", "--example", "tcp_echo_client"]);
+    if release {
+        cargo.arg("--release");
+    }
+    command::output(cargo.current_dir(&root), "it comes with Rust")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let folder = target.join(if release { "release" } else { "debug" });
+    Ok(["ferrule", "examples/tcp_echo_client"]
+        .map(|program| folder.join(program))
+        .into())
+}
+
+/// What the guest's console says of its steps: a line `STEP NAME STATUS` each. A step that is not told of has not passed.
+fn judge(pages: &'static str, ended: &Ended) -> Vec<Step> {
+    let steps = STEPS.iter().map(|&step| {
+        let prefix = format!("STEP {step} ");
+        let status = ended
+            .console
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix));
+        Step {
+            pages,
+            step: step.into(),
+            passed: status == Some("0"),
+            seen: match status {
+                Some("0") => String::new(),
+                Some(status) => format!("exit status {status}"),
+                None if ended.overdue => "the guest did not come so far in time".into(),
+                None => "the guest ended before".into(),
+            },
+        }
+    });
+    let tlps = &ended.simulator.tlps;
+    let protocol = Step {
+        pages,
+        step: "PCIe protocol".into(),
+        passed: tlps.violations == 0 && tlps.register_timeouts == 0 && tlps.up.total() > 0,
+        seen: format!(
+            "{} TLPs up, {} down, {} interrupts; {} reads and {} writes of the device refused, {} violations",
+            tlps.up.total(),
+            tlps.down.total(),
+            tlps.interrupts,
+            tlps.refused_reads,
+            tlps.refused_writes,
+            tlps.violations
+        ),
+    };
+    steps.chain([protocol]).collect()
+}
+
+fn table(steps: &[Step]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["", "pages", "step", "seen"]);
+    for step in steps {
+        let mark = if step.passed { "✓" } else { "✗" };
+        table.add_row([mark, step.pages, &step.step, &step.seen]);
+    }
+    table
+}
+
+/// Runs the guests and prints what they did.
+pub(crate) fn run(args: &GuestArgs) -> Result<(), Box<dyn std::error::Error>> {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar.enable_steady_tick(Duration::from_millis(200));
+    std::fs::create_dir_all(&args.output).map_err(file(&args.output))?;
+    let folder = args.output.canonicalize().map_err(file(&args.output))?;
+    bar.set_message("fetching QEMU, a kernel and busybox");
+    let packages = Packages::fetch(&folder.join("packages"))?;
+    bar.set_message("building the programs that the guest runs");
+    let programs = build()?;
+    bar.set_message("making the guest's image");
+    let image = image::make(&packages, &programs, &folder)?;
+    let mut steps = vec![];
+    for (pages, huge_pages) in [("4 KiB", 0), ("2 MiB", HUGE_PAGES)] {
+        bar.set_message(format!("a guest with memory in pages of {pages}"));
+        let folder = folder.join(format!("pages-{huge_pages}"));
+        std::fs::create_dir_all(&folder).map_err(file(&folder))?;
+        let machine = Machine {
+            packages: &packages,
+            image: &image,
+            engine: args.engine,
+            huge_pages,
+            folder: &folder,
+        };
+        steps.extend(judge(pages, &machine.run()?));
+    }
+    bar.finish_and_clear();
+    if args.json {
+        for step in &steps {
+            println!("{}", serde_json::to_string(step)?);
+        }
+    } else {
+        println!("{}", table(&steps));
+    }
+    match steps.iter().filter(|step| !step.passed).count() {
+        0 => Ok(()),
+        failed => Err(GuestError::Steps {
+            failed,
+            steps: steps.len(),
+            folder,
+        }
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferrule_sim::simulator::Stats;
+
+    fn ended(console: &str, overdue: bool) -> Ended {
+        let mut simulator = Stats::default();
+        simulator.tlps.up.reads = 1;
+        Ended {
+            console: console.into(),
+            simulator,
+            overdue,
+        }
+    }
+
+    fn failures(ended: &Ended) -> Vec<String> {
+        let steps = judge("4 KiB", ended);
+        let failed = steps.into_iter().filter(|step| !step.passed);
+        failed.map(|s| format!("{}: {}", s.step, s.seen)).collect()
+    }
+
+    #[test]
+    fn each_step_must_be_told_of_and_have_passed() {
+        let all: String = STEPS.iter().map(|s| format!("STEP {s} 0\n")).collect();
+        assert_eq!(failures(&ended(&all, false)), Vec::<String>::new());
+        let one = all.replace("STEP ping 0", "STEP ping 1");
+        assert_eq!(failures(&ended(&one, false)), ["ping: exit status 1"]);
+        let cut = all.replace("STEP killed 0", "STEP killed");
+        assert_eq!(
+            failures(&ended(&cut, false)),
+            ["killed: the guest ended before"]
+        );
+        assert_eq!(
+            failures(&ended(&cut, true)),
+            ["killed: the guest did not come so far in time"]
+        );
+    }
+
+    #[test]
+    fn the_script_has_the_steps_that_are_judged() {
+        let script = include_str!("guest/init.sh");
+        let told: Vec<&str> = script
+            .lines()
+            .filter_map(|line| line.strip_prefix("step "))
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(told, STEPS);
+    }
+
+    #[test]
+    fn a_device_that_breaks_the_protocol_fails() {
+        let all: String = STEPS.iter().map(|s| format!("STEP {s} 0\n")).collect();
+        let mut ended = ended(&all, false);
+        ended.simulator.tlps.violations = 1;
+        assert_eq!(failures(&ended).len(), 1);
+    }
+}
