@@ -5,6 +5,7 @@ use super::filter::{Multicast, Vlans};
 use super::layout::Layout;
 use super::port::Port;
 use super::queue::{Disabled, Lane, QueueName, Quiesced};
+use super::recovery::{Rings, Salvaged};
 use super::stats::Caps;
 use super::{Lanes, Mapping, Nic};
 use crate::iova::{IovaAllocator, HUGE_PAGE};
@@ -15,14 +16,14 @@ use crate::ring::slots::SlotPool;
 use crate::ring::submission::SubmissionRing;
 use crate::{Clock, Device, DeviceError, DmaBuf};
 use ferrule_abi::regs;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// Offset of the command register in configuration space, and its bits (PCI Local Bus 3.0, table 6-1).
 const PCI_COMMAND: u16 = 4;
-const MEMORY_SPACE: u16 = 1 << 1;
-const BUS_MASTER: u16 = 1 << 2;
+pub(super) const MEMORY_SPACE: u16 = 1 << 1;
+pub(super) const BUS_MASTER: u16 = 1 << 2;
 
 /// Longest frame of Ethernet in bytes, with FCS and an 802.1Q tag (IEEE 802.3 clause 3.2.7).
 const USUAL_FRAME: u16 = 1_522;
@@ -51,7 +52,7 @@ fn high(address: u64) -> u32 {
 
 impl Port {
     /// Sets and clears bits of the PCI command register.
-    fn pci_command(&mut self, set: u16, clear: u16) -> Result<(), DeviceError> {
+    pub(super) fn pci_command(&mut self, set: u16, clear: u16) -> Result<(), DeviceError> {
         let mut bytes = [0; 2];
         self.device.config_read(PCI_COMMAND, &mut bytes)?;
         let command = u16::from_le_bytes(bytes) & !clear | set;
@@ -60,13 +61,13 @@ impl Port {
     }
 
     /// CTRL.RESET, and waits until it is done.
-    fn reset(&mut self) -> Result<(), NicError> {
+    pub(super) fn reset(&mut self) -> Result<(), NicError> {
         self.write(regs::ctrl::OFFSET, regs::ctrl::RESET.of(1))?;
         self.wait_clear(regs::status::OFFSET, regs::status::RESETTING, "its reset")
     }
 
     /// Is it ours, and does it speak our register map?
-    fn identify(&mut self) -> Result<Caps, NicError> {
+    pub(super) fn identify(&mut self) -> Result<Caps, NicError> {
         match self.read(regs::magic::OFFSET)? {
             regs::MAGIC => {}
             other => return Err(NicError::Magic(other)),
@@ -115,6 +116,10 @@ impl Nic {
             })
         };
         let irqs = [irq()?, irq()?, irq()?];
+        let mut vlans = Vlans::default();
+        for id in config.vlans.iter().flatten() {
+            vlans.set(*id, true)?;
+        }
         // From here on, dropping it undoes what was done.
         let mut nic = Self {
             port,
@@ -122,38 +127,79 @@ impl Nic {
             mapping: None,
             lanes: None,
             completed: VecDeque::new(),
+            salvaged: Salvaged::default(),
+            progress: None,
+            config: config.clone(),
             caps,
             mac: [0; 6],
             multicast: Multicast::default(),
-            vlans: Vlans::default(),
+            vlans,
+            static_neighbours: BTreeMap::new(),
+            stepped_ns: 0,
+            clock_rate: 0,
             announces: false,
         };
         nic.port.reset()?;
-        nic.set_up_port(config)?;
+        nic.set_up_port()?;
         let layout = Layout::new(config);
-        let (memory, iova) = nic.give_memory(layout.len, config)?;
-        let fds: Vec<_> = nic.irqs.iter().map(|irq| irq.as_fd()).collect();
-        nic.port.device.enable_msix(&fds)?;
+        nic.give_memory(layout.len)?;
+        nic.attach_irqs()?;
         nic.port.pci_command(BUS_MASTER, 0)?;
-        let lanes = nic.start_queues(config, &layout, &memory, iova)?;
-        nic.lanes = Some(lanes);
-        let loopback = regs::ctrl::LOOPBACK.of(config.loopback.into());
-        let enable = regs::ctrl::RX_EN.of(1) | regs::ctrl::TX_EN.of(1) | loopback;
-        nic.port.write(regs::ctrl::OFFSET, enable)?;
-        // Writes are posted: a read shows that all of them have arrived.
-        nic.port.read(regs::ctrl::OFFSET)?;
+        nic.run()?;
         nic.announces = config.arp_announce;
         nic.announce_all(&config.addresses)?;
         tracing::info!(
             backend = nic.backend(),
             mac = config::mac_text(&nic.mac),
-            huge_pages = memory.is_huge(),
+            huge_pages = nic.has_huge_pages(),
             "NIC up"
         );
         Ok(nic)
     }
 
-    fn set_up_port(&mut self, config: &NicConfig) -> Result<(), NicError> {
+    /// Attaches the interrupts' eventfds to their vectors.
+    pub(super) fn attach_irqs(&mut self) -> Result<(), NicError> {
+        let fds: Vec<_> = self.irqs.iter().map(|irq| irq.as_fd()).collect();
+        Ok(self.port.device.enable_msix(&fds)?)
+    }
+
+    /// Starts the queues of a NIC that is set up, then receiver and transmitter.
+    pub(super) fn run(&mut self) -> Result<(), NicError> {
+        let Some(mapping) = &self.mapping else {
+            return Err(NicError::Gone);
+        };
+        let kept = self.salvaged.rings.take();
+        let mut rings = kept.unwrap_or_else(|| self.new_rings(mapping));
+        match self.start_queues(&mut rings) {
+            Ok([events, tx, rx]) => {
+                let Rings {
+                    submission,
+                    receive,
+                } = rings;
+                self.lanes = Some(Lanes {
+                    events,
+                    tx,
+                    rx,
+                    submission,
+                    receive,
+                });
+            }
+            Err(e) => {
+                self.salvaged.rings = Some(rings);
+                return Err(e);
+            }
+        }
+        let loopback = regs::ctrl::LOOPBACK.of(self.config.loopback.into());
+        let enable = regs::ctrl::RX_EN.of(1) | regs::ctrl::TX_EN.of(1) | loopback;
+        self.port.write(regs::ctrl::OFFSET, enable)?;
+        // Writes are posted: a read shows that all of them have arrived.
+        self.port.read(regs::ctrl::OFFSET)?;
+        Ok(())
+    }
+
+    /// Programs all that the queues do not depend on, into a device that was reset.
+    pub(super) fn set_up_port(&mut self) -> Result<(), NicError> {
+        let config = self.config.clone();
         if let Some(mac) = config.mac {
             let [a, b, c, d, e, f] = mac;
             let lo = u32::from_le_bytes([a, b, c, d]);
@@ -187,9 +233,9 @@ impl Nic {
                 self.port.write(offset, word)?;
             }
         }
-        for id in config.vlans.iter().flatten() {
-            self.set_vlan(*id, true)?;
-        }
+        let mut filters = self.vlans.writes();
+        filters.extend(self.multicast.writes());
+        self.write_all(&filters)?;
         let arpctl = self.port.read(regs::arpctl::OFFSET)?;
         self.port
             .write(regs::arpctl::OFFSET, config.arpctl(arpctl))?;
@@ -199,26 +245,52 @@ impl Nic {
         self.set_addresses(&config.addresses, &config.gateways)
     }
 
-    fn give_memory(&mut self, len: usize, config: &NicConfig) -> Result<(DmaBuf, u64), NicError> {
+    fn give_memory(&mut self, len: usize) -> Result<(), NicError> {
         let memory = DmaBuf::new(len).map_err(DeviceError::from)?;
         let len = memory.len();
         // Asking for a huge page aligns the start, and with it the slots, however large they are.
-        let iova = IovaAllocator::new(config.iova.clone())
+        let iova = IovaAllocator::new(self.config.iova.clone())
             .allocate((len as u64).max(HUGE_PAGE))
             .ok_or(NicError::NoIova { len })?;
         self.port.device.dma_map(iova, &memory)?;
-        let kept = memory.clone();
-        self.mapping = Some(Mapping { memory: kept, iova });
-        Ok((memory, iova))
+        self.mapping = Some(Mapping { memory, iova });
+        Ok(())
     }
 
-    fn start_queues(
-        &mut self,
-        config: &NicConfig,
-        layout: &Layout,
-        memory: &DmaBuf,
-        iova: u64,
-    ) -> Result<Lanes, NicError> {
+    /// Rings that hold nothing, in the NIC's memory.
+    fn new_rings(&self, mapping: &Mapping) -> Rings {
+        let (config, memory) = (&self.config, &mapping.memory);
+        let layout = Layout::new(config);
+        let submission = SubmissionRing::new(
+            memory.clone(),
+            layout.sq,
+            layout.buffers,
+            mapping.iova + layout.buffers as u64,
+            config.sq_log2,
+            config.push,
+        );
+        let pool = SlotPool::new(memory.clone(), layout.slots, config.slot_log2, config.slots);
+        let receive = ReceiveRing::new(
+            memory.clone(),
+            layout.rxq,
+            config.rxq_log2,
+            Arc::new(pool),
+            config.slots,
+            config.push,
+        );
+        Rings {
+            submission,
+            receive,
+        }
+    }
+
+    /// Sets the queues up and starts them: those for events, transmission and reception.
+    fn start_queues(&mut self, rings: &mut Rings) -> Result<[Lane; 3], NicError> {
+        let Some(Mapping { memory, iova }) = &self.mapping else {
+            return Err(NicError::Gone);
+        };
+        let config = &self.config;
+        let layout = Layout::new(config);
         let at = |offset: usize| iova + offset as u64;
         let ring = |offset, log2| CompletionRing::new(memory.clone(), offset, log2);
         let port = &mut self.port;
@@ -236,14 +308,6 @@ impl Nic {
         let queue = Disabled(QueueName::Events).start(port, &setup)?;
         let events = Lane::new(queue, events);
 
-        let submission = SubmissionRing::new(
-            memory.clone(),
-            layout.sq,
-            layout.buffers,
-            at(layout.buffers),
-            config.sq_log2,
-            config.push,
-        );
         let completions = ring(layout.txcq, config.txcq_log2);
         let sizes = regs::tx_cfg::SQ_LOG2.of(config.sq_log2.into())
             | regs::tx_cfg::CQ_LOG2.of(config.txcq_log2.into());
@@ -262,15 +326,6 @@ impl Nic {
         let queue = Disabled(QueueName::Transmit).start(port, &setup)?;
         let tx = Lane::new(queue, completions);
 
-        let pool = SlotPool::new(memory.clone(), layout.slots, config.slot_log2, config.slots);
-        let mut receive = ReceiveRing::new(
-            memory.clone(),
-            layout.rxq,
-            config.rxq_log2,
-            Arc::new(pool),
-            config.slots,
-            config.push,
-        );
         let completions = ring(layout.rxcq, config.rxcq_log2);
         let sizes = regs::rx_cfg::RXQ_LOG2.of(config.rxq_log2.into())
             | regs::rx_cfg::CQ_LOG2.of(config.rxcq_log2.into());
@@ -293,16 +348,9 @@ impl Nic {
         ];
         let queue = Disabled(QueueName::Receive).start(port, &setup)?;
         let mut rx = Lane::new(queue, completions);
-        receive.refill();
-        rx.ring_doorbell(port, receive.producer(), false)?;
-
-        Ok(Lanes {
-            events,
-            tx,
-            rx,
-            submission,
-            receive,
-        })
+        rings.receive.refill();
+        rx.ring_doorbell(port, rings.receive.producer(), false)?;
+        Ok([events, tx, rx])
     }
 
     /// Stops the NIC as dropping it does, and tells what went wrong.

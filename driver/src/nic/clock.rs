@@ -81,11 +81,27 @@ impl Nic {
     /// [`NicError::Unsupported`] without [`Caps::timestamps`](super::Caps::timestamps); [`NicError::Device`].
     pub fn step_clock(&mut self, ns: i64) -> Result<(), NicError> {
         self.check_clock()?;
+        self.stepped_ns = self.stepped_ns.wrapping_add(ns);
+        self.write_step(ns)
+    }
+
+    fn write_step(&mut self, ns: i64) -> Result<(), NicError> {
         let (low, high) = steps(ns);
         if let Some(high) = high {
             self.port.write(regs::clock_step_hi::OFFSET, high)?;
         }
         self.port.write(regs::clock_step::OFFSET, low)
+    }
+
+    /// Steps and trims a clock that a reset has made the device's time again as it was before. What the rate had added is lost.
+    pub(super) fn restore_clock(&mut self) -> Result<(), NicError> {
+        if self.stepped_ns != 0 {
+            self.write_step(self.stepped_ns)?;
+        }
+        match self.clock_rate {
+            0 => Ok(()),
+            rate => self.port.write(regs::clock_rate::OFFSET, rate),
+        }
     }
 
     /// Lets the clock run faster than the device's time by so many parts in 10^9, or slower if negative: to the nearest 0.23, up to
@@ -96,8 +112,8 @@ impl Nic {
     /// [`NicError::Device`].
     pub fn trim_clock(&mut self, ppb: f64) -> Result<(), NicError> {
         self.check_clock()?;
-        let rate = rate(ppb)?;
-        self.port.write(regs::clock_rate::OFFSET, rate)
+        self.clock_rate = rate(ppb)?;
+        self.port.write(regs::clock_rate::OFFSET, self.clock_rate)
     }
 }
 

@@ -97,6 +97,9 @@ pub struct NicConfig {
     pub arp_age: Option<Duration>,
     /// Time between ARP requests; `None`: the NIC's own (1 s).
     pub arp_retry: Option<Duration>,
+    /// How long frames may wait while the link is up without any of them being done, before [`Nic::watchdog`](super::Nic::watchdog) takes the
+    /// transmit queue for stuck. Longer than a neighbour may hold the NIC up by PAUSE frames, if it may.
+    pub watchdog: Duration,
     /// I/O virtual addresses for the NIC's memory.
     pub iova: Range<u64>,
 }
@@ -134,6 +137,7 @@ impl Default for NicConfig {
             pause_send: false,
             arp_age: None,
             arp_retry: None,
+            watchdog: Duration::from_secs(5),
             iova: 1 << 32..1 << 39,
         }
     }

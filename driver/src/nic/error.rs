@@ -75,8 +75,8 @@ pub enum NicError {
         /// The time it was given.
         limit_ms: u64,
     },
-    /// A queue does not run any more; the others do.
-    #[error("{queue} queue stopped: {why}; open the NIC anew")]
+    /// A queue does not run any more; the others do. [`Nic::recover`](super::Nic::recover) lets all of them run again.
+    #[error("{queue} queue stopped: {why}; recover the NIC, or open it anew")]
     Stopped {
         /// Which.
         queue: QueueName,

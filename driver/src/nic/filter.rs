@@ -82,13 +82,30 @@ impl Multicast {
         }
     }
 
+    /// What is to be written to filters that are empty.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        let exact = (0..).zip(&self.exact);
+        let exact = exact.filter_map(|(place, entry)| entry.map(|e| (place, e.0)));
+        let mut writes: Vec<_> = exact
+            .flat_map(|(place, address)| Self::place_writes(place, address))
+            .collect();
+        if !self.hashed.is_empty() {
+            writes.extend(self.hash_writes());
+        }
+        writes
+    }
+
     /// Puts an address in an exact place: no address while its halves belong to two.
     fn set(&mut self, place: usize, address: MacAddress, joins: u32) -> Vec<Write> {
         self.exact[place] = Some((address, joins));
+        Self::place_writes(place as u32, address).into()
+    }
+
+    fn place_writes(place: u32, address: MacAddress) -> [Write; 3] {
         let [a, b, c, d, e, f] = address;
-        let low = regs::mc_lo::REGISTER.offset_of(place as u32);
-        let high = regs::mc_hi::REGISTER.offset_of(place as u32);
-        vec![
+        let low = regs::mc_lo::REGISTER.offset_of(place);
+        let high = regs::mc_hi::REGISTER.offset_of(place);
+        [
             (low, 0),
             (high, u16::from_le_bytes([e, f]).into()),
             (low, u32::from_le_bytes([a, b, c, d])),
@@ -116,16 +133,28 @@ impl Default for Vlans {
 }
 
 impl Vlans {
+    /// What is to be written to a table that is empty.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        let words = (0..).zip(self.0).filter(|(_, word)| *word != 0);
+        words
+            .flat_map(|(number, word)| Self::word_writes(number, word))
+            .collect()
+    }
+
+    fn word_writes(number: u32, word: u32) -> [Write; 2] {
+        [
+            (regs::vlan_word::OFFSET, number),
+            (regs::vlan_bits::OFFSET, word),
+        ]
+    }
+
     /// Receives a VLAN's frames or not; gives what is to be written.
     pub(crate) fn set(&mut self, id: u16, receive: bool) -> Result<[Write; 2], FilterError> {
         let number = id / 32;
         let word = self.0.get_mut(usize::from(number));
         let word = word.ok_or(FilterError::Vlan(id))?;
         *word = *word & !(1 << (id % 32)) | u32::from(receive) << (id % 32);
-        Ok([
-            (regs::vlan_word::OFFSET, number.into()),
-            (regs::vlan_bits::OFFSET, *word),
-        ])
+        Ok(Self::word_writes(number.into(), *word))
     }
 }
 

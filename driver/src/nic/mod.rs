@@ -13,6 +13,7 @@ mod layout;
 mod neighbours;
 mod port;
 mod queue;
+mod recovery;
 mod rx;
 mod stats;
 mod tx;
@@ -26,6 +27,7 @@ pub use event::NicEvent;
 pub use filter::FilterError;
 pub use neighbours::{Neighbour, NeighbourError, NeighbourState};
 pub use queue::QueueName;
+pub use recovery::Recovery;
 pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 pub use stats::{Caps, Link, Stats};
 pub use tx::{NextHop, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
@@ -42,7 +44,8 @@ use ferrule_abi::ring::{Cqe, Event};
 use filter::{Multicast, Vlans, Write};
 use port::Port;
 use queue::Lane;
-use std::collections::VecDeque;
+use recovery::{Progress, Salvaged};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -73,10 +76,20 @@ pub struct Nic {
     /// `None` while being opened and closed only.
     lanes: Option<Lanes>,
     completed: VecDeque<TxCompletion>,
+    /// What a reset left of the rings, until they run again.
+    salvaged: Salvaged,
+    progress: Option<Progress>,
+    /// As it was set up, with the addresses and gateways of now.
+    config: NicConfig,
     caps: Caps,
     mac: MacAddress,
     multicast: Multicast,
     vlans: Vlans,
+    static_neighbours: BTreeMap<Ipv4Addr, MacAddress>,
+    /// The sum of all steps of the clock.
+    stepped_ns: i64,
+    /// CLOCK_RATE.
+    clock_rate: u32,
     /// Addresses are announced when they are set: not before the NIC is up.
     announces: bool,
 }
@@ -162,6 +175,11 @@ impl Nic {
     /// # Errors
     /// [`NicError::Stopped`] if the receive queue does not run any more; [`NicError::Device`].
     pub fn rx_batch(&mut self, max: usize, frames: &mut Vec<RxFrame>) -> Result<usize, NicError> {
+        if !self.salvaged.frames.is_empty() {
+            let count = max.min(self.salvaged.frames.len());
+            frames.extend(self.salvaged.frames.drain(..count));
+            return Ok(count);
+        }
         let (lanes, port, _) = self.running()?;
         lanes.receive(port, max, frames)
     }
@@ -273,9 +291,12 @@ impl Nic {
     /// # Errors
     /// [`NicError::Stopped`] if the event queue does not run any more; [`NicError::Device`], [`NicError::Gone`].
     pub fn events(&mut self) -> Result<Vec<NicEvent>, NicError> {
-        let (lanes, port, _) = self.running()?;
+        let Some(lanes) = &mut self.lanes else {
+            return Err(NicError::Gone);
+        };
+        let (port, salvaged) = (&mut self.port, &mut self.salvaged);
         lanes.events.check()?;
-        let mut events = Vec::new();
+        let mut events: Vec<_> = salvaged.events.drain(..).collect();
         while let Some(words) = lanes.events.ring.take() {
             let event = match event::decode(&Event::from_words(words)) {
                 Ok(RawEvent::Ready(event)) => event,
@@ -333,7 +354,8 @@ impl Nic {
     /// Whether a ring that is in use has something to take, or completions wait to be fetched.
     pub fn has_work(&self) -> bool {
         let ready = |lane: &Lane| lane.is_running() && lane.ring.has_entry();
-        !self.completed.is_empty()
+        let salvaged = &self.salvaged;
+        !(self.completed.is_empty() && salvaged.frames.is_empty() && salvaged.events.is_empty())
             || self
                 .lanes
                 .as_ref()
@@ -456,6 +478,8 @@ impl Nic {
             let offset = regs::gateway::REGISTER.offset_of(n);
             self.port.write(offset, bits)?;
         }
+        self.config.addresses = addresses.to_vec();
+        self.config.gateways = gateways.to_vec();
         self.announce_all(addresses)
     }
 }

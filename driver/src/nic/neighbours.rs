@@ -168,7 +168,10 @@ impl Nic {
         port.write(regs::arp_mac_lo::OFFSET, u32::from_le_bytes([a, b, c, d]))?;
         port.write(regs::arp_mac_hi::OFFSET, u16::from_le_bytes([e, f]).into())?;
         match arp_entry::RESULT.get(command(port, arp_op::ADD, 0)?) {
-            arp_result::DONE => Ok(()),
+            arp_result::DONE => {
+                self.static_neighbours.insert(address, mac);
+                Ok(())
+            }
             _ => Err(NeighbourError::Full(address).into()),
         }
     }
@@ -183,7 +186,10 @@ impl Nic {
         check(address)?;
         self.port.write(regs::arp_addr::OFFSET, address.to_bits())?;
         match arp_entry::RESULT.get(command(&mut self.port, arp_op::DELETE, 0)?) {
-            arp_result::DONE => Ok(()),
+            arp_result::DONE => {
+                self.static_neighbours.remove(&address);
+                Ok(())
+            }
             _ => Err(NeighbourError::Absent(address).into()),
         }
     }

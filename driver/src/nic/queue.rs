@@ -126,6 +126,11 @@ impl Lane {
         }
     }
 
+    /// Whether what is in its ring is to be believed, be it running or not.
+    pub(crate) fn is_trusted(&self) -> bool {
+        !matches!(self.stopped, Some(Stop::Quarantined(_)))
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.stopped.is_none()
     }

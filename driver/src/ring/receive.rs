@@ -54,6 +54,21 @@ impl ReceiveRing {
         self.producer
     }
 
+    /// Takes back what the device had, after a reset: all slots but those that readers hold are to be lent again.
+    pub(crate) fn take_back(&mut self) {
+        for (slot, lent) in (0..).zip(&mut self.lent) {
+            if std::mem::take(lent) {
+                self.spare.push(slot);
+            }
+        }
+        self.lent_count = 0;
+        self.producer = Index::default();
+        if self.in_order {
+            // No reader holds any, so these are all.
+            self.spare.sort_unstable();
+        }
+    }
+
     /// Lends the slots that are free to the device; tells how many. A doorbell must follow.
     pub(crate) fn refill(&mut self) -> u16 {
         self.pool.collect(&mut self.spare);

@@ -44,6 +44,37 @@ struct Frame {
     len: u16,
 }
 
+/// A frame that was handed to the device and of which the device has not said that it is done.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    bytes: Vec<u8>,
+    frame: Frame,
+}
+
+impl Unsent {
+    /// Lets `send` hand it over again.
+    pub(crate) fn again<T>(&self, send: impl FnOnce(&TxFrame<'_>) -> T) -> T {
+        let Frame {
+            token,
+            report,
+            timestamp,
+            mode,
+            vlan,
+            segments,
+            ..
+        } = self.frame;
+        send(&TxFrame {
+            parts: &[&self.bytes],
+            mode,
+            vlan,
+            token,
+            report,
+            timestamp,
+            segments,
+        })
+    }
+}
+
 /// Bytes of the frame in its first buffer, and of what is cut into segments the headers alone.
 fn first_bytes(segments: Option<Segments>) -> usize {
     segments.map_or(TX_BUFFER, |s| s.header_bytes.into())
@@ -93,6 +124,32 @@ impl SubmissionRing {
             unsignalled: 0,
             push: push.then(Push::default),
         }
+    }
+
+    /// Takes all frames that are not retired out of the ring, oldest first, and leaves it as it was when it was new.
+    pub(crate) fn take_outstanding(&mut self) -> Vec<Unsent> {
+        let mut unsent = Vec::new();
+        for distance in 0..self.outstanding() {
+            let mut index = self.retired;
+            index.advance(distance);
+            let entry = usize::from(index.entry(self.log2));
+            if let Some(frame) = self.entries[entry].frame.take() {
+                unsent.push(Unsent {
+                    bytes: self.read_back(distance, frame.len.into(), frame.segments),
+                    frame,
+                });
+            }
+        }
+        self.producer = Index::default();
+        self.retired = Index::default();
+        self.unsignalled = 0;
+        self.push = self.push.take().map(|_| Push::default());
+        unsent
+    }
+
+    /// How far SQEs are retired.
+    pub(crate) fn retired(&self) -> Index {
+        self.retired
     }
 
     /// What a doorbell is to say; in PUSH mode nothing.

@@ -20,6 +20,12 @@ pub(crate) const MAC: [u8; 6] = [0x02, 0x11, 0x22, 0x33, 0x44, 0x55];
 #[derive(Default)]
 pub(crate) struct JumpClock(AtomicU64);
 
+impl JumpClock {
+    pub(crate) fn advance(&self, ns: u64) {
+        self.0.fetch_add(ns, Ordering::Relaxed);
+    }
+}
+
 impl Clock for JumpClock {
     fn now(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -134,11 +140,15 @@ impl Fake {
     }
 
     pub(crate) fn open(&self, config: &NicConfig) -> Result<Nic, NicError> {
-        Nic::open(
-            Box::new(FakeDevice(self.clone())),
-            Arc::new(JumpClock::default()),
-            config,
-        )
+        self.open_on(Arc::new(JumpClock::default()), config)
+    }
+
+    pub(crate) fn open_on(
+        &self,
+        clock: Arc<JumpClock>,
+        config: &NicConfig,
+    ) -> Result<Nic, NicError> {
+        Nic::open(Box::new(FakeDevice(self.clone())), clock, config)
     }
 
     /// The driver kept to the contract.

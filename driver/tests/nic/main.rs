@@ -5,3 +5,4 @@ mod data;
 mod fake;
 mod hostile;
 mod neighbours;
+mod recovery;
