@@ -3,6 +3,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::time::Duration;
 
 use ferrule_abi::counter;
 use ferrule_driver::nic::{
@@ -23,6 +24,9 @@ const ETHERNET: usize = 14;
 const IPV4: [u8; 2] = [0x08, 0x00];
 /// Rounds of one pump at most, so that a flood of packets keeps no call waiting.
 const ROUNDS: usize = 8;
+/// How often the NIC may be reset within [`RECOVERY_WINDOW`]; one that needs it more often does not work.
+const RECOVERIES: usize = 6;
+const RECOVERY_WINDOW: Duration = Duration::from_secs(60);
 /// Tokens of the frames that the NIC may still report on; more than any transmit ring has entries.
 const TOKENS: usize = 1 << 15;
 
@@ -75,8 +79,12 @@ pub(crate) struct Core {
     /// The stack's tokens by the NIC's, modulo its size.
     tokens: Vec<Option<Token>>,
     next_token: u64,
-    /// Packets that the NIC did not send, among those it was handed.
+    /// Packets that the NIC did not send, among those it was handed, or sent before it was reset.
     unsent: u64,
+    /// When to look whether the NIC gets on with what it was handed.
+    watch: Option<Instant>,
+    /// When the NIC was reset, the last [`RECOVERIES`] times.
+    recoveries: VecDeque<Instant>,
     frames: Vec<RxFrame>,
     /// The groups that the NIC receives; none before it was told of them.
     groups: Option<BTreeSet<Ipv4Addr>>,
@@ -97,6 +105,12 @@ fn io_error(error: NicError) -> io::Error {
     io::Error::new(kind, error)
 }
 
+/// Whether a reset of the NIC mends what this error is about.
+fn can_recover(error: &io::Error) -> bool {
+    let nic = error.get_ref().and_then(|e| e.downcast_ref::<NicError>());
+    matches!(nic, Some(NicError::Stopped { .. } | NicError::Stuck { .. }))
+}
+
 impl Core {
     pub(crate) fn new(nic: Nic, stack: Stack<Body>) -> Self {
         Self {
@@ -109,6 +123,8 @@ impl Core {
             tokens: vec![None; TOKENS],
             next_token: 0,
             unsent: 0,
+            watch: None,
+            recoveries: VecDeque::new(),
             frames: Vec::new(),
             groups: None,
         }
@@ -119,6 +135,17 @@ impl Core {
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        match self.move_all(now) {
+            Err(e) if can_recover(&e) => {
+                self.recover(now, e)?;
+                self.move_all(now).map(|_| true)
+            }
+            result => result,
+        }
+    }
+
+    fn move_all(&mut self, now: Instant) -> io::Result<bool> {
+        self.watch(now)?;
         self.follow_groups()?;
         let mut moved = false;
         for _ in 0..ROUNDS {
@@ -131,6 +158,37 @@ impl Core {
             moved = true;
         }
         Ok(moved)
+    }
+
+    /// Looks now and then whether the NIC gets on, while it has something to send.
+    fn watch(&mut self, now: Instant) -> io::Result<()> {
+        let due = match self.watch {
+            Some(watch) => watch <= now,
+            None => self.nic.tx_outstanding() > 0,
+        };
+        if due {
+            let again = self.nic.watchdog().map_err(io_error)?;
+            self.watch = again.map(Instant::from_nanos);
+        }
+        Ok(())
+    }
+
+    /// Resets the NIC, which `why` says is needed. What waits for a neighbour is sent again: the NIC has forgotten that it asks for it.
+    fn recover(&mut self, now: Instant, why: io::Error) -> io::Result<()> {
+        self.recoveries.retain(|past| now - *past < RECOVERY_WINDOW);
+        if self.recoveries.len() == RECOVERIES {
+            return Err(why);
+        }
+        tracing::error!("the NIC is reset: {why}");
+        self.recoveries.push_back(now);
+        self.watch = None;
+        let recovery = self.nic.recover().map_err(io_error)?;
+        // Its counters begin anew with what it is to send again; what it has failed to send is heard of now.
+        self.unsent = self.next_token - (recovery.sent_again + recovery.failed) as u64;
+        self.hear(now)?;
+        self.released
+            .extend(self.parked.drain().flat_map(|(_, parked)| parked));
+        Ok(())
     }
 
     /// Has the NIC receive the groups that sockets are in, and no others.
@@ -162,10 +220,13 @@ impl Core {
     /// When [`Core::pump`] must be called even if nothing arrives, in nanoseconds.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         // While the transmit ring is full only a completion helps, whatever the stack has to send.
-        if !self.held.is_empty() || !self.released.is_empty() {
-            return None;
-        }
-        self.stack.next_deadline().map(Instant::as_nanos)
+        let timer = match self.held.is_empty() && self.released.is_empty() {
+            true => self.stack.next_deadline(),
+            false => None,
+        };
+        let deadlines = [timer, self.watch];
+        let first = deadlines.into_iter().flatten().min();
+        first.map(Instant::as_nanos)
     }
 
     /// Asks for interrupts; whether something is there already.

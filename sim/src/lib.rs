@@ -8,6 +8,7 @@ pub mod dma;
 pub mod engine;
 #[cfg(test)]
 mod fake_device;
+pub mod fault_device;
 pub mod host_side;
 pub mod local;
 pub mod model;

@@ -107,6 +107,40 @@ impl Lanes {
         Ok(())
     }
 
+    /// Puts a frame into the ring, if it can be sent and there is room or what has completed makes some; whether it is there.
+    fn submit(
+        &mut self,
+        port: &mut Port,
+        done: &mut VecDeque<TxCompletion>,
+        caps: Caps,
+        frame: &TxFrame<'_>,
+        last: bool,
+    ) -> Result<bool, NicError> {
+        frame.mode.check()?;
+        let raw = frame.mode == TxMode::Raw;
+        let lacks = if !raw && !caps.ip_mode {
+            Some(TxError::NoIpMode)
+        } else if frame.vlan.is_some() && !caps.vlan_insert {
+            Some(TxError::NoVlanInsert)
+        } else if frame.timestamp && !caps.timestamps {
+            Some(TxError::NoTimestamps)
+        } else if frame.segments.is_some() && (raw || !caps.tso) {
+            Some(TxError::NoTso)
+        } else {
+            None
+        };
+        if let Some(error) = lacks {
+            return Err(error.into());
+        }
+        if !self.submission.push(frame, last)? {
+            self.reap(port, done)?;
+            if !self.submission.push(frame, last)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn receive(
         &mut self,
         port: &mut Port,
@@ -185,7 +219,8 @@ impl Nic {
     }
 
     /// Hands frames to the device, in order, with one doorbell; tells how many were taken. Fewer than all: the ring is full until something
-    /// completes, or the frame after them has an error, which the next call reports if it comes first then.
+    /// completes, or something is wrong with the frame after them or with the NIC, which the next call reports. Frames that were taken are
+    /// in the NIC's books whatever happens: [`recover`](Self::recover) sends them again if need be.
     ///
     /// # Errors
     /// [`NicError::Tx`] if the first frame cannot be sent; [`NicError::Stopped`] if the transmit queue does not run any more;
@@ -198,45 +233,29 @@ impl Nic {
         let mut error = None;
         for (i, frame) in frames.iter().enumerate() {
             let last = i + 1 == frames.len();
-            let mut push = || {
-                frame.mode.check()?;
-                if frame.mode != TxMode::Raw && !caps.ip_mode {
-                    return Err(TxError::NoIpMode);
-                }
-                if frame.vlan.is_some() && !caps.vlan_insert {
-                    return Err(TxError::NoVlanInsert);
-                }
-                if frame.timestamp && !caps.timestamps {
-                    return Err(TxError::NoTimestamps);
-                }
-                if frame.segments.is_some() && (!caps.tso || frame.mode == TxMode::Raw) {
-                    return Err(TxError::NoTso);
-                }
-                lanes.submission.push(frame, last)
-            };
-            let mut pushed = push();
-            if pushed == Ok(false) {
-                lanes.reap(port, completed)?;
-                pushed = lanes.submission.push(frame, last);
-            }
-            match pushed {
-                Ok(true) => {
-                    count += 1;
-                    if let Some(image) = lanes.submission.image() {
-                        port.push(image)?;
-                    }
-                }
+            match lanes.submit(port, completed, caps, frame, last) {
+                Ok(true) => count += 1,
                 Ok(false) => break,
                 Err(e) => {
                     error = Some(e);
                     break;
                 }
             }
+            if let Some(image) = lanes.submission.image() {
+                if let Err(e) = port.push(image) {
+                    error = Some(e);
+                    break;
+                }
+            }
         }
-        let producer = lanes.submission.producer();
-        lanes.tx.ring_doorbell(port, producer, false)?;
+        if lanes.tx.is_running() {
+            let producer = lanes.submission.producer();
+            if let Err(e) = lanes.tx.ring_doorbell(port, producer, false) {
+                error.get_or_insert(e);
+            }
+        }
         match error {
-            Some(e) if count == 0 => Err(e.into()),
+            Some(e) if count == 0 => Err(e),
             _ => Ok(count),
         }
     }

@@ -6,7 +6,7 @@
 use super::bringup::{BUS_MASTER, MEMORY_SPACE};
 use super::error::NicError;
 use super::event::{self, RawEvent};
-use super::{Lanes, Nic, NicEvent, RxFrame};
+use super::{Lanes, Nic, NicEvent, RxFrame, TxCompletion, TxOutcome};
 use crate::ring::receive::ReceiveRing;
 use crate::ring::submission::{SubmissionRing, Unsent};
 use crate::ring::Index;
@@ -51,6 +51,8 @@ pub(super) struct Progress {
 pub struct Recovery {
     /// Frames handed to the device once more. Some may have been on the wire already.
     pub sent_again: usize,
+    /// Frames that the device had completed without sending them, of which [`Nic::tx_completions`] tells.
+    pub failed: usize,
     /// Frames received before that are kept for [`Nic::rx_batch`].
     pub received: usize,
 }
@@ -127,11 +129,13 @@ impl Nic {
         for (address, mac) in self.static_neighbours.clone() {
             self.add_neighbour(address, mac)?;
         }
-        self.run()?;
+        let failed = |done: &&TxCompletion| !matches!(done.outcome, TxOutcome::Sent { .. });
         let recovery = Recovery {
             sent_again: self.salvaged.unsent.len(),
+            failed: self.completed.iter().filter(failed).count(),
             received: self.salvaged.frames.len(),
         };
+        self.run()?;
         while let Some(unsent) = self.salvaged.unsent.pop_front() {
             let taken = unsent.again(|frame| self.send(frame));
             if !matches!(taken, Ok(true)) {

@@ -239,6 +239,25 @@ fn lies_about_sent_frames_end_the_transmit_queue_only() {
     }
 }
 
+/// A batch that is cut short by what the device has written tells how much of it was taken: the rest, and no more, is the caller's.
+#[test]
+fn frames_taken_before_a_lie_is_seen_are_told_of() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    let part: [&[u8]; 1] = [&[1; 60]];
+    let frame = TxFrame {
+        parts: &part,
+        mode: TxMode::Raw,
+        ..TxFrame::default()
+    };
+    assert_eq!(nic.tx_batch(&[frame; 14]).unwrap(), 14);
+    fake.lock().complete(TX, cqe(0, 0, 16));
+    // Two find room; for the third the completions are looked at.
+    assert_eq!(nic.tx_batch(&[frame; 4]).unwrap(), 2);
+    let lie = RingFault::NotOutstanding { index: 16 };
+    assert_eq!(reason(nic.tx_batch(&[frame; 4]), QueueName::Transmit), lie);
+}
+
 #[test]
 fn a_completion_that_comes_twice_is_noticed() {
     let fake = Fake::new();

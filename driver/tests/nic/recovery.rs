@@ -104,7 +104,8 @@ fn a_transmit_queue_that_stands_still_is_noticed_and_runs_again() {
         recovery,
         Recovery {
             sent_again: 4,
-            received: 0
+            received: 0,
+            ..Recovery::default()
         }
     );
     for number in 2..=5 {
@@ -254,7 +255,8 @@ fn a_reset_that_does_not_end_is_told_of_and_can_be_tried_again() {
         nic.recover().unwrap(),
         Recovery {
             sent_again: 3,
-            received: 1
+            received: 1,
+            ..Recovery::default()
         }
     );
     let mut frames = vec![];
@@ -282,7 +284,8 @@ fn a_reset_that_does_not_end_is_told_of_and_can_be_tried_again() {
         nic.recover().unwrap(),
         Recovery {
             sent_again: 1,
-            received: 0
+            received: 0,
+            ..Recovery::default()
         }
     );
     assert_eq!(fake.lock().transmit().unwrap().bytes, pattern(4, 500));

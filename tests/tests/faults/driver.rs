@@ -1,0 +1,313 @@
+//! The driver on a failing device, by seed, with the model below it and a cable from its transmitter to its receiver.
+//!
+//! Some lies nobody can tell from the truth: a length or a slot that could be, a completion that comes twice when its slot is lent again.
+//! As long as none of these was told, each received frame must be one that was sent, byte for byte. Whatever was told: no panic, no access
+//! beyond the memory (which would be one), no frame longer than its slot, no token reported twice; and after the last fault the NIC recovers,
+//! every frame handed over is reported once, and what is sent arrives.
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ferrule_driver::nic::{NicConfig, NicError, RxFrame, TxCompletion, TxFrame, TxMode};
+use ferrule_driver::{Clock, Nic};
+use ferrule_sim::fault_device::{FaultDevice, FaultHandle, Faults};
+use ferrule_sim::local::{LocalClock, LocalSimulator, NicSetup};
+use ferrule_sim::station::Core;
+use ferrule_sim::wire::loopback::Loopback;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Steps of one seed.
+const STEPS: u64 = 4_000;
+/// Bytes of a slot.
+const SLOT: usize = 2_048;
+/// Local experimental EtherType (IEEE 802, clause 9.2.3).
+const ETHERTYPE: [u8; 2] = [0x88, 0xB5];
+
+/// A frame of at least 60 bytes whose bytes tell its number, its length and their place.
+fn frame(number: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
+    bytes.extend(ETHERTYPE);
+    bytes.extend(number.to_le_bytes());
+    bytes.extend((len as u16).to_le_bytes());
+    let place = |i: usize| (number.wrapping_mul(31) ^ (i as u64 * 7) ^ (i >> 8) as u64) as u8;
+    bytes.extend((bytes.len()..len).map(place));
+    bytes
+}
+
+/// The number of a frame, if it is one, byte for byte.
+fn number(bytes: &[u8]) -> Option<u64> {
+    let number = u64::from_le_bytes(bytes.get(14..22)?.try_into().ok()?);
+    let len = u16::from_le_bytes(bytes.get(22..24)?.try_into().ok()?);
+    (frame(number, len.into()) == bytes).then_some(number)
+}
+
+struct Run {
+    seed: u64,
+    random: StdRng,
+    clock: LocalClock,
+    handle: FaultHandle,
+    nic: Nic,
+    handed: u64,
+    reported: BTreeSet<u64>,
+    held: Vec<RxFrame>,
+    received: BTreeSet<u64>,
+    recoveries: u64,
+}
+
+impl Run {
+    fn wait(&self, ns: u64) {
+        let until = self.clock.now() + ns;
+        self.clock.wait(&[], Some(until)).expect("time passes");
+    }
+
+    /// What a caller of the driver does about an error: a NIC that has stopped or is stuck is recovered.
+    fn mend<T>(&mut self, result: Result<T, NicError>) -> Option<T> {
+        let mut error = match result {
+            Ok(value) => return Some(value),
+            Err(e) => e,
+        };
+        for _ in 0..100 {
+            match error {
+                NicError::Stopped { .. } | NicError::Stuck { .. } => {}
+                NicError::Gone => {
+                    assert!(self.handle.is_gone(), "seed {}: not gone", self.seed);
+                    self.handle.revive();
+                }
+                other => panic!("seed {}: {other}", self.seed),
+            }
+            self.recoveries += 1;
+            match self.nic.recover() {
+                Ok(_) => return None,
+                Err(e) => error = e,
+            }
+        }
+        panic!("seed {}: it does not recover: {error}", self.seed);
+    }
+
+    fn report(&mut self, done: Vec<TxCompletion>) {
+        for TxCompletion { token, .. } in done {
+            assert!(token < self.handed, "seed {}: token {token}", self.seed);
+            assert!(
+                self.reported.insert(token),
+                "seed {}: token {token} is reported twice",
+                self.seed
+            );
+        }
+    }
+
+    fn check(&mut self, frame: RxFrame) {
+        let bytes = frame.to_vec();
+        assert!(bytes.len() <= SLOT, "seed {}", self.seed);
+        let number = number(&bytes).filter(|n| *n < self.handed);
+        if self.handle.injected().deceptions == 0 {
+            assert!(number.is_some(), "seed {}: {bytes:02x?}", self.seed);
+        }
+        self.received.extend(number);
+        self.held.push(frame);
+    }
+
+    fn step(&mut self) {
+        match self.random.random_range(0..16) {
+            0..4 => {
+                let count = self.random.random_range(1..9);
+                let lens: Vec<usize> = (0..count)
+                    .map(|_| self.random.random_range(60..1_515))
+                    .collect();
+                let bytes: Vec<_> = (self.handed..)
+                    .zip(&lens)
+                    .map(|(n, len)| frame(n, *len))
+                    .collect();
+                let parts: Vec<[&[u8]; 1]> = bytes.iter().map(|b| [&b[..]]).collect();
+                let frames: Vec<_> = (self.handed..)
+                    .zip(&parts)
+                    .map(|(token, parts)| TxFrame {
+                        parts,
+                        mode: TxMode::Raw,
+                        token,
+                        report: true,
+                        ..TxFrame::default()
+                    })
+                    .collect();
+                let taken = self.nic.tx_batch(&frames);
+                self.handed += self.mend(taken).unwrap_or(0) as u64;
+            }
+            4..8 => {
+                let mut frames = Vec::new();
+                let max = self.random.random_range(1..20);
+                let result = self.nic.rx_batch(max, &mut frames);
+                frames.into_iter().for_each(|frame| self.check(frame));
+                self.mend(result);
+            }
+            8 => {
+                let done = self.nic.tx_completions();
+                let done = self.mend(done).unwrap_or_default();
+                self.report(done);
+            }
+            9 => {
+                let events = self.nic.events();
+                self.mend(events);
+            }
+            10 => {
+                let armed = self.nic.arm();
+                self.mend(armed);
+                self.nic.has_work();
+                self.nic.drain_irqs().expect("eventfds are read");
+            }
+            11 => {
+                let watched = self.nic.watchdog();
+                self.mend(watched);
+            }
+            12 => self.held.clear(),
+            13 => {
+                let link = self.nic.link();
+                self.mend(link);
+            }
+            14 => self.handle.pump().expect("the device below works"),
+            _ => {
+                let ns = self.random.random_range(1..50_000);
+                self.wait(ns);
+            }
+        }
+    }
+
+    /// No more faults: all that was handed over is done, and the NIC works as if nothing had been.
+    fn end(&mut self) {
+        self.handle.set(Faults::default());
+        self.handle.revive();
+        let recovered = self.nic.recover();
+        recovered.unwrap_or_else(|e| panic!("seed {}: {e}", self.seed));
+        self.held.clear();
+        let last = self.handed;
+        let bytes = frame(last, 1_000);
+        for _ in 0..1_000 {
+            if self.handed == last {
+                let sent = self.nic.send(&TxFrame {
+                    parts: &[&bytes],
+                    mode: TxMode::Raw,
+                    token: last,
+                    report: true,
+                    ..TxFrame::default()
+                });
+                self.handed += u64::from(sent.expect("it sends"));
+            }
+            self.wait(10_000);
+            self.handle.pump().expect("the device below works");
+            let mut frames = Vec::new();
+            self.nic.rx_batch(64, &mut frames).expect("it receives");
+            frames.into_iter().for_each(|frame| self.check(frame));
+            self.held.clear();
+            let done = self.nic.tx_completions().expect("it completes");
+            self.report(done);
+            if self.reported.len() as u64 == self.handed && self.received.contains(&last) {
+                return;
+            }
+        }
+        panic!(
+            "seed {}: {} of {} frames are reported, the last one came: {}",
+            self.seed,
+            self.reported.len(),
+            self.handed,
+            self.received.contains(&last)
+        );
+    }
+}
+
+/// Faults of some kinds, now and then or often.
+fn faults(random: &mut StdRng) -> Faults {
+    let mut rate = || match random.random_range(0..8) {
+        0 => 0.1,
+        1 => 0.01,
+        2 => 0.001,
+        _ => 0.0,
+    };
+    Faults {
+        lose: rate(),
+        delay: rate(),
+        double: rate(),
+        corrupt: rate(),
+        flip_phase: rate(),
+        bad_length: rate(),
+        bad_index: rate(),
+        hang: rate(),
+        lose_interrupt: rate(),
+        false_interrupt: rate(),
+        flap: rate(),
+        late_write: rate(),
+        vanish: rate() / 10.0,
+    }
+}
+
+/// Faults injected and recoveries.
+fn run(seed: u64) -> (u64, u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let setup = NicSetup::new(Core::Model, Box::new(Loopback::new(1_000))).seed(seed);
+    let simulator = LocalSimulator::builder()
+        .nic(setup)
+        .start()
+        .expect("starts");
+    let clock = simulator.clock();
+    let _attached = clock.attach();
+    let device = Box::new(simulator.device(0).expect("opens"));
+    let (device, handle) =
+        FaultDevice::new(device, Faults::default(), seed).expect("there is memory");
+    let config = NicConfig {
+        sq_log2: random.random_range(4..8),
+        txcq_log2: 7,
+        rxq_log2: random.random_range(4..7),
+        rxcq_log2: random.random_range(4..7),
+        event_log2: 4,
+        slots: 16,
+        promiscuous: true,
+        ..NicConfig::default()
+    };
+    let nic = Nic::open(Box::new(device), Arc::new(clock.clone()), &config).expect("opens");
+    handle.set(faults(&mut random));
+    let mut run = Run {
+        seed,
+        random,
+        clock: clock.clone(),
+        handle: handle.clone(),
+        nic,
+        handed: 0,
+        reported: BTreeSet::new(),
+        held: Vec::new(),
+        received: BTreeSet::new(),
+        recoveries: 0,
+    };
+    for _ in 0..STEPS {
+        run.step();
+    }
+    run.end();
+    let recoveries = run.recoveries;
+    run.nic.close().expect("it closes");
+    (handle.injected().faults, recoveries)
+}
+
+/// FERRULE_FAULT_STEPS steps, from FERRULE_FIRST_SEED on.
+#[test]
+fn a_failing_device_harms_nobody() {
+    let number = |name: &str, default: u64| {
+        let value = std::env::var(name).ok();
+        value.map_or(default, |v| v.parse().expect("a number"))
+    };
+    let seeds = number("FERRULE_FAULT_STEPS", 1_000_000).div_ceil(STEPS);
+    let first = number("FERRULE_FIRST_SEED", 0);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let totals = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|worker| {
+                let mine = (first + worker..first + seeds).step_by(threads as usize);
+                scope.spawn(move || {
+                    mine.map(run)
+                        .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+                })
+            })
+            .collect();
+        let ended = workers.into_iter().map(|w| w.join());
+        ended
+            .map(|totals| totals.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    });
+    // The run is worth something only if things went wrong in it.
+    assert!(totals.0 > seeds && totals.1 > seeds / 10, "{totals:?}");
+}
