@@ -11,6 +11,8 @@ use ferrule_driver::nic::{
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
 
+use crate::exports::Exports;
+
 /// Frames taken from a ring, or handed to it, at a time.
 const BATCH: usize = 16;
 /// Packets that wait for one next hop's MAC address at most; RFC 1122 section 2.3.2.2 asks for at least one.
@@ -65,6 +67,8 @@ struct Parked {
 pub(crate) struct Core {
     pub(crate) nic: Nic,
     pub(crate) stack: Stack<Body>,
+    /// The sockets that programs poll.
+    pub(crate) exports: Exports,
     parked: HashMap<Ipv4Addr, VecDeque<Parked>>,
     /// Resolved, to be sent again before anything new.
     released: VecDeque<Parked>,
@@ -102,6 +106,7 @@ impl Core {
         Self {
             nic,
             stack,
+            exports: Exports::default(),
             parked: HashMap::new(),
             released: VecDeque::new(),
             held: VecDeque::new(),
@@ -119,6 +124,15 @@ impl Core {
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        let moved = self.move_packets(now);
+        match moved {
+            Ok(_) => self.exports.follow(&mut self.stack),
+            Err(_) => self.exports.fail(),
+        }
+        moved
+    }
+
+    fn move_packets(&mut self, now: Instant) -> io::Result<bool> {
         self.follow_groups()?;
         let mut moved = false;
         for _ in 0..ROUNDS {
@@ -182,7 +196,11 @@ impl Core {
     /// # Errors
     /// When it is not.
     pub(crate) fn check_present(&mut self) -> io::Result<()> {
-        self.nic.check_present().map_err(io_error)
+        let present = self.nic.check_present().map_err(io_error);
+        if present.is_err() {
+            self.exports.fail();
+        }
+        present
     }
 
     /// Takes the interrupts' signals away.

@@ -1,0 +1,3 @@
+//! Sockets over simulated NICs, beside the kernel's where it can make the same call on its loopback.
+mod readiness;
+mod side;
