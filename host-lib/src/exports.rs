@@ -190,12 +190,13 @@ impl Export {
             self.ours = Some(ours);
             return Ok(());
         }
-        if !self.read_closed {
+        if level.contains(Readiness::READ_CLOSED) {
+            // IN comes and stays with it, in one event.
+            if !std::mem::replace(&mut self.read_closed, true) {
+                ours.shutdown(Shutdown::Write)?;
+            }
+        } else {
             self.show_arrivals(&ours, level.contains(Readiness::READABLE), events)?;
-        }
-        if level.contains(Readiness::READ_CLOSED) && !self.read_closed {
-            ours.shutdown(Shutdown::Write)?;
-            self.read_closed = true;
         }
         self.ours = Some(ours);
         Ok(())

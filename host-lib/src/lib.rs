@@ -23,7 +23,10 @@ mod address;
 mod core;
 mod error;
 mod exports;
+pub mod framing;
 mod host;
+#[cfg(feature = "mio")]
+mod mio;
 mod options;
 mod ping;
 mod settings;
@@ -31,6 +34,8 @@ mod shared;
 mod socket;
 mod tcp;
 mod tcp_socket;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod udp;
 
 pub use error::OpenError;

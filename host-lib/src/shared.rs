@@ -374,7 +374,7 @@ impl Service for Shared {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Served::NotNow,
+            Err(TryLockError::WouldBlock) => return Served::Busy,
         };
         self.missed.store(false, Ordering::SeqCst);
         if state.closing {

@@ -1,3 +1,5 @@
 //! Sockets over simulated NICs, beside the kernel's where it can make the same call on its loopback.
+mod asynchronous;
+
 mod readiness;
 mod side;
