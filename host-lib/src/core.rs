@@ -119,17 +119,20 @@ impl Core {
         }
     }
 
-    /// Takes in what has arrived, [`ROUNDS`] batches at most, and hands down what can be sent; whether there was anything.
+    /// Takes in what has arrived, [`ROUNDS`] batches at most, and hands down what can be sent; whether there was anything, or something has
+    /// happened to a socket.
     ///
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
-        let moved = self.move_packets(now);
-        match moved {
-            Ok(_) => self.exports.follow(&mut self.stack),
-            Err(_) => self.exports.fail(),
+        match self.move_packets(now) {
+            // A timer may end a connection without a packet.
+            Ok(moved) => Ok(self.exports.follow(&mut self.stack) || moved),
+            Err(e) => {
+                self.exports.fail();
+                Err(e)
+            }
         }
-        moved
     }
 
     fn move_packets(&mut self, now: Instant) -> io::Result<bool> {

@@ -99,9 +99,11 @@ impl Exports {
         self.by_id.remove(&id);
     }
 
-    /// Shows what has changed since the last time.
-    pub(crate) fn follow(&mut self, stack: &mut Stack<Body>) {
+    /// Shows what has changed since the last time; whether anything has happened to a socket, be it one without a descriptor.
+    pub(crate) fn follow(&mut self, stack: &mut Stack<Body>) -> bool {
+        let mut happened = false;
         while let Some((id, events)) = stack.next_event() {
+            happened = true;
             if let Some(export) = self.by_id.get_mut(&id) {
                 tell(export.show(level(stack, id), events));
             }
@@ -111,6 +113,7 @@ impl Exports {
                 tell(export.show(level(stack, id), Readiness::NONE));
             }
         }
+        happened
     }
 
     /// The NIC has failed, and all sockets with it: whoever polls one finds out by the next call.
