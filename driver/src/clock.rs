@@ -45,6 +45,8 @@ pub enum Served {
     Until(Option<u64>),
     /// It cannot do anything now: its descriptors call for nothing until it is due.
     NotNow,
+    /// Some other thread works on it at this moment, and it is due when that is done: until then no time should pass that the clock can hold.
+    Busy,
 }
 
 /// The machine's own clock: CLOCK_MONOTONIC and poll(2).

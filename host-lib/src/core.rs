@@ -12,6 +12,8 @@ use ferrule_driver::nic::{
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
 
+use crate::exports::Exports;
+
 /// Frames taken from a ring, or handed to it, at a time.
 const BATCH: usize = 16;
 /// Packets that wait for one next hop's MAC address at most; RFC 1122 section 2.3.2.2 asks for at least one.
@@ -69,6 +71,8 @@ struct Parked {
 pub(crate) struct Core {
     pub(crate) nic: Nic,
     pub(crate) stack: Stack<Body>,
+    /// The sockets that programs poll.
+    pub(crate) exports: Exports,
     parked: HashMap<Ipv4Addr, VecDeque<Parked>>,
     /// Resolved, to be sent again before anything new.
     released: VecDeque<Parked>,
@@ -116,6 +120,7 @@ impl Core {
         Self {
             nic,
             stack,
+            exports: Exports::default(),
             parked: HashMap::new(),
             released: VecDeque::new(),
             held: VecDeque::new(),
@@ -130,21 +135,30 @@ impl Core {
         }
     }
 
-    /// Takes in what has arrived, [`ROUNDS`] batches at most, and hands down what can be sent; whether there was anything.
+    /// Takes in what has arrived, [`ROUNDS`] batches at most, and hands down what can be sent; whether there was anything, or something has
+    /// happened to a socket.
     ///
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
-        match self.move_all(now) {
+        let moved = match self.move_packets(now) {
             Err(e) if can_recover(&e) => {
-                self.recover(now, e)?;
-                self.move_all(now).map(|_| true)
+                let recovered = self.recover(now, e);
+                recovered.and_then(|()| self.move_packets(now).map(|_| true))
             }
             result => result,
+        };
+        match moved {
+            // A timer may end a connection without a packet.
+            Ok(moved) => Ok(self.exports.follow(&mut self.stack) || moved),
+            Err(e) => {
+                self.exports.fail();
+                Err(e)
+            }
         }
     }
 
-    fn move_all(&mut self, now: Instant) -> io::Result<bool> {
+    fn move_packets(&mut self, now: Instant) -> io::Result<bool> {
         self.watch(now)?;
         self.follow_groups()?;
         let mut moved = false;
@@ -243,7 +257,11 @@ impl Core {
     /// # Errors
     /// When it is not.
     pub(crate) fn check_present(&mut self) -> io::Result<()> {
-        self.nic.check_present().map_err(io_error)
+        let present = self.nic.check_present().map_err(io_error);
+        if present.is_err() {
+            self.exports.fail();
+        }
+        present
     }
 
     /// Takes the interrupts' signals away.

@@ -16,6 +16,7 @@ use crate::ping::Ping;
 use crate::settings;
 use crate::shared::Shared;
 use crate::tcp::{TcpListener, TcpStream};
+use crate::tcp_socket::TcpSocket;
 use crate::udp::UdpSocket;
 
 /// How long the last handle to a host waits for what its sockets still have to send.
@@ -126,6 +127,22 @@ impl Host {
     /// As bind(2).
     pub fn bind_udp(&self, addr: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         UdpSocket::bind_on(self, addr)
+    }
+
+    /// Makes a UDP socket without an address, for what is to be set before [`UdpSocket::bind_to`].
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn udp_socket(&self) -> io::Result<UdpSocket> {
+        UdpSocket::open_on(self)
+    }
+
+    /// Makes a TCP socket that neither listens nor is connected, for what is to be set before.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn tcp_socket(&self) -> io::Result<TcpSocket> {
+        TcpSocket::on(self)
     }
 
     /// Makes a socket that sends ICMP echo requests and receives the answers.

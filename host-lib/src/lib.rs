@@ -22,17 +22,29 @@
 mod address;
 mod core;
 mod error;
+mod exports;
+pub mod framing;
 mod host;
+#[cfg(feature = "mio")]
+mod mio;
+mod options;
 mod ping;
 mod settings;
 mod shared;
 mod socket;
 mod tcp;
+mod tcp_socket;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod udp;
 
 pub use error::OpenError;
-pub use ferrule_stack::{Cidr, Stats};
+pub use ferrule_stack::{
+    Algorithm, Cidr, KeepAlive, ListenQueue, PathMtuDiscovery, Received, SendOptions, Stats,
+    TcpInfo, TcpState,
+};
 pub use host::{Host, HostBuilder};
 pub use ping::{Ping, Reply};
 pub use tcp::{Incoming, TcpListener, TcpStream, DEFAULT_BACKLOG};
+pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;

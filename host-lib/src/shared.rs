@@ -8,18 +8,20 @@
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use ferrule_driver::clock::{Served, Service};
 use ferrule_driver::Clock;
-use ferrule_stack::Instant;
+use ferrule_stack::{Instant, SocketId};
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::core::Core;
+use crate::exports::Lent;
 
 /// Between the first two looks at what the NIC has sent: some frames' time on the wire.
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     irqs: Vec<OwnedFd>,
     /// Readable when the NIC has gone, where it can say so.
     gone: Option<OwnedFd>,
+    /// Ready for everything: stands for the descriptor of a socket that cannot get one.
+    always_ready: UnixStream,
     /// The clock drives the NIC.
     by_clock: AtomicBool,
     /// The clock is asked to drive it now.
@@ -105,6 +109,7 @@ impl Shared {
             kick: wake_up()?,
             irqs,
             gone,
+            always_ready: UnixStream::pair()?.0,
             by_clock: AtomicBool::new(false),
             due: AtomicBool::new(false),
             missed: AtomicBool::new(false),
@@ -136,6 +141,18 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Instant {
         Instant::from_nanos(self.clock.now())
+    }
+
+    /// A descriptor that is ready for everything.
+    pub(crate) fn always_ready(&self) -> BorrowedFd<'_> {
+        self.always_ready.as_fd()
+    }
+
+    /// Lends a socket's descriptor.
+    pub(crate) fn lend(&self, id: SocketId) -> io::Result<Lent> {
+        let mut state = self.lock();
+        let Core { exports, stack, .. } = &mut state.core;
+        exports.lend(stack, id)
     }
 
     fn lock(&self) -> Locked<'_> {
@@ -357,7 +374,7 @@ impl Service for Shared {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Served::NotNow,
+            Err(TryLockError::WouldBlock) => return Served::Busy,
         };
         self.missed.store(false, Ordering::SeqCst);
         if state.closing {

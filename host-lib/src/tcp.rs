@@ -1,14 +1,13 @@
 //! TCP sockets, as in std::net.
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_stack::{Error, Readiness, SocketId};
+use ferrule_stack::{Error, ListenQueue, Readiness, SocketId, TcpInfo, TcpState};
 
 use crate::address::{each_v4, v4};
 use crate::host::Host;
-use crate::socket::Socket;
+use crate::socket::{Handle, Socket};
 
 /// A TCP connection.
 ///
@@ -16,13 +15,13 @@ use crate::socket::Socket;
 /// handle closes the connection; what was written is still delivered.
 #[derive(Clone, Debug)]
 pub struct TcpStream {
-    socket: Arc<Socket>,
+    pub(crate) socket: Handle,
 }
 
 /// A listening TCP socket with its queue of connections to accept.
 #[derive(Clone, Debug)]
 pub struct TcpListener {
-    socket: Arc<Socket>,
+    pub(crate) socket: Handle,
 }
 
 /// Connections that [`TcpListener::bind`] lets wait to be accepted, as std's does.
@@ -58,13 +57,14 @@ impl TcpStream {
         }
         each_v4(addr, |addr| {
             let socket = Socket::new(host, |core, now| core.stack.tcp_connect(now, None, addr))?;
-            socket.block(timeout, |core, _, id| {
-                connected(core.stack.readiness(id), core.stack.take_error(id))
-            })?;
-            Ok(Self {
-                socket: Arc::new(socket),
-            })
+            let stream = Self::of(Handle::new(socket));
+            wait_for_connection(&stream, timeout)?;
+            Ok(stream)
         })
+    }
+
+    pub(crate) fn of(socket: Handle) -> Self {
+        Self { socket }
     }
 
     /// Receives into `buffer` without taking the bytes away.
@@ -116,27 +116,55 @@ impl TcpStream {
         Ok(self.clone())
     }
 
-    /// Sends small segments at once instead of gathering them (Nagle's algorithm off).
+    /// What closing does (SO_LINGER): `None` returns at once and delivers what was written; zero cuts the connection off with a reset; another
+    /// time waits as long, at most, for the peer to have acknowledged everything.
     ///
     /// # Errors
-    /// When the socket is gone.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.socket.once(|core, now, id| {
-            let mut options = core.stack.tcp_options(id)?;
-            options.nodelay = nodelay;
-            core.stack.tcp_set_options(now, id, options)
-        })
+    /// Never, at present.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.socket.set_linger(linger);
+        Ok(())
     }
 
-    /// Whether Nagle's algorithm is off.
+    /// What closing does.
+    ///
+    /// # Errors
+    /// Never, at present.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        Ok(self.socket.linger())
+    }
+
+    /// Bytes that can be read at once (FIONREAD).
     ///
     /// # Errors
     /// When the socket is gone.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.socket
-            .once(|core, _, id| core.stack.tcp_options(id))
-            .map(|options| options.nodelay)
+    pub fn unread(&self) -> io::Result<usize> {
+        self.socket.once(|core, _, id| core.stack.tcp_unread(id))
     }
+
+    /// The connection's state.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn state(&self) -> io::Result<TcpState> {
+        self.socket.once(|core, _, id| core.stack.tcp_state(id))
+    }
+
+    /// What the connection can tell of itself (TCP_INFO).
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn info(&self) -> io::Result<TcpInfo> {
+        self.socket
+            .once(|core, now, id| core.stack.tcp_info(now, id))
+    }
+}
+
+/// Waits until a connection is open.
+pub(crate) fn wait_for_connection(stream: &TcpStream, timeout: Option<Duration>) -> io::Result<()> {
+    stream.socket.block(timeout, |core, _, id| {
+        connected(core.stack.readiness(id), core.stack.take_error(id))
+    })
 }
 
 /// Whether an attempt to connect has come to an end.
@@ -160,6 +188,24 @@ impl Read for &TcpStream {
         self.socket
             .read(|core, now, id| core.stack.tcp_recv(now, id, buffer))
     }
+
+    fn read_vectored(&mut self, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.socket.read(|core, now, id| {
+            let mut total = 0;
+            for part in parts.iter_mut().filter(|part| !part.is_empty()) {
+                match core.stack.tcp_recv(now, id, part) {
+                    Ok(n) => total += n,
+                    // The next call tells.
+                    Err(_) if total > 0 => break,
+                    Err(e) => return Err(e),
+                }
+                if core.stack.tcp_unread(id)? == 0 {
+                    break;
+                }
+            }
+            Ok(total)
+        })
+    }
 }
 
 impl Write for &TcpStream {
@@ -177,15 +223,31 @@ impl Write for &TcpStream {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        // One segment for a header and its body, as writev(2) gives.
-        let whole: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
-        self.write(&whole)
+        if parts.iter().all(|part| part.is_empty()) {
+            return Ok(0);
+        }
+        self.socket.write(|core, now, id| {
+            let mut total = 0;
+            // Nothing is sent before all are queued: a header and its body share a segment, as with writev(2).
+            for part in parts.iter().filter(|part| !part.is_empty()) {
+                match core.stack.tcp_send(now, id, part) {
+                    Ok(n) => total += n,
+                    Err(_) if total > 0 => break,
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(total)
+        })
     }
 }
 
 impl Read for TcpStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)
+    }
+
+    fn read_vectored(&mut self, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(parts)
     }
 }
 
@@ -219,10 +281,30 @@ impl TcpListener {
     ) -> io::Result<Self> {
         each_v4(addr, |addr| {
             let socket = Socket::new(host, |core, _| core.stack.tcp_listen(addr, backlog))?;
-            Ok(Self {
-                socket: Arc::new(socket),
-            })
+            Ok(Self::of(Handle::new(socket)))
         })
+    }
+
+    pub(crate) fn of(socket: Handle) -> Self {
+        Self { socket }
+    }
+
+    /// How full the queues of connections are: those that wait to be accepted, and those whose handshake is under way.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn queue(&self) -> io::Result<ListenQueue> {
+        self.socket
+            .once(|core, _, id| core.stack.tcp_listen_queue(id))
+    }
+
+    /// Sets how many connections may wait to be accepted, less one: listen(2) once more.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn set_backlog(&self, backlog: usize) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.tcp_listen_on(id, backlog))
     }
 
     /// The next connection, with its peer's address; waits for one.
@@ -234,12 +316,7 @@ impl TcpListener {
         let (id, peer): (SocketId, SocketAddrV4) =
             self.socket.read(|core, _, id| core.stack.tcp_accept(id))?;
         let socket = Socket::adopt(host, id);
-        Ok((
-            TcpStream {
-                socket: Arc::new(socket),
-            },
-            v4(peer),
-        ))
+        Ok((TcpStream::of(Handle::new(socket)), v4(peer)))
     }
 
     /// Connections as they come, for ever.
@@ -280,3 +357,9 @@ impl Iterator for Incoming<'_> {
 
 crate::socket::common_options!(TcpStream);
 crate::socket::common_options!(TcpListener);
+crate::socket::descriptor!(TcpStream);
+crate::socket::descriptor!(TcpListener);
+crate::options::buffers_and_marks!(TcpStream);
+crate::options::buffers_and_marks!(TcpListener);
+crate::options::tcp_options!(TcpStream);
+crate::options::tcp_options!(TcpListener);

@@ -1,21 +1,20 @@
 //! UDP sockets, as in std::net.
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 
-use ferrule_stack::Error;
+use ferrule_stack::{Error, Received, SendOptions};
 
-use crate::address::{each_v4, v4};
+use crate::address::{each_v4, v4, v4_of};
 use crate::core::Core;
 use crate::host::Host;
-use crate::socket::Socket;
+use crate::socket::{Handle, Socket};
 
 /// A UDP socket: messages with borders, each delivered whole or not at all.
 ///
 /// A buffer shorter than a message loses the rest of it; a message of no bytes is a message.
 #[derive(Clone, Debug)]
 pub struct UdpSocket {
-    socket: Arc<Socket>,
+    pub(crate) socket: Handle,
 }
 
 impl UdpSocket {
@@ -31,8 +30,26 @@ impl UdpSocket {
         each_v4(addr, |addr| {
             let socket = Socket::new(host, |core, _| core.stack.udp_bind(addr))?;
             Ok(Self {
-                socket: Arc::new(socket),
+                socket: Handle::new(socket),
             })
+        })
+    }
+
+    pub(crate) fn open_on(host: &Host) -> io::Result<Self> {
+        let socket = Socket::new(host, |core, _| Ok(core.stack.udp_open()))?;
+        Ok(Self {
+            socket: Handle::new(socket),
+        })
+    }
+
+    /// Gives a socket of [`Host::udp_socket`] its address, once; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// As bind(2): [`io::ErrorKind::InvalidInput`] if it has one.
+    pub fn bind_to(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
+        each_v4(addr, |addr| {
+            self.socket
+                .once(|core, _, id| core.stack.udp_bind_to(id, addr))
         })
     }
 
@@ -45,6 +62,15 @@ impl UdpSocket {
             self.socket
                 .once(|core, _, id| core.stack.udp_connect(id, Some(addr)))
         })
+    }
+
+    /// Has no peer any more.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn disconnect(&self) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.udp_connect(id, None))
     }
 
     /// Sends a message to `addr`.
@@ -67,14 +93,27 @@ impl UdpSocket {
             .write(|core, _, id| core.stack.udp_send_to(id, bytes, None))
     }
 
+    /// Sends a message to `to`, or to the connected peer, with choices for it alone (sendmsg): source address, TTL, TOS.
+    ///
+    /// # Errors
+    /// As sendmsg(2): [`io::ErrorKind::InvalidInput`] for a TTL of 0, [`io::ErrorKind::NetworkUnreachable`] for a source that is not ours.
+    pub fn send_message(
+        &self,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+        options: SendOptions,
+    ) -> io::Result<usize> {
+        let to = to.map(v4_of).transpose()?;
+        self.socket
+            .write(|core, _, id| core.stack.udp_send_with(id, bytes, to, options))
+    }
+
     /// Receives a message; gives how many bytes of it are in `buffer` and who sent it.
     ///
     /// # Errors
     /// As recvfrom(2).
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let got = self
-            .socket
-            .read(|core, _, id| core.stack.udp_recv_from(id, buffer))?;
+        let got = self.recv_message(&mut [IoSliceMut::new(buffer)])?;
         Ok((got.copied, v4(got.from)))
     }
 
@@ -84,6 +123,58 @@ impl UdpSocket {
     /// [`io::ErrorKind::ConnectionRefused`] when the peer said that nothing listens there; otherwise as recv(2).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.recv_from(buffer).map(|(n, _)| n)
+    }
+
+    /// Receives a message into several buffers, each filled before the next, and tells all that is known of it (recvmsg): its true length, so
+    /// that a buffer too short is noticed; sender; the address it was sent to; TTL and TOS.
+    ///
+    /// # Errors
+    /// As recvmsg(2).
+    pub fn recv_message(&self, parts: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+        self.socket
+            .read(|core, _, id| core.stack.udp_recv_vectored(id, parts))
+    }
+
+    /// As [`UdpSocket::recv_message`], but leaves the message.
+    ///
+    /// # Errors
+    /// As recvmsg(2).
+    pub fn peek_message(&self, parts: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+        self.socket
+            .read(|core, _, id| core.stack.udp_peek_vectored(id, parts))
+    }
+
+    /// Receives a message and leaves it.
+    ///
+    /// # Errors
+    /// As recvfrom(2).
+    pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let got = self.peek_message(&mut [IoSliceMut::new(buffer)])?;
+        Ok((got.copied, v4(got.from)))
+    }
+
+    /// Receives a message from the connected peer and leaves it.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.peek_from(buffer).map(|(n, _)| n)
+    }
+
+    /// Bytes of the message that is received next (FIONREAD); 0 if there is none.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn unread(&self) -> io::Result<usize> {
+        self.socket.once(|core, _, id| core.stack.udp_unread(id))
+    }
+
+    /// Messages that were lost because the receive buffer was full.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn drops(&self) -> io::Result<u64> {
+        self.socket.once(|core, _, id| core.stack.udp_drops(id))
     }
 
     /// Allows messages to broadcast addresses (SO_BROADCAST); without it they are refused.
@@ -126,6 +217,129 @@ impl UdpSocket {
         })
     }
 
+    /// Receives messages to a group from one source more (IP_ADD_SOURCE_MEMBERSHIP).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if it is no group or was joined for everyone but some; [`io::ErrorKind::AddrNotAvailable`] if the source
+    /// is there already or `interface` is not the host's; ENOBUFS if there are as many as there may be.
+    pub fn join_multicast_source_v4(
+        &self,
+        multiaddr: &Ipv4Addr,
+        source: &Ipv4Addr,
+        interface: &Ipv4Addr,
+    ) -> io::Result<()> {
+        self.socket.once(|core, now, id| {
+            check_interface(core, *interface)?;
+            core.stack
+                .multicast_join_source(now, id, *multiaddr, *source)
+        })
+    }
+
+    /// Receives messages to a group from one source less (IP_DROP_SOURCE_MEMBERSHIP); without any the group is left.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrNotAvailable`] if the source is not there; otherwise as [`UdpSocket::join_multicast_source_v4`].
+    pub fn leave_multicast_source_v4(
+        &self,
+        multiaddr: &Ipv4Addr,
+        source: &Ipv4Addr,
+        interface: &Ipv4Addr,
+    ) -> io::Result<()> {
+        self.socket.once(|core, now, id| {
+            check_interface(core, *interface)?;
+            core.stack
+                .multicast_leave_source(now, id, *multiaddr, *source)
+        })
+    }
+
+    /// Receives no more messages from one source to a group that was joined for everyone (IP_BLOCK_SOURCE), or does again (IP_UNBLOCK_SOURCE).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if it is no group or was joined by sources or not at all; [`io::ErrorKind::AddrNotAvailable`] if the
+    /// source is blocked, or not, already.
+    pub fn block_multicast_source_v4(
+        &self,
+        multiaddr: &Ipv4Addr,
+        source: &Ipv4Addr,
+        blocked: bool,
+    ) -> io::Result<()> {
+        self.socket.once(|core, now, id| match blocked {
+            true => core
+                .stack
+                .multicast_block_source(now, id, *multiaddr, *source),
+            false => core
+                .stack
+                .multicast_unblock_source(now, id, *multiaddr, *source),
+        })
+    }
+
+    /// Sets the time to live of messages to groups (IP_MULTICAST_TTL), 1 if never set; 0 keeps them on this host.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] beyond 255.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.socket.once(|core, _, id| {
+            let ttl = u8::try_from(ttl).map_err(|_| Error::InvalidInput)?;
+            core.stack.set_multicast_ttl(id, ttl)
+        })
+    }
+
+    /// The time to live of messages to groups.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.socket
+            .once(|core, _, id| core.stack.multicast_ttl(id))
+            .map(u32::from)
+    }
+
+    /// Whether members on this host get what is sent to their group (IP_MULTICAST_LOOP), as they do if it was never set.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.set_multicast_loop(id, on))
+    }
+
+    /// Whether members on this host get what is sent to their group.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.socket
+            .once(|core, _, id| core.stack.multicast_loop(id))
+    }
+
+    /// Whether messages are received to groups that only other sockets of this host have joined (IP_MULTICAST_ALL), as they are if it was
+    /// never set.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn set_multicast_all_v4(&self, all: bool) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.set_multicast_all(id, all))
+    }
+
+    /// The local address that messages to groups are sent from (IP_MULTICAST_IF); `None` leaves it to the routes.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrNotAvailable`] if it is not the host's.
+    pub fn set_multicast_if_v4(&self, interface: Option<Ipv4Addr>) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.set_multicast_source(id, interface))
+    }
+
+    /// How messages take part in path MTU discovery (IP_MTU_DISCOVER).
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn set_mtu_discovery(&self, discovery: crate::PathMtuDiscovery) -> io::Result<()> {
+        self.socket
+            .once(|core, _, id| core.stack.set_mtu_discovery(id, discovery))
+    }
+
     /// Our address.
     ///
     /// # Errors
@@ -163,3 +377,6 @@ fn check_interface(core: &Core, interface: Ipv4Addr) -> Result<(), Error> {
 }
 
 crate::socket::common_options!(UdpSocket);
+crate::socket::descriptor!(UdpSocket);
+crate::options::buffers_and_marks!(UdpSocket);
+crate::options::sharing!(UdpSocket);

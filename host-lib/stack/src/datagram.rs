@@ -147,6 +147,14 @@ impl<B: Payload> Queues<B> {
         self.receive_limit = bytes;
     }
 
+    pub(crate) fn receive_limit(&self) -> usize {
+        self.receive_limit
+    }
+
+    pub(crate) fn send_limit(&self) -> usize {
+        self.send_limit
+    }
+
     pub(crate) fn set_send_limit(&mut self, bytes: usize) {
         self.send_limit = bytes;
     }

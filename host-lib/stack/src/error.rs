@@ -72,6 +72,9 @@ pub enum Error {
     /// A router knows that the host is down (EHOSTDOWN).
     #[error("the host is down")]
     HostDown,
+    /// The socket has a connection, or listens (EISCONN).
+    #[error("the socket is connected already")]
+    IsConnected,
     /// A router says that we are isolated (ENONET).
     #[error("this host is cut off from the network")]
     NotOnNetwork,
@@ -88,6 +91,7 @@ impl Error {
             Error::NotConnected => ErrorKind::NotConnected,
             Error::PermissionDenied => ErrorKind::PermissionDenied,
             Error::DestinationRequired
+            | Error::IsConnected
             | Error::NoBuffers
             | Error::ProtocolUnavailable
             | Error::Protocol => ErrorKind::Other,

@@ -66,5 +66,5 @@ pub use readiness::Readiness;
 pub use rope::{Chunk, Rope};
 pub use stack::{EchoReply, Received, SendOptions, SocketId, Stack};
 pub use stats::Stats;
-pub use tcp::{Algorithm, KeepAlive, Shutdown, TcpInfo, TcpOptions, TcpState};
+pub use tcp::{Algorithm, KeepAlive, ListenQueue, Shutdown, TcpInfo, TcpOptions, TcpState};
 pub use time::Instant;

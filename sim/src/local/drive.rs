@@ -185,6 +185,10 @@ impl Shared {
                 }
                 continue;
             }
+            if state.services.are_busy() {
+                state = self.sleep(state, &[], false);
+                continue;
+            }
             match unwound(|| self.pass_time(&mut state)) {
                 Ok(Passed::Look) => {}
                 Ok(Passed::Nothing) if state.is_dead() => state.fail(Failure::Deadlock),

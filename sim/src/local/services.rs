@@ -17,6 +17,8 @@ struct Entry {
     called: bool,
     /// Its descriptors are looked at.
     listens: bool,
+    /// A thread outside works on it.
+    busy: bool,
 }
 
 /// A service to be run.
@@ -56,6 +58,7 @@ impl Services {
             deadline_ns: None,
             called: true,
             listens: true,
+            busy: false,
         });
         true
     }
@@ -86,9 +89,15 @@ impl Services {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.id == id) {
             (entry.deadline_ns, entry.listens) = match served {
                 Served::Until(deadline_ns) => (deadline_ns, true),
-                Served::NotNow => (None, false),
+                Served::NotNow | Served::Busy => (None, false),
             };
+            entry.busy = served == Served::Busy;
         }
+    }
+
+    /// Whether a thread outside simulated time works on one of them: were time to pass, it would answer late.
+    pub(super) fn are_busy(&self) -> bool {
+        self.entries.iter().any(|entry| entry.busy)
     }
 
     /// The earliest deadline.

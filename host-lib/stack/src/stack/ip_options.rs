@@ -19,7 +19,7 @@ impl<B: Payload> Stack<B> {
         match &entry.kind {
             Kind::Udp(udp) => Ok(&udp.options),
             Kind::Ping(ping) => Ok(&ping.options),
-            Kind::Tcp(_) | Kind::Listener(_) => Err(Error::Unsupported),
+            Kind::Tcp(_) | Kind::Listener(_) | Kind::Fresh(_) => Err(Error::Unsupported),
         }
     }
 
@@ -32,7 +32,7 @@ impl<B: Payload> Stack<B> {
         match &mut entry.kind {
             Kind::Udp(udp) => Ok(&mut udp.options),
             Kind::Ping(ping) => Ok(&mut ping.options),
-            Kind::Tcp(_) | Kind::Listener(_) => Err(Error::Unsupported),
+            Kind::Tcp(_) | Kind::Listener(_) | Kind::Fresh(_) => Err(Error::Unsupported),
         }
     }
 
@@ -47,6 +47,7 @@ impl<B: Payload> Stack<B> {
         let tcp = match &mut entry.kind {
             Kind::Tcp(tcb) => &mut tcb.options,
             Kind::Listener(listener) => &mut listener.options,
+            Kind::Fresh(fresh) => &mut fresh.options,
             Kind::Udp(udp) => return Ok((&mut udp.options.ttl, &mut udp.options.tos)),
             Kind::Ping(ping) => return Ok((&mut ping.options.ttl, &mut ping.options.tos)),
         };
@@ -130,27 +131,48 @@ impl<B: Payload> Stack<B> {
         Ok(self.options(id)?.broadcast)
     }
 
-    /// Sets whether the socket shares its address with others that have this set too (SO_REUSEADDR as Linux has it for
-    /// UDP): the newest of them gets datagrams to one host, all get those to many. Counts when one of them is bound.
+    /// Sets whether the socket shares its address with others that have this set too (SO_REUSEADDR as Linux has it). Of UDP
+    /// sockets the newest gets datagrams to one host, all get those to many; of TCP sockets one listens at a time. Counts
+    /// when one of them is bound.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a connection.
     pub fn set_reuse_address(&mut self, id: SocketId, reuse: bool) -> Result<()> {
+        if let Ok(sharing) = self.sharing(id) {
+            sharing.address = reuse;
+            return Ok(());
+        }
         self.options_mut(id)?.reuse_address = reuse;
         Ok(())
     }
 
     /// Whether the socket shares its address.
-    pub fn reuse_address(&self, id: SocketId) -> Result<bool> {
+    pub fn reuse_address(&mut self, id: SocketId) -> Result<bool> {
+        if let Ok(sharing) = self.sharing(id) {
+            return Ok(sharing.address);
+        }
         Ok(self.options(id)?.reuse_address)
     }
 
-    /// Sets whether the socket shares its port with others that have this set too (SO_REUSEPORT): each peer's datagrams
-    /// go to one of them.
+    /// Sets whether the socket shares its port with others that have this set too (SO_REUSEPORT): each peer's datagrams,
+    /// and each connection to a listener, go to one of them.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a connection.
     pub fn set_reuse_port(&mut self, id: SocketId, reuse: bool) -> Result<()> {
+        if let Ok(sharing) = self.sharing(id) {
+            sharing.port = reuse;
+            return Ok(());
+        }
         self.options_mut(id)?.reuse_port = reuse;
         Ok(())
     }
 
     /// Whether the socket shares its port.
-    pub fn reuse_port(&self, id: SocketId) -> Result<bool> {
+    pub fn reuse_port(&mut self, id: SocketId) -> Result<bool> {
+        if let Ok(sharing) = self.sharing(id) {
+            return Ok(sharing.port);
+        }
         Ok(self.options(id)?.reuse_port)
     }
 

@@ -19,6 +19,7 @@ mod syn_cookies;
 mod tcp_calls;
 mod tcp_input;
 mod tcp_listen;
+mod tcp_open;
 mod time_wait;
 mod timer_keys;
 mod toward;
@@ -90,7 +91,10 @@ pub struct Stack<B> {
     half_open_lines: [Line; listener::LINES],
     time_wait: Slab<TimeWait>,
     time_wait_line: Line,
-    listeners: HashMap<(Ipv4Addr, u16), Key, TableKeys>,
+    /// Those that listen on an address and port: one, or several that share it.
+    listeners: HashMap<(Ipv4Addr, u16), Vec<Key>, TableKeys>,
+    /// TCP sockets that are bound or listen, by port.
+    tcp_ports: HashMap<u16, Vec<Key>, TableKeys>,
     udp_sockets: UdpTable,
     pings: HashMap<u16, Key, TableKeys>,
     timers: Timers<CompactKey>,
@@ -134,6 +138,7 @@ impl<B: Payload> Stack<B> {
             time_wait: Slab::new(),
             time_wait_line: Line::EMPTY,
             listeners: HashMap::with_hasher(keys.clone()),
+            tcp_ports: HashMap::with_hasher(keys.clone()),
             udp_sockets: UdpTable::new(&keys),
             pings: HashMap::with_hasher(keys),
             timers: Timers::new(),
@@ -337,6 +342,8 @@ impl<B: Payload> Stack<B> {
                 r.set(Readiness::READABLE, !listener.accept.is_empty());
                 r
             }
+            // As Linux has it.
+            Kind::Fresh(_) => Readiness::WRITABLE | Readiness::HANGUP,
             Kind::Udp(udp) => udp.queues.readiness(),
             Kind::Ping(ping) => ping.queues.readiness(),
         })
@@ -351,7 +358,7 @@ impl<B: Payload> Stack<B> {
             .ok_or(Error::Stale)?;
         Ok(match &mut entry.kind {
             Kind::Tcp(tcb) => tcb.take_error(),
-            Kind::Listener(_) => None,
+            Kind::Listener(_) | Kind::Fresh(_) => None,
             Kind::Udp(udp) => udp.queues.error.take(),
             Kind::Ping(ping) => ping.queues.error.take(),
         })
@@ -367,6 +374,7 @@ impl<B: Payload> Stack<B> {
         Ok(match &entry.kind {
             Kind::Tcp(tcb) => tcb.flow.local,
             Kind::Listener(listener) => listener.addr,
+            Kind::Fresh(fresh) => fresh.local,
             Kind::Udp(udp) => udp.local,
             Kind::Ping(ping) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, ping.ident),
         })
@@ -386,7 +394,7 @@ impl<B: Payload> Stack<B> {
                 .remote
                 .filter(|peer| peer.port() != 0)
                 .ok_or(Error::NotConnected),
-            Kind::Listener(_) | Kind::Ping(_) => Err(Error::NotConnected),
+            Kind::Listener(_) | Kind::Fresh(_) | Kind::Ping(_) => Err(Error::NotConnected),
         }
     }
 
@@ -403,6 +411,11 @@ impl<B: Payload> Stack<B> {
                 .ok_or(Error::Stale),
             Kind::Listener(_) => {
                 self.close_listener(now, id.0);
+                Ok(())
+            }
+            Kind::Fresh(fresh) => {
+                let port = fresh.local.port();
+                self.close_fresh(id.0, port);
                 Ok(())
             }
             Kind::Udp(_) => {
@@ -426,10 +439,35 @@ impl<B: Payload> Stack<B> {
         match &mut entry.kind {
             Kind::Tcp(tcb) => tcb.set_send_buffer(bytes),
             Kind::Listener(listener) => listener.send_buffer = Some(bytes),
+            Kind::Fresh(fresh) => fresh.send_buffer = Some(bytes),
             Kind::Udp(udp) => udp.queues.set_send_limit(bytes),
             Kind::Ping(ping) => ping.queues.set_send_limit(bytes),
         }
         Ok(())
+    }
+
+    /// How many bytes the socket holds unsent (SO_SNDBUF, without Linux's doubling).
+    pub fn send_buffer(&mut self, id: SocketId) -> Result<usize> {
+        let default = self.config.tcp.send_buffer_bytes;
+        Ok(match &self.live(id)?.kind {
+            Kind::Tcp(tcb) => tcb.send_buffer(),
+            Kind::Listener(listener) => listener.send_buffer.unwrap_or(default),
+            Kind::Fresh(fresh) => fresh.send_buffer.unwrap_or(default),
+            Kind::Udp(udp) => udp.queues.send_limit(),
+            Kind::Ping(ping) => ping.queues.send_limit(),
+        })
+    }
+
+    /// How many bytes the socket holds unread (SO_RCVBUF, without Linux's doubling).
+    pub fn recv_buffer(&mut self, id: SocketId) -> Result<usize> {
+        let default = self.config.tcp.recv_buffer_bytes;
+        Ok(match &self.live(id)?.kind {
+            Kind::Tcp(tcb) => tcb.recv_buffer(),
+            Kind::Listener(listener) => listener.recv_buffer.unwrap_or(default),
+            Kind::Fresh(fresh) => fresh.recv_buffer.unwrap_or(default),
+            Kind::Udp(udp) => udp.queues.receive_limit(),
+            Kind::Ping(ping) => ping.queues.receive_limit(),
+        })
     }
 
     /// Sets how many bytes the socket holds unread. A window once advertised is never taken back.
@@ -444,6 +482,7 @@ impl<B: Payload> Stack<B> {
                 self.with_tcb(now, id.0, |tcb, _| tcb.set_recv_buffer(bytes));
             }
             Kind::Listener(listener) => listener.recv_buffer = Some(bytes),
+            Kind::Fresh(fresh) => fresh.recv_buffer = Some(bytes),
             Kind::Udp(udp) => udp.queues.set_receive_limit(bytes),
             Kind::Ping(ping) => ping.queues.set_receive_limit(bytes),
         }

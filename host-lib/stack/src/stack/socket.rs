@@ -3,6 +3,7 @@
 use super::timer_keys::Alarm;
 use crate::datagram::{PingSocket, UdpSocket};
 use crate::readiness::Readiness;
+use crate::tcp::fresh::Fresh;
 use crate::tcp::listener::Listener;
 use crate::tcp::Tcb;
 
@@ -10,6 +11,7 @@ use crate::tcp::Tcb;
 pub(super) enum Kind<B> {
     Tcp(Box<Tcb<B>>),
     Listener(Box<Listener>),
+    Fresh(Box<Fresh>),
     Udp(Box<UdpSocket<B>>),
     Ping(Box<PingSocket<B>>),
 }
@@ -53,7 +55,7 @@ impl<B> Entry<B> {
     pub(super) fn is_orphan(&self) -> bool {
         match &self.kind {
             Kind::Tcp(tcb) => !is_handed_out(tcb),
-            Kind::Listener(_) => false,
+            Kind::Listener(_) | Kind::Fresh(_) => false,
             Kind::Udp(udp) => udp.orphan,
             Kind::Ping(ping) => ping.orphan,
         }

@@ -5,14 +5,13 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 
 use super::socket::{is_handed_out, Entry, Kind};
-use super::{FlowOwner, SocketId, Stack};
+use super::{SocketId, Stack};
 use crate::error::{Error, Result};
 use crate::payload::{Bytes, Payload};
 use crate::rope::Rope;
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::listener::Listener;
-use crate::tcp::{Cx, Flow, Shutdown, Start, Tcb, TcpInfo, TcpOptions, TcpState};
+use crate::tcp::{Cx, Flow, ListenQueue, Shutdown, Start, Tcb, TcpInfo, TcpOptions, TcpState};
 use crate::time::Instant;
 
 impl<B: Payload> Stack<B> {
@@ -27,26 +26,10 @@ impl<B: Payload> Stack<B> {
         local: Option<SocketAddrV4>,
         remote: SocketAddrV4,
     ) -> Result<SocketId> {
-        let to = *remote.ip();
-        if remote.port() == 0 || to.is_unspecified() {
-            return Err(Error::InvalidInput);
-        }
-        if to.is_multicast() || self.config.is_broadcast(to) {
-            return Err(Error::NetworkUnreachable);
-        }
         let local = local.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-        let ip = self.source_address(*local.ip(), to)?;
-        let mut flow = Flow {
-            local: SocketAddrV4::new(ip, local.port()),
-            remote,
-        };
-        let iss = self.claim(now, &mut flow)?;
-        let start = self.tcp_start(&flow, iss);
-        let tcb = Tcb::connect(&self.config.tcp, flow, start, now);
+        let (tcb, flow) = self.active_open(now, local, remote)?;
         let key = self.sockets.insert(Entry::new(Kind::Tcp(tcb)));
-        self.own_flow(&flow, FlowOwner::Connection(key));
-        self.stats.tcp_active_opens += 1;
-        self.make_ready(key);
+        self.begin(key, &flow);
         Ok(SocketId(key))
     }
 
@@ -77,28 +60,35 @@ impl<B: Payload> Stack<B> {
     /// Listens on `addr`; port 0 takes a free one, an unspecified address means all of ours. At most `backlog` + 1
     /// connections wait to be accepted.
     pub fn tcp_listen(&mut self, addr: SocketAddrV4, backlog: usize) -> Result<SocketId> {
-        let ip = *addr.ip();
-        if !ip.is_unspecified() && !self.config.is_local(ip) {
-            return Err(Error::AddrNotAvailable);
+        let id = self.tcp_open();
+        // As std does; a port whose connections are in TIME-WAIT is free here in any case.
+        let listening = (self.set_reuse_address(id, true))
+            .and_then(|()| self.tcp_bind_to(id, addr))
+            .and_then(|()| self.tcp_listen_on(id, backlog));
+        match listening {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                let port = self.fresh(id).map_or(0, |fresh| fresh.local.port());
+                self.close_fresh(id.0, port);
+                Err(error)
+            }
         }
-        let port = match addr.port() {
-            0 => self.free_port(|stack, port| stack.listener_conflicts(ip, port))?,
-            port if self.listener_conflicts(ip, port) => return Err(Error::AddrInUse),
-            port => port,
-        };
-        let listener = Listener::new(SocketAddrV4::new(ip, port), backlog, &self.config.tcp);
-        let key = self
-            .sockets
-            .insert(Entry::new(Kind::Listener(Box::new(listener))));
-        self.listeners.insert((ip, port), key);
-        Ok(SocketId(key))
     }
 
-    fn listener_conflicts(&self, ip: Ipv4Addr, port: u16) -> bool {
-        let taken = |ip| self.listeners.contains_key(&(ip, port));
-        taken(Ipv4Addr::UNSPECIFIED)
-            || taken(ip)
-            || ip.is_unspecified() && self.config.addrs.iter().any(|c| taken(c.addr()))
+    /// How full a listener's queues are.
+    pub fn tcp_listen_queue(&mut self, id: SocketId) -> Result<ListenQueue> {
+        match &self.live(id)?.kind {
+            Kind::Listener(listener) => Ok(listener.queue()),
+            _ => Err(Error::InvalidInput),
+        }
+    }
+
+    /// The socket's entry, if the program has it.
+    pub(super) fn live(&mut self, id: SocketId) -> Result<&mut Entry<B>> {
+        self.sockets
+            .get_mut(id.0)
+            .filter(|e| !e.is_orphan())
+            .ok_or(Error::Stale)
     }
 
     /// Takes the oldest connection that waits at a listener, with its peer's address.
@@ -132,7 +122,7 @@ impl<B: Payload> Stack<B> {
             .ok_or(Error::Stale)?;
         match &mut entry.kind {
             Kind::Tcp(tcb) => Ok(tcb),
-            Kind::Listener(_) => Err(Error::NotConnected),
+            Kind::Listener(_) | Kind::Fresh(_) => Err(Error::NotConnected),
             Kind::Udp(_) | Kind::Ping(_) => Err(Error::Unsupported),
         }
     }
@@ -177,6 +167,7 @@ impl<B: Payload> Stack<B> {
     /// Queues bytes to send; returns how many there was room for, at least one unless `bytes` is empty.
     pub fn tcp_send(&mut self, now: Instant, id: SocketId, bytes: &[u8]) -> Result<usize> {
         self.transfer(now, id, |tcb, _| tcb.send(bytes))
+            .map_err(nowhere_to_send)
     }
 
     /// Takes received bytes, at most as many as fit into `to`; 0 means that the peer has closed (or `to` is empty).
@@ -188,6 +179,7 @@ impl<B: Payload> Stack<B> {
     /// `bytes` is empty. Their memory is in use until the peer has acknowledged them.
     pub fn tcp_send_bytes(&mut self, now: Instant, id: SocketId, bytes: &Bytes) -> Result<usize> {
         self.transfer(now, id, |tcb, _| tcb.send_handle(bytes))
+            .map_err(nowhere_to_send)
     }
 
     /// Takes all received bytes by handle, mostly to the device's buffers, which stay in use as long as the handles
@@ -233,6 +225,7 @@ impl<B: Payload> Stack<B> {
         match &entry.kind {
             Kind::Tcp(tcb) => Ok(tcb.state),
             Kind::Listener(_) => Ok(TcpState::Listen),
+            Kind::Fresh(_) => Ok(TcpState::Closed),
             Kind::Udp(_) | Kind::Ping(_) => Err(Error::Unsupported),
         }
     }
@@ -247,6 +240,7 @@ impl<B: Payload> Stack<B> {
         match self.tcp_or_listener(id)? {
             Kind::Tcp(tcb) => Ok(tcb.options),
             Kind::Listener(listener) => Ok(listener.options),
+            Kind::Fresh(fresh) => Ok(fresh.options),
             Kind::Udp(_) | Kind::Ping(_) => Err(Error::Unsupported),
         }
     }
@@ -269,8 +263,13 @@ impl<B: Payload> Stack<B> {
         }
         self.tcp_or_listener(id)?;
         if let Some(entry) = self.sockets.get_mut(id.0) {
-            if let Kind::Listener(listener) = &mut entry.kind {
-                listener.options = options;
+            let kept = match &mut entry.kind {
+                Kind::Listener(listener) => Some(&mut listener.options),
+                Kind::Fresh(fresh) => Some(&mut fresh.options),
+                _ => None,
+            };
+            if let Some(kept) = kept {
+                *kept = options;
                 return Ok(());
             }
         }
@@ -291,5 +290,13 @@ impl<B: Payload> Stack<B> {
     pub fn tcp_info(&mut self, now: Instant, id: SocketId) -> Result<TcpInfo> {
         let delayed_ack = self.config.tcp.delayed_ack;
         Ok(self.tcp(id)?.info(now, delayed_ack))
+    }
+}
+
+/// As in Linux: where there is no connection a receiving call is told so, a sending one that its pipe is broken.
+fn nowhere_to_send(error: Error) -> Error {
+    match error {
+        Error::NotConnected => Error::BrokenPipe,
+        error => error,
     }
 }

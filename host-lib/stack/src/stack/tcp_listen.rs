@@ -1,6 +1,7 @@
 //! Listening: a SYN becomes a half-open entry or a cookie, and the last ACK of a handshake a connection.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use core::hash::BuildHasher;
+use std::net::Ipv4Addr;
 
 use super::ip_input::Arrival;
 use super::socket::{Entry, Kind};
@@ -15,11 +16,20 @@ use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
 impl<B: Payload> Stack<B> {
-    pub(super) fn listener_for(&self, local: SocketAddrV4) -> Option<Key> {
+    /// Who hears of a connection request. Those that share a port (SO_REUSEPORT) share the flows by a keyed hash.
+    pub(super) fn listener_for(&self, flow: &Flow) -> Option<Key> {
+        let local = flow.local;
         let exact = self.listeners.get(&(*local.ip(), local.port()));
-        exact
-            .or_else(|| self.listeners.get(&(Ipv4Addr::UNSPECIFIED, local.port())))
-            .copied()
+        let sharers =
+            exact.or_else(|| self.listeners.get(&(Ipv4Addr::UNSPECIFIED, local.port())))?;
+        match sharers.as_slice() {
+            [one] => Some(*one),
+            sharers => {
+                let hash = self.listeners.hasher().hash_one(flow);
+                let at = hash.checked_rem(sharers.len() as u64)?;
+                sharers.get(at as usize).copied()
+            }
+        }
     }
 
     // RFC 9293 sections 3.10.7.1 (CLOSED) and 3.10.7.2 (LISTEN).
@@ -31,7 +41,7 @@ impl<B: Payload> Stack<B> {
         arrival: Arrival<'_, B>,
         isn_after: Option<Seq>,
     ) {
-        let listener = self.listener_for(flow.local);
+        let listener = self.listener_for(&flow);
         // "An incoming RST segment could not be valid ... and should be ignored."
         if h.flags.has(Flags::RST) {
             return;
@@ -149,7 +159,14 @@ impl<B: Payload> Stack<B> {
             return;
         };
         let Listener { addr, accept, .. } = *listener;
-        self.listeners.remove(&(*addr.ip(), addr.port()));
+        let place = (*addr.ip(), addr.port());
+        if let Some(sharers) = self.listeners.get_mut(&place) {
+            sharers.retain(|sharer| *sharer != key);
+            if sharers.is_empty() {
+                self.listeners.remove(&place);
+            }
+        }
+        self.leave_tcp_port(key, addr.port());
         for child in accept {
             self.with_tcb(now, child, |tcb, cx| {
                 tcb.accepting = None;

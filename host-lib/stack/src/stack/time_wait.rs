@@ -75,7 +75,7 @@ impl<B: Payload> Stack<B> {
             Verdict::Forget => self.end_time_wait(now, key),
             Verdict::Reopen => {
                 let (last, ack) = (record.snd_nxt, record.ack(now, offset));
-                if self.listener_for(flow.local).is_none() {
+                if self.listener_for(&flow).is_none() {
                     self.reply(&flow, &ack, Token::NOBODY, Marks::default());
                     return;
                 }

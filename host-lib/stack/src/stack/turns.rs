@@ -37,7 +37,7 @@ impl<B: Payload> Stack<B> {
             Kind::Tcp(_) => Some(Turn::Segment),
             Kind::Udp(_) => Some(Turn::Datagram),
             Kind::Ping(_) => Some(Turn::Ping),
-            Kind::Listener(_) => None,
+            Kind::Listener(_) | Kind::Fresh(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! UDP (RFC 768): calls of programs.
 
+use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::socket::{Entry, Kind};
@@ -317,7 +318,16 @@ impl<B: Payload> Stack<B> {
 
     /// Takes the oldest datagram; what does not fit into `buf` is lost, as [`Received::is_truncated`] tells.
     pub fn udp_recv_from(&mut self, id: SocketId, buf: &mut [u8]) -> Result<Received> {
-        let received = self.udp_peek_from(id, buf)?;
+        self.udp_recv_vectored(id, &mut [IoSliceMut::new(buf)])
+    }
+
+    /// Like [`Stack::udp_recv_from`], into several buffers, each filled before the next (recvmsg).
+    pub fn udp_recv_vectored(
+        &mut self,
+        id: SocketId,
+        parts: &mut [IoSliceMut<'_>],
+    ) -> Result<Received> {
+        let received = self.udp_peek_vectored(id, parts)?;
         self.udp(id)?.queues.pop();
         Ok(received)
     }
@@ -349,6 +359,15 @@ impl<B: Payload> Stack<B> {
 
     /// Like [`Stack::udp_recv_from`], but leaves the datagram.
     pub fn udp_peek_from(&mut self, id: SocketId, buf: &mut [u8]) -> Result<Received> {
+        self.udp_peek_vectored(id, &mut [IoSliceMut::new(buf)])
+    }
+
+    /// Like [`Stack::udp_recv_vectored`], but leaves the datagram.
+    pub fn udp_peek_vectored(
+        &mut self,
+        id: SocketId,
+        parts: &mut [IoSliceMut<'_>],
+    ) -> Result<Received> {
         let udp = self.udp(id)?;
         if udp.queues.at_end() {
             return Ok(Received {
@@ -361,7 +380,9 @@ impl<B: Payload> Stack<B> {
             });
         }
         let message = udp.queues.front()?;
-        let copied = message.data.copy_at(0, buf);
+        let copied = parts.iter_mut().fold(0, |copied, part| {
+            copied + message.data.copy_at(copied, part)
+        });
         Ok(Received {
             len: message.data.len(),
             copied,

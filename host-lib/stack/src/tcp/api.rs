@@ -200,6 +200,14 @@ impl<B: Payload> Tcb<B> {
         }
     }
 
+    pub(crate) fn send_buffer(&self) -> usize {
+        self.send.capacity()
+    }
+
+    pub(crate) fn recv_buffer(&self) -> usize {
+        self.recv.capacity()
+    }
+
     pub(crate) fn set_send_buffer(&mut self, bytes: usize) {
         self.send_buffer_locked = true;
         self.send.set_capacity(bytes);

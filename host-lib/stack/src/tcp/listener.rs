@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
+use super::fresh::Sharing;
 use super::input::acceptable;
 use super::moment::Moment;
 use super::syn_cookie::{CompactOffer, Offer};
@@ -16,10 +17,25 @@ use crate::slab::Key;
 use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader, TimestampOption};
 
+/// How full a listener's two queues are.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct ListenQueue {
+    /// Connections that wait to be accepted.
+    pub waiting: usize,
+    /// Those that may wait, less one: as in the common kernels the queue takes one more.
+    pub backlog: usize,
+    /// Handshakes that have begun and not ended: the SYN queue.
+    pub half_open: usize,
+    /// Those that are remembered; beyond them SYN cookies are sent.
+    pub half_open_limit: usize,
+}
+
 /// A passive OPEN.
 pub(crate) struct Listener {
     pub(crate) addr: SocketAddrV4,
     backlog: usize,
+    max_backlog: usize,
+    min_syn_queue: usize,
     syn_limit: usize,
     /// Half-open connections that count against `syn_limit`.
     pub(crate) half_open: usize,
@@ -29,6 +45,8 @@ pub(crate) struct Listener {
     pub(crate) accept: VecDeque<Key>,
     /// What accepted connections begin with.
     pub(crate) options: TcpOptions,
+    /// Which ports it shares.
+    pub(crate) sharing: Sharing,
     /// Sizes of their buffers, where the program has set them.
     pub(crate) send_buffer: Option<usize>,
     pub(crate) recv_buffer: Option<usize>,
@@ -40,6 +58,8 @@ impl Listener {
         Listener {
             addr,
             backlog,
+            max_backlog: config.max_backlog,
+            min_syn_queue: config.min_syn_queue,
             syn_limit: backlog.max(config.min_syn_queue),
             half_open: 0,
             overflowed_at: None,
@@ -48,8 +68,24 @@ impl Listener {
                 congestion: config.congestion,
                 ..TcpOptions::default()
             },
+            sharing: Sharing::default(),
             send_buffer: None,
             recv_buffer: None,
+        }
+    }
+
+    pub(crate) fn set_backlog(&mut self, backlog: usize) {
+        self.backlog = backlog.min(self.max_backlog);
+        self.syn_limit = self.backlog.max(self.min_syn_queue);
+    }
+
+    /// How full its two queues are.
+    pub(crate) fn queue(&self) -> ListenQueue {
+        ListenQueue {
+            waiting: self.accept.len(),
+            backlog: self.backlog,
+            half_open: self.half_open,
+            half_open_limit: self.syn_limit,
         }
     }
 

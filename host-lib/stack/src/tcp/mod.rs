@@ -7,6 +7,7 @@ mod burst;
 mod congestion;
 mod ecn;
 mod few;
+pub(crate) mod fresh;
 mod handles;
 mod icmp;
 mod info;
@@ -38,6 +39,7 @@ pub use api::Shutdown;
 pub use congestion::Algorithm;
 pub use info::TcpInfo;
 pub use keep_alive::KeepAlive;
+pub use listener::ListenQueue;
 pub use options::TcpOptions;
 
 use core::hash::{Hash, Hasher};

@@ -1,0 +1,6 @@
+//! Sockets over simulated NICs, beside the kernel's where it can make the same call on its loopback.
+mod asynchronous;
+
+mod options;
+mod readiness;
+mod side;
