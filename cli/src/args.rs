@@ -45,6 +45,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ferrule ping 192.0.2.2\n  ferrule ping --impair delay=10ms,jitter=2ms 192.0.2.2\n  ferrule ping --wire tap:tap0 --address 10.0.0.2/24 10.0.0.1\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
     )]
     Ping(Ping),
+    /// Test a NIC's hardware: registers, DMA, interrupts, clock and counters. It is reset and loops frames back inside its MAC: nothing reaches the wire.
+    #[command(
+        after_help = "Examples:\n  ferrule selftest\n  ferrule selftest --device vfio-user:/tmp/nic.sock --quick\n  sudo ferrule selftest --device pci:0000:01:00.0 --json | jq .failed\n\n\
+        What it does to the device: it takes it from whoever configured it, resets it before and after, and leaves it with the MAC address that it had.\n\
+        Exit status: 0 if no check failed, 1 if one did, 2 for a command line that makes no sense."
+    )]
+    Selftest(Selftest),
     /// Write the NIC as Verilog.
     #[command(
         after_help = "Example:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v"
@@ -70,6 +77,18 @@ pub(crate) struct SimArgs {
     /// Seed of the MAC address and of all that looks random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// Which NIC a tool is for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeviceArgs {
+    /// The NIC: pci:0000:01:00.0 through the kernel's VFIO, vfio-user:PATH on a socket (`ferrule serve`), or sim:, a simulated one in this
+    /// process.
+    #[arg(long, value_name = "DEVICE", default_value = "sim:")]
+    pub(crate) device: String,
+    /// How to simulate, with sim:.
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
 }
 
 /// The address of the NIC's host.
@@ -169,6 +188,23 @@ pub(crate) struct Ping {
     #[arg(short = 'W', long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
     /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ferrule selftest`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selftest {
+    /// Which NIC.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Frames of some sizes only instead of all.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Read where there are no registers, on a real bus too.
+    #[arg(long)]
+    pub(crate) holes: bool,
+    /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -31,6 +31,12 @@ pub(crate) enum Error {
     /// The host.
     #[error(transparent)]
     Host(#[from] ferrule::OpenError),
+    /// A NIC that is looked at.
+    #[error(transparent)]
+    Nic(#[from] ferrule_driver::NicError),
+    /// The way to it.
+    #[error(transparent)]
+    Device(#[from] ferrule_driver::DeviceError),
     /// A socket call.
     #[error("{doing}: {source}")]
     Call {

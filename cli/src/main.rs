@@ -5,8 +5,12 @@ use clap::Parser;
 
 mod args;
 mod demo;
+mod device;
 mod error;
+mod map;
+mod output;
 mod ping;
+mod selftest;
 mod serve;
 mod session;
 mod size;
@@ -23,6 +27,7 @@ fn main() -> ExitCode {
         args::Command::Demo(args) => demo::run(args),
         args::Command::Serve(args) => serve::run(args),
         args::Command::Ping(args) => ping::run(args),
+        args::Command::Selftest(args) => selftest::run(args),
         args::Command::Verilog(args) => verilog::run(args),
     };
     match result {

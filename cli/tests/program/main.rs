@@ -2,5 +2,6 @@
 mod common;
 mod demo;
 mod kernel_peer;
+mod selftest;
 mod usage;
 mod verilog;

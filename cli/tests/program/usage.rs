@@ -4,7 +4,7 @@ use crate::common::{ferrule, said};
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 20] = [
         (&["frobnicate"], "frobnicate"),
         (&["demo", "--bytes", "many"], "not an amount of data"),
         (&["demo", "--engine", "steam"], "steam"),
@@ -42,6 +42,11 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
             "prefix length",
         ),
         (&["serve"], "--socket"),
+        (&["selftest", "--wire", "tap:none"], "ferrule serve"),
+        (
+            &["selftest", "--device", "vfio-user:s", "--impair", "loss=2%"],
+            "ferrule serve",
+        ),
     ];
     for (args, hint) in cases {
         let output = ferrule(dir.path()).args(args).output().expect("runs");
@@ -58,7 +63,7 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    for command in ["demo", "serve", "ping", "verilog"] {
+    for command in ["demo", "serve", "ping", "selftest", "verilog"] {
         let output = ferrule(dir.path())
             .args([command, "--help"])
             .output()
