@@ -48,6 +48,9 @@ pub(crate) enum Error {
     /// Two options that exclude each other, or one that makes no sense here: exit status 2.
     #[error("{0}")]
     Usage(String),
+    /// Who read standard output has gone away: the end, but nothing to complain of.
+    #[error("nobody reads standard output any more")]
+    NoReader,
     /// What came back is not what was sent.
     #[error("{0}")]
     Wrong(String),

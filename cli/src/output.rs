@@ -1,22 +1,36 @@
 //! What the program writes on standard output.
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use crate::error::Error;
 
-/// Writes a line. A reader that has gone away, as `head` does, is none to complain to.
+/// Writes a line.
+///
+/// # Errors
+/// [`Error::NoReader`] if the reader has gone away, as `head` does; otherwise why it cannot be written.
+pub(crate) fn line(text: &str) -> Result<(), Error> {
+    write(&format_args!("{text}\n"))
+}
+
+/// Writes a text that has its own new lines.
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn line(text: &str) -> Result<(), Error> {
+pub(crate) fn text(text: &impl Display) -> Result<(), Error> {
+    let text = text.to_string();
+    line(text.strip_suffix('\n').unwrap_or(&text))
+}
+
+fn write(text: &dyn Display) -> Result<(), Error> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::doing("writing to standard output")(e))
-        }
-        _ => Ok(()),
-    }
+    write!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::BrokenPipe => Error::NoReader,
+            _ => Error::doing("writing to standard output")(e),
+        })
 }
 
 /// Writes one JSON value.
@@ -25,5 +39,14 @@ pub(crate) fn line(text: &str) -> Result<(), Error> {
 /// When it cannot be written.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::Wrong(e.to_string()))?;
+    line(&text)
+}
+
+/// Writes one JSON value in one line.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string(value).map_err(|e| Error::Wrong(e.to_string()))?;
     line(&text)
 }

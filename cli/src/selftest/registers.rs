@@ -1,15 +1,12 @@
 //! The registers: reset values, write masks, holes.
+use ferrule_abi::bank::{places, BANKS};
 use ferrule_abi::{regs, Bank, Register};
 use ferrule_driver::nic::RawNic;
 
 use super::Failure;
-use crate::map;
 
 /// What each register is written with, one after the other; a value of its own comes last.
 const PATTERNS: [u32; 4] = [u32::MAX, 0x5555_5555, 0xAAAA_AAAA, 0];
-/// Bytes of the port's bank, and of a page, in which each word is a register or a hole.
-const PORT_BYTES: u32 = 0x400;
-const PAGE_BYTES: u32 = 0x40;
 
 /// Registers whose reset value is the board's or the wire's, not the table's.
 fn has_own_reset(r: &Register) -> bool {
@@ -88,10 +85,15 @@ pub(super) fn reset(nic: &mut RawNic) -> Result<String, Failure> {
 /// What each register reads after a reset.
 pub(super) fn reset_values(nic: &mut RawNic) -> Result<String, Failure> {
     let mut count = 0;
-    for place in map::places() {
+    for place in places() {
         if !has_own_reset(place.register) {
-            let value = nic.read(place.offset)?;
-            expect(&place.name(), "after a reset", value, place.register.reset)?;
+            let value = nic.read(place.offset())?;
+            expect(
+                &place.to_string(),
+                "after a reset",
+                value,
+                place.register.reset,
+            )?;
             count += 1;
         }
     }
@@ -111,10 +113,7 @@ pub(super) fn write_masks(nic: &mut RawNic) -> Result<String, Failure> {
 }
 
 fn patterns(nic: &mut RawNic) -> Result<String, Failure> {
-    let places: Vec<_> = map::places()
-        .into_iter()
-        .filter(|p| safe_mask(p.register) != 0)
-        .collect();
+    let places: Vec<_> = places().filter(|p| safe_mask(p.register) != 0).collect();
     let patterns = PATTERNS.map(Some).into_iter().chain([None]);
     for pattern in patterns {
         let value = |offset| pattern.unwrap_or_else(|| own_pattern(offset));
@@ -122,12 +121,12 @@ fn patterns(nic: &mut RawNic) -> Result<String, Failure> {
             // Reserved bits are written too, bits that act or must not change are not.
             let register = place.register;
             let untouched = register.action_mask() | (register.write_mask() & !safe_mask(register));
-            nic.write(place.offset, value(place.offset) & !untouched)?;
+            nic.write(place.offset(), value(place.offset()) & !untouched)?;
         }
         for place in &places {
-            let want = value(place.offset) & safe_mask(place.register);
-            let what = format!("after {:#010x} was written", value(place.offset));
-            expect(&place.name(), &what, nic.read(place.offset)?, want)?;
+            let want = value(place.offset()) & safe_mask(place.register);
+            let what = format!("after {:#010x} was written", value(place.offset()));
+            expect(&place.to_string(), &what, nic.read(place.offset())?, want)?;
         }
     }
     Ok(format!(
@@ -139,13 +138,10 @@ fn patterns(nic: &mut RawNic) -> Result<String, Failure> {
 
 /// Holes read all-ones, and each access is counted.
 pub(super) fn holes(nic: &mut RawNic) -> Result<String, Failure> {
-    let known: Vec<u32> = map::places().iter().map(|p| p.offset).collect();
-    let pages = [regs::event_page(), regs::tx_page(0), regs::rx_page(0)];
-    let words = (0..PORT_BYTES).step_by(4).chain(
-        pages
-            .into_iter()
-            .flat_map(|page| (page..page + PAGE_BYTES).step_by(4)),
-    );
+    let known: Vec<u32> = places().map(|p| p.offset()).collect();
+    let words = BANKS
+        .iter()
+        .flat_map(|bank| (bank.base..bank.base + bank.bytes).step_by(4));
     let before = regs::bad_access::COUNT.get(nic.read(regs::bad_access::OFFSET)?);
     let mut count = 0;
     for offset in words.filter(|offset| !known.contains(offset)) {

@@ -63,3 +63,10 @@ impl Drop for Server {
         }
     }
 }
+
+/// What a program that ends well writes on standard output.
+pub(crate) fn stdout(command: &mut Command) -> String {
+    let output = command.output().expect("runs");
+    assert!(output.status.success(), "{command:?}: {}", said(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
