@@ -2,14 +2,17 @@
 //!
 //! [`regs`] holds the register map of BAR0 and the MSI-X BAR, [`ring`] the 16-byte ring entries and the doorbell word, [`counter`] the
 //! hardware counters. The RTL builds its decoder from these tables, the driver uses their constants, and `docs/registers.md` is
-//! printed from them ([`reference::Reference`]).
+//! printed from them ([`reference::Reference`]), as are a C header ([`c_header::CHeader`]) and an SVD file ([`svd::Svd`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bank;
+pub mod c_header;
 pub mod counter;
 pub mod reference;
 pub mod regs;
 pub mod ring;
+pub mod svd;
 
 mod table;
 pub use table::{Access, Bank, Field, FieldInfo, Register};

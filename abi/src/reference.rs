@@ -1,17 +1,9 @@
 //! The register reference as Markdown, printed from the tables.
-use crate::{counter, regs, Access, Register};
+use crate::{counter, regs, Register};
 use core::fmt::{Display, Formatter, Result};
 
 /// Displays as the text of `docs/registers.md`.
 pub struct Reference;
-
-fn access(a: Access) -> &'static str {
-    match a {
-        Access::Ro => "ro",
-        Access::Rw => "rw",
-        Access::Wo => "wo",
-    }
-}
 
 fn bank(f: &mut Formatter<'_>, title: &str, base: &str, table: &[Register]) -> Result {
     write!(f, "\n## {title}\n\n{base}\n\n")?;
@@ -38,7 +30,7 @@ fn bank(f: &mut Formatter<'_>, title: &str, base: &str, table: &[Register]) -> R
             } else {
                 write!(f, "{hi}:{lo}")?;
             }
-            writeln!(f, " | {} | {} | {} |", x.name, access(x.access), x.doc)?;
+            writeln!(f, " | {} | {} | {} |", x.name, x.access.name(), x.doc)?;
         }
     }
     Ok(())

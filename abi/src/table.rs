@@ -11,6 +11,17 @@ pub enum Access {
     Wo,
 }
 
+impl Access {
+    /// As documents write it: `ro`, `rw`, `wo`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ro => "ro",
+            Self::Rw => "rw",
+            Self::Wo => "wo",
+        }
+    }
+}
+
 /// Where a register lives: an offset is relative to the base of its bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bank {

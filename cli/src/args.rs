@@ -1,9 +1,11 @@
 //! The command line.
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use ferrule_driver::nic::MacAddress;
 use ferrule_sim::engine::window::TraceWindow;
 use ferrule_sim::wire::impair::Impairments;
 
@@ -45,6 +47,47 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ferrule ping 192.0.2.2\n  ferrule ping --impair delay=10ms,jitter=2ms 192.0.2.2\n  ferrule ping --wire tap:tap0 --address 10.0.0.2/24 10.0.0.1\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
     )]
     Ping(Ping),
+    /// Test a NIC's hardware: registers, DMA, interrupts, clock and counters. It is reset and loops frames back inside its MAC: nothing reaches the wire.
+    #[command(
+        after_help = "Examples:\n  ferrule selftest\n  ferrule selftest --device vfio-user:/tmp/nic.sock --quick\n  sudo ferrule selftest --device pci:0000:01:00.0 --json | jq .failed\n\n\
+        What it does to the device: it takes it from whoever configured it, resets it before and after, and leaves it with the MAC address that it had.\n\
+        Exit status: 0 if no check failed, 1 if one did, 2 for a command line that makes no sense."
+    )]
+    Selftest(Selftest),
+    /// Tell what a NIC is: its identity, its capabilities, its MAC address, its link and its place on the bus.
+    #[command(
+        after_help = "Examples:\n  ferrule info --device vfio-user:/tmp/nic.sock\n  sudo ferrule info --device pci:0000:01:00.0 --json | jq .capabilities\n\n\
+        What it does to the device: it reads registers. The kernel's VFIO and `ferrule serve` reset a device when it is let go of."
+    )]
+    Info(Look),
+    /// Show a NIC's registers, or write down what they are.
+    #[command(
+        after_help = "Examples:\n  ferrule regs dump --device vfio-user:/tmp/nic.sock\n  ferrule regs export --format c > ferrule.h"
+    )]
+    Regs(Regs),
+    /// Show a NIC's counters, once or again and again.
+    #[command(
+        after_help = "Examples:\n  ferrule stats --device vfio-user:/tmp/nic.sock\n  sudo ferrule stats --device pci:0000:01:00.0 --up --watch 1\n  ferrule stats --device vfio-user:/tmp/nic.sock --prometheus\n\n\
+        What it does to the device: it takes a snapshot of the counters, which changes nothing else. With --up it resets the NIC, receives all\n\
+        frames and throws them away. A device has one holder at a time, and the kernel's VFIO and `ferrule serve` reset it when it is let go of,\n\
+        counters included: without --up, and unless the device cannot be reset, they count from when this command began."
+    )]
+    Stats(Stats),
+    /// Capture what a NIC receives to a pcapng file, with the times at which it came.
+    #[command(
+        after_help = "Examples:\n  sudo ferrule capture --device pci:0000:01:00.0 --promiscuous -w eth.pcapng\n  ferrule capture --device vfio-user:/tmp/nic.sock -w - --count 100 | tshark -r -\n\n\
+        What it does to the device: it takes it from whoever configured it, resets it, brings it up without an address, so that it answers\n\
+        nobody, and stops it at the end. Ctrl-C ends it."
+    )]
+    Capture(Capture),
+    /// Show and change the ARP cache in a NIC's hardware.
+    #[command(
+        after_help = "Examples:\n  ferrule neigh show --device vfio-user:/tmp/nic.sock\n  sudo ferrule neigh add 192.0.2.1 02:00:00:00:00:01 --device pci:0000:01:00.0\n  ferrule neigh ask 192.0.2.2\n\n\
+        Each command prints what the cache holds then. A device has one holder at a time, and the kernel's VFIO and `ferrule serve` reset it,\n\
+        its ARP cache included, when it is let go of: entries last only on a device that cannot be reset. A program changes those of the NIC\n\
+        that it holds by the library: Nic::add_neighbour of the crate ferrule-driver."
+    )]
+    Neigh(Neigh),
     /// Write the NIC as Verilog.
     #[command(
         after_help = "Example:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v"
@@ -70,6 +113,18 @@ pub(crate) struct SimArgs {
     /// Seed of the MAC address and of all that looks random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// Which NIC a tool is for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeviceArgs {
+    /// The NIC: pci:0000:01:00.0 through the kernel's VFIO, vfio-user:PATH on a socket (`ferrule serve`), or sim:, a simulated one in this
+    /// process.
+    #[arg(long, value_name = "DEVICE", default_value = "sim:")]
+    pub(crate) device: String,
+    /// How to simulate, with sim:.
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
 }
 
 /// The address of the NIC's host.
@@ -173,6 +228,203 @@ pub(crate) struct Ping {
     pub(crate) json: bool,
 }
 
+/// `ferrule selftest`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Selftest {
+    /// Which NIC.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Frames of some sizes only instead of all.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Read where there are no registers, on a real bus too.
+    #[arg(long)]
+    pub(crate) holes: bool,
+    /// Print one JSON object instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What only looks at a NIC.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Look {
+    /// Which NIC.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Print one JSON object instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ferrule regs`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Regs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub(crate) command: RegsCommand,
+}
+
+/// What to do with registers.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum RegsCommand {
+    /// Show what each register of a NIC holds, field by field.
+    #[command(
+        after_help = "Examples:\n  ferrule regs dump --device vfio-user:/tmp/nic.sock\n  sudo ferrule regs dump --device pci:0000:01:00.0 --all --json | jq '.[] | select(.name == \"RXCTL\")'\n\n\
+        What it does to the device: it reads registers, which has no side effect. The kernel's VFIO and `ferrule serve` reset a device when it is let go of."
+    )]
+    Dump(Box<RegsDump>),
+    /// Write the description of the registers, from the tables that hardware and driver are built from.
+    #[command(
+        after_help = "Examples:\n  ferrule regs export --format c > ferrule.h\n  ferrule regs export --format svd > ferrule.svd"
+    )]
+    Export(RegsExport),
+}
+
+/// `ferrule regs dump`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RegsDump {
+    /// Which NIC.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Show those elements of arrays too that hold their reset value.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON array instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ferrule regs export`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RegsExport {
+    /// As what: a C header (C99 and C++), JSON, CMSIS-SVD 1.3, or Markdown as docs/registers.md.
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+}
+
+/// What the registers are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A C header.
+    C,
+    /// JSON.
+    Json,
+    /// CMSIS-SVD.
+    Svd,
+    /// Markdown.
+    Md,
+}
+
+/// `ferrule stats`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Stats {
+    /// Which NIC.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Bring the NIC up first: receive every frame and throw it away, so that there is something to count.
+    #[arg(long)]
+    pub(crate) up: bool,
+    /// Show them again every so many seconds, with what they grow by in one; Ctrl-C ends it.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) watch: Option<Duration>,
+    /// End after so many times.
+    #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Leave out counters that are 0.
+    #[arg(long)]
+    pub(crate) nonzero: bool,
+    /// Print one JSON object instead of the table, with --watch one a line.
+    #[arg(long, conflicts_with = "prometheus")]
+    pub(crate) json: bool,
+    /// Print Prometheus' text format instead of the table.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) prometheus: bool,
+}
+
+/// `ferrule capture`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Capture {
+    /// Which NIC.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// The file to write; - is standard output.
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// End after so many frames.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// End after so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// Frames to others too, and all multicast.
+    #[arg(long)]
+    pub(crate) promiscuous: bool,
+    /// Frames too whose FCS, IP header or TCP or UDP checksum is wrong; those with a wrong FCS are marked.
+    #[arg(long)]
+    pub(crate) bad_frames: bool,
+}
+
+/// `ferrule neigh`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Neigh {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub(crate) command: NeighCommand,
+}
+
+/// What to do with neighbours.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum NeighCommand {
+    /// Show the entries.
+    #[command(
+        after_help = "Example:\n  ferrule neigh show --device vfio-user:/tmp/nic.sock --json"
+    )]
+    Show(Look),
+    /// Add a static entry, which no packet changes and which does not age.
+    #[command(
+        after_help = "Example:\n  sudo ferrule neigh add 192.0.2.1 02:00:00:00:00:01 --device pci:0000:01:00.0"
+    )]
+    Add {
+        /// The neighbour's IPv4 address.
+        address: Ipv4Addr,
+        /// Its MAC address.
+        #[arg(value_parser = parse_mac)]
+        mac: MacAddress,
+        /// Where, and how to print.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Delete an entry, static or not.
+    #[command(
+        after_help = "Example:\n  sudo ferrule neigh del 192.0.2.1 --device pci:0000:01:00.0"
+    )]
+    Del {
+        /// The neighbour's IPv4 address.
+        address: Ipv4Addr,
+        /// Where, and how to print.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Delete all entries but static ones and those being asked for.
+    #[command(after_help = "Example:\n  sudo ferrule neigh flush --device pci:0000:01:00.0")]
+    Flush(Look),
+    /// Bring the NIC up with an address and let its hardware ask who has another one: who answers is shown as learned.
+    #[command(
+        after_help = "Examples:\n  ferrule neigh ask 192.0.2.2\n  ferrule neigh ask 10.0.0.1 --address 10.0.0.2/24 --device vfio-user:/tmp/nic.sock\n\n\
+        What it does to the device: it resets it, brings it up, sends up to three ARP requests and stops it. Exit status 1 if nobody answers."
+    )]
+    Ask {
+        /// Whose MAC address is asked for.
+        host: Ipv4Addr,
+        /// Our IPv4 address and prefix length.
+        #[arg(long, value_parser = parse_address, value_name = "ADDR/LEN", default_value = "192.0.2.10/24")]
+        address: ferrule::Cidr,
+        /// Where, and how to print.
+        #[command(flatten)]
+        look: Look,
+    },
+}
+
 /// `ferrule verilog`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Verilog {
@@ -198,6 +450,24 @@ fn parse_access(text: &str) -> Result<Access, String> {
             "{text:?} is no way to reach a NIC that the demo makes itself: choose vfio-user or sim:"
         )),
     }
+}
+
+/// A MAC address, as `02:00:00:00:00:01`.
+fn parse_mac(text: &str) -> Result<MacAddress, String> {
+    let bad = || format!("{text:?} is no MAC address, such as 02:00:00:00:00:01");
+    let byte = |part: &str| match part.len() {
+        2 if part.bytes().all(|b| b.is_ascii_hexdigit()) => u8::from_str_radix(part, 16).ok(),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
+    bytes.and_then(|b| b.try_into().ok()).ok_or_else(bad)
+}
+
+/// Seconds, with a fraction, of which there must be some.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|s| *s >= 0.001);
+    let time = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
+    time.ok_or_else(|| format!("{text:?} is no time in seconds, such as 1 or 0.5"))
 }
 
 /// An address with its prefix length, as `192.0.2.10/24`.

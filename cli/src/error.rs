@@ -31,6 +31,12 @@ pub(crate) enum Error {
     /// The host.
     #[error(transparent)]
     Host(#[from] ferrule::OpenError),
+    /// A NIC that is looked at.
+    #[error(transparent)]
+    Nic(#[from] ferrule_driver::NicError),
+    /// The way to it.
+    #[error(transparent)]
+    Device(#[from] ferrule_driver::DeviceError),
     /// A socket call.
     #[error("{doing}: {source}")]
     Call {
@@ -42,6 +48,9 @@ pub(crate) enum Error {
     /// Two options that exclude each other, or one that makes no sense here: exit status 2.
     #[error("{0}")]
     Usage(String),
+    /// Who read standard output has gone away: the end, but nothing to complain of.
+    #[error("nobody reads standard output any more")]
+    NoReader,
     /// What came back is not what was sent.
     #[error("{0}")]
     Wrong(String),

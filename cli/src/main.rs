@@ -4,12 +4,21 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod capture;
 mod demo;
+mod device;
 mod error;
+mod info;
+mod neigh;
+mod output;
 mod ping;
+mod regs;
+mod selftest;
 mod serve;
 mod session;
+mod signal;
 mod size;
+mod stats;
 mod verilog;
 mod wire;
 
@@ -23,10 +32,16 @@ fn main() -> ExitCode {
         args::Command::Demo(args) => demo::run(args),
         args::Command::Serve(args) => serve::run(args),
         args::Command::Ping(args) => ping::run(args),
+        args::Command::Capture(args) => capture::run(args),
+        args::Command::Neigh(args) => neigh::run(args),
+        args::Command::Info(args) => info::run(args),
+        args::Command::Regs(args) => regs::run(args),
+        args::Command::Stats(args) => stats::run(args),
+        args::Command::Selftest(args) => selftest::run(args),
         args::Command::Verilog(args) => verilog::run(args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(error::Error::NoReader) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("ferrule: {e}");
             ExitCode::from(e.status())

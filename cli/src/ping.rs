@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::args::{Access, Ping};
 use crate::error::Error;
+use crate::output;
 use crate::session::{self, Session, SessionConfig};
 use ferrule::Host;
 
@@ -122,10 +123,7 @@ fn report(args: &Ping, answers: Vec<Answer>) -> Result<(), Error> {
             received,
             answers,
         };
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&summary).map_err(|e| Error::Wrong(e.to_string()))?
-        );
+        output::json(&summary)?;
     } else {
         println!("{sent} sent, {received} received");
     }

@@ -129,6 +129,33 @@ pub(crate) fn server(args: &Serve) -> Result<Simulator, Error> {
     start(&args.sim, builder, None)
 }
 
+/// A simulator in this process, with one NIC.
+///
+/// # Errors
+/// When it cannot be started, or its wire is the machine's.
+pub(crate) fn local(
+    sim: &SimArgs,
+    pcap: Option<&PathBuf>,
+    vcd: Option<&Waveform>,
+) -> Result<LocalSimulator, Error> {
+    if let WireSpec::Tap(_) = sim.wire {
+        return Err(Error::Usage(format!(
+            "the wire {} runs on the machine's time, the device sim: on simulated time; use another wire, or `ferrule serve` with this one",
+            sim.wire
+        )));
+    }
+    let core = open_core(sim, vcd)?;
+    let nic = NicSetup::new(core, open_wire(sim)?).seed(sim.seed);
+    let mut builder = LocalSimulator::builder().nic(nic);
+    if let Some(path) = pcap {
+        builder = builder.capture(path);
+    }
+    if let Some(vcd) = vcd {
+        builder = builder.vcd(&vcd.path);
+    }
+    Ok(builder.start()?)
+}
+
 /// A host on a NIC that is there already.
 ///
 /// # Errors
@@ -192,24 +219,8 @@ impl Session {
     }
 
     fn start_local(config: &SessionConfig) -> Result<Self, Error> {
-        if let WireSpec::Tap(_) = config.sim.wire {
-            return Err(Error::Usage(format!(
-                "the wire {} runs on the machine's time, the device sim: on simulated time; leave --device away",
-                config.sim.wire
-            )));
-        }
         let cpu_seconds = cpu_seconds();
-        let core = open_core(&config.sim, config.vcd.as_ref())?;
-        let seed = config.sim.seed;
-        let nic = NicSetup::new(core, open_wire(&config.sim)?).seed(seed);
-        let mut builder = LocalSimulator::builder().nic(nic);
-        if let Some(path) = &config.pcap {
-            builder = builder.capture(path);
-        }
-        if let Some(vcd) = &config.vcd {
-            builder = builder.vcd(&vcd.path);
-        }
-        let simulator = builder.start()?;
+        let simulator = local(&config.sim, config.pcap.as_ref(), config.vcd.as_ref())?;
         let clock = simulator.clock();
         let attached = clock.attach();
         let device = simulator.device(0).map_err(ferrule::OpenError::from)?;

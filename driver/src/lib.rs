@@ -14,6 +14,7 @@ pub mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 pub mod nic;
+pub mod pci;
 mod ring;
 #[allow(unsafe_code)]
 pub mod vfio;

@@ -1,4 +1,4 @@
-//! pcapng capture of what crosses the NIC's Ethernet port, its timestamps in simulated time.
+//! pcapng captures of what crosses a NIC's Ethernet port; of a simulated one, with times in simulated time.
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -44,10 +44,82 @@ fn io_error(error: PcapError) -> io::Error {
     }
 }
 
-/// An open capture file.
-pub struct Capture {
-    writer: PcapNgWriter<WriteBehind>,
+/// An interface that frames of a capture passed.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// What it is, and what its times are.
+    pub description: String,
 }
+
+/// A pcapng stream, wherever it goes.
+pub struct PcapNg<W: io::Write>(PcapNgWriter<W>);
+
+impl<W: io::Write> PcapNg<W> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(writer: W, interfaces: &[Interface]) -> io::Result<Self> {
+        let mut writer = PcapNgWriter::new(writer).map_err(io_error)?;
+        for interface in interfaces {
+            writer
+                .write_pcapng_block(InterfaceDescriptionBlock {
+                    linktype: DataLink::ETHERNET,
+                    snaplen: SNAP_LEN,
+                    options: vec![
+                        InterfaceDescriptionOption::IfName(Cow::Borrowed(&interface.name)),
+                        InterfaceDescriptionOption::IfDescription(Cow::Borrowed(
+                            &interface.description,
+                        )),
+                        InterfaceDescriptionOption::IfTsResol(TS_RESOLUTION_NS),
+                    ],
+                })
+                .map_err(io_error)?;
+        }
+        Ok(Self(writer))
+    }
+
+    /// Adds a frame, without FCS, that passed this interface, counted from 0, at `time_ns`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn frame(
+        &mut self,
+        interface: u32,
+        time_ns: u64,
+        direction: Direction,
+        frame: &[u8],
+    ) -> io::Result<()> {
+        let flags = match direction {
+            Direction::Received => INBOUND,
+            Direction::Damaged => INBOUND | CRC_ERROR,
+            Direction::Sent => OUTBOUND,
+        };
+        self.0
+            .write_pcapng_block(EnhancedPacketBlock {
+                interface_id: interface,
+                timestamp: Duration::from_nanos(time_ns),
+                original_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+                data: Cow::Borrowed(frame),
+                options: vec![EnhancedPacketOption::Flags(flags)],
+            })
+            .map(drop)
+            .map_err(io_error)
+    }
+
+    /// Writes out what is still in memory.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
+    }
+}
+
+/// An open capture file of simulated NICs.
+pub struct Capture(PcapNg<WriteBehind>);
 
 impl Capture {
     /// Starts the file at `path` anew, for one NIC.
@@ -63,24 +135,13 @@ impl Capture {
     /// # Errors
     /// When the file cannot be written.
     pub fn of_nics(path: &Path, nics: usize) -> io::Result<Self> {
-        let mut writer =
-            PcapNgWriter::new(WriteBehind::new(File::create(path)?)?).map_err(io_error)?;
-        for nic in 0..nics {
-            writer
-                .write_pcapng_block(InterfaceDescriptionBlock {
-                    linktype: DataLink::ETHERNET,
-                    snaplen: SNAP_LEN,
-                    options: vec![
-                        InterfaceDescriptionOption::IfName(Cow::Owned(format!("ferrule{nic}"))),
-                        InterfaceDescriptionOption::IfDescription(Cow::Borrowed(
-                            "Ethernet port of the simulated NIC; times are simulated",
-                        )),
-                        InterfaceDescriptionOption::IfTsResol(TS_RESOLUTION_NS),
-                    ],
-                })
-                .map_err(io_error)?;
-        }
-        Ok(Self { writer })
+        let interface = |nic| Interface {
+            name: format!("ferrule{nic}"),
+            description: "Ethernet port of the simulated NIC; times are simulated".to_owned(),
+        };
+        let interfaces: Vec<_> = (0..nics).map(interface).collect();
+        let file = WriteBehind::new(File::create(path)?)?;
+        Ok(Self(PcapNg::new(file, &interfaces)?))
     }
 
     /// Adds a frame, without FCS, that passed the first NIC's port at `time_ns`.
@@ -102,21 +163,7 @@ impl Capture {
         direction: Direction,
         frame: &[u8],
     ) -> io::Result<()> {
-        let flags = match direction {
-            Direction::Received => INBOUND,
-            Direction::Damaged => INBOUND | CRC_ERROR,
-            Direction::Sent => OUTBOUND,
-        };
-        self.writer
-            .write_pcapng_block(EnhancedPacketBlock {
-                interface_id: nic,
-                timestamp: Duration::from_nanos(time_ns),
-                original_len: u32::try_from(frame.len()).unwrap_or(u32::MAX),
-                data: Cow::Borrowed(frame),
-                options: vec![EnhancedPacketOption::Flags(flags)],
-            })
-            .map(drop)
-            .map_err(io_error)
+        self.0.frame(nic, time_ns, direction, frame)
     }
 
     /// Writes out what is still in memory.
@@ -124,7 +171,7 @@ impl Capture {
     /// # Errors
     /// When the file cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
-        io::Write::flush(self.writer.get_mut())
+        self.0.flush()
     }
 }
 

@@ -7,6 +7,7 @@ use ferrule_sim::wire::lan;
 
 use crate::args::{Access, Demo};
 use crate::error::Error;
+use crate::output;
 use crate::session::{Session, SessionConfig, Waveform};
 use crate::wire::WireSpec;
 
@@ -113,9 +114,7 @@ pub(crate) fn run(args: &Demo) -> Result<(), Error> {
         },
     );
     if args.json {
-        let text =
-            serde_json::to_string_pretty(&report).map_err(|e| Error::Wrong(e.to_string()))?;
-        println!("{text}");
+        output::json(&report)?;
     } else {
         print!("{}", report.text());
     }

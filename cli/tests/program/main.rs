@@ -1,6 +1,12 @@
 //! The program as its users run it.
+mod capture;
 mod common;
 mod demo;
+mod info;
 mod kernel_peer;
+mod neigh;
+mod regs;
+mod selftest;
+mod stats;
 mod usage;
 mod verilog;

@@ -4,7 +4,7 @@ use crate::common::{ferrule, said};
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 24] = [
         (&["frobnicate"], "frobnicate"),
         (&["demo", "--bytes", "many"], "not an amount of data"),
         (&["demo", "--engine", "steam"], "steam"),
@@ -42,6 +42,15 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
             "prefix length",
         ),
         (&["serve"], "--socket"),
+        (&["selftest", "--wire", "tap:none"], "ferrule serve"),
+        (&["capture"], "--write"),
+        (&["stats", "--watch", "0"], "no time in seconds"),
+        (&["stats", "--count", "3"], "--watch"),
+        (&["regs", "export", "--format", "vhdl"], "svd"),
+        (
+            &["selftest", "--device", "vfio-user:s", "--impair", "loss=2%"],
+            "ferrule serve",
+        ),
     ];
     for (args, hint) in cases {
         let output = ferrule(dir.path()).args(args).output().expect("runs");
@@ -58,9 +67,27 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    for command in ["demo", "serve", "ping", "verilog"] {
+    for command in [
+        "demo",
+        "serve",
+        "ping",
+        "selftest",
+        "info",
+        "regs",
+        "regs dump",
+        "regs export",
+        "stats",
+        "capture",
+        "neigh",
+        "neigh show",
+        "neigh add",
+        "neigh del",
+        "neigh flush",
+        "neigh ask",
+        "verilog",
+    ] {
         let output = ferrule(dir.path())
-            .args([command, "--help"])
+            .args(command.split(' ').chain(["--help"]))
             .output()
             .expect("runs");
         let text = String::from_utf8_lossy(&output.stdout);

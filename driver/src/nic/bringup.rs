@@ -1,5 +1,5 @@
 //! Opening a NIC, and closing it in the order that leaves no DMA behind.
-use super::config::{self, NicConfig};
+use super::config::{self, MacAddress, NicConfig};
 use super::error::NicError;
 use super::filter::{Multicast, Vlans};
 use super::layout::Layout;
@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 /// Offset of the command register in configuration space, and its bits (PCI Local Bus 3.0, table 6-1).
 const PCI_COMMAND: u16 = 4;
-pub(super) const MEMORY_SPACE: u16 = 1 << 1;
-pub(super) const BUS_MASTER: u16 = 1 << 2;
+const MEMORY_SPACE: u16 = 1 << 1;
+const BUS_MASTER: u16 = 1 << 2;
 
 /// Longest frame of Ethernet in bytes, with FCS and an 802.1Q tag (IEEE 802.3 clause 3.2.7).
 const USUAL_FRAME: u16 = 1_522;
@@ -52,12 +52,25 @@ fn high(address: u64) -> u32 {
 
 impl Port {
     /// Sets and clears bits of the PCI command register.
-    pub(super) fn pci_command(&mut self, set: u16, clear: u16) -> Result<(), DeviceError> {
+    fn pci_command(&mut self, set: u16, clear: u16) -> Result<(), DeviceError> {
         let mut bytes = [0; 2];
         self.device.config_read(PCI_COMMAND, &mut bytes)?;
         let command = u16::from_le_bytes(bytes) & !clear | set;
         self.device
             .config_write(PCI_COMMAND, &command.to_le_bytes())
+    }
+
+    /// Lets the device answer register accesses.
+    pub(super) fn enable_memory(&mut self) -> Result<(), DeviceError> {
+        self.pci_command(MEMORY_SPACE, 0)
+    }
+
+    /// Lets the device access memory of its own accord, or forbids it.
+    pub(super) fn set_bus_master(&mut self, on: bool) -> Result<(), DeviceError> {
+        match on {
+            true => self.pci_command(BUS_MASTER, 0),
+            false => self.pci_command(0, BUS_MASTER),
+        }
     }
 
     /// CTRL.RESET, and waits until it is done.
@@ -78,6 +91,13 @@ impl Port {
         }
         Ok(Caps::from_register(self.read(regs::caps::OFFSET)?))
     }
+
+    /// The MAC address in force.
+    pub(super) fn mac(&mut self) -> Result<MacAddress, NicError> {
+        let [a, b, c, d] = self.read(regs::mac_lo::OFFSET)?.to_le_bytes();
+        let [e, f, ..] = self.read(regs::mac_hi::OFFSET)?.to_le_bytes();
+        Ok([a, b, c, d, e, f])
+    }
 }
 
 impl Nic {
@@ -92,7 +112,7 @@ impl Nic {
     ) -> Result<Self, NicError> {
         config.check()?;
         let mut port = Port { device, clock };
-        port.pci_command(MEMORY_SPACE, 0)?;
+        port.enable_memory()?;
         let caps = port.identify()?;
         let vlan = config.vlan_strip || config.vlans.is_some();
         let arp = config.arp_announce || config.arp_defend;
@@ -144,7 +164,7 @@ impl Nic {
         let layout = Layout::new(config);
         nic.give_memory(layout.len)?;
         nic.attach_irqs()?;
-        nic.port.pci_command(BUS_MASTER, 0)?;
+        nic.port.set_bus_master(true)?;
         nic.run()?;
         nic.announces = config.arp_announce;
         nic.announce_all(&config.addresses)?;
@@ -207,9 +227,7 @@ impl Nic {
             let hi = u16::from_le_bytes([e, f]);
             self.port.write(regs::mac_hi::OFFSET, hi.into())?;
         }
-        let [a, b, c, d] = self.port.read(regs::mac_lo::OFFSET)?.to_le_bytes();
-        let [e, f, ..] = self.port.read(regs::mac_hi::OFFSET)?.to_le_bytes();
-        self.mac = [a, b, c, d, e, f];
+        self.mac = self.port.mac()?;
         if !config::is_station(&self.mac) {
             return Err(NicError::NoMac);
         }
@@ -380,7 +398,7 @@ impl Nic {
             }
         };
         note(device.disable_msix());
-        note(self.port.pci_command(0, BUS_MASTER));
+        note(self.port.set_bus_master(false));
         if let Some(Mapping { memory, iova }) = self.mapping.take() {
             note(self.port.device.dma_unmap(iova, memory.len()));
         }

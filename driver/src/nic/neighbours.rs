@@ -2,6 +2,7 @@
 use super::config::{is_host, is_station, mac_text, LocalAddress, MacAddress};
 use super::error::NicError;
 use super::port::Port;
+use super::stats::Caps;
 use super::Nic;
 use ferrule_abi::regs::{self, arp_cmd, arp_entry, arp_op, arp_result};
 use ferrule_abi::TICK_NS;
@@ -93,13 +94,82 @@ fn check(address: Ipv4Addr) -> Result<(), NeighbourError> {
     }
 }
 
+fn check_caps(caps: &Caps) -> Result<(), NicError> {
+    match caps.arp_entries {
+        true => Ok(()),
+        false => Err(NicError::Unsupported(
+            "access to the entries of its ARP cache",
+        )),
+    }
+}
+
+/// What is done to the cache, by its registers; see [`Nic`]'s functions of the same names.
+impl Port {
+    fn send_arp(&mut self, caps: &Caps, op: u32, address: Ipv4Addr) -> Result<(), NicError> {
+        check_caps(caps)?;
+        check(address)?;
+        self.write(regs::arp_addr::OFFSET, address.to_bits())?;
+        command(self, op, 0).map(drop)
+    }
+
+    pub(super) fn neighbours(&mut self, caps: &Caps) -> Result<Vec<Neighbour>, NicError> {
+        check_caps(caps)?;
+        let mut all = Vec::new();
+        for place in 0..PLACES {
+            all.extend(entry(self, place)?);
+        }
+        Ok(all)
+    }
+
+    pub(super) fn add_neighbour(
+        &mut self,
+        caps: &Caps,
+        address: Ipv4Addr,
+        mac: MacAddress,
+    ) -> Result<(), NicError> {
+        check_caps(caps)?;
+        check(address)?;
+        if !is_station(&mac) {
+            return Err(NeighbourError::Mac(mac).into());
+        }
+        let [a, b, c, d, e, f] = mac;
+        self.write(regs::arp_addr::OFFSET, address.to_bits())?;
+        self.write(regs::arp_mac_lo::OFFSET, u32::from_le_bytes([a, b, c, d]))?;
+        self.write(regs::arp_mac_hi::OFFSET, u16::from_le_bytes([e, f]).into())?;
+        match arp_entry::RESULT.get(command(self, arp_op::ADD, 0)?) {
+            arp_result::DONE => Ok(()),
+            _ => Err(NeighbourError::Full(address).into()),
+        }
+    }
+
+    pub(super) fn delete_neighbour(
+        &mut self,
+        caps: &Caps,
+        address: Ipv4Addr,
+    ) -> Result<(), NicError> {
+        check_caps(caps)?;
+        check(address)?;
+        self.write(regs::arp_addr::OFFSET, address.to_bits())?;
+        match arp_entry::RESULT.get(command(self, arp_op::DELETE, 0)?) {
+            arp_result::DONE => Ok(()),
+            _ => Err(NeighbourError::Absent(address).into()),
+        }
+    }
+
+    pub(super) fn flush_neighbours(&mut self) -> Result<(), NicError> {
+        let control = self.read(regs::arpctl::OFFSET)?;
+        let flush = regs::arpctl::FLUSH.set(control, 1);
+        self.write(regs::arpctl::OFFSET, flush)
+    }
+}
+
 impl Nic {
     /// Sends one ARP announcement of an address (RFC 5227 section 2.3): others that know it learn who has it now. Hosts send two, 2 s apart.
     ///
     /// # Errors
     /// [`NicError::Neighbour`] if it is no address of a host, and those of [`neighbours`](Self::neighbours).
     pub fn announce(&mut self, address: Ipv4Addr) -> Result<(), NicError> {
-        self.send_arp(arp_op::ANNOUNCE, address)
+        self.port.send_arp(&self.caps, arp_op::ANNOUNCE, address)
     }
 
     /// Sends one ARP probe for an address (RFC 5227 section 2.1.1): who has it answers, which is told of if it is a local address
@@ -108,14 +178,7 @@ impl Nic {
     /// # Errors
     /// As [`announce`](Self::announce).
     pub fn probe(&mut self, address: Ipv4Addr) -> Result<(), NicError> {
-        self.send_arp(arp_op::PROBE, address)
-    }
-
-    fn send_arp(&mut self, op: u32, address: Ipv4Addr) -> Result<(), NicError> {
-        self.needs_entries()?;
-        check(address)?;
-        self.port.write(regs::arp_addr::OFFSET, address.to_bits())?;
-        command(&mut self.port, op, 0).map(drop)
+        self.port.send_arp(&self.caps, arp_op::PROBE, address)
     }
 
     /// Announces these addresses, if that is wanted.
@@ -128,26 +191,12 @@ impl Nic {
         Ok(())
     }
 
-    fn needs_entries(&self) -> Result<(), NicError> {
-        match self.caps.arp_entries {
-            true => Ok(()),
-            false => Err(NicError::Unsupported(
-                "access to the entries of its ARP cache",
-            )),
-        }
-    }
-
     /// The entries of the hardware's ARP cache, in the order of their places. Each is read at a time of its own, while the cache is at work.
     ///
     /// # Errors
     /// [`NicError::Unsupported`], [`NicError::Gone`], [`NicError::Stuck`], [`NicError::Device`].
     pub fn neighbours(&mut self) -> Result<Vec<Neighbour>, NicError> {
-        self.needs_entries()?;
-        let mut all = Vec::new();
-        for place in 0..PLACES {
-            all.extend(entry(&mut self.port, place)?);
-        }
-        Ok(all)
+        self.port.neighbours(&self.caps)
     }
 
     /// Adds a static entry to the ARP cache, or makes the one there is static, with this MAC address: it does not age,
@@ -157,23 +206,9 @@ impl Nic {
     /// # Errors
     /// [`NicError::Neighbour`], and those of [`neighbours`](Self::neighbours).
     pub fn add_neighbour(&mut self, address: Ipv4Addr, mac: MacAddress) -> Result<(), NicError> {
-        self.needs_entries()?;
-        check(address)?;
-        if !is_station(&mac) {
-            return Err(NeighbourError::Mac(mac).into());
-        }
-        let [a, b, c, d, e, f] = mac;
-        let port = &mut self.port;
-        port.write(regs::arp_addr::OFFSET, address.to_bits())?;
-        port.write(regs::arp_mac_lo::OFFSET, u32::from_le_bytes([a, b, c, d]))?;
-        port.write(regs::arp_mac_hi::OFFSET, u16::from_le_bytes([e, f]).into())?;
-        match arp_entry::RESULT.get(command(port, arp_op::ADD, 0)?) {
-            arp_result::DONE => {
-                self.static_neighbours.insert(address, mac);
-                Ok(())
-            }
-            _ => Err(NeighbourError::Full(address).into()),
-        }
+        self.port.add_neighbour(&self.caps, address, mac)?;
+        self.static_neighbours.insert(address, mac);
+        Ok(())
     }
 
     /// Deletes an entry of the ARP cache, static or not. If it is being asked for, that has failed:
@@ -182,16 +217,9 @@ impl Nic {
     /// # Errors
     /// [`NicError::Neighbour`], and those of [`neighbours`](Self::neighbours).
     pub fn delete_neighbour(&mut self, address: Ipv4Addr) -> Result<(), NicError> {
-        self.needs_entries()?;
-        check(address)?;
-        self.port.write(regs::arp_addr::OFFSET, address.to_bits())?;
-        match arp_entry::RESULT.get(command(&mut self.port, arp_op::DELETE, 0)?) {
-            arp_result::DONE => {
-                self.static_neighbours.remove(&address);
-                Ok(())
-            }
-            _ => Err(NeighbourError::Absent(address).into()),
-        }
+        self.port.delete_neighbour(&self.caps, address)?;
+        self.static_neighbours.remove(&address);
+        Ok(())
     }
 
     /// Forgets all neighbours but static ones and those being asked for.
@@ -199,8 +227,6 @@ impl Nic {
     /// # Errors
     /// [`NicError::Gone`], [`NicError::Device`].
     pub fn flush_neighbours(&mut self) -> Result<(), NicError> {
-        let control = self.port.read(regs::arpctl::OFFSET)?;
-        let flush = regs::arpctl::FLUSH.set(control, 1);
-        self.port.write(regs::arpctl::OFFSET, flush)
+        self.port.flush_neighbours()
     }
 }

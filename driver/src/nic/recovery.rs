@@ -3,7 +3,6 @@
 //! A reset ends all DMA, so that from then on the rings are what they are. What the device has completed is taken from them, unless it has
 //! broken a ring's contract; frames that it has not completed are handed to it once more. Some of those may have been on the wire already: a
 //! duplicate is what Ethernet allows, a loss is what this is to avoid.
-use super::bringup::{BUS_MASTER, MEMORY_SPACE};
 use super::error::NicError;
 use super::event::{self, RawEvent};
 use super::{Lanes, Nic, NicEvent, RxFrame, TxCompletion, TxOutcome};
@@ -158,9 +157,9 @@ impl Nic {
             Err(NicError::Stuck { what, limit_ms }) => match self.port.device.reset() {
                 Ok(()) => {
                     // It has forgotten its configuration space too.
-                    self.port.pci_command(MEMORY_SPACE, 0)?;
+                    self.port.enable_memory()?;
                     self.attach_irqs()?;
-                    self.port.pci_command(BUS_MASTER, 0)?;
+                    self.port.set_bus_master(true)?;
                 }
                 Err(DeviceError::NoReset) => return Err(NicError::Stuck { what, limit_ms }),
                 Err(e) => return Err(e.into()),
