@@ -4,6 +4,7 @@
 //! towards the program mean IN, a send buffer that we have filled means not OUT, shutdown means RDHUP and HUP, and closing our end with
 //! something unread means ERR as well. What a call or a packet changes is shown before the state is unlocked (level), and each
 //! arrival is a byte more (edge). The program never reads or writes it.
+use std::collections::hash_map::Entry;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -73,13 +74,13 @@ impl Exports {
     /// # Errors
     /// When the process has as many descriptors as it may.
     pub(crate) fn lend(&mut self, stack: &Stack<Body>, id: SocketId) -> io::Result<Lent> {
-        if !self.by_id.contains_key(&id) {
-            let mut export = Export::new()?;
-            export.show(level(stack, id), Readiness::NONE)?;
-            self.by_id.insert(id, export);
-        }
-        let Some(export) = self.by_id.get_mut(&id) else {
-            return Err(ErrorKind::NotFound.into());
+        let export = match self.by_id.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let mut export = Export::new()?;
+                export.show(level(stack, id), Readiness::NONE)?;
+                unknown.insert(export)
+            }
         };
         if std::mem::replace(&mut export.lent, true) {
             return Ok(Lent::Duplicate(export.theirs.as_fd().try_clone_to_owned()?));
