@@ -240,6 +240,9 @@ pub(crate) struct Selftest {
     /// Read where there are no registers, on a real bus too.
     #[arg(long)]
     pub(crate) holes: bool,
+    /// Have the device access memory that it was not given: the IOMMU must refuse it.
+    #[arg(long)]
+    pub(crate) isolation: bool,
     /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,

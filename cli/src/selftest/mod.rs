@@ -209,6 +209,14 @@ fn with_memory(
         checks.note("interrupts", Err(e));
     }
     checks.note("counters", traffic.counters(nic));
+    // Last, because its refused accesses are counted too.
+    let isolation = match args.isolation {
+        true => traffic.isolation(nic),
+        false => Err(Failure::Skipped(
+            "a refused access is reported by the kernel as a fault, and some machines take it badly; --isolation makes two".to_owned(),
+        )),
+    };
+    traffic.note(nic, checks, "isolation", isolation)?;
     // Whatever still runs is ended before the memory goes.
     nic.reset()?;
     traffic.rings.unmap(nic)

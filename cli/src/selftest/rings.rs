@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use ferrule_abi::regs;
-use ferrule_abi::ring::cqe_status::TS_VALID;
+use ferrule_abi::ring::cqe_status::{DMA_ERR, TS_VALID};
 use ferrule_abi::ring::{doorbell, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE};
 use ferrule_driver::nic::{NicConfig, RawNic};
 use ferrule_driver::{barriers, Clock, DmaBuf};
@@ -32,6 +32,8 @@ pub(crate) const LARGE_SLOT: u32 = 14;
 const GUARD: u8 = 0xA5;
 /// How much of it is looked at.
 const GUARD_BYTES: usize = 64;
+/// From the start of the memory to where nothing is mapped.
+const OUTSIDE: u64 = 1 << 30;
 /// How long frames may be under way, in nanoseconds: the slowest simulator takes seconds for what is microseconds.
 const LIMIT_NS: u64 = 30_000_000_000;
 
@@ -60,6 +62,8 @@ pub(crate) struct Rings {
     clock: Arc<dyn Clock>,
     memory: DmaBuf,
     iova: u64,
+    /// Where the device finds the slots.
+    slots_iova: u64,
     slot_log2: u32,
     submitted: u16,
     /// Completions read of either kind.
@@ -83,6 +87,7 @@ impl Rings {
             clock,
             memory,
             iova,
+            slots_iova: iova + SLOT_AREA as u64,
             slot_log2: SMALL_SLOT,
             submitted: 0,
             tx_read: 0,
@@ -113,13 +118,11 @@ impl Rings {
         self.slot_log2 = slot_log2;
         (self.submitted, self.tx_read, self.rx_read, self.posted) = (0, 0, 0, 0);
         self.memory.zero(0, FRAMES);
-        let at = |offset: usize| {
-            let address = self.iova + offset as u64;
-            (address as u32, (address >> 32) as u32)
-        };
+        let halves = |address: u64| (address as u32, (address >> 32) as u32);
+        let at = |offset: usize| halves(self.iova + offset as u64);
         let (tx, rx) = (regs::tx_page(0), regs::rx_page(0));
         let (sq, txcq, rxq, rxcq) = (at(SQ), at(TXCQ), at(RXQ), at(RXCQ));
-        let slots = at(SLOT_AREA);
+        let slots = halves(self.slots_iova);
         let tx_cfg = regs::tx_cfg::SQ_LOG2.of(LOG2)
             | regs::tx_cfg::CQ_LOG2.of(LOG2)
             | regs::tx_cfg::VECTOR.of(vector);
@@ -283,12 +286,82 @@ impl Rings {
                     | set(last, fl::EOP | fl::CPL_REQ),
                 ..Sqe::default()
             };
-            let entry = SQ + usize::from(self.submitted % ENTRIES) * ENTRY_SIZE;
-            for (word, value) in sqe.to_words().into_iter().enumerate() {
-                self.memory.store(entry + 4 * word, value);
-            }
-            self.submitted = self.submitted.wrapping_add(1);
+            self.put(sqe);
             at += len;
+        }
+    }
+
+    fn put(&mut self, sqe: Sqe) {
+        let entry = SQ + usize::from(self.submitted % ENTRIES) * ENTRY_SIZE;
+        for (word, value) in sqe.to_words().into_iter().enumerate() {
+            self.memory.store(entry + 4 * word, value);
+        }
+        self.submitted = self.submitted.wrapping_add(1);
+    }
+
+    /// Has the device read a frame from where nothing is mapped: it must be refused.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub(crate) fn read_outside(&mut self, nic: &mut RawNic) -> Result<(), Failure> {
+        self.put(Sqe {
+            iova: self.iova + OUTSIDE,
+            len: 100,
+            flags: fl::SOP | fl::RAW | fl::EOP | fl::CPL_REQ,
+            ..Sqe::default()
+        });
+        Self::ring(nic, regs::tx_page(0), self.submitted, self.tx_read, false)?;
+        let what = "the completion of a frame outside the memory";
+        let sent = self.wait(nic, (TXCQ, self.tx_read), what)?;
+        self.tx_read = self.tx_read.wrapping_add(1);
+        match sent.status & DMA_ERR {
+            0 => Err(Failure::Wrong(format!(
+                "the device has read memory that it was not given, at {:#x}: status {:#06x}",
+                self.iova + OUTSIDE,
+                sent.status
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the slots that are told to the device next are where nothing is mapped.
+    pub(crate) fn slots_outside(&mut self, outside: bool) {
+        self.slots_iova = self.iova + if outside { OUTSIDE } else { SLOT_AREA as u64 };
+    }
+
+    /// All that the device has no business to write when its slots are elsewhere.
+    fn own_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.memory.len()];
+        self.memory.read(0, &mut bytes);
+        for ring in [TXCQ, RXCQ] {
+            bytes[ring..ring + (ENTRY_SIZE << LOG2)].fill(0);
+        }
+        bytes
+    }
+
+    /// Has the device write a frame to where nothing is mapped: no byte of the memory may change.
+    ///
+    /// # Errors
+    /// When one has.
+    pub(crate) fn write_outside(&mut self, nic: &mut RawNic, frame: &Sent) -> Result<(), Failure> {
+        self.submit(0, frame);
+        let before = self.own_bytes();
+        Self::ring(nic, regs::tx_page(0), self.submitted, self.tx_read, false)?;
+        self.wait(
+            nic,
+            (TXCQ, self.tx_read),
+            "the completion of a frame that was sent",
+        )?;
+        self.tx_read = self.tx_read.wrapping_add(1);
+        let what = "a frame that came to a slot outside the memory";
+        self.wait(nic, (RXCQ, self.rx_read), what)?;
+        self.rx_read = self.rx_read.wrapping_add(1);
+        let after = self.own_bytes();
+        match before.iter().zip(&after).position(|(b, a)| b != a) {
+            Some(n) => Err(Failure::Wrong(format!(
+                "the device was to write outside the memory, and byte {n:#x} of it has changed"
+            ))),
+            None => Ok(()),
         }
     }
 

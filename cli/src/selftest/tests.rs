@@ -25,6 +25,8 @@ enum Fault {
     Vectors(usize, usize),
     /// No interrupt comes.
     Silent,
+    /// There is memory for the device where none was given.
+    Open,
 }
 
 struct Faulty {
@@ -68,6 +70,9 @@ impl Device for Faulty {
     }
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         self.memory = Some(buf.clone());
+        if let Fault::Open = self.fault {
+            self.device.dma_map(iova + (1 << 30), buf)?;
+        }
         self.device.dma_map(iova, buf)
     }
     fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
@@ -92,7 +97,14 @@ impl Device for Faulty {
 
 /// The names of the checks that fail with this fault, and what they say.
 fn failures(fault: Fault) -> Vec<(String, String)> {
-    let command = ["ferrule", "selftest", "--engine", "model", "--quick"];
+    let command = [
+        "ferrule",
+        "selftest",
+        "--engine",
+        "model",
+        "--quick",
+        "--isolation",
+    ];
     let Command::Selftest(args) = Cli::parse_from(command).command else {
         panic!("another command");
     };
@@ -120,7 +132,8 @@ fn counter(index: u32) -> u32 {
 fn each_fault_is_found_by_the_check_whose_matter_it_is() {
     let tx_cfg = regs::tx_page(0) + regs::tx_cfg::OFFSET;
     let events = regs::event_page() + regs::event_cq_base_lo::OFFSET;
-    let cases: [(Fault, &[&str]); 14] = [
+    let cases: [(Fault, &[&str]); 15] = [
+        (Fault::Open, &["isolation"]),
         (
             Fault::Reads(regs::scratch::OFFSET, |v| v & !4),
             &["identity", "write masks"],

@@ -127,6 +127,20 @@ impl Traffic {
         sizes.enumerate().map(of_size).collect()
     }
 
+    /// Has the device read and write where it was given no memory.
+    pub(super) fn isolation(&mut self, nic: &mut RawNic) -> Result<String, Failure> {
+        self.rings.slots_outside(true);
+        self.rings.start(nic, SMALL_SLOT, 0)?;
+        self.rings.read_outside(nic)?;
+        let frames = self.of_sizes([LONGEST].into_iter());
+        for frame in &frames {
+            self.rings.write_outside(nic, frame)?;
+        }
+        self.rings.stop(nic)?;
+        self.rings.slots_outside(false);
+        Ok("a read was refused, a write changed no byte".to_owned())
+    }
+
     /// The step from one size to the next, coprime to alignments.
     fn step(&self, all: usize, quick: usize) -> usize {
         if self.quick {

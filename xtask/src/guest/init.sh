@@ -49,7 +49,7 @@ killed() {
 
 step vfio-pci bind
 step pages pages
-step selftest ferrule selftest --device "pci:$nic"
+step selftest ferrule selftest --device "pci:$nic" --isolation
 step ping ferrule ping 192.0.2.2 --device "pci:$nic" --count 10
 export FERRULE_DEVICE="pci:$nic" FERRULE_ADDRESS=192.0.2.10/24
 step tcp-echo tcp_echo_client 192.0.2.2:7 1048576
