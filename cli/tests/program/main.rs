@@ -5,6 +5,7 @@ mod demo;
 mod info;
 mod kernel_peer;
 mod neigh;
+mod pci;
 mod regs;
 mod selftest;
 mod stats;
