@@ -222,7 +222,8 @@ pub(crate) struct Serve {
 pub(crate) struct Ping {
     /// The host to ping.
     pub(crate) host: Ipv4Addr,
-    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0. Without it a simulated one is made.
+    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0, or sim:, a simulated one in this process. Without it a simulated one is made behind
+    /// a socket.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
     /// How to simulate, without --device.

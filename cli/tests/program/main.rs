@@ -6,6 +6,7 @@ mod info;
 mod kernel_peer;
 mod neigh;
 mod pci;
+mod ping;
 mod regs;
 mod selftest;
 mod stats;
