@@ -54,6 +54,23 @@ pub(crate) enum Command {
         Exit status: 0 if no check failed, 1 if one did, 2 for a command line that makes no sense."
     )]
     Selftest(Selftest),
+    /// List the NICs on the machine's PCI bus: who drives them, who holds them, and what is missing to use them.
+    #[command(
+        after_help = "Examples:\n  ferrule list\n  ferrule list --all\n  sudo ferrule list --json | jq '.[] | select(.ready) | .address'\n\n\
+        It reads what the kernel shows and changes nothing. Which processes of others hold a device shows to root only."
+    )]
+    List(List),
+    /// Give a PCI device to vfio-pci, so that a program can use it.
+    #[command(
+        after_help = "Examples:\n  sudo ferrule bind 0000:01:00.0 --dry-run\n  sudo ferrule bind 0000:01:00.0\n\n\
+        It prints what it writes to sysfs, as a shell would. If a write fails, or the kernel does something else, all is put back as it was.\n\
+        A device that is a network interface which is up, or which carries the default route, is left alone without --force."
+    )]
+    Bind(Bind),
+    /// Give a PCI device that vfio-pci has back to the kernel's driver for it.
+    #[command(after_help = "Example:\n  sudo ferrule unbind 0000:01:00.0\n\n\
+        It prints what it writes to sysfs, as a shell would, and puts it back if it fails. A device that a process holds is left alone.")]
+    Unbind(Unbind),
     /// Tell what a NIC is: its identity, its capabilities, its MAC address, its link and its place on the bus.
     #[command(
         after_help = "Examples:\n  ferrule info --device vfio-user:/tmp/nic.sock\n  sudo ferrule info --device pci:0000:01:00.0 --json | jq .capabilities\n\n\
@@ -205,7 +222,8 @@ pub(crate) struct Serve {
 pub(crate) struct Ping {
     /// The host to ping.
     pub(crate) host: Ipv4Addr,
-    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0. Without it a simulated one is made.
+    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0, or sim:, a simulated one in this process. Without it a simulated one is made behind
+    /// a socket.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
     /// How to simulate, without --device.
@@ -246,6 +264,57 @@ pub(crate) struct Selftest {
     /// Print one JSON object instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where the kernel shows its devices.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Machine {
+    /// A folder with sys, dev and proc of another machine, or of a made-up one.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// `ferrule list`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct List {
+    /// Which machine.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+    /// Every network controller, not only Ferrule NICs and what vfio-pci has.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON array instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `ferrule bind`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Bind {
+    /// The device's PCI address, as 0000:01:00.0 or 01:00.0.
+    pub(crate) address: String,
+    /// Which machine.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+    /// Print what would be written and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Take it even from a network interface that is up or carries the default route.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `ferrule unbind`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Unbind {
+    /// The device's PCI address, as 0000:01:00.0 or 01:00.0.
+    pub(crate) address: String,
+    /// Which machine.
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+    /// Print what would be written and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// What only looks at a NIC.

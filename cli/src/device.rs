@@ -25,13 +25,18 @@ enum Source {
     },
 }
 
+/// Whether this names a simulated NIC in this process.
+pub(crate) fn is_simulated(spec: &str) -> bool {
+    matches!(spec, "sim:" | "sim")
+}
+
 impl Nics {
     /// Finds the NIC, or makes a simulated one.
     ///
     /// # Errors
     /// When a simulator cannot be started, or the options contradict each other.
     pub(crate) fn find(args: &DeviceArgs) -> Result<Self, Error> {
-        if matches!(args.device.as_str(), "sim:" | "sim") {
+        if is_simulated(&args.device) {
             let simulator = session::local(&args.sim, None, None)?;
             let clock = simulator.clock();
             return Ok(Self {

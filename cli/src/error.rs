@@ -37,6 +37,9 @@ pub(crate) enum Error {
     /// The way to it.
     #[error(transparent)]
     Device(#[from] ferrule_driver::DeviceError),
+    /// A PCI device that cannot be given away or back.
+    #[error(transparent)]
+    Bind(#[from] ferrule_driver::vfio::BindError),
     /// A socket call.
     #[error("{doing}: {source}")]
     Call {

@@ -11,6 +11,7 @@ mod error;
 mod info;
 mod neigh;
 mod output;
+mod pci;
 mod ping;
 mod regs;
 mod selftest;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         args::Command::Ping(args) => ping::run(args),
         args::Command::Capture(args) => capture::run(args),
         args::Command::Neigh(args) => neigh::run(args),
+        args::Command::List(args) => pci::list(args),
+        args::Command::Bind(args) => pci::bind(args),
+        args::Command::Unbind(args) => pci::unbind(args),
         args::Command::Info(args) => info::run(args),
         args::Command::Regs(args) => regs::run(args),
         args::Command::Stats(args) => stats::run(args),

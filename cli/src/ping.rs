@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::args::{Access, Ping};
+use crate::device;
 use crate::error::Error;
 use crate::output;
 use crate::session::{self, Session, SessionConfig};
@@ -34,9 +35,10 @@ struct Summary {
 /// # Errors
 /// When there is no NIC, or not every request was answered.
 pub(crate) fn run(args: &Ping) -> Result<(), Error> {
-    let session = match &args.device {
+    let session = match args.device.as_deref() {
+        None => Some(simulated(args, Access::VfioUser)?),
+        Some(spec) if device::is_simulated(spec) => Some(simulated(args, Access::Sim)?),
         Some(_) => None,
-        None => Some(simulated(args)?),
     };
     let host = match (&session, &args.device) {
         (Some(session), _) => session.host(),
@@ -139,11 +141,11 @@ fn report(args: &Ping, answers: Vec<Answer>) -> Result<(), Error> {
 }
 
 /// A NIC of our own on the wire that the arguments name.
-fn simulated(args: &Ping) -> Result<Session, Error> {
+fn simulated(args: &Ping, access: Access) -> Result<Session, Error> {
     args.sim.wire.must_answer()?;
     Session::start(&SessionConfig {
         sim: args.sim.clone(),
-        access: Access::VfioUser,
+        access,
         address: args.address.address,
         gateway: args.address.gateway_on(&args.sim.wire),
         pcap: None,

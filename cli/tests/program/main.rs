@@ -5,6 +5,8 @@ mod demo;
 mod info;
 mod kernel_peer;
 mod neigh;
+mod pci;
+mod ping;
 mod regs;
 mod selftest;
 mod stats;

@@ -11,6 +11,8 @@ pub struct Sysfs {
     pub sys: PathBuf,
     /// Normally `/dev`.
     pub dev: PathBuf,
+    /// Normally `/proc`.
+    pub proc: PathBuf,
 }
 
 impl Default for Sysfs {
@@ -18,6 +20,7 @@ impl Default for Sysfs {
         Self {
             sys: "/sys".into(),
             dev: "/dev".into(),
+            proc: "/proc".into(),
         }
     }
 }
@@ -55,7 +58,7 @@ pub enum VfioProblem {
     #[error("PCI device {0} is in no IOMMU group: turn the IOMMU on in the firmware (VT-d, AMD-Vi, SMMU) and, on Intel, boot with intel_iommu=on")]
     NoGroup(String),
     /// Another driver has it, or none.
-    #[error("{member}; VFIO needs vfio-pci: modprobe vfio-pci; {unbind}echo vfio-pci > /sys/bus/pci/devices/{address}/driver_override; echo {address} > /sys/bus/pci/drivers_probe", address = member.address, unbind = unbind_command(member))]
+    #[error("{member}; VFIO needs vfio-pci: `ferrule bind {address}`, or modprobe vfio-pci; {unbind}echo vfio-pci > /sys/bus/pci/devices/{address}/driver_override; echo {address} > /sys/bus/pci/drivers_probe", address = member.address, unbind = unbind_command(member))]
     Driver {
         /// The device and its driver.
         member: GroupMember,
@@ -132,12 +135,21 @@ pub fn parse_address(address: &str) -> Result<String, VfioProblem> {
     fine.then(|| full.to_ascii_lowercase()).ok_or_else(bad)
 }
 
-fn link_name(path: &Path) -> Option<String> {
+pub(super) fn link_name(path: &Path) -> Option<String> {
     let target = fs::read_link(path).ok()?;
     Some(target.file_name()?.to_str()?.to_string())
 }
 
 impl Sysfs {
+    /// A machine whose `sys`, `dev` and `proc` are folders of `root`.
+    pub fn at(root: &Path) -> Self {
+        Self {
+            sys: root.join("sys"),
+            dev: root.join("dev"),
+            proc: root.join("proc"),
+        }
+    }
+
     /// The device's folder.
     pub fn device(&self, address: &str) -> PathBuf {
         self.sys.join("bus/pci/devices").join(address)
@@ -196,24 +208,34 @@ impl Sysfs {
     /// Members of the group, other than `address`, that make it not viable: driven by something else than vfio-pci, PCI bridges
     /// (pcieport) excepted, as the kernel does.
     fn others(&self, group: &str, address: &str) -> Vec<GroupMember> {
+        let mut others = self.group_of(group, address);
+        others.retain(|m| {
+            let harmless = ["vfio-pci", "pcieport", "pci-stub"];
+            m.driver.as_deref().is_some_and(|d| !harmless.contains(&d))
+        });
+        others
+    }
+
+    /// All members of the group, other than `address`.
+    pub(super) fn group_of(&self, group: &str, address: &str) -> Vec<GroupMember> {
         let folder = self
             .sys
             .join("kernel/iommu_groups")
             .join(group)
             .join("devices");
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut others: Vec<_> = entries
-            .filter_map(|e| e.file_name().into_string().ok())
+        let mut others: Vec<_> = names(&folder)
             .filter(|name| name != address)
             .map(|name| self.member(&name))
-            .filter(|m| {
-                let harmless = ["vfio-pci", "pcieport", "pci-stub"];
-                m.driver.as_deref().is_some_and(|d| !harmless.contains(&d))
-            })
             .collect();
         others.sort_by(|a, b| a.address.cmp(&b.address));
         others
     }
+}
+
+/// Names in a folder; none if it is not there.
+pub(super) fn names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().into_string().ok())
 }
 
 #[cfg(test)]
@@ -224,10 +246,7 @@ mod tests {
     /// A machine with the devices given (address, driver, group).
     fn machine(devices: &[(&str, &str, &str)]) -> (tempfile::TempDir, Sysfs) {
         let dir = tempfile::tempdir().unwrap();
-        let at = Sysfs {
-            sys: dir.path().join("sys"),
-            dev: dir.path().join("dev"),
-        };
+        let at = Sysfs::at(dir.path());
         fs::create_dir_all(at.dev.join("vfio")).unwrap();
         for (address, driver, group) in devices {
             let device = at.device(address);

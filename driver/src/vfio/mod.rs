@@ -2,9 +2,13 @@
 //!
 //! Of `vfio-ioctls` are taken the opening of container, group and device, and DMA mapping. Its region accesses, reset and interrupts either
 //! swallow errors or want types of their own; those are done here by pread, pwrite and ioctl.
+mod bind;
 mod diagnose;
+mod inventory;
 
+pub use bind::{BindError, Plan, PutBack, Step};
 pub use diagnose::{parse_address, GroupMember, Sysfs, VfioProblem};
+pub use inventory::{Holder, Interface, PciDevice};
 
 use crate::mmio::MappedBar;
 use crate::{Device, DeviceError, DmaBuf};

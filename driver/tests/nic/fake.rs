@@ -536,7 +536,7 @@ impl State {
     }
 }
 
-struct FakeDevice(Fake);
+pub(crate) struct FakeDevice(pub(crate) Fake);
 
 impl Device for FakeDevice {
     fn backend(&self) -> &'static str {

@@ -5,4 +5,5 @@ mod data;
 mod fake;
 mod hostile;
 mod neighbours;
+mod raw;
 mod recovery;
