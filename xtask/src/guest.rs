@@ -24,9 +24,7 @@ use packages::Packages;
 /// Huge pages of the second guest: the NIC's memory takes fewer.
 const HUGE_PAGES: u32 = 16;
 /// The steps of the guest's script, in their order.
-const STEPS: [&str; 6] = [
-    "vfio-pci", "pages", "selftest", "ping", "tcp-echo", "killed",
-];
+const STEPS: [&str; 6] = ["bind", "pages", "selftest", "ping", "tcp-echo", "killed"];
 
 /// Arguments of `cargo xtask guest`.
 #[derive(Args)]
