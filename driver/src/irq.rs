@@ -1,5 +1,5 @@
 //! An interrupt as an eventfd.
-use rustix::event::{eventfd, EventfdFlags};
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::io::{read, Errno};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +18,21 @@ impl Irq {
             0,
             EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
         )?))
+    }
+
+    /// Whether it is signalled; it stays so.
+    ///
+    /// # Errors
+    /// What poll(2) reports.
+    pub fn is_raised(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, Some(&Timespec::default())) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
     }
 
     /// Takes the signal away; tells how many there were.
@@ -40,5 +55,23 @@ impl Irq {
 impl AsFd for Irq {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_seen_until_it_is_taken() {
+        let irq = Irq::new().unwrap();
+        assert!(!irq.is_raised().unwrap());
+        for _ in 0..2 {
+            rustix::io::write(&irq, &1u64.to_ne_bytes()).unwrap();
+        }
+        assert!(irq.is_raised().unwrap() && irq.is_raised().unwrap());
+        assert_eq!(irq.drain().unwrap(), 2);
+        assert!(!irq.is_raised().unwrap());
+        assert_eq!(irq.drain().unwrap(), 0);
     }
 }

@@ -24,7 +24,9 @@ use packages::Packages;
 /// Huge pages of the second guest: the NIC's memory takes fewer.
 const HUGE_PAGES: u32 = 16;
 /// The steps of the guest's script, in their order.
-const STEPS: [&str; 6] = ["bind", "pages", "selftest", "ping", "tcp-echo", "killed"];
+const STEPS: [&str; 7] = [
+    "bind", "pages", "selftest", "ping", "tcp-echo", "killed", "removed",
+];
 
 /// Arguments of `cargo xtask guest`.
 #[derive(Args)]
@@ -204,14 +206,14 @@ mod tests {
         assert_eq!(failures(&ended(&all, false)), Vec::<String>::new());
         let one = all.replace("STEP ping 0", "STEP ping 1");
         assert_eq!(failures(&ended(&one, false)), ["ping: exit status 1"]);
-        let cut = all.replace("STEP killed 0", "STEP killed");
+        let cut = all.replace("STEP removed 0", "STEP removed");
         assert_eq!(
             failures(&ended(&cut, false)),
-            ["killed: the guest ended before"]
+            ["removed: the guest ended before"]
         );
         assert_eq!(
             failures(&ended(&cut, true)),
-            ["killed: the guest did not come so far in time"]
+            ["removed: the guest did not come so far in time"]
         );
     }
 

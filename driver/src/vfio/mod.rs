@@ -10,16 +10,18 @@ pub use bind::{BindError, Plan, PutBack, Step};
 pub use diagnose::{parse_address, GroupMember, Sysfs, VfioProblem};
 pub use inventory::{Holder, Interface, PciDevice};
 
+use crate::irq::Irq;
 use crate::mmio::MappedBar;
 use crate::{Device, DeviceError, DmaBuf};
 use rustix::io::{pread, pwrite, Errno};
 use rustix::ioctl::{ioctl, opcode, NoArg, Opcode, Setter};
 use rustix::process::{getrlimit, Resource};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE,
-    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
+    VFIO_PCI_REQ_IRQ_INDEX, VFIO_REGION_INFO_FLAG_MMAP,
 };
 use vfio_ioctls::{VfioContainer, VfioDevice, VfioError, VfioOps};
 
@@ -45,6 +47,8 @@ struct IrqSet {
 pub struct KernelVfio {
     // Fields drop in this order: the mapping, then the device, then the container with its DMA mappings.
     bar0: Option<MappedBar>,
+    /// Signalled when the kernel wants the device back or the bus has given it up.
+    called_back: Irq,
     device: VfioDevice,
     container: Arc<VfioContainer>,
     address: String,
@@ -69,12 +73,21 @@ impl KernelVfio {
         let container = Arc::new(VfioContainer::new(None).map_err(other)?);
         let ops: Arc<dyn VfioOps> = container.clone();
         let device = VfioDevice::new(&sysfs.device(&address), ops, true).map_err(other)?;
+        let called_back = Irq::new().map_err(DeviceError::os("making an eventfd"))?;
         let mut this = Self {
             bar0: None,
+            called_back,
             device,
             container,
             address,
         };
+        for index in [VFIO_PCI_REQ_IRQ_INDEX, VFIO_PCI_ERR_IRQ_INDEX] {
+            // Not every bus and kernel has both.
+            if this.vectors(index) > 0 {
+                let fd = [this.called_back.as_fd()];
+                this.set_irqs(index, VFIO_IRQ_SET_DATA_EVENTFD, &fd)?;
+            }
+        }
         if this.device.get_region_flags(0) & VFIO_REGION_INFO_FLAG_MMAP != 0 {
             let (offset, size) = (
                 this.device.get_region_offset(0),
@@ -134,6 +147,21 @@ impl KernelVfio {
         }
     }
 
+    /// # Errors
+    /// [`DeviceError::Gone`] if the device is to be given back.
+    fn check_called_back(&self) -> Result<(), DeviceError> {
+        let signalled = self.called_back.is_raised();
+        match signalled.map_err(DeviceError::os(
+            "looking whether the kernel wants the device",
+        ))? {
+            false => Ok(()),
+            true => Err(DeviceError::Gone(format!(
+                "the kernel asks for {} back, or it was unplugged",
+                self.address
+            ))),
+        }
+    }
+
     fn access(&self, e: Errno) -> DeviceError {
         match e {
             Errno::NODEV | Errno::NXIO => DeviceError::Gone(self.address.clone()),
@@ -141,11 +169,13 @@ impl KernelVfio {
         }
     }
 
-    fn set_irqs(&self, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        let have = self
-            .device
-            .get_irq_info(VFIO_PCI_MSIX_IRQ_INDEX)
-            .map_or(0, |info| info.count);
+    /// How many interrupts of a kind the device has.
+    fn vectors(&self, index: u32) -> u32 {
+        self.device.get_irq_info(index).map_or(0, |info| info.count)
+    }
+
+    fn set_irqs(&self, index: u32, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let have = self.vectors(index);
         if fds.len() > (have as usize).min(MAX_VECTORS) {
             return Err(DeviceError::Vectors {
                 have,
@@ -155,7 +185,7 @@ impl KernelVfio {
         let mut set = IrqSet {
             argsz: (20 + 4 * fds.len()) as u32,
             flags: flags | VFIO_IRQ_SET_ACTION_TRIGGER,
-            index: VFIO_PCI_MSIX_IRQ_INDEX,
+            index,
             start: 0,
             count: fds.len() as u32,
             fds: [-1; MAX_VECTORS],
@@ -180,6 +210,7 @@ impl Device for KernelVfio {
         if !offset.is_multiple_of(4) {
             return Err(DeviceError::Misaligned(offset));
         }
+        self.check_called_back()?;
         if let (0, Some(mapped)) = (bar, &self.bar0) {
             if let Some(value) = mapped.read(offset) {
                 return Ok(value);
@@ -231,11 +262,11 @@ impl Device for KernelVfio {
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        self.set_irqs(VFIO_IRQ_SET_DATA_EVENTFD, eventfds)
+        self.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD, eventfds)
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        self.set_irqs(VFIO_IRQ_SET_DATA_NONE, &[])
+        self.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE, &[])
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
@@ -247,5 +278,9 @@ impl Device for KernelVfio {
             Err(Errno::NOTTY | Errno::INVAL) => Err(DeviceError::NoReset),
             Err(e) => Err(self.problem(format!("VFIO_DEVICE_RESET: {e}"))),
         }
+    }
+
+    fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.called_back.as_fd())
     }
 }

@@ -11,8 +11,8 @@ use super::packages::Packages;
 /// What the guest does.
 const INIT: &str = include_str!("init.sh");
 /// Commands of busybox that the script uses.
-const APPLETS: [&str; 9] = [
-    "sh", "mount", "insmod", "cat", "poweroff", "grep", "sleep", "dmesg", "seq",
+const APPLETS: [&str; 10] = [
+    "sh", "mount", "insmod", "cat", "poweroff", "grep", "sleep", "dmesg", "seq", "tail",
 ];
 /// In the order in which they are loaded.
 const MODULES: [&str; 5] = [

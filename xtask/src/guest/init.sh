@@ -48,6 +48,20 @@ killed() {
     ferrule ping 192.0.2.2 --device "pci:$nic"
 }
 
+# The kernel wants the device back while a program uses it: as when it is unplugged. The kernel waits until the program lets go.
+removed() {
+    ferrule ping 192.0.2.2 --device "pci:$nic" --count 65535 >/tmp/ping 2>&1 &
+    ping=$!
+    sleep 2
+    echo 1 >"/sys/bus/pci/devices/$nic/remove"
+    wait "$ping" && return 1
+    tail -n 1 /tmp/ping
+    tail -n 1 /tmp/ping | grep -q 'the NIC is gone' || return 1
+    [ ! -e "/sys/bus/pci/devices/$nic" ] || return 1
+    echo 1 >/sys/bus/pci/rescan
+    ferrule bind "$nic" && ferrule ping 192.0.2.2 --device "pci:$nic"
+}
+
 step bind bind
 step pages pages
 step selftest ferrule selftest --device "pci:$nic" --isolation
@@ -55,5 +69,6 @@ step ping ferrule ping 192.0.2.2 --device "pci:$nic" --count 10
 export FERRULE_DEVICE="pci:$nic" FERRULE_ADDRESS=192.0.2.10/24
 step tcp-echo tcp_echo_client 192.0.2.2:7 1048576
 step killed killed
+step removed removed
 dmesg | grep -i -E 'dmar|vfio'
 poweroff -f
