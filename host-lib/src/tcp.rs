@@ -210,10 +210,6 @@ impl Read for &TcpStream {
 
 impl Write for &TcpStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
-            // POSIX: a write of nothing on a stream sends nothing.
-            return Ok(0);
-        }
         self.socket
             .write(|core, now, id| core.stack.tcp_send(now, id, bytes))
     }
@@ -224,7 +220,7 @@ impl Write for &TcpStream {
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         if parts.iter().all(|part| part.is_empty()) {
-            return Ok(0);
+            return self.write(&[]);
         }
         self.socket.write(|core, now, id| {
             let mut total = 0;

@@ -198,7 +198,7 @@ impl UdpSocket {
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if it is no group; [`io::ErrorKind::AddrInUse`] if the socket is in it already;
-    /// [`io::ErrorKind::AddrNotAvailable`] if `interface` is not the host's; ENOBUFS if the socket is in as many as it may.
+    /// ENODEV if `interface` is not the host's; ENOBUFS if the socket is in as many as it may.
     pub fn join_multicast_v4(&self, multiaddr: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.socket.once(|core, now, id| {
             check_interface(core, *interface)?;
@@ -221,7 +221,7 @@ impl UdpSocket {
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if it is no group or was joined for everyone but some; [`io::ErrorKind::AddrNotAvailable`] if the source
-    /// is there already or `interface` is not the host's; ENOBUFS if there are as many as there may be.
+    /// is there already; ENODEV if `interface` is not the host's; ENOBUFS if there are as many as there may be.
     pub fn join_multicast_source_v4(
         &self,
         multiaddr: &Ipv4Addr,
@@ -372,7 +372,7 @@ fn check_interface(core: &Core, interface: Ipv4Addr) -> Result<(), Error> {
     let ours = core.stack.addresses().iter().any(|a| a.addr() == interface);
     match ours || interface.is_unspecified() {
         true => Ok(()),
-        false => Err(Error::AddrNotAvailable),
+        false => Err(Error::NoDevice),
     }
 }
 
