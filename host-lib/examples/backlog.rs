@@ -98,6 +98,12 @@ pub(crate) fn lesson() -> Result<Seen, Box<dyn Error>> {
 
 #[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("{:#?}", lesson()?);
+    let seen = lesson()?;
+    println!("backlog:                          {BACKLOG}");
+    println!("open before anybody accepts:      {}", seen.before_accept);
+    println!("the queue then:                   {:?}", seen.full);
+    println!("one more:                         {}", seen.one_too_many);
+    println!("sent before it was accepted:      {:?}", seen.waiting);
+    println!("handshakes that nobody completes: {}", seen.half_open);
     Ok(())
 }

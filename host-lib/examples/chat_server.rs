@@ -3,7 +3,7 @@
 //!     FERRULE_DEVICE=vfio-user:/tmp/nic.sock FERRULE_ADDRESS=10.0.0.2/24 cargo run --example chat_server -- 0.0.0.0:6667
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use ferrule::framing::{Border, Decoder};
 use ferrule::{TcpListener, TcpStream};
@@ -31,6 +31,13 @@ pub(crate) struct Chat {
     next: u64,
 }
 
+/// The descriptor that is readable when [`Chat::turn`] has something to do.
+impl AsFd for Chat {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+}
+
 impl Chat {
     /// Nobody is there yet.
     pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
@@ -43,11 +50,6 @@ impl Chat {
             clients: BTreeMap::new(),
             next: LISTENER + 1,
         })
-    }
-
-    /// The descriptor that is readable when [`Chat::turn`] has something to do.
-    pub(crate) fn fd(&self) -> impl AsFd + '_ {
-        &self.epoll.0
     }
 
     /// Waits for something to happen, `wait` at most, and does what follows from it; how many are there.

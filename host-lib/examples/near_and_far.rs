@@ -52,6 +52,8 @@ pub(crate) fn lesson() -> Result<Seen, Box<dyn Error>> {
 
 #[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("{:#?}", lesson()?);
+    let seen = lesson()?;
+    println!("own subnet, TTL:          {:?}", seen.near);
+    println!("behind the gateway, TTL:  {:?}", seen.far);
     Ok(())
 }

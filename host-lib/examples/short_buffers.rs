@@ -113,6 +113,11 @@ pub(crate) fn lesson() -> Result<Seen, Box<dyn Error>> {
 
 #[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("{:#?}", lesson()?);
+    let seen = lesson()?;
+    println!("messages in 4 bytes each:  {:?}", seen.messages);
+    println!("length of another, cut:    {:?}", seen.told);
+    println!("a stream, by 4 bytes:      {:?}", seen.stream);
+    println!("writes of {OFFERED} into {ROOM}: {:?}", seen.taken);
+    println!("sent and received at last: {:?}", seen.sent_and_received);
     Ok(())
 }

@@ -70,6 +70,22 @@ pub(crate) fn lesson() -> Result<Seen, Box<dyn Error>> {
 
 #[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("{:#?}", lesson()?);
+    let seen = lesson()?;
+    println!(
+        "segments of an empty write:             {}",
+        seen.of_an_empty_write
+    );
+    println!(
+        "packets, bytes of an empty message:     {:?}",
+        seen.of_an_empty_message
+    );
+    println!(
+        "segments of three writes, Nagle:        {}",
+        seen.with_nagle
+    );
+    println!(
+        "segments of three writes, TCP_NODELAY:  {}",
+        seen.with_nodelay
+    );
     Ok(())
 }

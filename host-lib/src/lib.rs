@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod chunks;
 mod core;
 mod error;
 mod exports;
@@ -38,10 +39,11 @@ mod tcp_socket;
 pub mod tokio;
 mod udp;
 
+pub use chunks::Chunks;
 pub use error::OpenError;
 pub use ferrule_stack::{
-    Algorithm, Cidr, KeepAlive, ListenQueue, PathMtuDiscovery, Received, SendOptions, Stats,
-    TcpInfo, TcpState,
+    Algorithm, Bytes, Cidr, KeepAlive, ListenQueue, PathMtuDiscovery, Payload, Received,
+    SendOptions, Stats, TcpInfo, TcpState,
 };
 pub use host::{Host, HostBuilder};
 pub use ping::{Ping, Reply};

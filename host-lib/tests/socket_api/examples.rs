@@ -56,7 +56,7 @@ fn the_chat_passes_lines_on_to_all_others_and_shows_the_noisy_the_door() {
         let mut came = false;
         // Until everybody has left.
         loop {
-            clock.wait(&[chat.fd().as_fd()], None).unwrap();
+            clock.wait(&[chat.as_fd()], None).unwrap();
             let there = chat.turn(EpollTimeout::ZERO).unwrap();
             came |= there > 0;
             if came && there == 0 {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule::{Algorithm, KeepAlive, PathMtuDiscovery, SendOptions, TcpState};
+use ferrule::{
+    Algorithm, Bytes, Chunks, KeepAlive, PathMtuDiscovery, Payload, SendOptions, TcpState,
+};
 use ferrule_testnet::{Net, Wire};
 use nix::errno::Errno;
 
@@ -501,4 +503,33 @@ fn what_is_set_before_connecting_counts_from_the_first_packet() {
     // The first SYN waits for ARP, which gives up after three requests, a second apart.
     assert_eq!(error.kind(), ErrorKind::HostUnreachable);
     assert!(net.now() - start < second() * 10);
+}
+
+#[test]
+fn bytes_go_and_come_by_handle() {
+    let net = ferrule_testnet::new().seed(216).start().unwrap();
+    let (near, far) = connection(&net);
+    let sent: Vec<u8> = (0..300_000).map(|i| (i % 249) as u8).collect();
+    let bytes = Bytes::from(sent.clone());
+    let receiver = net.spawn(move || {
+        let mut all = Chunks::default();
+        loop {
+            let chunks = far.read_chunks().unwrap();
+            if chunks.is_empty() {
+                return all;
+            }
+            all.append(chunks);
+        }
+    });
+    let mut done = 0;
+    while done < bytes.len() {
+        done += near.write_bytes(&bytes.slice(done..bytes.len())).unwrap();
+    }
+    drop(near);
+    let all = receiver.join().unwrap();
+    assert_eq!(all.len(), sent.len());
+    assert!(all.to_vec() == sent);
+    let mut some = [0; 10];
+    assert_eq!(all.copy_at(299_995, &mut some), 5);
+    assert_eq!(some[..5], sent[299_995..]);
 }
