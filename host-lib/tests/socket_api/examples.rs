@@ -13,6 +13,8 @@ mod backlog;
 mod chat_server;
 #[path = "../../examples/file_transfer.rs"]
 mod file_transfer;
+#[path = "../../examples/http_server.rs"]
+mod http_server;
 #[path = "../../examples/message_borders.rs"]
 mod message_borders;
 #[path = "../../examples/near_and_far.rs"]
@@ -21,11 +23,62 @@ mod near_and_far;
 mod short_buffers;
 #[path = "../../examples/small_sends.rs"]
 mod small_sends;
+#[path = "../../examples/tcp_echo_client.rs"]
+mod tcp_echo_client;
+#[path = "../../examples/tcp_echo_server.rs"]
+mod tcp_echo_server;
 #[path = "../../examples/udp_echo.rs"]
 mod udp_echo;
 
 fn net(seed: u64) -> Net {
     ferrule_testnet::new().seed(seed).start().unwrap()
+}
+
+#[test]
+fn tcp_echo_sends_everything_back() {
+    let net = net(399);
+    let at = SocketAddr::from((net.address(1), 7));
+    let listener = net.host(1).listen(at, 1).unwrap();
+    let server = net.spawn(move || tcp_echo_server::echo(listener.accept().unwrap().0).unwrap());
+    let stream = net.host(0).connect(at).unwrap();
+    let writer = stream.try_clone().unwrap();
+    let sender = net.spawn(move || tcp_echo_client::send(writer, 300_000).unwrap());
+    tcp_echo_client::check(&stream, 300_000).unwrap();
+    sender.join().unwrap();
+    assert_eq!(server.join().unwrap(), 300_000);
+}
+
+#[test]
+fn the_http_server_has_a_page_and_says_what_it_has_not() {
+    let net = net(398);
+    let at = SocketAddr::from((net.address(1), 80));
+    for (request, status, body) in [
+        (
+            "GET / HTTP/1.1\r\nHost: nic\r\n\r\n",
+            "200 OK",
+            http_server::PAGE,
+        ),
+        ("GET /x HTTP/1.1\r\n\r\n", "404 Not Found", "not found\n"),
+        (
+            "PUT / HTTP/1.1\r\n\r\n",
+            "405 Method Not Allowed",
+            "GET only\n",
+        ),
+    ] {
+        let listener = net.host(1).listen(at, 1).unwrap();
+        let server = net.spawn(move || http_server::answer(listener.accept().unwrap().0).unwrap());
+        let mut stream = net.host(0).connect(at).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        server.join().unwrap();
+        let (head, got) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{head}"
+        );
+        assert_eq!(got, body);
+    }
 }
 
 #[test]

@@ -282,7 +282,8 @@ fn a_message_tells_its_true_length_where_it_was_sent_and_how() {
         ttl: Some(7),
         tos: Some(0x20),
     };
-    a.send_message(b"0123456789", Some(to), options).unwrap();
+    let parts = [&b"0123"[..], b"", b"456789"].map(IoSlice::new);
+    assert_eq!(a.send_message(&parts, Some(to), options).unwrap(), 10);
     let (mut one, mut two) = ([0; 3], [0; 4]);
     for peek in [true, false] {
         let mut parts = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)];
@@ -304,7 +305,7 @@ fn a_message_tells_its_true_length_where_it_was_sent_and_how() {
         source: Some(net.address(1)),
         ..SendOptions::default()
     };
-    let error = a.send_message(b"x", Some(to), wrong).unwrap_err();
+    let error = a.send_message(&parts, Some(to), wrong).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
 }
 
