@@ -5,9 +5,11 @@ use std::io::{BufRead, BufReader, Write};
 
 use ferrule::{TcpListener, TcpStream};
 
-const PAGE: &str = "<!doctype html>\n<title>Ferrule</title>\n<h1>Served by user-space TCP over a Ferrule NIC</h1>\n";
+/// What is at `/`.
+pub(crate) const PAGE: &str = "<!doctype html>\n<title>Ferrule</title>\n<h1>Served by user-space TCP over a Ferrule NIC</h1>\n";
 
-fn answer(stream: TcpStream) -> std::io::Result<()> {
+/// Answers one request.
+pub(crate) fn answer(stream: TcpStream) -> std::io::Result<()> {
     let mut lines = BufReader::new(&stream).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
     for line in lines {
@@ -27,6 +29,7 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     )
 }
 
+#[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> std::io::Result<()> {
     let address = std::env::args()
         .nth(1)

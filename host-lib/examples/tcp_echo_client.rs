@@ -6,6 +6,30 @@ use std::net::Shutdown;
 
 use ferrule::TcpStream;
 
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|i| (i * 31 + i / 251) as u8).collect()
+}
+
+/// Sends the pattern and the end.
+pub(crate) fn send(mut stream: TcpStream, bytes: usize) -> std::io::Result<()> {
+    stream.write_all(&pattern(bytes))?;
+    stream.shutdown(Shutdown::Write)
+}
+
+/// Reads until the end, and compares.
+pub(crate) fn check(mut stream: &TcpStream, bytes: usize) -> std::io::Result<()> {
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received)?;
+    if received != pattern(bytes) {
+        return Err(Error::other(format!(
+            "{} of {bytes} bytes came back, or not the same",
+            received.len()
+        )));
+    }
+    Ok(())
+}
+
+#[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let peer = args.next().unwrap_or_else(|| "192.0.2.2:7".to_owned());
@@ -13,29 +37,14 @@ fn main() -> std::io::Result<()> {
         .next()
         .map_or(Ok(65_536), |n| n.parse())
         .map_err(Error::other)?;
-    let sent: Vec<u8> = (0..bytes).map(|i| (i * 31 + i / 251) as u8).collect();
-
     let stream = TcpStream::connect(peer.as_str())?;
-    let mut writer = stream.try_clone()?;
-    let outgoing = sent.clone();
-    let sender = std::thread::spawn(move || {
-        writer.write_all(&outgoing)?;
-        writer.shutdown(Shutdown::Write)
-    });
-    let mut received = Vec::new();
-    (&stream).read_to_end(&mut received)?;
+    let writer = stream.try_clone()?;
+    // By a thread of its own: else both ends might wait until the other reads.
+    let sender = std::thread::spawn(move || send(writer, bytes));
+    check(&stream, bytes)?;
     sender
         .join()
         .map_err(|_| Error::other("the sending thread panicked"))??;
-    if received != sent {
-        return Err(Error::other(format!(
-            "{} of {bytes} bytes came back, or not the same",
-            received.len()
-        )));
-    }
-    println!(
-        "{bytes} bytes came back as they were sent, from {}",
-        stream.peer_addr()?
-    );
+    println!("{bytes} bytes came back as they were sent, from {peer}");
     Ok(())
 }

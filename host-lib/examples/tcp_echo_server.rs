@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 
 use ferrule::{TcpListener, TcpStream};
 
-fn echo(mut stream: TcpStream) -> std::io::Result<u64> {
+/// Sends back all that comes; how many bytes that was.
+pub(crate) fn echo(mut stream: TcpStream) -> std::io::Result<u64> {
     let mut buffer = [0; 16 * 1024];
     let mut total = 0;
     loop {
@@ -18,6 +19,7 @@ fn echo(mut stream: TcpStream) -> std::io::Result<u64> {
     }
 }
 
+#[allow(dead_code)] // Tests of examples have a main of their own.
 fn main() -> std::io::Result<()> {
     let address = std::env::args()
         .nth(1)

@@ -90,6 +90,8 @@ pub(crate) struct Core {
     /// When the NIC was reset, the last [`RECOVERIES`] times.
     recoveries: VecDeque<Instant>,
     frames: Vec<RxFrame>,
+    /// The NIC was found to be gone.
+    gone: bool,
     /// The groups that the NIC receives; none before it was told of them.
     groups: Option<BTreeSet<Ipv4Addr>>,
 }
@@ -131,6 +133,7 @@ impl Core {
             watch: None,
             recoveries: VecDeque::new(),
             frames: Vec::new(),
+            gone: false,
             groups: None,
         }
     }
@@ -141,6 +144,9 @@ impl Core {
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        if self.gone {
+            return Err(io_error(NicError::Gone));
+        }
         let moved = match self.move_packets(now) {
             Err(e) if can_recover(&e) => {
                 let recovered = self.recover(now, e);
@@ -258,7 +264,9 @@ impl Core {
     /// When it is not.
     pub(crate) fn check_present(&mut self) -> io::Result<()> {
         let present = self.nic.check_present().map_err(io_error);
-        if present.is_err() {
+        if matches!(&present, Err(e) if e.kind() == io::ErrorKind::NotConnected) {
+            // Rings alone do not tell: every call from now on is to.
+            self.gone = true;
             self.exports.fail();
         }
         present

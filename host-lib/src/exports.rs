@@ -4,8 +4,7 @@
 //! towards the program mean IN, a send buffer that we have filled means not OUT, shutdown means RDHUP and HUP, and closing our end with
 //! something unread means ERR as well. What a call or a packet changes is shown before the state is unlocked (level), and each
 //! arrival is a byte more (edge). The program never reads or writes it.
-use std::collections::hash_map::Entry;
-use std::collections::HashMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -75,11 +74,11 @@ impl Exports {
     /// When the process has as many descriptors as it may.
     pub(crate) fn lend(&mut self, stack: &Stack<Body>, id: SocketId) -> io::Result<Lent> {
         let export = match self.by_id.entry(id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => {
                 let mut export = Export::new()?;
                 export.show(level(stack, id), Readiness::NONE)?;
-                unknown.insert(export)
+                place.insert(export)
             }
         };
         if std::mem::replace(&mut export.lent, true) {

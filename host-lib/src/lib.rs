@@ -15,11 +15,20 @@
 //! # Ok(())
 //! # }
 //! ```
+//! What std leaves out is there too: [`TcpSocket`] and [`Host::udp_socket`] for what is chosen before binding or connecting, buffer sizes,
+//! keep-alive, cork, linger, user timeout, TTL and TOS, congestion control, [`TcpInfo`], the queues of a listener, messages with their true
+//! length and destination, source filters of multicast groups. Errors carry the kernel's number, as std's do. The device that a socket is bound to
+//! is its [`Host`]'s.
+//!
+//! Each socket is an `AsFd` whose descriptor poll, epoll and select understand beside the kernel's. With the feature `mio` the sockets are
+//! its sources; with the feature `tokio` there is a module of that name. [`framing`] keeps messages apart in a stream.
+//!
 //! Programs that have one NIC set FERRULE_DEVICE and FERRULE_ADDRESS (and FERRULE_GATEWAY) and use [`TcpStream::connect`],
 //! [`TcpListener::bind`] and [`UdpSocket::bind`] as they would std's.
 #![forbid(unsafe_code)]
 
 mod address;
+mod chunks;
 mod core;
 mod error;
 mod exports;
@@ -38,10 +47,11 @@ mod tcp_socket;
 pub mod tokio;
 mod udp;
 
+pub use chunks::Chunks;
 pub use error::OpenError;
 pub use ferrule_stack::{
-    Algorithm, Cidr, KeepAlive, ListenQueue, PathMtuDiscovery, Received, SendOptions, Stats,
-    TcpInfo, TcpState,
+    Algorithm, Bytes, Cidr, KeepAlive, ListenQueue, PathMtuDiscovery, Payload, Received,
+    SendOptions, Stats, TcpInfo, TcpState,
 };
 pub use host::{Host, HostBuilder};
 pub use ping::{Ping, Reply};

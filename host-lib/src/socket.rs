@@ -131,18 +131,34 @@ impl Linger {
     }
 }
 
-/// An error of the stack as std's.
+/// An error of the stack as std's: the kernel's number for it, from which std tells the kind.
 pub(crate) fn io_error(error: Error) -> io::Error {
-    // std has no kind for these: a program can only ask for the number.
     let errno = match error {
+        Error::WouldBlock => Errno::EAGAIN,
+        Error::InProgress => Errno::EALREADY,
+        Error::Stale => Errno::EBADF,
+        Error::Unsupported => Errno::EOPNOTSUPP,
+        Error::InvalidInput => Errno::EINVAL,
+        Error::NotConnected => Errno::ENOTCONN,
+        Error::IsConnected => Errno::EISCONN,
+        Error::ConnectionRefused => Errno::ECONNREFUSED,
+        Error::ConnectionReset => Errno::ECONNRESET,
+        Error::ConnectionAborted => Errno::ECONNABORTED,
+        Error::BrokenPipe => Errno::EPIPE,
+        Error::TimedOut => Errno::ETIMEDOUT,
+        Error::AddrInUse => Errno::EADDRINUSE,
+        Error::AddrNotAvailable => Errno::EADDRNOTAVAIL,
+        Error::HostUnreachable => Errno::EHOSTUNREACH,
+        Error::NetworkUnreachable => Errno::ENETUNREACH,
         Error::MessageTooLong => Errno::EMSGSIZE,
         Error::DestinationRequired => Errno::EDESTADDRREQ,
+        Error::PermissionDenied => Errno::EACCES,
         Error::NoBuffers => Errno::ENOBUFS,
         Error::ProtocolUnavailable => Errno::ENOPROTOOPT,
         Error::Protocol => Errno::EPROTO,
         Error::HostDown => Errno::EHOSTDOWN,
         Error::NotOnNetwork => Errno::ENONET,
-        Error::IsConnected => Errno::EISCONN,
+        Error::NoDevice => Errno::ENODEV,
         error => return io::Error::new(error.kind(), error),
     };
     errno.into()
@@ -213,7 +229,7 @@ impl Socket {
         }
         self.block(timeout.get(), call).map_err(|e| match e.kind() {
             // POSIX: SO_RCVTIMEO and SO_SNDTIMEO end a call with EAGAIN; std passes that on. ETIMEDOUT is the connection's own.
-            io::ErrorKind::TimedOut if e.get_ref().is_none() => io::ErrorKind::WouldBlock.into(),
+            io::ErrorKind::TimedOut if e.raw_os_error().is_none() => Errno::EAGAIN.into(),
             _ => e,
         })
     }

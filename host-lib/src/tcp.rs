@@ -3,9 +3,10 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4, ToSocketAddrs};
 use std::time::Duration;
 
-use ferrule_stack::{Error, ListenQueue, Readiness, SocketId, TcpInfo, TcpState};
+use ferrule_stack::{Bytes, Error, ListenQueue, Readiness, SocketId, TcpInfo, TcpState};
 
 use crate::address::{each_v4, v4};
+use crate::chunks::Chunks;
 use crate::host::Host;
 use crate::socket::{Handle, Socket};
 
@@ -74,6 +75,26 @@ impl TcpStream {
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket
             .read(|core, _, id| core.stack.tcp_peek(id, buffer))
+    }
+
+    /// Sends bytes by handle: the socket copies none of them, and holds their memory until the peer has acknowledged them. Gives how many there
+    /// was room for; [`Bytes::slice`](crate::Payload::slice) makes a handle to the rest.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_bytes(&self, bytes: &Bytes) -> io::Result<usize> {
+        self.socket
+            .write(|core, now, id| core.stack.tcp_send_bytes(now, id, bytes))
+    }
+
+    /// Receives all bytes that have come, by handle: the socket copies none of them. No bytes mean that the peer has closed.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_chunks(&self) -> io::Result<Chunks> {
+        self.socket
+            .read(|core, now, id| core.stack.tcp_recv_chunks(now, id))
+            .map(Chunks)
     }
 
     /// Ends reading, writing or both. The peer sees the end of the stream after all that was written.
@@ -210,10 +231,6 @@ impl Read for &TcpStream {
 
 impl Write for &TcpStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.is_empty() {
-            // POSIX: a write of nothing on a stream sends nothing.
-            return Ok(0);
-        }
         self.socket
             .write(|core, now, id| core.stack.tcp_send(now, id, bytes))
     }
@@ -224,7 +241,7 @@ impl Write for &TcpStream {
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         if parts.iter().all(|part| part.is_empty()) {
-            return Ok(0);
+            return self.write(&[]);
         }
         self.socket.write(|core, now, id| {
             let mut total = 0;

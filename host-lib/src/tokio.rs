@@ -276,19 +276,19 @@ impl UdpSocket {
             .await
     }
 
-    /// Sends a message with choices for it alone, as [`crate::UdpSocket::send_message`].
+    /// Sends a message of several parts with choices for it alone, as [`crate::UdpSocket::send_message`].
     ///
     /// # Errors
     /// As there.
     pub async fn send_message(
         &self,
-        bytes: &[u8],
+        parts: &[IoSlice<'_>],
         to: Option<SocketAddr>,
         options: SendOptions,
     ) -> io::Result<usize> {
         self.io
             .async_io(Interest::WRITABLE, |socket| {
-                socket.send_message(bytes, to, options)
+                socket.send_message(parts, to, options)
             })
             .await
     }

@@ -1,5 +1,6 @@
 //! UDP sockets, as in std::net.
-use std::io::{self, IoSliceMut};
+use std::borrow::Cow;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use ferrule_stack::{Error, Received, SendOptions};
@@ -93,19 +94,23 @@ impl UdpSocket {
             .write(|core, _, id| core.stack.udp_send_to(id, bytes, None))
     }
 
-    /// Sends a message to `to`, or to the connected peer, with choices for it alone (sendmsg): source address, TTL, TOS.
+    /// Sends one message, made of several parts, to `to` or to the connected peer, with choices for it alone (sendmsg): source address, TTL, TOS.
     ///
     /// # Errors
     /// As sendmsg(2): [`io::ErrorKind::InvalidInput`] for a TTL of 0, [`io::ErrorKind::NetworkUnreachable`] for a source that is not ours.
     pub fn send_message(
         &self,
-        bytes: &[u8],
+        parts: &[IoSlice<'_>],
         to: Option<SocketAddr>,
         options: SendOptions,
     ) -> io::Result<usize> {
         let to = to.map(v4_of).transpose()?;
+        let whole = match parts {
+            [one] => Cow::Borrowed(&**one),
+            parts => Cow::Owned(parts.iter().flat_map(|part| part.iter().copied()).collect()),
+        };
         self.socket
-            .write(|core, _, id| core.stack.udp_send_with(id, bytes, to, options))
+            .write(|core, _, id| core.stack.udp_send_with(id, &whole, to, options))
     }
 
     /// Receives a message; gives how many bytes of it are in `buffer` and who sent it.
@@ -198,7 +203,7 @@ impl UdpSocket {
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if it is no group; [`io::ErrorKind::AddrInUse`] if the socket is in it already;
-    /// [`io::ErrorKind::AddrNotAvailable`] if `interface` is not the host's; ENOBUFS if the socket is in as many as it may.
+    /// ENODEV if `interface` is not the host's; ENOBUFS if the socket is in as many as it may.
     pub fn join_multicast_v4(&self, multiaddr: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.socket.once(|core, now, id| {
             check_interface(core, *interface)?;
@@ -221,7 +226,7 @@ impl UdpSocket {
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if it is no group or was joined for everyone but some; [`io::ErrorKind::AddrNotAvailable`] if the source
-    /// is there already or `interface` is not the host's; ENOBUFS if there are as many as there may be.
+    /// is there already; ENODEV if `interface` is not the host's; ENOBUFS if there are as many as there may be.
     pub fn join_multicast_source_v4(
         &self,
         multiaddr: &Ipv4Addr,
@@ -372,7 +377,7 @@ fn check_interface(core: &Core, interface: Ipv4Addr) -> Result<(), Error> {
     let ours = core.stack.addresses().iter().any(|a| a.addr() == interface);
     match ours || interface.is_unspecified() {
         true => Ok(()),
-        false => Err(Error::AddrNotAvailable),
+        false => Err(Error::NoDevice),
     }
 }
 

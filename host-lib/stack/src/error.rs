@@ -75,6 +75,9 @@ pub enum Error {
     /// The socket has a connection, or listens (EISCONN).
     #[error("the socket is connected already")]
     IsConnected,
+    /// No interface has the address (ENODEV).
+    #[error("no interface has that address")]
+    NoDevice,
     /// A router says that we are isolated (ENONET).
     #[error("this host is cut off from the network")]
     NotOnNetwork,
@@ -92,6 +95,7 @@ impl Error {
             Error::PermissionDenied => ErrorKind::PermissionDenied,
             Error::DestinationRequired
             | Error::IsConnected
+            | Error::NoDevice
             | Error::NoBuffers
             | Error::ProtocolUnavailable
             | Error::Protocol => ErrorKind::Other,

@@ -2,19 +2,18 @@
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule::tokio::{TcpListener, TcpStream, UdpSocket};
-use ferrule_testnet::{Clock, JoinHandle, Net};
+use ferrule_testnet::Net;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use mio::{Events, Interest, Poll, Token};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::side::Keeper;
 
 #[path = "../../examples/http_hyper.rs"]
 mod http_hyper;
@@ -25,26 +24,6 @@ fn net(seed: u64) -> Net {
 
 /// How long anything may take on the machine's clock before a test says that it hangs.
 const HANGS: Duration = Duration::from_secs(240);
-
-/// Keeps simulated time going while the thread that has it is outside.
-struct Keeper(Arc<EventFd>, Option<JoinHandle<()>>);
-
-impl Keeper {
-    fn new(net: &Net) -> Self {
-        let done = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap());
-        let (clock, end) = (net.clock(), Arc::clone(&done));
-        let thread = net.spawn(move || clock.wait(&[end.as_fd()], None).unwrap());
-        Self(done, Some(thread))
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.write(1).unwrap();
-        let joined = self.1.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || matches!(joined, Some(Ok(()))));
-    }
-}
 
 /// Runs a future on tokio, outside simulated time.
 fn on_tokio<T>(net: &Net, future: impl Future<Output = T>) -> T {

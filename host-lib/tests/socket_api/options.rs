@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule::{Algorithm, KeepAlive, PathMtuDiscovery, SendOptions, TcpState};
+use ferrule::{
+    Algorithm, Bytes, Chunks, KeepAlive, PathMtuDiscovery, Payload, SendOptions, TcpState,
+};
 use ferrule_testnet::{Net, Wire};
 use nix::errno::Errno;
 
@@ -280,7 +282,8 @@ fn a_message_tells_its_true_length_where_it_was_sent_and_how() {
         ttl: Some(7),
         tos: Some(0x20),
     };
-    a.send_message(b"0123456789", Some(to), options).unwrap();
+    let parts = [&b"0123"[..], b"", b"456789"].map(IoSlice::new);
+    assert_eq!(a.send_message(&parts, Some(to), options).unwrap(), 10);
     let (mut one, mut two) = ([0; 3], [0; 4]);
     for peek in [true, false] {
         let mut parts = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)];
@@ -302,7 +305,7 @@ fn a_message_tells_its_true_length_where_it_was_sent_and_how() {
         source: Some(net.address(1)),
         ..SendOptions::default()
     };
-    let error = a.send_message(b"x", Some(to), wrong).unwrap_err();
+    let error = a.send_message(&parts, Some(to), wrong).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
 }
 
@@ -501,4 +504,33 @@ fn what_is_set_before_connecting_counts_from_the_first_packet() {
     // The first SYN waits for ARP, which gives up after three requests, a second apart.
     assert_eq!(error.kind(), ErrorKind::HostUnreachable);
     assert!(net.now() - start < second() * 10);
+}
+
+#[test]
+fn bytes_go_and_come_by_handle() {
+    let net = ferrule_testnet::new().seed(216).start().unwrap();
+    let (near, far) = connection(&net);
+    let sent: Vec<u8> = (0..300_000).map(|i| (i % 249) as u8).collect();
+    let bytes = Bytes::from(sent.clone());
+    let receiver = net.spawn(move || {
+        let mut all = Chunks::default();
+        loop {
+            let chunks = far.read_chunks().unwrap();
+            if chunks.is_empty() {
+                return all;
+            }
+            all.append(chunks);
+        }
+    });
+    let mut done = 0;
+    while done < bytes.len() {
+        done += near.write_bytes(&bytes.slice(done..bytes.len())).unwrap();
+    }
+    drop(near);
+    let all = receiver.join().unwrap();
+    assert_eq!(all.len(), sent.len());
+    assert!(all.to_vec() == sent);
+    let mut some = [0; 10];
+    assert_eq!(all.copy_at(299_995, &mut some), 5);
+    assert_eq!(some[..5], sent[299_995..]);
 }

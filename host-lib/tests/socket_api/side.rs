@@ -2,9 +2,11 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_testnet::Net;
+use ferrule_testnet::{Clock, JoinHandle, Net};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::sockopt::{Linger, RcvBuf, SndBuf};
 use nix::sys::socket::{
     bind, connect, listen, setsockopt, socket, AddressFamily, Backlog, SockFlag, SockType,
@@ -284,5 +286,25 @@ impl Side for Kernels {
     }
     fn settle(&self) {
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Keeps simulated time going while the thread that has it is outside.
+pub(crate) struct Keeper(Arc<EventFd>, Option<JoinHandle<()>>);
+
+impl Keeper {
+    pub(crate) fn new(net: &Net) -> Self {
+        let done = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap());
+        let (clock, end) = (net.clock(), Arc::clone(&done));
+        let thread = net.spawn(move || clock.wait(&[end.as_fd()], None).unwrap());
+        Self(done, Some(thread))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.write(1).unwrap();
+        let joined = self.1.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || matches!(joined, Some(Ok(()))));
     }
 }

@@ -49,7 +49,7 @@ use crate::stats::Stats;
 use crate::tcp::listener::{self, HalfOpen};
 use crate::tcp::secrets::{Secrets, TableKeys};
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::Flow;
+use crate::tcp::{Flow, TcpState};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::udp_table::UdpTable;
@@ -388,7 +388,13 @@ impl<B: Payload> Stack<B> {
             .filter(|e| !e.is_orphan())
             .ok_or(Error::Stale)?;
         match &entry.kind {
-            Kind::Tcp(tcb) => Ok(tcb.flow.remote),
+            // As Linux has it: not before the handshake, nor after the end.
+            Kind::Tcp(tcb) => match tcb.state {
+                TcpState::SynSent | TcpState::Closed | TcpState::TimeWait => {
+                    Err(Error::NotConnected)
+                }
+                _ => Ok(tcb.flow.remote),
+            },
             // Linux knows of no peer without a port.
             Kind::Udp(udp) => udp
                 .remote

@@ -201,6 +201,8 @@ impl<B: Payload> Tcb<B> {
                 cx.stats.tcp_resets_in += 1;
                 let error = match self.state {
                     TcpState::SynReceived => Error::ConnectionRefused,
+                    // As Linux has it: the peer had sent all it would, and does not take what we send.
+                    TcpState::CloseWait => Error::BrokenPipe,
                     _ => Error::ConnectionReset,
                 };
                 self.fail(cx, error);
