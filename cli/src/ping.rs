@@ -1,4 +1,5 @@
 //! `ferrule ping`: ICMP echo through a NIC.
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -88,6 +89,10 @@ fn ping(args: &Ping, host: &Host, clock: &str) -> Result<Vec<Answer>, Error> {
                 ttl: None,
                 error: Some("the answer holds other bytes than were sent".to_owned()),
             },
+            // Without a NIC there is nothing to wait for.
+            Err(e) if e.kind() == ErrorKind::NotConnected => {
+                return Err(Error::doing("sending a request")(e));
+            }
             Err(e) => Answer {
                 sequence,
                 ns: None,

@@ -158,6 +158,8 @@ impl Core {
             // A timer may end a connection without a packet.
             Ok(moved) => Ok(self.exports.follow(&mut self.stack) || moved),
             Err(e) => {
+                // Rings alone do not tell: every call from now on is to.
+                self.gone |= e.kind() == io::ErrorKind::NotConnected;
                 self.exports.fail();
                 Err(e)
             }
@@ -265,7 +267,6 @@ impl Core {
     pub(crate) fn check_present(&mut self) -> io::Result<()> {
         let present = self.nic.check_present().map_err(io_error);
         if matches!(&present, Err(e) if e.kind() == io::ErrorKind::NotConnected) {
-            // Rings alone do not tell: every call from now on is to.
             self.gone = true;
             self.exports.fail();
         }
