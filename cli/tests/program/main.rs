@@ -4,6 +4,7 @@ mod common;
 mod demo;
 mod info;
 mod kernel_peer;
+mod killed;
 mod neigh;
 mod pci;
 mod ping;
