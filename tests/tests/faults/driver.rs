@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use ferrule_driver::nic::{NicConfig, NicError, RxFrame, TxCompletion, TxFrame, TxMode};
 use ferrule_driver::{Clock, Nic};
-use ferrule_sim::fault_device::{FaultDevice, FaultHandle, Faults};
-use ferrule_sim::local::{LocalClock, LocalSimulator, NicSetup};
-use ferrule_sim::station::Core;
+use ferrule_sim::fault_device::{FaultHandle, Faults};
+use ferrule_sim::local::LocalClock;
 use ferrule_sim::wire::loopback::Loopback;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use crate::World;
 
 /// Steps of one seed.
 const STEPS: u64 = 4_000;
@@ -240,16 +241,7 @@ fn faults(random: &mut StdRng) -> Faults {
 /// Faults injected and recoveries.
 fn run(seed: u64) -> (u64, u64) {
     let mut random = StdRng::seed_from_u64(seed);
-    let setup = NicSetup::new(Core::Model, Box::new(Loopback::new(1_000))).seed(seed);
-    let simulator = LocalSimulator::builder()
-        .nic(setup)
-        .start()
-        .expect("starts");
-    let clock = simulator.clock();
-    let _attached = clock.attach();
-    let device = Box::new(simulator.device(0).expect("opens"));
-    let (device, handle) =
-        FaultDevice::new(device, Faults::default(), seed).expect("there is memory");
+    let (world, device) = World::new(seed, Box::new(Loopback::new(1_000)));
     let config = NicConfig {
         sq_log2: random.random_range(4..8),
         txcq_log2: 7,
@@ -260,13 +252,14 @@ fn run(seed: u64) -> (u64, u64) {
         promiscuous: true,
         ..NicConfig::default()
     };
-    let nic = Nic::open(Box::new(device), Arc::new(clock.clone()), &config).expect("opens");
-    handle.set(faults(&mut random));
+    let clock = Arc::new(world.clock.clone());
+    let nic = Nic::open(device, clock, &config).expect("opens");
+    world.handle.set(faults(&mut random));
     let mut run = Run {
         seed,
         random,
-        clock: clock.clone(),
-        handle: handle.clone(),
+        clock: world.clock.clone(),
+        handle: world.handle.clone(),
         nic,
         handed: 0,
         reported: BTreeSet::new(),
@@ -280,7 +273,7 @@ fn run(seed: u64) -> (u64, u64) {
     run.end();
     let recoveries = run.recoveries;
     run.nic.close().expect("it closes");
-    (handle.injected().faults, recoveries)
+    (world.handle.injected().faults, recoveries)
 }
 
 /// FERRULE_FAULT_STEPS steps, from FERRULE_FIRST_SEED on.

@@ -5,52 +5,27 @@ use std::sync::Arc;
 
 use ferrule::{Cidr, Host};
 use ferrule_driver::Clock;
-use ferrule_sim::fault_device::{FaultDevice, FaultHandle, Faults};
-use ferrule_sim::local::{Attached, LocalClock, LocalSimulator, NicSetup};
-use ferrule_sim::station::Core;
+use ferrule_sim::fault_device::Faults;
 use ferrule_sim::wire::host::ECHO_PORT;
 use ferrule_sim::wire::lan::{Lan, NIC, PEER};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::World;
+
 const ECHO: SocketAddrV4 = SocketAddrV4::new(PEER, ECHO_PORT);
 const TRANSMIT: usize = 1;
 
-/// A host on a NIC that fails as its handle says; until then it works.
-struct World {
-    host: Host,
-    handle: FaultHandle,
-    clock: LocalClock,
-    _attached: Attached,
-    _simulator: LocalSimulator,
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        let setup = NicSetup::new(Core::Model, Box::new(Lan::new(seed))).seed(seed);
-        let simulator = LocalSimulator::builder()
-            .nic(setup)
-            .start()
-            .expect("starts");
-        let clock = simulator.clock();
-        let attached = clock.attach();
-        let device = Box::new(simulator.device(0).expect("opens"));
-        let (device, handle) =
-            FaultDevice::new(device, Faults::default(), seed).expect("there is memory");
-        let host = Host::builder()
-            .device(Box::new(device))
-            .clock(Arc::new(clock.clone()))
-            .address(Cidr::new(NIC, 24).expect("a prefix"))
-            .open()
-            .expect("opens");
-        Self {
-            host,
-            handle,
-            clock,
-            _attached: attached,
-            _simulator: simulator,
-        }
-    }
+/// A host on a NIC in the simulator's LAN.
+fn world(seed: u64) -> (World, Host) {
+    let (world, device) = World::new(seed, Box::new(Lan::new(seed)));
+    let host = Host::builder()
+        .device(device)
+        .clock(Arc::new(world.clock.clone()))
+        .address(Cidr::new(NIC, 24).expect("a prefix"))
+        .open()
+        .expect("opens");
+    (world, host)
 }
 
 /// One fault for each of the next completions.
@@ -80,9 +55,9 @@ fn once(random: &mut StdRng) -> Faults {
 #[test]
 fn a_stream_stays_right_through_resets_of_the_nic() {
     for seed in 0..30 {
-        let world = World::new(seed);
+        let (world, host) = world(seed);
         let mut random = StdRng::seed_from_u64(seed);
-        let mut stream = world.host.connect(ECHO).expect("connects");
+        let mut stream = host.connect(ECHO).expect("connects");
         let mut bytes = [0; 6_000];
         for round in 0..200 {
             random.fill(&mut bytes[..]);
@@ -114,8 +89,8 @@ fn a_stream_stays_right_through_resets_of_the_nic() {
 
 #[test]
 fn a_nic_that_hangs_for_good_is_given_up() {
-    let world = World::new(1);
-    let mut stream = world.host.connect(ECHO).expect("connects");
+    let (world, host) = world(1);
+    let mut stream = host.connect(ECHO).expect("connects");
     let error = loop {
         // After each reset it hangs again.
         world.handle.hang(TRANSMIT);
@@ -135,8 +110,8 @@ fn a_nic_that_hangs_for_good_is_given_up() {
 
 #[test]
 fn a_nic_that_is_gone_is_told_of_within_a_tenth_of_a_second() {
-    let world = World::new(2);
-    let mut stream = world.host.connect(ECHO).expect("connects");
+    let (world, host) = world(2);
+    let mut stream = host.connect(ECHO).expect("connects");
     stream.write_all(b"hello").expect("sends");
     stream.read_exact(&mut [0; 5]).expect("comes back");
     world.handle.vanish();
