@@ -7,10 +7,11 @@ use pcap_file::pcapng::blocks::interface_description::{
 };
 use pcap_file::pcapng::{Block, PcapNgReader, PcapNgWriter};
 use pcap_file::DataLink;
+use rustix::process::{kill_process, Pid, Signal};
 use std::borrow::Cow;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A capture that others recorded, of IPv4 between Linux hosts.
 const CAPTURE: &str = concat!(
@@ -185,6 +186,43 @@ fn bad_frames_and_those_to_others_are_there_when_they_are_asked_for() {
             .collect();
         assert_eq!(got, want, "{args:?}");
     }
+}
+
+#[test]
+fn ctrl_c_ends_a_capture_whose_file_is_whole() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let wire = format!("pcap:{CAPTURE}");
+    let server = Server::start(dir.path(), &["--engine", "model", "--wire", &wire]);
+    let child = ferrule(dir.path())
+        .args(["capture", "--device", server.spec()])
+        .args(["--promiscuous", "-w", "x.pcapng"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    // Frames are in the file as soon as they have come: all of them, then nothing more.
+    let recorded = recorded();
+    let began = Instant::now();
+    let captured = || std::fs::read(dir.path().join("x.pcapng")).unwrap_or_default();
+    let total: usize = recorded.iter().map(Vec::len).sum();
+    while captured().len() < total {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "too few frames come"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::INT).expect("it runs");
+    let output = child.wait_with_output();
+    let output = output.expect("it ends");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("frames captured, none lost"),
+        "{}",
+        said(&output)
+    );
+    let bytes: Vec<_> = frames(&captured()).into_iter().map(|f| f.2).collect();
+    assert!(bytes == recorded, "{} frames", bytes.len());
 }
 
 #[test]

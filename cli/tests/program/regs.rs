@@ -90,6 +90,15 @@ fn a_c_compiler_finds_in_the_header_what_the_tables_hold() {
     assert!(output.status.success(), "{}", said(&output));
     let told = stdout(&mut Command::new(at("ask")));
     assert_eq!(told.lines().collect::<Vec<_>>(), answers);
+    if have(&["c++"]) {
+        let output = Command::new("c++")
+            .current_dir(dir.path())
+            .args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-std=c++11"])
+            .args(["-fsyntax-only", "-x", "c++", "ask.c"])
+            .output()
+            .expect("runs");
+        assert!(output.status.success(), "{}", said(&output));
+    }
     // Entries have the layout that the ring module writes.
     let entry = "#include \"ferrule.h\"\n#include <string.h>\nint main(void) {\n  uint32_t w[4] = {0x11223344u, 0x55667788u, 0x99AA0BCCu, 0xDDEEFF00u};\n  struct ferrule_sqe s;\n  memcpy(&s, w, sizeof s);\n  return !(s.iova == 0x5566778811223344u && s.len == 0x0BCC && s.flags == 0x99AA && s.vlan_tci == 0xFF00 && s.mss == 0xDDEE);\n}\n";
     let words = [0x1122_3344, 0x5566_7788, 0x99AA_0BCC, 0xDDEE_FF00];
