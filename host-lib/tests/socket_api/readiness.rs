@@ -141,6 +141,13 @@ fn half_closed<S: Side>(side: &S) -> Seen {
     drop(far);
     watch.look(side, "and the peer its", &near);
     let mut seen = watch.seen;
+    let (near, far) = side.connection();
+    let mut watch = Watch::new(&near);
+    near.shutdown(Shutdown::Both).unwrap();
+    watch.look(side, "we closed both halves", &near);
+    far.reset();
+    watch.look(side, "and the peer resets", &near);
+    seen.extend(watch.seen);
     let (near, _far) = side.connection();
     let mut watch = Watch::new(&near);
     near.shutdown(Shutdown::Read).unwrap();

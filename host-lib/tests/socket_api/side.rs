@@ -285,7 +285,7 @@ impl Side for Kernels {
         std::net::UdpSocket::bind(at)
     }
     fn settle(&self) {
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
