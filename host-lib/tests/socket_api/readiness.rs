@@ -46,7 +46,7 @@ fn all() -> EpollFlags {
     EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP
 }
 
-fn bits(fd: &impl AsFd) -> PollFlags {
+pub(crate) fn bits(fd: &impl AsFd) -> PollFlags {
     let asked = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
     let mut fds = [PollFd::new(fd, asked)];
     poll(&mut fds, Some(&Timespec::default())).unwrap();
