@@ -233,7 +233,24 @@ impl Side for Ours {
 }
 
 /// The kernel's loopback.
-pub(crate) struct Kernels;
+pub(crate) struct Kernels {
+    /// What is under way is there after this time, which is the machine's.
+    settles_in: Duration,
+}
+
+impl Kernels {
+    /// Longer than a loaded machine takes, too.
+    pub(crate) fn patient() -> Self {
+        let settles_in = Duration::from_millis(20);
+        Self { settles_in }
+    }
+
+    /// Long enough as a rule: what seems to differ is to be looked at with patience.
+    pub(crate) fn hasty() -> Self {
+        let settles_in = Duration::from_millis(2);
+        Self { settles_in }
+    }
+}
 
 fn kernel_socket(kind: SockType, flags: SockFlag) -> io::Result<std::os::fd::OwnedFd> {
     Ok(socket(
@@ -292,7 +309,7 @@ impl Side for Kernels {
         std::net::UdpSocket::bind(at)
     }
     fn settle(&self) {
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(self.settles_in);
     }
 }
 

@@ -97,7 +97,10 @@ fn random_lives_of_connections_go_as_with_the_kernel() {
     let lives = std::env::var("FERRULE_CASES").map_or(LIVES, |n| n.parse().unwrap());
     for seed in 0..lives.min(1_000) {
         let life = life(seed);
-        let (ours, kernels) = (live(&Ours::new(seed), &life), live(&Kernels, &life));
-        assert_eq!(ours, kernels, "seed {seed}: {life:#?}");
+        let ours = live(&Ours::new(seed), &life);
+        if ours != live(&Kernels::hasty(), &life) {
+            let kernels = live(&Kernels::patient(), &life);
+            assert_eq!(ours, kernels, "seed {seed}: {life:#?}");
+        }
     }
 }
