@@ -172,7 +172,8 @@ impl Export {
             return Ok(());
         };
         if self.hung_up {
-            self.ours = Some(ours);
+            self.error = error;
+            self.ours = (!error).then_some(ours);
             return Ok(());
         }
         let hung_up = level.contains(Readiness::HANGUP);
@@ -183,14 +184,13 @@ impl Export {
         )?;
         if hung_up {
             self.hung_up = true;
-            if error {
-                // What lies unread when an end is closed makes an error of it at the other.
-                (&*self.theirs).write_all(&[0])?;
-                self.error = true;
-                return Ok(());
+            // What lies unread when an end is closed makes an error of it at the other, now or later.
+            (&*self.theirs).write_all(&[0])?;
+            self.error = error;
+            if !error {
+                ours.shutdown(Shutdown::Both)?;
+                self.ours = Some(ours);
             }
-            ours.shutdown(Shutdown::Both)?;
-            self.ours = Some(ours);
             return Ok(());
         }
         if level.contains(Readiness::READ_CLOSED) {

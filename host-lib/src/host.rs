@@ -252,7 +252,8 @@ impl HostBuilder {
     /// Whether somebody answers and retransmits while no thread is in a socket call; true without it. Where the clock does not do it itself,
     /// as that of a simulator in this process does, it is a service thread.
     ///
-    /// False is for programs that drive a simulator on simulated time from one thread: time then only passes while that thread waits.
+    /// False is for programs that drive a simulator on simulated time from one thread: time then only passes while that thread waits. Descriptors
+    /// of sockets then show what has come only by the calls that are made.
     #[must_use]
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;

@@ -6,4 +6,5 @@ mod examples;
 mod options;
 mod readiness;
 mod side;
+mod stories;
 mod threads;

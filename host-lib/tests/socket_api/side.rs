@@ -17,6 +17,7 @@ use nix::sys::socket::{
 pub(crate) trait Stream: AsFd + AsRawFd + Read + Write {
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()>;
+    fn set_nodelay(&self, nodelay: bool) -> io::Result<()>;
     fn take_error(&self) -> io::Result<Option<io::Error>>;
     fn peer_addr(&self) -> io::Result<SocketAddr>;
     fn peek(&self, to: &mut [u8]) -> io::Result<usize>;
@@ -71,8 +72,11 @@ pub(crate) trait Side {
         let listener = self.listen((self.there(), 0).into(), 4).unwrap();
         let near = self.connect(listener.local_addr().unwrap()).unwrap();
         let (far, _) = listener.accept().unwrap();
-        near.set_nonblocking(true).unwrap();
-        far.set_nonblocking(true).unwrap();
+        for end in [&near, &far] {
+            end.set_nonblocking(true).unwrap();
+            // Else what is under way would depend on delayed acknowledgments.
+            end.set_nodelay(true).unwrap();
+        }
         (near, far)
     }
 }
@@ -85,6 +89,9 @@ macro_rules! streams {
             }
             fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 <$stream>::set_nonblocking(self, nonblocking)
+            }
+            fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+                <$stream>::set_nodelay(self, nodelay)
             }
             fn take_error(&self) -> io::Result<Option<io::Error>> {
                 <$stream>::take_error(self)
@@ -226,7 +233,24 @@ impl Side for Ours {
 }
 
 /// The kernel's loopback.
-pub(crate) struct Kernels;
+pub(crate) struct Kernels {
+    /// What is under way is there after this time, which is the machine's.
+    settles_in: Duration,
+}
+
+impl Kernels {
+    /// Longer than a loaded machine takes, too.
+    pub(crate) fn patient() -> Self {
+        let settles_in = Duration::from_millis(20);
+        Self { settles_in }
+    }
+
+    /// Long enough as a rule: what seems to differ is to be looked at with patience.
+    pub(crate) fn hasty() -> Self {
+        let settles_in = Duration::from_millis(2);
+        Self { settles_in }
+    }
+}
 
 fn kernel_socket(kind: SockType, flags: SockFlag) -> io::Result<std::os::fd::OwnedFd> {
     Ok(socket(
@@ -285,7 +309,7 @@ impl Side for Kernels {
         std::net::UdpSocket::bind(at)
     }
     fn settle(&self) {
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(self.settles_in);
     }
 }
 

@@ -76,13 +76,15 @@ impl<B: Payload> Tcb<B> {
         if self.recv.len() > 0 {
             return Ok(self.recv.peek(to));
         }
-        if self.fin_received || self.read_shutdown {
+        // An end that the peer has sent comes before an error, one of our own making after it, as in Linux.
+        if self.fin_received {
             return Ok(0);
         }
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         match self.state {
+            _ if self.read_shutdown => Ok(0),
             TcpState::Closed => Ok(0),
             _ => Err(Error::WouldBlock),
         }
@@ -95,8 +97,12 @@ impl<B: Payload> Tcb<B> {
 
     /// Closes one or both halves.
     pub(crate) fn shutdown(&mut self, cx: &mut Cx<'_>, how: Shutdown) -> Result<()> {
-        if matches!(self.state, TcpState::Closed | TcpState::SynSent) {
-            return Err(self.error.take().unwrap_or(Error::NotConnected));
+        if matches!(
+            self.state,
+            TcpState::Closed | TcpState::SynSent | TcpState::TimeWait
+        ) {
+            // An error that is pending is for another call to tell.
+            return Err(Error::NotConnected);
         }
         if how != Shutdown::Write && !self.read_shutdown {
             self.read_shutdown = true;

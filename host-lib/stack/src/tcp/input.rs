@@ -301,11 +301,15 @@ impl<B: Payload> Tcb<B> {
             // "This should not occur, since a FIN has been received from the remote side. Ignore the segment text."
             return;
         }
-        if self.orphan && !data.is_empty() {
+        let shut_both_ways = self.read_shutdown && self.state != TcpState::Established;
+        if (self.orphan || shut_both_ways) && !data.is_empty() {
             // Section 3.6.1: data for a program that has closed can reach nobody; "it SHOULD send a RST to show
-            // that data was lost".
+            // that data was lost". As in Linux that also holds for one that has shut down both ways, which is told.
             cx.reply = Some(self.header(cx.now, Flags::RST, self.bare_seq()));
-            self.enter_closed(cx);
+            match self.orphan {
+                true => self.enter_closed(cx),
+                false => self.fail(cx, Error::ConnectionReset),
+            }
             return;
         }
         if fin {
@@ -321,10 +325,8 @@ impl<B: Payload> Tcb<B> {
         let before = self.rcv_nxt;
         if in_order && self.ahead.is_empty() {
             self.advance(data.len());
-            if !self.read_shutdown {
-                self.recv.push_copy(data.head);
-                self.recv.push_rope(data.body);
-            }
+            self.recv.push_copy(data.head);
+            self.recv.push_rope(data.body);
         } else {
             // RFC 5681 section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives", and an
             // immediate ACK "when the incoming segment fills in all or part of a gap".
@@ -343,9 +345,7 @@ impl<B: Payload> Tcb<B> {
             self.ahead.insert(at, &data);
             while let Some(rope) = self.ahead.take(self.rcv_pos) {
                 self.advance(rope.len());
-                if !self.read_shutdown {
-                    self.recv.push_rope(rope);
-                }
+                self.recv.push_rope(rope);
             }
             self.sacks.advance(self.rcv_nxt);
         }
