@@ -161,12 +161,12 @@ impl Host {
         self.shared().with(|core, _| core.stack.stats())
     }
 
-    /// Lets `call` use the NIC itself, between two packets: counters, link, MAC address.
+    /// Lets `call` use the NIC itself, between two packets: counters, link, MAC address. It may wait on the host's clock.
     ///
     /// # Errors
     /// When the NIC fails.
     pub fn with_nic<T>(&self, call: impl FnOnce(&mut Nic) -> T) -> io::Result<T> {
-        self.shared().with(|core, _| call(&mut core.nic))
+        self.shared().with_waiting(|core| call(&mut core.nic))
     }
 
     /// Nanoseconds on the clock that this host lives by.

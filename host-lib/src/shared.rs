@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     due: AtomicBool,
     /// The clock found the state locked.
     missed: AtomicBool,
+    /// Who has the state has the NIC itself and may wait on the clock meanwhile, which then does not wait for the state.
+    waiting: AtomicBool,
 }
 
 /// The state, locked. A clock that could not have it meanwhile is told when it is free.
@@ -113,6 +115,7 @@ impl Shared {
             by_clock: AtomicBool::new(false),
             due: AtomicBool::new(false),
             missed: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
         })
     }
 
@@ -170,6 +173,16 @@ impl Shared {
         let result = self.call(&mut state.core, call);
         self.tell(&mut state);
         result
+    }
+
+    /// As [`with`](Self::with), for a call that may wait on the clock.
+    pub(crate) fn with_waiting<T>(&self, call: impl FnOnce(&mut Core) -> T) -> io::Result<T> {
+        self.with(|core, _| {
+            self.waiting.store(true, Ordering::SeqCst);
+            let result = call(core);
+            self.waiting.store(false, Ordering::SeqCst);
+            result
+        })
     }
 
     fn call<T>(
@@ -374,6 +387,9 @@ impl Service for Shared {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if self.waiting.load(Ordering::SeqCst) => {
+                return Served::NotNow;
+            }
             Err(TryLockError::WouldBlock) => return Served::Busy,
         };
         self.missed.store(false, Ordering::SeqCst);

@@ -27,7 +27,7 @@ fn a_sound_nic_passes_every_check_in_process_and_behind_a_socket() {
         (vec!["--engine", "compiled"], true),
         (vec!["--device", server.spec()], false),
     ] {
-        let mut args = vec!["--json"];
+        let mut args = vec!["--json", "--isolation"];
         args.extend(device);
         args.extend(quick.then_some("--quick"));
         let output = selftest(dir.path(), &args);
@@ -43,11 +43,11 @@ fn a_sound_nic_passes_every_check_in_process_and_behind_a_socket() {
 #[test]
 fn the_table_has_a_row_for_each_check_and_a_sum() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let output = selftest(dir.path(), &["--engine", "model", "--quick"]);
+    let output = selftest(dir.path(), &["--engine", "model", "--quick", "--isolation"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", said(&output));
     assert!(
-        text.contains("each byte compared") && text.contains("17 passed, 0 failed, 0 skipped"),
+        text.contains("each byte compared") && text.contains("18 passed, 0 failed, 0 skipped"),
         "{text}"
     );
 }
