@@ -19,6 +19,10 @@ pub trait Clock: Send + Sync {
     /// # Errors
     /// What poll(2) reports, except EINTR.
     fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()>;
+    /// Whether time passes while nobody waits: on one where it does not, who looks again and again instead of waiting looks for ever.
+    fn passes_by_itself(&self) -> bool {
+        false
+    }
     /// Hands over work that is to be done whenever it is due, by whichever thread waits on this clock, for as long as the service lives.
     /// False if this clock does nothing by itself: then a thread is needed.
     fn serve(&self, _service: Weak<dyn Service>) -> bool {
@@ -57,6 +61,10 @@ impl Clock for WallClock {
     fn now(&self) -> u64 {
         let t = clock_gettime(ClockId::Monotonic);
         t.tv_sec as u64 * SECOND + t.tv_nsec as u64
+    }
+
+    fn passes_by_itself(&self) -> bool {
+        true
     }
 
     fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()> {

@@ -158,12 +158,16 @@ impl Core {
             // A timer may end a connection without a packet.
             Ok(moved) => Ok(self.exports.follow(&mut self.stack) || moved),
             Err(e) => {
-                // Rings alone do not tell: every call from now on is to.
-                self.gone |= e.kind() == io::ErrorKind::NotConnected;
-                self.exports.fail();
+                self.fail(&e);
                 Err(e)
             }
         }
+    }
+
+    /// The NIC does not work any more: whoever polls a socket finds out, and if the NIC is gone, every call does. Rings alone do not tell.
+    fn fail(&mut self, error: &io::Error) {
+        self.gone |= error.kind() == io::ErrorKind::NotConnected;
+        self.exports.fail();
     }
 
     fn move_packets(&mut self, now: Instant) -> io::Result<bool> {
@@ -256,8 +260,14 @@ impl Core {
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn arm(&mut self) -> io::Result<bool> {
-        self.nic.arm().map_err(io_error)?;
-        Ok(self.nic.has_work())
+        let armed = self.nic.arm().map_err(io_error);
+        armed.inspect_err(|e| self.fail(e))?;
+        Ok(self.has_work())
+    }
+
+    /// Whether something is there to be taken in.
+    pub(crate) fn has_work(&self) -> bool {
+        self.nic.has_work()
     }
 
     /// Asks the NIC whether it is still there.
@@ -266,11 +276,7 @@ impl Core {
     /// When it is not.
     pub(crate) fn check_present(&mut self) -> io::Result<()> {
         let present = self.nic.check_present().map_err(io_error);
-        if matches!(&present, Err(e) if e.kind() == io::ErrorKind::NotConnected) {
-            self.gone = true;
-            self.exports.fail();
-        }
-        present
+        present.inspect_err(|e| self.fail(e))
     }
 
     /// Takes the interrupts' signals away.

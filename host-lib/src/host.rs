@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::error::OpenError;
 use crate::ping::Ping;
 use crate::settings;
-use crate::shared::Shared;
+use crate::shared::{NicClock, Shared};
 use crate::tcp::{TcpListener, TcpStream};
 use crate::tcp_socket::TcpSocket;
 use crate::udp::UdpSocket;
@@ -46,6 +46,7 @@ pub struct HostBuilder {
     initial_rto: Option<Duration>,
     mtu: u16,
     push: bool,
+    busy_poll: Duration,
     background: bool,
 }
 
@@ -76,6 +77,7 @@ impl Host {
             initial_rto: None,
             mtu: ETHERNET_MTU,
             push: false,
+            busy_poll: Duration::ZERO,
             background: true,
         }
     }
@@ -249,6 +251,14 @@ impl HostBuilder {
         self
     }
 
+    /// How long a thread that waits looks at the NIC's rings before it sleeps until an interrupt; without it no time. What an answer takes is
+    /// shorter by the time that waking up takes, and a processor is busy meanwhile. Of no effect on simulated time.
+    #[must_use]
+    pub fn busy_poll(mut self, busy_poll: Duration) -> Self {
+        self.busy_poll = busy_poll;
+        self
+    }
+
     /// Whether somebody answers and retransmits while no thread is in a socket call; true without it. Where the clock does not do it itself,
     /// as that of a simulator in this process does, it is a service thread.
     ///
@@ -287,7 +297,8 @@ impl HostBuilder {
             ..NicConfig::default()
         };
         let nic_config = nic_config.with_mtu(self.mtu).map_err(NicError::from)?;
-        let nic = Nic::open(device, Arc::clone(&self.clock), &nic_config)?;
+        let clock = NicClock::new(self.clock);
+        let nic = Nic::open(device, Arc::new(clock.clone()), &nic_config)?;
         let mut config = Config::new(self.addresses[0], self.seed.unwrap_or_else(rand::random));
         config.addrs = self.addresses;
         config.mtu = self.mtu;
@@ -309,7 +320,7 @@ impl HostBuilder {
             .map(|fd| fd.try_clone_to_owned())
             .transpose()?;
         let core = Core::new(nic, Stack::new(config));
-        let shared = Arc::new(Shared::new(core, self.clock, irqs, gone)?);
+        let shared = Arc::new(Shared::new(core, clock, irqs, gone, self.busy_poll)?);
         let service = if self.background && !shared.leave_to_clock() {
             Some(serve(Arc::clone(&shared))?)
         } else {

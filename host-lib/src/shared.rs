@@ -9,7 +9,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ use crate::exports::Lent;
 /// Between the first two looks at what the NIC has sent: some frames' time on the wire.
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
 
+/// Pauses of the processor between two looks at the rings.
+const LOOK_PAUSE: u32 = 16;
+
 /// State behind the mutex: the NIC, the stack, and who waits.
 pub(crate) struct State {
     pub(crate) core: Core,
@@ -41,6 +44,40 @@ pub(crate) struct State {
     pub(crate) closing: bool,
 }
 
+/// The clock as the NIC has it. The NIC waits while a thread has the state, and tells so: a clock that waits for the state meanwhile would do so
+/// for ever.
+#[derive(Clone)]
+pub(crate) struct NicClock {
+    clock: Arc<dyn Clock>,
+    waiting: Arc<AtomicBool>,
+}
+
+impl NicClock {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            waiting: Arc::default(),
+        }
+    }
+}
+
+impl Clock for NicClock {
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn passes_by_itself(&self) -> bool {
+        self.clock.passes_by_itself()
+    }
+
+    fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()> {
+        let before = self.waiting.swap(true, Ordering::SeqCst);
+        let waited = self.clock.wait(fds, deadline_ns);
+        self.waiting.store(before, Ordering::SeqCst);
+        waited
+    }
+}
+
 /// What all sockets of a host share.
 pub(crate) struct Shared {
     state: Mutex<State>,
@@ -52,14 +89,18 @@ pub(crate) struct Shared {
     gone: Option<OwnedFd>,
     /// Ready for everything: stands for the descriptor of a socket that cannot get one.
     always_ready: UnixStream,
+    /// How long a thread looks at the rings before it sleeps, in nanoseconds.
+    busy_poll_ns: u64,
+    /// Threads that wait for the state to be unlocked.
+    contenders: AtomicUsize,
     /// The clock drives the NIC.
     by_clock: AtomicBool,
     /// The clock is asked to drive it now.
     due: AtomicBool,
     /// The clock found the state locked.
     missed: AtomicBool,
-    /// Who has the state has the NIC itself and may wait on the clock meanwhile, which then does not wait for the state.
-    waiting: AtomicBool,
+    /// See [`NicClock`].
+    waiting: Arc<AtomicBool>,
 }
 
 /// The state, locked. A clock that could not have it meanwhile is told when it is free.
@@ -94,10 +135,16 @@ impl Drop for Locked<'_> {
 impl Shared {
     pub(crate) fn new(
         core: Core,
-        clock: Arc<dyn Clock>,
+        clock: NicClock,
         irqs: Vec<OwnedFd>,
         gone: Option<OwnedFd>,
+        busy_poll: Duration,
     ) -> io::Result<Self> {
+        let NicClock { clock, waiting } = clock;
+        let busy_poll_ns = match clock.passes_by_itself() {
+            true => u64::try_from(busy_poll.as_nanos()).unwrap_or(u64::MAX),
+            false => 0,
+        };
         Ok(Self {
             state: Mutex::new(State {
                 core,
@@ -112,10 +159,12 @@ impl Shared {
             irqs,
             gone,
             always_ready: UnixStream::pair()?.0,
+            busy_poll_ns,
+            contenders: AtomicUsize::new(0),
             by_clock: AtomicBool::new(false),
             due: AtomicBool::new(false),
             missed: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
+            waiting,
         })
     }
 
@@ -160,7 +209,16 @@ impl Shared {
 
     fn lock(&self) -> Locked<'_> {
         // A thread that panicked in a socket call leaves the stack as consistent as any error would.
-        let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = match self.state.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.contenders.fetch_add(1, Ordering::SeqCst);
+                let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                self.contenders.fetch_sub(1, Ordering::SeqCst);
+                guard
+            }
+        };
         Locked {
             guard: Some(guard),
             shared: self,
@@ -178,9 +236,9 @@ impl Shared {
     /// As [`with`](Self::with), for a call that may wait on the clock.
     pub(crate) fn with_waiting<T>(&self, call: impl FnOnce(&mut Core) -> T) -> io::Result<T> {
         self.with(|core, _| {
-            self.waiting.store(true, Ordering::SeqCst);
+            let before = self.waiting.swap(true, Ordering::SeqCst);
             let result = call(core);
-            self.waiting.store(false, Ordering::SeqCst);
+            self.waiting.store(before, Ordering::SeqCst);
             result
         })
     }
@@ -297,6 +355,13 @@ impl Shared {
 
     /// Takes the token, sleeps on the NIC, and lets all others look.
     fn drive<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> io::Result<Locked<'a>> {
+        if self.busy_poll_ns > 0 {
+            let found;
+            (state, found) = self.look_on(state, deadline);
+            if found {
+                return Ok(state);
+            }
+        }
         // Armed before the last look at the rings: what comes after it raises the interrupt.
         if state.core.arm()? {
             return Ok(state);
@@ -323,6 +388,35 @@ impl Shared {
             state.core.check_present()?;
         }
         Ok(state)
+    }
+
+    /// Looks at the rings for a while, with the token, before it sleeps; whether there is something to do now.
+    fn look_on<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> (Locked<'a>, bool) {
+        let end = self.clock.now().saturating_add(self.busy_poll_ns);
+        state.driving = true;
+        // Whatever timer another thread's call sets is seen without being told of.
+        state.driving_until = Some(0);
+        let found = loop {
+            drop(state);
+            for _ in 0..LOOK_PAUSE {
+                std::hint::spin_loop();
+            }
+            // A mutex is not fair: whoever waits for it would not get it from a thread that takes it again at once.
+            while self.contenders.load(Ordering::SeqCst) > 0 {
+                std::thread::yield_now();
+            }
+            state = self.lock();
+            let due = earliest([deadline, state.core.next_deadline()]);
+            let now = self.clock.now();
+            if state.core.has_work() || state.closing || due.is_some_and(|due| due <= now) {
+                break true;
+            }
+            if now >= end {
+                break false;
+            }
+        };
+        state.driving = false;
+        (state, found)
     }
 
     /// Whether the NIC's access says so.

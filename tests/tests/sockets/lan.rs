@@ -164,9 +164,15 @@ pub(crate) fn world() -> World {
 
 /// A simulator and a host on the machine's clock, with its service thread.
 pub(crate) fn wall_clock_world() -> (Host, Simulator) {
+    busy_world(Duration::ZERO)
+}
+
+/// One in which threads look at the rings for a while before they sleep.
+pub(crate) fn busy_world(busy_poll: Duration) -> (Host, Simulator) {
     let (simulator, builder, _) = parts(true);
     // The slowest engine needs longer than a second for a round trip.
-    let host = builder.initial_rto(Duration::from_secs(10)).open().unwrap();
+    let builder = builder.initial_rto(Duration::from_secs(10));
+    let host = builder.busy_poll(busy_poll).open().unwrap();
     (host, simulator)
 }
 

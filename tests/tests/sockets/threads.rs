@@ -5,7 +5,9 @@ use std::time::Duration;
 use ferrule::{Host, TcpListener};
 use ferrule_sim::clock::SimClock;
 
-use crate::lan::{assert_took, wall_clock_world, within_reason, world, ECHO, NIC, PEER};
+use crate::lan::{
+    assert_took, busy_world, wall_clock_world, within_reason, world, ECHO, NIC, PEER,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -86,6 +88,26 @@ fn threads_share_a_host_on_the_machines_time() {
         drop(host);
         drop(simulator);
     });
+}
+
+/// Briefly, so that both happen, and for longer than anything takes, so that nobody ever sleeps on the NIC.
+#[test]
+fn threads_share_a_host_that_looks_before_it_sleeps() {
+    for busy_poll in [Duration::from_micros(50), Duration::from_secs(2)] {
+        within_reason(move || {
+            let (host, simulator) = busy_world(busy_poll);
+            crowd(&host, None);
+            let socket = host.bind_udp((NIC, 0)).unwrap();
+            let timeout = Duration::from_millis(20);
+            socket.set_read_timeout(Some(timeout)).unwrap();
+            let start = host.now_ns();
+            let error = socket.recv(&mut [0; 1]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            assert!(Duration::from_nanos(host.now_ns() - start) >= timeout);
+            drop(host);
+            drop(simulator);
+        });
+    }
 }
 
 #[test]
