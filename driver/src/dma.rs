@@ -6,6 +6,7 @@
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
@@ -150,43 +151,69 @@ impl DmaBuf {
         unsafe { half.write_volatile(value.to_le()) };
     }
 
+    /// Writes four little-endian words, a ring's entry, at `offset`, a multiple of 8. Panics outside.
+    #[track_caller]
+    #[inline]
+    pub fn store_entry(&self, offset: usize, words: [u32; 4]) {
+        let [a, b, c, d] = words.map(u64::from);
+        let first: *mut u64 = self.entry(offset);
+        // SAFETY: inside the mapping and aligned (`entry`).
+        unsafe { first.write_volatile((a | b << 32).to_le()) };
+        let second = first.wrapping_add(1);
+        // SAFETY: as before, the second half of what `entry` has checked.
+        unsafe { second.write_volatile((c | d << 32).to_le()) };
+    }
+
+    /// Reads the entry of four little-endian words at `offset`, a multiple of 8, if `is_there` finds it so by the last of them, before which
+    /// nothing else is read. Each word is read once. Panics outside.
+    #[track_caller]
+    #[inline]
+    pub fn load_entry(
+        &self,
+        offset: usize,
+        is_there: impl FnOnce(u32) -> bool,
+    ) -> Option<[u32; 4]> {
+        let first: *mut u64 = self.entry(offset);
+        let words: *mut u32 = first.cast();
+        // SAFETY: inside the mapping and aligned (`entry`); the cell lives for this expression and allows writes by others.
+        let cell = unsafe { AtomicU32::from_ptr(words.wrapping_add(3)) };
+        let last = u32::from_le(cell.load(Ordering::Acquire));
+        if !is_there(last) {
+            return None;
+        }
+        // SAFETY: inside the mapping and aligned (`entry`).
+        let pair = u64::from_le(unsafe { first.read_volatile() });
+        // SAFETY: as before.
+        let third = u32::from_le(unsafe { words.wrapping_add(2).read_volatile() });
+        Some([pair as u32, (pair >> 32) as u32, third, last])
+    }
+
+    #[track_caller]
+    #[inline]
+    fn entry(&self, offset: usize) -> *mut u64 {
+        assert!(offset.is_multiple_of(8), "entry at {offset}");
+        self.at(offset, 16).cast()
+    }
+
     /// Copies the bytes at `offset` to `to`. Panics outside.
     #[track_caller]
+    #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.at(offset, to.len());
-        let head = from.align_offset(8).min(to.len());
-        let (first, rest) = to.split_at_mut(head);
-        // SAFETY: `at` checked all of the bytes, of which these are some.
-        unsafe { read_bytes(from, first) };
-        let middle = from.wrapping_add(head);
-        let (words, tail) = rest.as_chunks_mut::<8>();
-        let count = words.len();
-        for (i, chunk) in words.iter_mut().enumerate() {
-            let word: *const u64 = middle.wrapping_add(8 * i).cast();
-            // SAFETY: `at` checked all of `to.len()` bytes, of which these are 8; aligned, as `head` bytes were skipped.
-            *chunk = unsafe { word.read_volatile() }.to_ne_bytes();
-        }
-        // SAFETY: `at` checked all of the bytes, of which these are some.
-        unsafe { read_bytes(middle.wrapping_add(8 * count), tail) };
+        let to: *mut [u8] = to;
+        // SAFETY: the slice, which nothing else refers to meanwhile; `read_bytes` writes bytes only, no lack of them.
+        let to = unsafe { &mut *(to as *mut [MaybeUninit<u8>]) };
+        // SAFETY: `at` checked all of the bytes.
+        unsafe { read_bytes(from, to) };
     }
 
     /// Copies `from` to the bytes at `offset`. Panics outside.
     #[track_caller]
+    #[inline]
     pub fn write(&self, offset: usize, from: &[u8]) {
         let to = self.at(offset, from.len());
-        let head = to.align_offset(8).min(from.len());
-        let (first, rest) = from.split_at(head);
-        // SAFETY: `at` checked all of the bytes, of which these are some.
-        unsafe { write_bytes(to, first) };
-        let middle = to.wrapping_add(head);
-        let (words, tail) = rest.as_chunks::<8>();
-        for (i, chunk) in words.iter().enumerate() {
-            let word: *mut u64 = middle.wrapping_add(8 * i).cast();
-            // SAFETY: `at` checked all of `from.len()` bytes, of which these are 8; aligned, as `head` bytes were skipped.
-            unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
-        }
-        // SAFETY: `at` checked all of the bytes, of which these are some.
-        unsafe { write_bytes(middle.wrapping_add(8 * words.len()), tail) };
+        // SAFETY: `at` checked all of the bytes.
+        unsafe { write_bytes(to, from) };
     }
 
     /// Sets `len` bytes at `offset` to zero. Panics outside.
@@ -201,27 +228,176 @@ impl DmaBuf {
     }
 }
 
-/// Reads `to.len()` bytes one by one.
+/// Words are copied four at a time.
+const BLOCK: usize = 32;
+
+/// Reads all of `to`.
 ///
 /// # Safety
 /// `from` points to at least as many bytes of a live mapping.
-unsafe fn read_bytes(from: *const u8, to: &mut [u8]) {
-    for (i, byte) in to.iter_mut().enumerate() {
-        let cell = from.wrapping_add(i);
+#[inline]
+unsafe fn read_bytes(from: *const u8, to: &mut [MaybeUninit<u8>]) {
+    let odd = from.align_offset(8).min(to.len());
+    let (first, rest) = to.split_at_mut(odd);
+    if odd > 0 {
+        // SAFETY: what the caller vouches for; these are some of the bytes.
+        unsafe { read_singly(from, first) };
+    }
+    // SAFETY: the rest of them; aligned, as `odd` bytes are read.
+    unsafe { read_words(from.wrapping_add(odd), rest) };
+}
+
+/// Reads all of `to` by words of 8 bytes, and what is left at the end by smaller pieces.
+///
+/// # Safety
+/// `from` is a multiple of 8 and points to at least as many bytes of a live mapping.
+#[inline]
+unsafe fn read_words(from: *const u8, to: &mut [MaybeUninit<u8>]) {
+    let mut from = from;
+    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        for (i, chunk) in block.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let word: *const u64 = from.wrapping_add(8 * i).cast();
+            // SAFETY: within what the caller vouches for, and aligned.
+            let word = unsafe { word.read_volatile() };
+            chunk.write_copy_of_slice(&word.to_ne_bytes());
+        }
+        from = from.wrapping_add(BLOCK);
+    }
+    let (words, rest) = rest.as_chunks_mut::<8>();
+    for chunk in words {
+        let word: *const u64 = from.cast();
+        // SAFETY: within what the caller vouches for, and aligned.
+        let word = unsafe { word.read_volatile() };
+        chunk.write_copy_of_slice(&word.to_ne_bytes());
+        from = from.wrapping_add(8);
+    }
+    let (half, last) = rest.as_chunks_mut::<4>();
+    if let [chunk] = half {
+        let word: *const u32 = from.cast();
+        // SAFETY: within what the caller vouches for, and aligned.
+        let word = unsafe { word.read_volatile() };
+        chunk.write_copy_of_slice(&word.to_ne_bytes());
+        from = from.wrapping_add(4);
+    }
+    if !last.is_empty() {
         // SAFETY: within what the caller vouches for.
-        *byte = unsafe { cell.read_volatile() };
+        unsafe { read_singly(from, last) };
     }
 }
 
-/// Writes `from` byte by byte.
+/// Reads the few bytes of `to` one by one.
+///
+/// # Safety
+/// As of [`read_bytes`].
+#[inline(never)]
+unsafe fn read_singly(from: *const u8, to: &mut [MaybeUninit<u8>]) {
+    for (i, byte) in to.iter_mut().enumerate() {
+        let cell = from.wrapping_add(i);
+        // SAFETY: within what the caller vouches for.
+        byte.write(unsafe { cell.read_volatile() });
+    }
+}
+
+/// Writes all of `from`, as [`read_bytes`] reads.
 ///
 /// # Safety
 /// `to` points to at least as many bytes of a live mapping.
+#[inline]
 unsafe fn write_bytes(to: *mut u8, from: &[u8]) {
+    let odd = to.align_offset(8).min(from.len());
+    let (first, rest) = from.split_at(odd);
+    if odd > 0 {
+        // SAFETY: what the caller vouches for; these are some of the bytes.
+        unsafe { write_singly(to, first) };
+    }
+    // SAFETY: the rest of them; aligned, as `odd` bytes are written.
+    unsafe { write_words(to.wrapping_add(odd), rest) };
+}
+
+/// Writes all of `from` by words of 8 bytes, and what is left at the end by smaller pieces.
+///
+/// # Safety
+/// `to` is a multiple of 8 and points to at least as many bytes of a live mapping.
+#[inline]
+unsafe fn write_words(to: *mut u8, from: &[u8]) {
+    let mut to = to;
+    let (blocks, rest) = from.as_chunks::<BLOCK>();
+    for block in blocks {
+        for (i, chunk) in block.as_chunks::<8>().0.iter().enumerate() {
+            let word: *mut u64 = to.wrapping_add(8 * i).cast();
+            // SAFETY: within what the caller vouches for, and aligned.
+            unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
+        }
+        to = to.wrapping_add(BLOCK);
+    }
+    let (words, rest) = rest.as_chunks::<8>();
+    for chunk in words {
+        let word: *mut u64 = to.cast();
+        // SAFETY: within what the caller vouches for, and aligned.
+        unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
+        to = to.wrapping_add(8);
+    }
+    let (half, last) = rest.as_chunks::<4>();
+    if let [chunk] = half {
+        let word: *mut u32 = to.cast();
+        // SAFETY: within what the caller vouches for, and aligned.
+        unsafe { word.write_volatile(u32::from_ne_bytes(*chunk)) };
+        to = to.wrapping_add(4);
+    }
+    if !last.is_empty() {
+        // SAFETY: within what the caller vouches for.
+        unsafe { write_singly(to, last) };
+    }
+}
+
+/// Writes the few bytes of `from` one by one.
+///
+/// # Safety
+/// As of [`write_bytes`].
+#[inline(never)]
+unsafe fn write_singly(to: *mut u8, from: &[u8]) {
     for (i, byte) in from.iter().enumerate() {
         let cell = to.wrapping_add(i);
         // SAFETY: within what the caller vouches for.
         unsafe { cell.write_volatile(*byte) };
+    }
+}
+
+/// At most `N` bytes copied out of DMA memory, where no device can write. Making and moving one costs what its bytes cost, not what `N` would.
+#[derive(Clone)]
+pub(crate) struct Excerpt<const N: usize> {
+    /// The first `len` are there.
+    bytes: [MaybeUninit<u8>; N],
+    len: u16,
+}
+
+impl<const N: usize> Excerpt<N> {
+    /// No bytes yet.
+    #[inline]
+    pub(crate) fn empty() -> Self {
+        Self {
+            bytes: [MaybeUninit::uninit(); N],
+            len: 0,
+        }
+    }
+
+    /// Takes the `len` bytes at `offset` in the place of what it has. Panics if they are more than `N` or outside.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn fill(&mut self, memory: &DmaBuf, offset: usize, len: usize) {
+        let to = &mut self.bytes[..len];
+        let from = memory.at(offset, len);
+        // SAFETY: `at` checked all of the bytes.
+        unsafe { read_bytes(from, to) };
+        self.len = len as u16;
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        let bytes = &self.bytes[..self.len.into()];
+        // SAFETY: `fill` has written as many as `len` says, and nothing else sets `len`.
+        unsafe { bytes.assume_init_ref() }
     }
 }
 

@@ -100,13 +100,11 @@ impl Lanes {
     /// Takes transmit completions from their ring.
     fn reap(&mut self, port: &mut Port, done: &mut VecDeque<TxCompletion>) -> Result<(), NicError> {
         self.tx.check()?;
-        while let Some(words) = self.tx.ring.take() {
-            let cqe = Cqe::from_words(words);
-            if let Err(fault) = self.submission.complete(&cqe, done) {
-                return Err(self.tx.quarantine(port, fault));
-            }
-        }
-        Ok(())
+        let submission = &mut self.submission;
+        let taken = self.tx.ring.take(usize::MAX, |words| {
+            submission.complete(&Cqe::from_words(words), done)
+        });
+        taken.map_err(|fault| self.tx.quarantine(port, fault))
     }
 
     /// Puts a frame into the ring, if it can be sent and there is room or what has completed makes some; whether it is there.
@@ -118,22 +116,7 @@ impl Lanes {
         frame: &TxFrame<'_>,
         last: bool,
     ) -> Result<bool, NicError> {
-        frame.mode.check()?;
-        let raw = frame.mode == TxMode::Raw;
-        let lacks = if !raw && !caps.ip_mode {
-            Some(TxError::NoIpMode)
-        } else if frame.vlan.is_some() && !caps.vlan_insert {
-            Some(TxError::NoVlanInsert)
-        } else if frame.timestamp && !caps.timestamps {
-            Some(TxError::NoTimestamps)
-        } else if frame.segments.is_some() && (raw || !caps.tso) {
-            Some(TxError::NoTso)
-        } else {
-            None
-        };
-        if let Some(error) = lacks {
-            return Err(error.into());
-        }
+        frame.check(caps)?;
         if !self.submission.push(frame, last)? {
             self.reap(port, done)?;
             if !self.submission.push(frame, last)? {
@@ -150,20 +133,16 @@ impl Lanes {
         frames: &mut Vec<RxFrame>,
     ) -> Result<usize, NicError> {
         self.rx.check()?;
-        let mut count = 0;
-        while count < max {
-            let Some(words) = self.rx.ring.take() else {
-                break;
-            };
-            match self.receive.accept(&Cqe::from_words(words)) {
-                Ok(frame) => frames.push(frame),
-                Err(fault) => {
-                    let stopped = self.rx.quarantine(port, fault);
-                    // What came before was right; the next call reports the fault.
-                    return if count > 0 { Ok(count) } else { Err(stopped) };
-                }
-            }
-            count += 1;
+        let receive = &mut self.receive;
+        let taken = self
+            .rx
+            .ring
+            .take(max, |words| receive.accept(Cqe::from_words(words)));
+        let count = receive.hand_out(frames);
+        if let Err(fault) = taken {
+            let stopped = self.rx.quarantine(port, fault);
+            // What came before was right; the next call reports the fault.
+            return if count > 0 { Ok(count) } else { Err(stopped) };
         }
         let due = self.receive.doorbell_due(DOORBELL_BATCH);
         if due || self.rx.untold() >= DOORBELL_BATCH {
@@ -233,8 +212,12 @@ impl Nic {
         lanes.tx.check()?;
         let mut count = 0;
         let mut error = None;
-        for (i, frame) in frames.iter().enumerate() {
-            let last = i + 1 == frames.len();
+        loop {
+            count += lanes.submission.push_run(&frames[count..], caps);
+            let Some(frame) = frames.get(count) else {
+                break;
+            };
+            let last = count + 1 == frames.len();
             match lanes.submit(port, completed, caps, frame, last) {
                 Ok(true) => count += 1,
                 Ok(false) => break,
@@ -284,6 +267,10 @@ impl Nic {
             let producer = lanes.submission.producer();
             lanes.tx.ring_doorbell(port, producer, false)?;
         }
+        // Mostly there is nothing to tell.
+        if completed.is_empty() {
+            return Ok(Vec::new());
+        }
         Ok(completed.drain(..).collect())
     }
 
@@ -318,7 +305,7 @@ impl Nic {
         let (port, salvaged) = (&mut self.port, &mut self.salvaged);
         lanes.events.check()?;
         let mut events: Vec<_> = salvaged.events.drain(..).collect();
-        while let Some(words) = lanes.events.ring.take() {
+        while let Some(words) = lanes.events.ring.next() {
             let event = match event::decode(&Event::from_words(words)) {
                 Ok(RawEvent::Ready(event)) => event,
                 Ok(RawEvent::QueueError(queue)) => {

@@ -179,7 +179,7 @@ impl Nic {
             mut receive,
         } = lanes;
         if events.is_trusted() {
-            while let Some(words) = events.ring.take() {
+            while let Some(words) = events.ring.next() {
                 match event::decode(&Event::from_words(words)) {
                     Ok(RawEvent::Ready(event)) => self.salvaged.events.push_back(event),
                     // Of a queue that starts anew.
@@ -189,7 +189,7 @@ impl Nic {
             }
         }
         if tx.is_trusted() {
-            while let Some(words) = tx.ring.take() {
+            while let Some(words) = tx.ring.next() {
                 let cqe = Cqe::from_words(words);
                 if submission.complete(&cqe, &mut self.completed).is_err() {
                     break;
@@ -197,12 +197,14 @@ impl Nic {
             }
         }
         if rx.is_trusted() {
-            while let Some(words) = rx.ring.take() {
-                match receive.accept(&Cqe::from_words(words)) {
-                    Ok(frame) => self.salvaged.frames.push_back(frame),
-                    Err(_) => break,
+            while let Some(words) = rx.ring.next() {
+                if receive.accept(Cqe::from_words(words)).is_err() {
+                    break;
                 }
             }
+            let mut frames = Vec::new();
+            receive.hand_out(&mut frames);
+            self.salvaged.frames.extend(frames);
         }
         // What an earlier recovery could not hand over is younger than what it could.
         let left = std::mem::take(&mut self.salvaged.unsent);

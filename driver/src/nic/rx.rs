@@ -1,5 +1,7 @@
 //! What a received frame is to the driver's user.
+use crate::dma::Excerpt;
 use crate::ring::slots::RxBuf;
+use crate::DmaBuf;
 use std::fmt;
 use std::ops::Deref;
 
@@ -10,27 +12,27 @@ pub const SMALL_PACKET: usize = 256;
 
 /// The first bytes of a packet in memory that no device can write.
 #[derive(Clone)]
-pub struct Head {
-    bytes: [u8; SMALL_PACKET],
-    len: u16,
-}
+pub struct Head(Excerpt<SMALL_PACKET>);
 
 impl Head {
-    /// `len` bytes (at most [`SMALL_PACKET`]) that `fill` writes.
-    pub(crate) fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
-        let mut bytes = [0; SMALL_PACKET];
-        fill(&mut bytes[..len]);
-        Self {
-            bytes,
-            len: len as u16,
-        }
+    /// No bytes yet.
+    #[inline]
+    pub(crate) fn empty() -> Self {
+        Self(Excerpt::empty())
+    }
+
+    /// Copies `len` bytes (at most [`SMALL_PACKET`]) at `offset` of `memory` in the place of what it has.
+    #[inline]
+    pub(crate) fn fill(&mut self, memory: &DmaBuf, offset: usize, len: usize) {
+        self.0.fill(memory, offset, len);
     }
 }
 
 impl Deref for Head {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
-        &self.bytes[..self.len.into()]
+        self.0.as_slice()
     }
 }
 

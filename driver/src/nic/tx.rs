@@ -1,4 +1,5 @@
 //! What a frame to be sent is, and what becomes of it.
+use super::Caps;
 use ferrule_abi::regs::GATEWAYS;
 use ferrule_abi::ring::{sqe_flags as fl, TSO_MAX_HEADERS, TSO_MIN_HEADERS};
 use std::net::Ipv4Addr;
@@ -38,6 +39,7 @@ impl TxMode {
     };
 
     /// Bits of the first SQE's flags.
+    #[inline]
     pub(crate) fn flags(self) -> u16 {
         match self {
             Self::Raw => fl::RAW,
@@ -56,7 +58,23 @@ impl TxMode {
         }
     }
 
+    /// What has these [`flags`](Self::flags).
+    pub(crate) fn from_flags(flags: u16) -> Self {
+        if flags & fl::RAW != 0 {
+            return Self::Raw;
+        }
+        Self::Ip {
+            next_hop: match (flags >> fl::NEXT_HOP_SHIFT) as u8 & 7 {
+                0 => NextHop::Automatic,
+                n => NextHop::Gateway(n),
+            },
+            ip_checksum: flags & fl::IPCS != 0,
+            l4_checksum: flags & fl::L4CS != 0,
+        }
+    }
+
     /// Shortest frame: an Ethernet header, or an IPv4 header.
+    #[inline]
     pub(crate) fn min_len(self) -> usize {
         match self {
             Self::Raw => 14,
@@ -65,6 +83,7 @@ impl TxMode {
     }
 
     /// Whether it names something that exists.
+    #[inline]
     pub(crate) fn check(self) -> Result<(), TxError> {
         match self {
             Self::Ip {
@@ -119,6 +138,26 @@ pub struct TxFrame<'a> {
     /// With [`TxMode::Ip`]: it is to be cut into segments, each with both checksums inserted whatever the mode says; [`Caps::tso`](super::Caps::tso).
     /// Report and timestamp are the last segment's.
     pub segments: Option<Segments>,
+}
+
+impl TxFrame<'_> {
+    /// Whether hardware that has `caps` can send it.
+    #[inline]
+    pub(crate) fn check(&self, caps: Caps) -> Result<(), TxError> {
+        self.mode.check()?;
+        let raw = self.mode == TxMode::Raw;
+        if !raw && !caps.ip_mode {
+            Err(TxError::NoIpMode)
+        } else if self.vlan.is_some() && !caps.vlan_insert {
+            Err(TxError::NoVlanInsert)
+        } else if self.timestamp && !caps.timestamps {
+            Err(TxError::NoTimestamps)
+        } else if self.segments.is_some() && (raw || !caps.tso) {
+            Err(TxError::NoTso)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl Default for TxFrame<'_> {

@@ -2,6 +2,7 @@
 use super::Index;
 use crate::DmaBuf;
 use ferrule_abi::ring::{Cqe, ENTRY_SIZE};
+use std::convert::Infallible;
 
 #[derive(Debug)]
 pub(crate) struct CompletionRing {
@@ -23,39 +24,59 @@ impl CompletionRing {
         }
     }
 
-    fn at(&self) -> usize {
-        self.offset + usize::from(self.consumer.entry(self.log2)) * ENTRY_SIZE
+    #[inline]
+    fn at(&self, index: Index) -> usize {
+        self.offset + usize::from(index.entry(self.log2)) * ENTRY_SIZE
     }
 
-    fn is_new(&self, last: u32) -> bool {
-        (Cqe::PHASE.get(last) == 1) == self.consumer.phase(self.log2)
+    #[inline]
+    fn is_new(&self, index: Index, last: u32) -> bool {
+        (Cqe::PHASE.get(last) == 1) == index.phase(self.log2)
     }
 
     /// Whether the device has written an entry that was not taken.
     pub(crate) fn has_entry(&self) -> bool {
-        self.is_new(self.memory.load_acquire(self.at() + 12))
+        let last = self.memory.load_acquire(self.at(self.consumer) + 12);
+        self.is_new(self.consumer, last)
+    }
+
+    /// Takes the entries that the device has written, at most `max`, and gives each to `each` as its four words, until that fails; the entry
+    /// for which it does is the last one taken.
+    #[inline]
+    pub(crate) fn take<E>(
+        &mut self,
+        max: usize,
+        mut each: impl FnMut([u32; 4]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut index = self.consumer;
+        let mut result = Ok(());
+        for _ in 0..max {
+            let is_new = |last| self.is_new(index, last);
+            let Some(words) = self.memory.load_entry(self.at(index), is_new) else {
+                break;
+            };
+            index.advance(1);
+            result = each(words);
+            if result.is_err() {
+                break;
+            }
+        }
+        self.consumer = index;
+        result
     }
 
     /// The next entry as its four words, if the device has written it.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<[u32; 4]> {
-        let at = self.at();
-        let last = self.memory.load_acquire(at + 12);
-        if !self.is_new(last) {
-            return None;
-        }
-        let memory = &self.memory;
-        let words = [
-            memory.load(at),
-            memory.load(at + 4),
-            memory.load(at + 8),
-            last,
-        ];
-        self.consumer.advance(1);
-        Some(words)
+    pub(crate) fn next(&mut self) -> Option<[u32; 4]> {
+        let mut next = None;
+        let Ok(()) = self.take(1, |words| {
+            next = Some(words);
+            Ok::<(), Infallible>(())
+        });
+        next
     }
 
     /// How far the host has read.
+    #[inline]
     pub(crate) fn consumer(&self) -> Index {
         self.consumer
     }

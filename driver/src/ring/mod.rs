@@ -71,22 +71,27 @@ pub(crate) struct Index(u16);
 const MASK: u16 = (INDEX_MODULUS - 1) as u16;
 
 impl Index {
+    #[inline]
     pub(crate) fn advance(&mut self, by: u16) {
         self.0 = self.0.wrapping_add(by) & MASK;
     }
     /// How far this is beyond `earlier`.
+    #[inline]
     pub(crate) fn since(self, earlier: Self) -> u16 {
         self.0.wrapping_sub(earlier.0) & MASK
     }
     /// The entry of a ring of 2^log2 entries.
+    #[inline]
     pub(crate) fn entry(self, log2: u8) -> u16 {
         self.0 & ((1 << log2) - 1)
     }
     /// The phase of a completion written at this index: 1 on the first pass, then alternating. 2^15 is an even number of passes of any ring.
+    #[inline]
     pub(crate) fn phase(self, log2: u8) -> bool {
         self.0 >> log2 & 1 == 0
     }
     /// The value for a doorbell.
+    #[inline]
     pub(crate) fn value(self) -> u32 {
         self.0.into()
     }

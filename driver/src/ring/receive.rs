@@ -4,6 +4,7 @@ use super::{Index, RingFault};
 use crate::nic::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 use crate::DmaBuf;
 use ferrule_abi::ring::{cqe_status as st, Cqe};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Shortest frame there can be: an Ethernet header.
@@ -20,7 +21,10 @@ pub(crate) struct ReceiveRing {
     pool: Arc<SlotPool>,
     /// Which slots the device has. Ours alone: the device cannot change it.
     lent: Box<[bool]>,
+    /// How many those are, and those of `accepted`.
     lent_count: u16,
+    /// Completions that were checked, in their order, of which nobody has got the packets yet. Empty between batches.
+    accepted: Vec<Cqe>,
     /// Slots to lend again.
     spare: Vec<u16>,
     /// The device uses slots in their order, and does not read which are lent: none may stay with a reader.
@@ -45,6 +49,7 @@ impl ReceiveRing {
             pool,
             lent: vec![false; slots.into()].into(),
             lent_count: 0,
+            accepted: Vec::with_capacity(slots.into()),
             spare: (0..slots).collect(),
             in_order,
         }
@@ -96,8 +101,9 @@ impl ReceiveRing {
         self.in_order || 2 * (usize::from(self.lent_count) + self.spare.len()) < self.lent.len()
     }
 
-    /// Checks a completion and takes its packet.
-    pub(crate) fn accept(&mut self, cqe: &Cqe) -> Result<RxFrame, RingFault> {
+    /// Checks a completion; [`hand_out`](Self::hand_out) must follow.
+    #[inline]
+    pub(crate) fn accept(&mut self, cqe: Cqe) -> Result<(), RingFault> {
         let slot = cqe.index;
         let status = cqe.status;
         match self.lent.get(usize::from(slot)) {
@@ -122,33 +128,54 @@ impl ReceiveRing {
             return Err(RingFault::Status { status });
         }
         self.lent[usize::from(slot)] = false;
-        self.lent_count -= 1;
+        self.accepted.push(cqe);
+        Ok(())
+    }
 
-        let stored = u32::from(cqe.len).min(slot_size) as usize;
-        let at = self.pool.at(slot);
-        let head_len = if stored <= SMALL_PACKET {
-            stored
-        } else {
-            HEAD_LEN
-        };
-        let head = Head::filled(head_len, |to| self.pool.memory.read(at, to));
-        let body = if head_len == stored {
-            self.spare.push(slot);
-            None
-        } else if self.copies_out() {
-            let mut bytes = vec![0; stored - head_len];
-            self.pool.memory.read(at + head_len, &mut bytes);
-            self.spare.push(slot);
-            Some(RxBuf::copied(bytes))
-        } else {
-            Some(RxBuf::in_slot(&self.pool, slot, head_len..stored))
-        };
-        Ok(frame(cqe, head, body))
+    /// Appends the packets of all completions that were checked to `frames`; tells how many. A frame is not small: it is made where it
+    /// stays, and the bytes are copied there.
+    pub(crate) fn hand_out(&mut self, frames: &mut Vec<RxFrame>) -> usize {
+        let accepted = std::mem::take(&mut self.accepted);
+        let before = frames.len();
+        frames.extend(accepted.iter().map(frame));
+        for (frame, cqe) in frames[before..].iter_mut().zip(&accepted) {
+            self.lent_count -= 1;
+            let slot = cqe.index;
+            let stored = usize::from(cqe.len).min(1 << self.pool.size_log2);
+            let head_len = if stored <= SMALL_PACKET {
+                stored
+            } else {
+                HEAD_LEN
+            };
+            let at = self.pool.at(slot);
+            frame.head.fill(&self.pool.memory, at, head_len);
+            if head_len < stored {
+                frame.body = Some(self.body(slot, head_len..stored));
+            } else {
+                self.spare.push(slot);
+            }
+        }
+        self.accepted = accepted;
+        self.accepted.clear();
+        frames.len() - before
+    }
+
+    /// Bytes `range` of a slot.
+    fn body(&mut self, slot: u16, range: Range<usize>) -> RxBuf {
+        if !self.copies_out() {
+            return RxBuf::in_slot(&self.pool, slot, range);
+        }
+        let mut bytes = vec![0; range.len()];
+        let at = self.pool.at(slot) + range.start;
+        self.pool.memory.read(at, &mut bytes);
+        self.spare.push(slot);
+        RxBuf::copied(bytes)
     }
 }
 
-/// What a checked completion says of its frame.
-fn frame(cqe: &Cqe, head: Head, body: Option<RxBuf>) -> RxFrame {
+/// What a checked completion says of its frame, of which the bytes are still to come.
+#[inline]
+fn frame(cqe: &Cqe) -> RxFrame {
     let has = |bit| cqe.status & bit != 0;
     let vlan = has(st::VLAN).then_some(cqe.offsets);
     let offset = |half_words: u16| match vlan {
@@ -156,8 +183,8 @@ fn frame(cqe: &Cqe, head: Head, body: Option<RxBuf>) -> RxFrame {
         _ => None,
     };
     RxFrame {
-        head,
-        body,
+        head: Head::empty(),
+        body: None,
         wire_len: cqe.len,
         truncated: has(st::TRUNC),
         ipv4: has(st::IPV4),

@@ -2,6 +2,7 @@
 use crate::DmaBuf;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The memory of all slots, and those that their holders have dropped.
@@ -13,6 +14,8 @@ pub(crate) struct SlotPool {
     /// Size of a slot, log2 of bytes.
     pub(crate) size_log2: u8,
     returned: Mutex<Vec<u16>>,
+    /// How many those are, to be looked at without the lock.
+    waiting: AtomicUsize,
 }
 
 impl SlotPool {
@@ -22,10 +25,12 @@ impl SlotPool {
             offset,
             size_log2,
             returned: Mutex::new(Vec::with_capacity(count.into())),
+            waiting: AtomicUsize::new(0),
         }
     }
 
     /// Where a slot is in the memory.
+    #[inline]
     pub(crate) fn at(&self, slot: u16) -> usize {
         self.offset + (usize::from(slot) << self.size_log2)
     }
@@ -35,8 +40,20 @@ impl SlotPool {
     }
 
     /// Moves what was dropped to `to`.
+    #[inline]
     pub(crate) fn collect(&self, to: &mut Vec<u16>) {
-        to.append(&mut self.returned());
+        // One that comes back at this moment is found the next time.
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            let mut returned = self.returned();
+            self.waiting.store(0, Ordering::Release);
+            to.append(&mut returned);
+        }
+    }
+
+    fn give_back(&self, slot: u16) {
+        let mut returned = self.returned();
+        returned.push(slot);
+        self.waiting.store(returned.len(), Ordering::Release);
     }
 }
 
@@ -49,7 +66,7 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.pool.returned().push(self.slot);
+        self.pool.give_back(self.slot);
     }
 }
 

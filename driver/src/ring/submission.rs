@@ -2,7 +2,7 @@
 //!
 //! SQE n of the ring has a buffer of its own, buffer n: it is free again when its SQE is, and there is nothing else to keep books of.
 use super::{Index, RingFault};
-use crate::nic::{Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+use crate::nic::{Caps, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 use crate::DmaBuf;
 use ferrule_abi::regs::{push_bytes, PUSH_BUFFER_BYTES, PUSH_MAX_PACKET};
 use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
@@ -23,54 +23,59 @@ struct Push {
     unsignalled: u32,
 }
 
+/// Bit of [`Entry::flags`], which no SQE has: the sender wants to know that the frame was sent.
+const REPORT: u16 = 1 << 15;
+
 /// What is known of an outstanding SQE. Ours alone: the device cannot change it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    /// The frame that this SQE ends, if it ends one.
-    frame: Option<Frame>,
+    token: u64,
+    /// Of the frame that this SQE ends; 0: it ends none, and the rest is void.
+    len: u16,
+    /// Those of the frame's SQEs, and [`REPORT`].
+    flags: u16,
+    vlan_tci: u16,
+    mss: u16,
+    header_bytes: u16,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    token: u64,
-    report: bool,
-    /// TS_REQ was set.
-    timestamp: bool,
-    /// CPL_REQ was set.
-    signalled: bool,
-    mode: TxMode,
-    vlan: Option<u16>,
-    segments: Option<Segments>,
-    len: u16,
+impl Entry {
+    fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+    fn mode(&self) -> TxMode {
+        TxMode::from_flags(self.flags)
+    }
+    fn vlan(&self) -> Option<u16> {
+        self.has(fl::VLAN_INS).then_some(self.vlan_tci)
+    }
+    fn segments(&self) -> Option<Segments> {
+        self.has(fl::TSO).then_some(Segments {
+            header_bytes: self.header_bytes,
+            mss: self.mss,
+        })
+    }
 }
 
 /// A frame that was handed to the device and of which the device has not said that it is done.
 #[derive(Debug)]
 pub(crate) struct Unsent {
     bytes: Vec<u8>,
-    frame: Frame,
+    frame: Entry,
 }
 
 impl Unsent {
     /// Lets `send` hand it over again.
     pub(crate) fn again<T>(&self, send: impl FnOnce(&TxFrame<'_>) -> T) -> T {
-        let Frame {
-            token,
-            report,
-            timestamp,
-            mode,
-            vlan,
-            segments,
-            ..
-        } = self.frame;
+        let frame = &self.frame;
         send(&TxFrame {
             parts: &[&self.bytes],
-            mode,
-            vlan,
-            token,
-            report,
-            timestamp,
-            segments,
+            mode: frame.mode(),
+            vlan: frame.vlan(),
+            token: frame.token,
+            report: frame.has(REPORT),
+            timestamp: frame.has(fl::TS_REQ),
+            segments: frame.segments(),
         })
     }
 }
@@ -87,6 +92,18 @@ fn buffers(len: usize, segments: Option<Segments>) -> u16 {
         .div_ceil(TX_BUFFER) as u16
 }
 
+/// Flags of the first SQE of a frame, and [`REPORT`].
+#[inline]
+fn first_flags(frame: &TxFrame<'_>) -> u16 {
+    let bit = |on: bool, bit| if on { bit } else { 0 };
+    fl::SOP
+        | frame.mode.flags()
+        | bit(frame.segments.is_some(), fl::TSO)
+        | bit(frame.vlan.is_some(), fl::VLAN_INS)
+        | bit(frame.timestamp, fl::TS_REQ)
+        | bit(frame.report || frame.timestamp, REPORT)
+}
+
 #[derive(Debug)]
 pub(crate) struct SubmissionRing {
     memory: DmaBuf,
@@ -96,7 +113,11 @@ pub(crate) struct SubmissionRing {
     log2: u8,
     producer: Index,
     retired: Index,
+    /// Of those that are not outstanding nothing is read.
     entries: Box<[Entry]>,
+    /// Frames outstanding with a report to be made.
+    reports: u16,
+    max_frame: usize,
     /// SQEs since the last with CPL_REQ.
     unsignalled: u16,
     push: Option<Push>,
@@ -112,6 +133,11 @@ impl SubmissionRing {
         log2: u8,
         push: bool,
     ) -> Self {
+        // Half of the ring, so that there is always room for one once earlier ones have gone; in PUSH mode what fits the window.
+        let max_frame = match push {
+            false => (TX_BUFFER << (log2 - 1)).min(MAX_FRAME as usize),
+            true => PUSH_MAX_PACKET as usize,
+        };
         Self {
             memory,
             sq,
@@ -121,6 +147,8 @@ impl SubmissionRing {
             producer: Index::default(),
             retired: Index::default(),
             entries: vec![Entry::default(); 1 << log2].into(),
+            reports: 0,
+            max_frame,
             unsignalled: 0,
             push: push.then(Push::default),
         }
@@ -133,15 +161,17 @@ impl SubmissionRing {
             let mut index = self.retired;
             index.advance(distance);
             let entry = usize::from(index.entry(self.log2));
-            if let Some(frame) = self.entries[entry].frame.take() {
+            let frame = self.entries[entry];
+            if frame.len > 0 {
                 unsent.push(Unsent {
-                    bytes: self.read_back(distance, frame.len.into(), frame.segments),
+                    bytes: self.read_back(distance, &frame),
                     frame,
                 });
             }
         }
         self.producer = Index::default();
         self.retired = Index::default();
+        self.reports = 0;
         self.unsignalled = 0;
         self.push = self.push.take().map(|_| Push::default());
         unsent
@@ -170,13 +200,9 @@ impl SubmissionRing {
         self.producer.since(self.retired)
     }
 
-    /// Longest frame in bytes: half of the ring, so that there is always room for one once earlier ones have gone; in PUSH mode what fits
-    /// the window.
+    /// Longest frame in bytes.
     pub(crate) fn max_frame(&self) -> usize {
-        if self.push.is_some() {
-            return PUSH_MAX_PACKET as usize;
-        }
-        (TX_BUFFER << (self.log2 - 1)).min(MAX_FRAME as usize)
+        self.max_frame
     }
 
     /// Most bytes of payload in a packet that is cut into segments: its headers take a buffer of the longest frame.
@@ -187,11 +213,80 @@ impl SubmissionRing {
         }
     }
 
-    /// Writes a frame to the ring. False: no room until something completes. With `last`, of a batch, a completion is asked for; otherwise only
-    /// if the frame wants a report or a quarter of the ring has gone without. A doorbell must follow.
+    /// Writes frames to the ring as far as each takes one buffer, as most do, there is room, and nothing is wrong with them or in PUSH mode;
+    /// tells how many. The rest, if any, is for [`push`](Self::push).
+    pub(crate) fn push_run(&mut self, frames: &[TxFrame<'_>], caps: Caps) -> usize {
+        if self.push.is_some() {
+            return 0;
+        }
+        let size = 1u16 << self.log2;
+        let room = usize::from(size - self.outstanding());
+        let mut producer = self.producer;
+        let mut unsignalled = self.unsignalled;
+        let mut count = 0;
+        for frame in frames.iter().take(room) {
+            if frame.segments.is_some() || frame.check(caps).is_err() {
+                break;
+            }
+            let entry = usize::from(producer.entry(self.log2));
+            let buffer = entry * TX_BUFFER;
+            let Some(len) = self.write_one(buffer, frame.parts) else {
+                break;
+            };
+            if len < frame.mode.min_len() {
+                break;
+            }
+            count += 1;
+            unsignalled += 1;
+            let mut flags = first_flags(frame) | fl::EOP;
+            if count == frames.len() || flags & REPORT != 0 || unsignalled >= size / 4 {
+                unsignalled = 0;
+                flags |= fl::CPL_REQ;
+            }
+            let sqe = Sqe {
+                iova: self.buffers_iova + buffer as u64,
+                len: len as u16,
+                flags: flags & !REPORT,
+                vlan_tci: frame.vlan.unwrap_or(0),
+                mss: 0,
+            };
+            let at = self.sq + entry * ENTRY_SIZE;
+            self.memory.store_entry(at, sqe.to_words());
+            self.entries[entry] = Entry {
+                token: frame.token,
+                len: sqe.len,
+                flags,
+                vlan_tci: sqe.vlan_tci,
+                mss: 0,
+                header_bytes: 0,
+            };
+            self.reports += u16::from(flags & REPORT != 0);
+            producer.advance(1);
+        }
+        self.producer = producer;
+        self.unsignalled = unsignalled;
+        count
+    }
+
+    /// Writes the parts one after the other to one buffer and tells their length; `None` if they do not fit.
+    #[inline]
+    fn write_one(&self, buffer: usize, parts: &[&[u8]]) -> Option<usize> {
+        let mut len = 0;
+        for part in parts {
+            if part.len() > TX_BUFFER - len {
+                return None;
+            }
+            self.memory.write(self.buffers + buffer + len, part);
+            len += part.len();
+        }
+        Some(len)
+    }
+
+    /// Writes a frame of any kind to the ring. False: no room until something completes. With `last`, of a batch, a completion is asked for;
+    /// otherwise only if the frame wants a report or a quarter of the ring has gone without. A doorbell must follow.
     pub(crate) fn push(&mut self, frame: &TxFrame<'_>, last: bool) -> Result<bool, TxError> {
         let len: usize = frame.parts.iter().map(|part| part.len()).sum();
-        let (min, max) = (frame.mode.min_len(), self.max_frame());
+        let (min, max) = (frame.mode.min_len(), self.max_frame);
         if !(min..=max).contains(&len) {
             return Err(TxError::Length { len, min, max });
         }
@@ -207,8 +302,9 @@ impl SubmissionRing {
         if count > size - self.outstanding() {
             return Ok(false);
         }
-        let report = frame.report || frame.timestamp;
-        let mut due = last || report;
+        let of_first = first_flags(frame);
+        let report = of_first & REPORT;
+        let mut due = last || report != 0;
         if let Some(push) = &mut self.push {
             let bytes = push_bytes(len as u32);
             if push.in_flight + bytes > PUSH_BUFFER_BYTES {
@@ -235,18 +331,9 @@ impl SubmissionRing {
             let mut flags = 0;
             let (mut vlan_tci, mut mss) = (0, 0);
             if i == 0 {
-                flags |= fl::SOP | frame.mode.flags();
+                flags = of_first & !REPORT;
                 vlan_tci = frame.vlan.unwrap_or(0);
-                if let Some(segments) = frame.segments {
-                    flags |= fl::TSO;
-                    mss = segments.mss;
-                }
-                if frame.vlan.is_some() {
-                    flags |= fl::VLAN_INS;
-                }
-                if frame.timestamp {
-                    flags |= fl::TS_REQ;
-                }
+                mss = frame.segments.map_or(0, |s| s.mss);
             }
             if i == 1 && frame.segments.is_some() {
                 // The bytes of payload, in the place of the TCI.
@@ -268,10 +355,8 @@ impl SubmissionRing {
             };
             match &mut self.push {
                 None => {
-                    for (word, value) in sqe.to_words().into_iter().enumerate() {
-                        self.memory
-                            .store(self.sq + entry * ENTRY_SIZE + 4 * word, value);
-                    }
+                    let at = self.sq + entry * ENTRY_SIZE;
+                    self.memory.store_entry(at, sqe.to_words());
                 }
                 Some(push) => {
                     push.image.clear();
@@ -282,18 +367,20 @@ impl SubmissionRing {
                     push.image.extend(dws.map(|n| self.memory.load(at + n)));
                 }
             }
-            self.entries[entry].frame = ends.then_some(Frame {
-                token: frame.token,
-                report,
-                timestamp: frame.timestamp,
-                signalled,
-                mode: frame.mode,
-                vlan: frame.vlan,
-                segments: frame.segments,
-                len: len as u16,
-            });
+            self.entries[entry] = match ends {
+                false => Entry::default(),
+                true => Entry {
+                    token: frame.token,
+                    len: len as u16,
+                    flags: of_first | flags,
+                    vlan_tci: frame.vlan.unwrap_or(0),
+                    mss: frame.segments.map_or(0, |s| s.mss),
+                    header_bytes: frame.segments.map_or(0, |s| s.header_bytes),
+                },
+            };
             self.producer.advance(1);
         }
+        self.reports += u16::from(report != 0);
         Ok(true)
     }
 
@@ -332,38 +419,46 @@ impl SubmissionRing {
         if index >= size || distance >= self.outstanding() {
             return Err(RingFault::NotOutstanding { index });
         }
-        let Some(frame) = self.entries[usize::from(index)].frame else {
+        let frame = self.entries[usize::from(index)];
+        if frame.len == 0 {
             return Err(RingFault::NotDue { index });
-        };
+        }
         let status = cqe.status;
         let fault = Err(RingFault::Status { status });
+        let has_time = status & st::TS_VALID != 0 && frame.has(fl::TS_REQ);
         let outcome = match status & !st::TS_VALID {
-            0 if !frame.signalled => return Err(RingFault::NotDue { index }),
+            0 if !frame.has(fl::CPL_REQ) => return Err(RingFault::NotDue { index }),
             0 => TxOutcome::Sent {
-                timestamp: (frame.timestamp && status & st::TS_VALID != 0).then_some(cqe.timestamp),
+                timestamp: has_time.then_some(cqe.timestamp),
             },
-            st::ARP_MISS if frame.mode == TxMode::Raw => return fault,
+            st::ARP_MISS if frame.has(fl::RAW) => return fault,
             st::ARP_MISS => TxOutcome::NoNeighbour {
                 next_hop: Ipv4Addr::from_bits(cqe.hash),
-                packet: self.read_back(distance, frame.len.into(), frame.segments),
-                mode: frame.mode,
-                vlan: frame.vlan,
-                segments: frame.segments,
+                packet: self.read_back(distance, &frame),
+                mode: frame.mode(),
+                vlan: frame.vlan(),
+                segments: frame.segments(),
             },
             st::DMA_ERR => TxOutcome::DmaError,
             st::BAD_DESC => TxOutcome::BadDescriptor,
             _ => return fault,
         };
-        for _ in 0..distance {
-            if let Some(earlier) = self.retire().filter(|f| f.report) {
-                done.push_back(TxCompletion {
-                    token: earlier.token,
-                    outcome: TxOutcome::Sent { timestamp: None },
-                });
+        if self.reports == 0 && self.push.is_none() {
+            // Nobody asks of any of them.
+            self.retired.advance(distance + 1);
+        } else {
+            for _ in 0..distance {
+                let earlier = self.retire();
+                if earlier.has(REPORT) {
+                    done.push_back(TxCompletion {
+                        token: earlier.token,
+                        outcome: TxOutcome::Sent { timestamp: None },
+                    });
+                }
             }
+            self.retire();
         }
-        self.retire();
-        if frame.report || !matches!(outcome, TxOutcome::Sent { .. }) {
+        if frame.has(REPORT) || !matches!(outcome, TxOutcome::Sent { .. }) {
             done.push_back(TxCompletion {
                 token: frame.token,
                 outcome,
@@ -372,19 +467,20 @@ impl SubmissionRing {
         Ok(())
     }
 
-    /// Frees the oldest SQE; the frame that it ends.
-    fn retire(&mut self) -> Option<Frame> {
-        let entry = usize::from(self.retired.entry(self.log2));
+    /// Frees the oldest SQE, which it returns.
+    fn retire(&mut self) -> Entry {
+        let frame = self.entries[usize::from(self.retired.entry(self.log2))];
         self.retired.advance(1);
-        let frame = self.entries[entry].frame.take();
-        if let (Some(push), Some(frame)) = (&mut self.push, &frame) {
+        self.reports -= u16::from(frame.has(REPORT));
+        if let Some(push) = self.push.as_mut().filter(|_| frame.len > 0) {
             push.in_flight -= push_bytes(frame.len.into());
         }
         frame
     }
 
-    /// The frame of `len` bytes whose last SQE is `distance` beyond the oldest outstanding.
-    fn read_back(&self, distance: u16, len: usize, segments: Option<Segments>) -> Vec<u8> {
+    /// The bytes of the frame whose last SQE is `distance` beyond the oldest outstanding.
+    fn read_back(&self, distance: u16, frame: &Entry) -> Vec<u8> {
+        let (len, segments) = (usize::from(frame.len), frame.segments());
         let mut index = self.retired;
         index.advance(distance - (buffers(len, segments) - 1));
         let mut packet = vec![0; len];
