@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: what is measured, each by name, ours and its peer in one run.
+use std::error::Error;
 use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
 
 use clap::{Args, ValueEnum};
 use rustix::time::{clock_gettime, ClockId};
@@ -8,6 +11,7 @@ use crate::row;
 
 mod engines;
 mod latency;
+mod ring;
 mod stack;
 mod tlps;
 mod traffic;
@@ -35,6 +39,8 @@ enum Name {
     Tlps,
     /// Cycles from the end of a frame on the wire to its completion on PCIe, on an idle NIC (2 s)
     Latency,
+    /// Cycles and instructions (with valgrind) of a packet in the driver, on a device in plain Rust, beside virtio-drivers (15 s)
+    Ring,
     /// CPU time, instructions (with valgrind) and memory of the TCP/IP stack beside smoltcp (90 s)
     Stack,
 }
@@ -45,13 +51,27 @@ fn thread_cpu_seconds() -> f64 {
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
 
+/// Builds a benchmark's own package; the program that has its name.
+fn build(package: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "--package", package])
+        .status()?;
+    if !built.success() {
+        return Err(format!("{package} was not built").into());
+    }
+    // It lies beside this one, which is built in release mode as well.
+    Ok(std::env::current_exe()?.with_file_name(package))
+}
+
 /// Measures and prints.
-pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn Error>> {
     let rows = match args.name {
         Some(name) if !args.list => match name {
             Name::Engines => engines::measure()?,
             Name::Tlps => tlps::measure()?,
             Name::Latency => latency::measure()?,
+            Name::Ring => ring::measure()?,
             Name::Stack => stack::measure()?,
         },
         _ => {

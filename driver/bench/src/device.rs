@@ -2,6 +2,7 @@
 //! writes completions, in the memory that it shares with the driver and on the thread that drives.
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrule_abi::ring::{doorbell, sqe_flags, Cqe, ENTRY_SIZE, INDEX_MODULUS};
@@ -33,15 +34,26 @@ struct State {
     receive: Queue,
     slots: u64,
     slot_log2: u32,
-    doorbells: u64,
-    reads: u64,
 }
 
 /// The device that a driver opens.
-pub struct EmulatedNic(Arc<Mutex<State>>);
+pub(crate) struct EmulatedNic {
+    state: Arc<Mutex<State>>,
+    doorbells: Arc<Doorbells>,
+}
 
 /// The benchmark's hold on it.
-pub struct Hardware(Arc<Mutex<State>>);
+pub(crate) struct Hardware {
+    state: Arc<Mutex<State>>,
+    doorbells: Arc<Doorbells>,
+}
+
+/// What the driver last wrote to them: a store, as where a BAR is mapped.
+#[derive(Default)]
+struct Doorbells {
+    transmit: AtomicU32,
+    receive: AtomicU32,
+}
 
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -112,24 +124,30 @@ impl State {
 }
 
 /// A device, and the hold on it.
-pub fn emulated() -> (EmulatedNic, Hardware) {
+pub(crate) fn emulated() -> (EmulatedNic, Hardware) {
     let mut state = State::default();
     for register in regs::PORT {
         state.registers.insert(register.offset, register.reset);
     }
     state.registers.insert(regs::mac_lo::OFFSET, 2);
     let state = Arc::new(Mutex::new(state));
-    (EmulatedNic(Arc::clone(&state)), Hardware(state))
+    let doorbells = Arc::<Doorbells>::default();
+    let device = EmulatedNic {
+        state: Arc::clone(&state),
+        doorbells: Arc::clone(&doorbells),
+    };
+    (device, Hardware { state, doorbells })
 }
 
 impl Hardware {
     /// Sends all frames that the driver has handed over, and completes those for which it wants to know.
-    pub fn transmit(&self) {
-        let state = &mut *locked(&self.0);
+    pub(crate) fn transmit(&self) {
+        let state = &mut *locked(&self.state);
         let Some(memory) = &state.memory else {
             return;
         };
         let queue = &mut state.transmit;
+        queue.ring(self.doorbells.transmit.load(Ordering::Acquire));
         while queue.taken < queue.filled {
             let bytes = ENTRY_SIZE as u64;
             let at = Queue::entry(queue.requests, queue.requests_log2, queue.taken, bytes);
@@ -148,13 +166,14 @@ impl Hardware {
         }
     }
 
-    /// Receives `count` frames of these bytes; how many found a slot.
-    pub fn receive(&self, count: usize, frame: &[u8]) -> usize {
-        let state = &mut *locked(&self.0);
+    /// Receives `count` frames of these bytes, if there are so many slots.
+    pub(crate) fn receive(&self, count: usize, frame: &[u8]) {
+        let state = &mut *locked(&self.state);
         let Some(memory) = &state.memory else {
-            return 0;
+            return;
         };
         let queue = &mut state.receive;
+        queue.ring(self.doorbells.receive.load(Ordering::Acquire));
         let count = count.min((queue.filled - queue.taken) as usize);
         for _ in 0..count {
             let at = Queue::entry(queue.requests, queue.requests_log2, queue.taken, 2);
@@ -173,13 +192,6 @@ impl Hardware {
                 },
             );
         }
-        count
-    }
-
-    /// Doorbells and register reads so far.
-    pub fn accesses(&self) -> (u64, u64) {
-        let state = locked(&self.0);
-        (state.doorbells, state.reads)
     }
 }
 
@@ -189,25 +201,18 @@ impl Device for EmulatedNic {
     }
 
     fn read32(&mut self, _: u8, offset: u32) -> Result<u32, DeviceError> {
-        let mut state = locked(&self.0);
-        state.reads += 1;
+        let state = locked(&self.state);
         Ok(state.registers.get(&offset).copied().unwrap_or(0))
     }
 
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
         const TRANSMIT: u32 = regs::tx_page(0) + regs::tx_doorbell::OFFSET;
         const RECEIVE: u32 = regs::rx_page(0) + regs::rx_doorbell::OFFSET;
-        let mut state = locked(&self.0);
         match offset {
-            TRANSMIT => {
-                state.doorbells += 1;
-                state.transmit.ring(value);
-            }
-            RECEIVE => {
-                state.doorbells += 1;
-                state.receive.ring(value);
-            }
+            TRANSMIT => self.doorbells.transmit.store(value, Ordering::Release),
+            RECEIVE => self.doorbells.receive.store(value, Ordering::Release),
             _ if bar == BAR_REGS => {
+                let mut state = locked(&self.state);
                 let reset = offset == regs::ctrl::OFFSET && regs::ctrl::RESET.get(value) == 1;
                 state
                     .registers
@@ -233,12 +238,12 @@ impl Device for EmulatedNic {
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
-        locked(&self.0).memory = Some((iova, buf.clone()));
+        locked(&self.state).memory = Some((iova, buf.clone()));
         Ok(())
     }
 
     fn dma_unmap(&mut self, _: u64, _: usize) -> Result<(), DeviceError> {
-        locked(&self.0).memory = None;
+        locked(&self.state).memory = None;
         Ok(())
     }
 

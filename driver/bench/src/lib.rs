@@ -1,144 +1,108 @@
 //! What a packet costs the driver, with a device in plain Rust on the same thread: only the driver's calls are timed, by the processor's
-//! time stamp counter, in batches.
-#![forbid(unsafe_code)]
+//! time stamp counter, in batches; beside it virtio-drivers' VirtQueue with a device of the same kind.
+#![deny(unsafe_code)]
 
+mod callgrind;
 mod device;
+mod jobs;
+mod meter;
+mod ours;
+mod record;
+#[allow(unsafe_code)]
+mod virtio;
 
-pub use device::{emulated, EmulatedNic, Hardware};
+use std::io;
+use std::path::Path;
 
-use std::sync::Arc;
+use ferrule_driver::NicError;
 
-use ferrule_driver::nic::{NicConfig, RxFrame, TxFrame, TxMode};
-use ferrule_driver::{Nic, NicError, WallClock};
-use quanta::Clock;
+pub use callgrind::child;
+pub use jobs::Job;
+use jobs::{prepare, BATCHES};
+pub use meter::Meter;
+pub use record::Record;
 
 /// Bytes of the frames.
 const FRAME: usize = 60;
-/// Packets before the timing, and in each of the rounds, of which the fastest counts.
+/// Packets before the timing, and in each of the rounds, of which the fastest counts: the others were disturbed.
 const WARM_UP: usize = 20_000;
-const PACKETS: usize = 200_000;
-const ROUNDS: usize = 9;
+const PACKETS: usize = 6_400;
+const ROUNDS: usize = 400;
 
-/// What is done with packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Job {
-    /// A frame is handed over, and its completion is taken.
-    Send,
-    /// A frame is taken from its slot, and the slot is lent again.
-    Receive,
-    /// Both: what comes in goes out again.
-    Forward,
+/// What keeps a benchmark from its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The driver failed.
+    #[error(transparent)]
+    Nic(#[from] NicError),
+    /// The peer failed.
+    #[error("virtio-drivers: {0}")]
+    Virtio(#[from] virtio_drivers::Error),
+    /// Packets were lost.
+    #[error("of a batch {received} were received and {taken} taken for sending")]
+    Lost {
+        /// Received.
+        received: usize,
+        /// Taken for sending.
+        taken: usize,
+    },
+    /// Callgrind.
+    #[error("valgrind: {0}")]
+    Callgrind(#[from] io::Error),
 }
 
-/// A NIC on an emulated device.
-pub struct Bench {
-    nic: Nic,
-    hardware: Hardware,
-    clock: Clock,
-    frames: Vec<RxFrame>,
-    bytes: [u8; FRAME],
-    cycles: u64,
+/// What is measured.
+trait Work {
+    /// Does a batch and has the driver's part of it timed.
+    fn batch(&mut self, meter: &mut Meter) -> Result<(), Error>;
+    /// Packets of a batch.
+    fn packets(&self) -> usize;
 }
 
-impl Bench {
-    /// A NIC that is up.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn new() -> Result<Self, NicError> {
-        let (device, hardware) = emulated();
-        let nic = Nic::open(Box::new(device), Arc::new(WallClock), &NicConfig::default())?;
-        Ok(Self {
-            nic,
-            hardware,
-            clock: Clock::new(),
-            frames: Vec::with_capacity(256),
-            bytes: std::array::from_fn(|i| i as u8),
-            cycles: 0,
-        })
-    }
-
-    fn timed<T>(&mut self, call: impl FnOnce(&mut Nic, &mut Vec<RxFrame>, &[u8]) -> T) -> T {
-        let before = self.clock.raw();
-        let result = call(&mut self.nic, &mut self.frames, &self.bytes);
-        self.cycles += self.clock.raw() - before;
-        result
-    }
-
-    /// Does a batch; only the driver's part is timed.
-    ///
-    /// # Errors
-    /// When the driver fails.
-    pub fn batch(&mut self, job: Job, size: usize) -> Result<(), NicError> {
-        if job != Job::Send {
-            let received = self.hardware.receive(size, &self.bytes);
-            debug_assert_eq!(received, size);
+/// Cycles of a packet, less those of the measuring itself, of each of `works` in turn.
+fn cycles(works: &mut [Box<dyn Work>]) -> Result<Vec<f64>, Error> {
+    let mut meter = Meter::default();
+    for work in works.iter_mut() {
+        for _ in 0..WARM_UP / work.packets() {
+            work.batch(&mut meter)?;
         }
-        self.timed(|nic, frames, bytes| {
-            if job != Job::Send {
-                nic.rx_batch(size, frames)?;
-            }
-            if job != Job::Receive {
-                send(nic, job, size, frames, bytes)?;
-            }
-            frames.clear();
-            Ok::<(), NicError>(())
-        })?;
-        if job != Job::Receive {
-            self.hardware.transmit();
-            self.timed(|nic, _, _| nic.tx_completions().map(drop))?;
-        }
-        Ok(())
     }
-
-    /// Cycles of a packet in batches of `size`, less those of the measuring itself.
-    ///
-    /// # Errors
-    /// When the driver fails.
-    pub fn cycles(&mut self, job: Job, size: usize) -> Result<f64, NicError> {
-        for _ in 0..WARM_UP / size {
-            self.batch(job, size)?;
-        }
-        let calls = if job == Job::Receive { 1 } else { 2 };
-        let mut best = f64::INFINITY;
-        for _ in 0..ROUNDS {
-            self.cycles = 0;
-            let batches = PACKETS / size;
-            for _ in 0..batches {
-                self.batch(job, size)?;
+    let mut best = vec![(f64::INFINITY, f64::INFINITY); works.len()];
+    for _ in 0..ROUNDS {
+        for (work, (whole, empty)) in works.iter_mut().zip(&mut best) {
+            meter.take();
+            for _ in 0..PACKETS / work.packets() {
+                work.batch(&mut meter)?;
             }
-            let cycles = self.cycles;
-            self.cycles = 0;
-            for _ in 0..batches * calls {
-                self.timed(|_, _, _| ());
+            let (cycles, calls) = meter.take();
+            *whole = whole.min(cycles as f64);
+            for _ in 0..calls {
+                meter.time(|| ());
             }
-            let own = cycles.saturating_sub(self.cycles);
-            best = best.min(own as f64 / (batches * size) as f64);
+            *empty = empty.min(meter.take().0 as f64);
         }
-        Ok(best)
     }
+    let own = |(whole, empty): (f64, f64)| (whole - empty).max(0.0) / PACKETS as f64;
+    Ok(best.into_iter().map(own).collect())
 }
 
-/// Sends what was received, or else frames of these bytes.
-fn send(
-    nic: &mut Nic,
-    job: Job,
-    size: usize,
-    frames: &[RxFrame],
-    bytes: &[u8],
-) -> Result<(), NicError> {
-    let mut parts: [[&[u8]; 1]; 64] = [[bytes]; 64];
-    if job == Job::Forward {
-        for (part, frame) in parts.iter_mut().zip(frames) {
-            *part = [&frame.head];
-        }
+/// Measures all; `program` is the one whose `run` command is [`child`].
+///
+/// # Errors
+/// When a driver fails or Callgrind does.
+pub fn measure(program: &Path) -> Result<Vec<Record>, Error> {
+    let kinds = Job::ALL
+        .into_iter()
+        .flat_map(|job| BATCHES.map(|batch| (job, batch)));
+    let kinds: Vec<_> = kinds.collect();
+    let mut works = Vec::new();
+    for &(job, batch) in &kinds {
+        works.push(prepare(job, batch)?);
     }
-    let batch: [TxFrame<'_>; 64] = std::array::from_fn(|n| TxFrame {
-        parts: &parts[n],
-        mode: TxMode::Raw,
-        ..TxFrame::default()
-    });
-    let taken = nic.tx_batch(&batch[..size])?;
-    debug_assert_eq!(taken, size);
-    Ok(())
+    let cycles = cycles(&mut works)?;
+    let mut instructions = Vec::new();
+    for &(job, batch) in &kinds {
+        instructions.push(callgrind::instructions(program, job, batch)?);
+    }
+    Ok(record::records(&kinds, &cycles, &instructions))
 }

@@ -3,6 +3,9 @@
 //! A test that lacks one says so on standard error, past the test harness's capture, and passes; under FERRULE_REQUIRE_TOOLS=1, which CI
 //! sets, it fails instead.
 #![forbid(unsafe_code)]
+
+pub mod callgrind;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::process::Command;

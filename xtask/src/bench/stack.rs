@@ -1,7 +1,6 @@
 //! The TCP/IP stack beside smoltcp: `ferrule-stack-bench` measures, partly in programs of its own that Callgrind runs or
 //! whose allocator counts.
 use std::error::Error;
-use std::process::Command;
 
 use ferrule_stack_bench::{Limit, Record};
 
@@ -23,15 +22,7 @@ fn row(record: Record) -> Row {
 }
 
 pub(super) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", PACKAGE])
-        .status()?;
-    if !built.success() {
-        return Err(format!("{PACKAGE} was not built").into());
-    }
-    // Its programs lie beside this one, which is built in release mode as well.
-    let program = std::env::current_exe()?.with_file_name(PACKAGE);
+    let program = super::build(PACKAGE)?;
     let records = ferrule_stack_bench::measure(&program)?;
     Ok(records.into_iter().map(row).collect())
 }
