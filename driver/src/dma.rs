@@ -216,6 +216,23 @@ impl DmaBuf {
         unsafe { write_bytes(to, from) };
     }
 
+    /// Copies `parts`, one after the other, to the `room` bytes at `offset`; how many bytes they are, or `None` if they do not fit, of which some
+    /// may have been written. Panics if the room is outside.
+    #[track_caller]
+    pub fn gather(&self, offset: usize, room: usize, parts: &[&[u8]]) -> Option<usize> {
+        let to = self.at(offset, room);
+        let mut len = 0;
+        for part in parts {
+            if part.len() > room - len {
+                return None;
+            }
+            // SAFETY: `at` checked all of the room, of which `len` bytes are taken.
+            unsafe { write_bytes(to.wrapping_add(len), part) };
+            len += part.len();
+        }
+        Some(len)
+    }
+
     /// Sets `len` bytes at `offset` to zero. Panics outside.
     #[track_caller]
     pub fn zero(&self, offset: usize, len: usize) {
@@ -227,9 +244,6 @@ impl DmaBuf {
         }
     }
 }
-
-/// Words are copied four at a time.
-const BLOCK: usize = 32;
 
 /// Reads all of `to`.
 ///
@@ -254,23 +268,25 @@ unsafe fn read_bytes(from: *const u8, to: &mut [MaybeUninit<u8>]) {
 #[inline]
 unsafe fn read_words(from: *const u8, to: &mut [MaybeUninit<u8>]) {
     let mut from = from;
-    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+    let (blocks, rest) = to.as_chunks_mut::<64>();
     for block in blocks {
-        for (i, chunk) in block.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            let word: *const u64 = from.wrapping_add(8 * i).cast();
-            // SAFETY: within what the caller vouches for, and aligned.
-            let word = unsafe { word.read_volatile() };
-            chunk.write_copy_of_slice(&word.to_ne_bytes());
-        }
-        from = from.wrapping_add(BLOCK);
+        // SAFETY: what the caller vouches for; some of the bytes.
+        from = unsafe { read_block(from, block) };
     }
-    let (words, rest) = rest.as_chunks_mut::<8>();
-    for chunk in words {
-        let word: *const u64 = from.cast();
-        // SAFETY: within what the caller vouches for, and aligned.
-        let word = unsafe { word.read_volatile() };
-        chunk.write_copy_of_slice(&word.to_ne_bytes());
-        from = from.wrapping_add(8);
+    let (block, rest) = rest.as_chunks_mut::<32>();
+    if let [block] = block {
+        // SAFETY: as before.
+        from = unsafe { read_block(from, block) };
+    }
+    let (block, rest) = rest.as_chunks_mut::<16>();
+    if let [block] = block {
+        // SAFETY: as before.
+        from = unsafe { read_block(from, block) };
+    }
+    let (block, rest) = rest.as_chunks_mut::<8>();
+    if let [block] = block {
+        // SAFETY: as before.
+        from = unsafe { read_block(from, block) };
     }
     let (half, last) = rest.as_chunks_mut::<4>();
     if let [chunk] = half {
@@ -284,6 +300,21 @@ unsafe fn read_words(from: *const u8, to: &mut [MaybeUninit<u8>]) {
         // SAFETY: within what the caller vouches for.
         unsafe { read_singly(from, last) };
     }
+}
+
+/// Reads a block of whole words; where the next one is.
+///
+/// # Safety
+/// As of [`read_words`].
+#[inline]
+unsafe fn read_block<const N: usize>(from: *const u8, to: &mut [MaybeUninit<u8>; N]) -> *const u8 {
+    for (i, chunk) in to.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let word: *const u64 = from.wrapping_add(8 * i).cast();
+        // SAFETY: within what the caller vouches for, and aligned.
+        let word = unsafe { word.read_volatile() };
+        chunk.write_copy_of_slice(&word.to_ne_bytes());
+    }
+    from.wrapping_add(N)
 }
 
 /// Reads the few bytes of `to` one by one.
@@ -322,21 +353,25 @@ unsafe fn write_bytes(to: *mut u8, from: &[u8]) {
 #[inline]
 unsafe fn write_words(to: *mut u8, from: &[u8]) {
     let mut to = to;
-    let (blocks, rest) = from.as_chunks::<BLOCK>();
+    let (blocks, rest) = from.as_chunks::<64>();
     for block in blocks {
-        for (i, chunk) in block.as_chunks::<8>().0.iter().enumerate() {
-            let word: *mut u64 = to.wrapping_add(8 * i).cast();
-            // SAFETY: within what the caller vouches for, and aligned.
-            unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
-        }
-        to = to.wrapping_add(BLOCK);
+        // SAFETY: what the caller vouches for; some of the bytes.
+        to = unsafe { write_block(to, block) };
     }
-    let (words, rest) = rest.as_chunks::<8>();
-    for chunk in words {
-        let word: *mut u64 = to.cast();
-        // SAFETY: within what the caller vouches for, and aligned.
-        unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
-        to = to.wrapping_add(8);
+    let (block, rest) = rest.as_chunks::<32>();
+    if let [block] = block {
+        // SAFETY: as before.
+        to = unsafe { write_block(to, block) };
+    }
+    let (block, rest) = rest.as_chunks::<16>();
+    if let [block] = block {
+        // SAFETY: as before.
+        to = unsafe { write_block(to, block) };
+    }
+    let (block, rest) = rest.as_chunks::<8>();
+    if let [block] = block {
+        // SAFETY: as before.
+        to = unsafe { write_block(to, block) };
     }
     let (half, last) = rest.as_chunks::<4>();
     if let [chunk] = half {
@@ -349,6 +384,20 @@ unsafe fn write_words(to: *mut u8, from: &[u8]) {
         // SAFETY: within what the caller vouches for.
         unsafe { write_singly(to, last) };
     }
+}
+
+/// Writes a block of whole words; where the next one goes.
+///
+/// # Safety
+/// As of [`write_words`].
+#[inline]
+unsafe fn write_block<const N: usize>(to: *mut u8, from: &[u8; N]) -> *mut u8 {
+    for (i, chunk) in from.as_chunks::<8>().0.iter().enumerate() {
+        let word: *mut u64 = to.wrapping_add(8 * i).cast();
+        // SAFETY: within what the caller vouches for, and aligned.
+        unsafe { word.write_volatile(u64::from_ne_bytes(*chunk)) };
+    }
+    to.wrapping_add(N)
 }
 
 /// Writes the few bytes of `from` one by one.
@@ -434,6 +483,59 @@ mod tests {
         }
 
         #[test]
+        fn parts_follow_each_other_as_far_as_there_is_room(offset in 0usize..64, room in 0usize..300, cuts in prop::collection::vec(0usize..90, 0..6)) {
+            let buf = DmaBuf::new(4096).unwrap();
+            let data: Vec<u8> = (0..cuts.iter().sum::<usize>()).map(|i| 1 + (i % 255) as u8).collect();
+            let mut rest = &data[..];
+            let mut parts = Vec::new();
+            for cut in cuts {
+                let (part, later) = rest.split_at(cut);
+                parts.push(part);
+                rest = later;
+            }
+            let fits = data.len() <= room;
+            prop_assert_eq!(buf.gather(offset, room, &parts), fits.then_some(data.len()));
+            let mut all = vec![0; 4096];
+            buf.read(0, &mut all);
+            let written = if fits { data.len() } else { room };
+            prop_assert!(all[..offset].iter().chain(&all[offset + written..]).all(|b| *b == 0));
+            if fits {
+                prop_assert_eq!(&all[offset..offset + data.len()], &data[..]);
+            }
+        }
+
+        #[test]
+        fn an_entry_is_four_little_endian_words(words in any::<[u32; 4]>(), place in 0usize..4, is_there in any::<bool>()) {
+            let buf = DmaBuf::new(4096).unwrap();
+            let at = 8 * place;
+            buf.store_entry(at, words);
+            prop_assert_eq!([0, 4, 8, 12].map(|o| buf.load(at + o)), words);
+            let mut asked = Vec::new();
+            let entry = buf.load_entry(at, |last| {
+                asked.push(last);
+                is_there
+            });
+            prop_assert_eq!(entry, is_there.then_some(words));
+            prop_assert_eq!(asked, [words[3]]);
+        }
+
+        #[test]
+        fn an_excerpt_is_what_it_was_filled_with_last(fills in prop::collection::vec((0usize..100, 0usize..=64), 0..4)) {
+            let buf = DmaBuf::new(4096).unwrap();
+            let bytes: Vec<u8> = (0..200).collect();
+            buf.write(0, &bytes);
+            let mut excerpt = Excerpt::<64>::empty();
+            let mut expected = &bytes[..0];
+            for (at, len) in fills {
+                excerpt.fill(&buf, at, len);
+                expected = &bytes[at..at + len];
+                prop_assert_eq!(excerpt.clone().as_slice(), expected);
+            }
+            prop_assert_eq!(excerpt.as_slice(), expected);
+            prop_assert!(catch_unwind(move || excerpt.fill(&buf, 0, 65)).is_err());
+        }
+
+        #[test]
         fn nothing_outside_is_touched(offset in prop_oneof![4080usize..4100, Just(usize::MAX), Just(usize::MAX - 3)], len in 0usize..40) {
             let buf = DmaBuf::new(1).unwrap();
             prop_assert_eq!(buf.len(), 4096);
@@ -441,6 +543,10 @@ mod tests {
             prop_assert_eq!(catch_unwind(|| buf.read(offset, &mut vec![0; len])).is_ok(), fits);
             prop_assert_eq!(catch_unwind(|| buf.write(offset, &vec![0; len])).is_ok(), fits);
             prop_assert_eq!(catch_unwind(|| buf.zero(offset, len)).is_ok(), fits);
+            prop_assert_eq!(catch_unwind(|| buf.gather(offset, len, &[])).is_ok(), fits);
+            let entry = offset % 8 == 0 && offset <= 4080;
+            prop_assert_eq!(catch_unwind(|| buf.store_entry(offset, [1; 4])).is_ok(), entry);
+            prop_assert_eq!(catch_unwind(|| buf.load_entry(offset, |_| true)).is_ok(), entry);
             let word = offset % 4 == 0 && offset <= 4092;
             prop_assert_eq!(catch_unwind(|| buf.load(offset)).is_ok(), word);
             prop_assert_eq!(catch_unwind(|| buf.load_acquire(offset)).is_ok(), word);

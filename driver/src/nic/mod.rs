@@ -33,6 +33,7 @@ pub use recovery::Recovery;
 pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 pub use stats::{Caps, Link, Stats};
 pub use tx::{NextHop, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+pub(crate) use tx::{IP_MIN, RAW_MIN};
 
 use crate::barriers;
 use crate::irq::Irq;

@@ -4,6 +4,11 @@ use ferrule_abi::regs::GATEWAYS;
 use ferrule_abi::ring::{sqe_flags as fl, TSO_MAX_HEADERS, TSO_MIN_HEADERS};
 use std::net::Ipv4Addr;
 
+/// Shortest raw frame in bytes: an Ethernet header.
+pub(crate) const RAW_MIN: usize = 14;
+/// Shortest packet in IP mode in bytes: an IPv4 header.
+pub(crate) const IP_MIN: usize = 20;
+
 /// Which neighbour an IP packet goes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NextHop {
@@ -73,12 +78,12 @@ impl TxMode {
         }
     }
 
-    /// Shortest frame: an Ethernet header, or an IPv4 header.
+    /// Shortest frame in bytes.
     #[inline]
     pub(crate) fn min_len(self) -> usize {
         match self {
-            Self::Raw => 14,
-            Self::Ip { .. } => 20,
+            Self::Raw => RAW_MIN,
+            Self::Ip { .. } => IP_MIN,
         }
     }
 

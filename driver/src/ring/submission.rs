@@ -2,7 +2,9 @@
 //!
 //! SQE n of the ring has a buffer of its own, buffer n: it is free again when its SQE is, and there is nothing else to keep books of.
 use super::{Index, RingFault};
-use crate::nic::{Caps, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+use crate::nic::{
+    Caps, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome, IP_MIN, RAW_MIN,
+};
 use crate::DmaBuf;
 use ferrule_abi::regs::{push_bytes, PUSH_BUFFER_BYTES, PUSH_MAX_PACKET};
 use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
@@ -35,7 +37,9 @@ struct Entry {
     /// Those of the frame's SQEs, and [`REPORT`].
     flags: u16,
     vlan_tci: u16,
+    /// With TSO; else void.
     mss: u16,
+    /// With TSO; else void.
     header_bytes: u16,
 }
 
@@ -92,8 +96,20 @@ fn buffers(len: usize, segments: Option<Segments>) -> u16 {
         .div_ceil(TX_BUFFER) as u16
 }
 
-/// Flags of the first SQE of a frame, and [`REPORT`].
+/// Flags of a frame's only SQE, and [`REPORT`]; `None` if the hardware cannot send it, or if it takes more than one.
 #[inline]
+fn flags_of_one(frame: &TxFrame<'_>, caps: Caps) -> Option<u16> {
+    let asks = frame.report || frame.timestamp || frame.vlan.is_some();
+    if frame.mode == TxMode::Raw && !asks && frame.segments.is_none() {
+        return Some(fl::SOP | fl::EOP | fl::RAW);
+    }
+    if frame.segments.is_some() || frame.check(caps).is_err() {
+        return None;
+    }
+    Some(first_flags(frame) | fl::EOP)
+}
+
+/// Flags of the first SQE of a frame, and [`REPORT`].
 fn first_flags(frame: &TxFrame<'_>) -> u16 {
     let bit = |on: bool, bit| if on { bit } else { 0 };
     fl::SOP
@@ -219,67 +235,61 @@ impl SubmissionRing {
         if self.push.is_some() {
             return 0;
         }
-        let size = 1u16 << self.log2;
-        let room = usize::from(size - self.outstanding());
-        let mut producer = self.producer;
-        let mut unsignalled = self.unsignalled;
-        let mut count = 0;
-        for frame in frames.iter().take(room) {
-            if frame.segments.is_some() || frame.check(caps).is_err() {
-                break;
-            }
-            let entry = usize::from(producer.entry(self.log2));
-            let buffer = entry * TX_BUFFER;
-            let Some(len) = self.write_one(buffer, frame.parts) else {
+        let room = (1u16 << self.log2) - self.outstanding();
+        let due = (1u16 << self.log2) / 4;
+        let Self {
+            memory,
+            sq,
+            buffers,
+            buffers_iova,
+            log2,
+            producer,
+            entries,
+            reports,
+            unsignalled,
+            ..
+        } = self;
+        let (mut index, mut since, mut count) = (*producer, *unsignalled, 0);
+        for frame in frames.iter().take(room.into()) {
+            let Some(mut flags) = flags_of_one(frame, caps) else {
                 break;
             };
-            if len < frame.mode.min_len() {
+            let entry = usize::from(index.entry(*log2));
+            let buffer = entry * TX_BUFFER;
+            let min = if flags & fl::RAW != 0 {
+                RAW_MIN
+            } else {
+                IP_MIN
+            };
+            let len = memory.gather(*buffers + buffer, TX_BUFFER, frame.parts);
+            let Some(len) = len.filter(|len| *len >= min) else {
                 break;
-            }
+            };
             count += 1;
-            unsignalled += 1;
-            let mut flags = first_flags(frame) | fl::EOP;
-            if count == frames.len() || flags & REPORT != 0 || unsignalled >= size / 4 {
-                unsignalled = 0;
+            since += 1;
+            if count == frames.len() || flags & REPORT != 0 || since >= due {
+                since = 0;
                 flags |= fl::CPL_REQ;
             }
             let sqe = Sqe {
-                iova: self.buffers_iova + buffer as u64,
+                iova: *buffers_iova + buffer as u64,
                 len: len as u16,
                 flags: flags & !REPORT,
                 vlan_tci: frame.vlan.unwrap_or(0),
                 mss: 0,
             };
-            let at = self.sq + entry * ENTRY_SIZE;
-            self.memory.store_entry(at, sqe.to_words());
-            self.entries[entry] = Entry {
-                token: frame.token,
-                len: sqe.len,
-                flags,
-                vlan_tci: sqe.vlan_tci,
-                mss: 0,
-                header_bytes: 0,
-            };
-            self.reports += u16::from(flags & REPORT != 0);
-            producer.advance(1);
+            memory.store_entry(*sq + entry * ENTRY_SIZE, sqe.to_words());
+            let entry = &mut entries[entry];
+            entry.token = frame.token;
+            entry.len = sqe.len;
+            entry.flags = flags;
+            entry.vlan_tci = sqe.vlan_tci;
+            *reports += flags >> REPORT.trailing_zeros();
+            index.advance(1);
         }
-        self.producer = producer;
-        self.unsignalled = unsignalled;
+        *producer = index;
+        *unsignalled = since;
         count
-    }
-
-    /// Writes the parts one after the other to one buffer and tells their length; `None` if they do not fit.
-    #[inline]
-    fn write_one(&self, buffer: usize, parts: &[&[u8]]) -> Option<usize> {
-        let mut len = 0;
-        for part in parts {
-            if part.len() > TX_BUFFER - len {
-                return None;
-            }
-            self.memory.write(self.buffers + buffer + len, part);
-            len += part.len();
-        }
-        Some(len)
     }
 
     /// Writes a frame of any kind to the ring. False: no room until something completes. With `last`, of a batch, a completion is asked for;
