@@ -525,11 +525,12 @@ mod tests {
             let bytes: Vec<u8> = (0..200).collect();
             buf.write(0, &bytes);
             let mut excerpt = Excerpt::<64>::empty();
-            let mut expected = &bytes[..0];
+            let mut expected: &[u8] = &[];
             for (at, len) in fills {
                 excerpt.fill(&buf, at, len);
                 expected = &bytes[at..at + len];
-                prop_assert_eq!(excerpt.clone().as_slice(), expected);
+                let copy = excerpt.clone();
+                prop_assert_eq!(copy.as_slice(), expected);
             }
             prop_assert_eq!(excerpt.as_slice(), expected);
             prop_assert!(catch_unwind(move || excerpt.fill(&buf, 0, 65)).is_err());

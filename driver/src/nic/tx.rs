@@ -262,3 +262,29 @@ pub struct TxCompletion {
     /// What became of it.
     pub outcome: TxOutcome,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_is_had_back_from_its_flags() {
+        let mut modes = vec![TxMode::Raw];
+        for (ip_checksum, l4_checksum) in
+            [(false, false), (false, true), (true, false), (true, true)]
+        {
+            let hops = (1..=GATEWAYS as u8).map(NextHop::Gateway);
+            modes.extend(hops.chain([NextHop::Automatic]).map(|next_hop| TxMode::Ip {
+                next_hop,
+                ip_checksum,
+                l4_checksum,
+            }));
+        }
+        let others =
+            fl::SOP | fl::EOP | fl::TSO | fl::VLAN_INS | fl::TS_REQ | fl::CPL_REQ | 1 << 15;
+        for mode in modes {
+            assert_eq!(TxMode::from_flags(mode.flags()), mode);
+            assert_eq!(TxMode::from_flags(mode.flags() | others), mode);
+        }
+    }
+}

@@ -103,6 +103,12 @@ fn flags_of_one(frame: &TxFrame<'_>, caps: Caps) -> Option<u16> {
     if frame.mode == TxMode::Raw && !asks && frame.segments.is_none() {
         return Some(fl::SOP | fl::EOP | fl::RAW);
     }
+    flags_of_any_one(frame, caps)
+}
+
+/// As [`flags_of_one`], of a frame with whatever there may be: apart, so that the common way stays short.
+#[inline(never)]
+fn flags_of_any_one(frame: &TxFrame<'_>, caps: Caps) -> Option<u16> {
     if frame.segments.is_some() || frame.check(caps).is_err() {
         return None;
     }
@@ -249,12 +255,13 @@ impl SubmissionRing {
             unsignalled,
             ..
         } = self;
+        let log2 = *log2;
         let (mut index, mut since, mut count) = (*producer, *unsignalled, 0);
         for frame in frames.iter().take(room.into()) {
             let Some(mut flags) = flags_of_one(frame, caps) else {
                 break;
             };
-            let entry = usize::from(index.entry(*log2));
+            let entry = usize::from(index.entry(log2));
             let buffer = entry * TX_BUFFER;
             let min = if flags & fl::RAW != 0 {
                 RAW_MIN
