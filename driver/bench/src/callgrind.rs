@@ -10,7 +10,7 @@ use crate::{Error, Meter};
 /// Batches to be counted, a multiple of those in which slots are lent again.
 const COUNTED: usize = 256;
 
-/// What the child does: the same batches in all runs, of which [`Meter::time`] marks the driver's part.
+/// What the child does: the same batches in all runs, of which `Meter::time` marks the driver's part.
 ///
 /// # Errors
 /// When the driver fails.
