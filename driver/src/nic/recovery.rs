@@ -57,7 +57,7 @@ pub struct Recovery {
 }
 
 impl Nic {
-    /// Looks whether the NIC gets on with what it was handed; tells when to look again, by the clock in nanoseconds, if frames are outstanding.
+    /// Looks whether the NIC gets on with what it was handed; tells when to look again, by the clock in nanoseconds, if it owes a completion.
     /// Reads a register only while the transmit queue stands still, at most one in 50 ms.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Nic {
         for lane in [&lanes.events, &lanes.tx, &lanes.rx] {
             lane.check()?;
         }
-        if lanes.submission.outstanding() == 0 {
+        if !lanes.submission.awaits_completion() {
             self.progress = None;
             return Ok(None);
         }

@@ -222,6 +222,11 @@ impl SubmissionRing {
         self.producer.since(self.retired)
     }
 
+    /// Whether the device owes a completion: frames of which none was asked for are retired by a later one only.
+    pub(crate) fn awaits_completion(&self) -> bool {
+        self.outstanding() > self.unsignalled
+    }
+
     /// Longest frame in bytes.
     pub(crate) fn max_frame(&self) -> usize {
         self.max_frame

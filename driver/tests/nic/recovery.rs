@@ -149,6 +149,28 @@ fn what_gets_on_or_has_no_link_is_not_stuck() {
     nic.watchdog().unwrap();
 }
 
+/// Of a batch that ends in a frame that cannot be sent no completion was asked for: none is missing.
+#[test]
+fn frames_without_a_completion_to_come_are_not_stuck() {
+    let (fake, clock) = (Fake::new(), Arc::new(JumpClock::default()));
+    let mut nic = fake.open_on(Arc::clone(&clock), &small()).unwrap();
+    let up = regs::status::LINK_UP.of(1);
+    fake.lock().regs.insert(regs::status::OFFSET, up);
+    let (good, bad): ([&[u8]; 1], [&[u8]; 1]) = ([&[1; 60]], [&[]]);
+    let frames = [&good, &bad].map(|parts| TxFrame {
+        parts,
+        mode: TxMode::Raw,
+        ..TxFrame::default()
+    });
+    assert_eq!(nic.tx_batch(&frames).unwrap(), 1);
+    assert!(fake.lock().transmit().is_some());
+    assert_eq!(nic.tx_outstanding(), 1);
+    for _ in 0..3 {
+        assert_eq!(nic.watchdog().unwrap(), None);
+        clock.advance(4_000 * MS);
+    }
+}
+
 #[test]
 fn a_device_that_is_gone_is_found_while_frames_wait() {
     let (fake, clock) = (Fake::new(), Arc::new(JumpClock::default()));
