@@ -3,12 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use clap::Args;
 use ferrule_rtl::nic::Nic;
 use ferrule_sim::engine::{open, EngineError, Kind, Options, TOP};
-use indicatif::{ProgressBar, ProgressStyle};
 
 mod design;
 mod error;
@@ -20,6 +18,8 @@ use design::Design;
 use error::{file, CoverageError};
 use points::Counts;
 use report::Report;
+
+use crate::progress;
 
 #[cfg(test)]
 pub(crate) use report::DOCUMENT;
@@ -52,12 +52,7 @@ pub(crate) struct CoverageArgs {
 
 /// Runs the tests, each of whose verilated engines leaves a file in `folder`.
 fn collect(args: &CoverageArgs, folder: &Path) -> Result<(), CoverageError> {
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} {msg} {elapsed}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = progress::spinner();
     bar.set_message("Verilator builds the NIC");
     // Built before the tests ask for it, most of them at once.
     let options = Options {

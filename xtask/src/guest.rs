@@ -3,12 +3,10 @@
 //! Once with memory in pages of 4 KiB and once in huge pages. Neither KVM nor root is needed.
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use clap::Args;
 use comfy_table::{presets, Table};
 use ferrule_sim::engine::Kind;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 mod command;
@@ -20,6 +18,8 @@ mod packages;
 use error::{file, GuestError};
 use machine::{Ended, Machine};
 use packages::Packages;
+
+use crate::progress;
 
 /// Huge pages of the second guest: the NIC's memory takes fewer.
 const HUGE_PAGES: u32 = 16;
@@ -130,12 +130,7 @@ fn table(steps: &[Step]) -> Table {
 
 /// Runs the guests and prints what they did.
 pub(crate) fn run(args: &GuestArgs) -> Result<(), Box<dyn std::error::Error>> {
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} {msg} {elapsed}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = progress::spinner();
     std::fs::create_dir_all(&args.output).map_err(file(&args.output))?;
     let folder = args.output.canonicalize().map_err(file(&args.output))?;
     bar.set_message("fetching QEMU, a kernel and busybox");

@@ -9,6 +9,7 @@ mod coverage;
 mod document;
 mod formal;
 mod guest;
+mod progress;
 mod row;
 mod synth;
 
