@@ -105,6 +105,21 @@ pub(crate) enum Command {
         that it holds by the library: Nic::add_neighbour of the crate ferrule-driver."
     )]
     Neigh(Neigh),
+    /// Run a program on a NIC: its TCP and UDP sockets are the NIC's, unchanged as it is.
+    #[command(
+        after_help = "Examples:\n  ferrule run -- curl http://192.0.2.2/\n  ferrule run --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 -- python3 -m http.server\n  ferrule run --stackd \"$FERRULE_STACKD\" -- nginx\n\n\
+        Without --device and --stackd there is a simulated NIC on the machine's time. 127.0.0.0/8, IPv6 that does not stand for IPv4, and names (the C\n\
+        library's resolver) stay with the kernel. Programs that do not call the C library cannot be helped: static ones are refused, of Go ones it warns;\n\
+        so does io_uring go past it.\n\
+        Exit status: the program's own; 128 and the signal's number if one ended it; 2 for a command line that makes no sense."
+    )]
+    Run(Run),
+    /// Own a NIC and its stack for the programs of several `ferrule run`.
+    #[command(
+        after_help = "Example:\n  ferrule stackd --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 > stackd.env &\n  . ./stackd.env; ferrule run --stackd \"$FERRULE_STACKD\" -- redis-server\n\n\
+        What it prints is the environment for `ferrule run`: where it listens, and the secret without which it serves nobody. Ctrl-C ends it."
+    )]
+    Stackd(Stackd),
     /// Write the NIC as Verilog.
     #[command(
         after_help = "Example:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v"
@@ -244,6 +259,51 @@ pub(crate) struct Ping {
     /// Print one JSON object instead of lines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A NIC with an address: one that is there, or a simulated one on the machine's time.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HostArgs {
+    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0. Without it a simulated one is made.
+    #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
+    pub(crate) device: Option<String>,
+    /// How to simulate, without --device.
+    #[command(flatten)]
+    pub(crate) sim: SimArgs,
+    /// Who we are.
+    #[command(flatten)]
+    pub(crate) address: AddressArgs,
+    /// Microseconds to look at the NIC's rings before sleeping until an interrupt: answers come sooner, and a processor is busy meanwhile.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    pub(crate) busy_poll: u64,
+}
+
+/// `ferrule run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Run {
+    /// The NIC.
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    /// Use the NIC of a `ferrule stackd`: what it has printed after FERRULE_STACKD=.
+    #[arg(long, value_name = "NAME#SECRET", conflicts_with_all = ["device", "impair", "gateway"])]
+    pub(crate) stackd: Option<ferrule_stackd::Address>,
+    /// The library to preload; without it the one beside this program.
+    #[arg(long, value_name = "FILE", env = "FERRULE_PRELOAD")]
+    pub(crate) preload: Option<PathBuf>,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+/// `ferrule stackd`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Stackd {
+    /// The NIC.
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    /// The abstract name to listen at; a random one without it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// `ferrule selftest`.

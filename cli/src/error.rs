@@ -40,6 +40,9 @@ pub(crate) enum Error {
     /// A PCI device that cannot be given away or back.
     #[error(transparent)]
     Bind(#[from] ferrule_driver::vfio::BindError),
+    /// The server of preloaded programs.
+    #[error(transparent)]
+    Stackd(#[from] ferrule_stackd::ServerError),
     /// A socket call.
     #[error("{doing}: {source}")]
     Call {

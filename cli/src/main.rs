@@ -14,11 +14,13 @@ mod output;
 mod pci;
 mod ping;
 mod regs;
+mod run;
 mod selftest;
 mod serve;
 mod session;
 mod signal;
 mod size;
+mod stackd;
 mod stats;
 mod verilog;
 mod wire;
@@ -42,6 +44,11 @@ fn main() -> ExitCode {
         args::Command::Regs(args) => regs::run(args),
         args::Command::Stats(args) => stats::run(args),
         args::Command::Selftest(args) => selftest::run(args),
+        args::Command::Run(args) => match run::run(args) {
+            Ok(status) => return status,
+            Err(e) => Err(e),
+        },
+        args::Command::Stackd(args) => stackd::run(args),
         args::Command::Verilog(args) => verilog::run(args),
     };
     match result {

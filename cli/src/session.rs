@@ -17,7 +17,8 @@ use ferrule_sim::wire::impair::Impaired;
 use ferrule_sim::wire::Wire;
 use rustix::time::{clock_gettime, ClockId};
 
-use crate::args::{Access, Serve, SimArgs};
+use crate::args::{Access, HostArgs, Serve, SimArgs};
+use crate::device;
 use crate::error::Error;
 use crate::wire::WireSpec;
 
@@ -174,6 +175,61 @@ pub(crate) fn attach(
         None => builder,
     }
     .open()?)
+}
+
+/// A host on the machine's time whose NIC whoever waits drives, and the simulator that it is on, if there is no device.
+///
+/// # Errors
+/// When either cannot be had.
+pub(crate) fn on_wall_time(args: &HostArgs) -> Result<(Host, Option<WallSimulator>), Error> {
+    let (spec, simulator) = match &args.device {
+        Some(spec) if device::is_simulated(spec) => {
+            return Err(Error::Usage(format!(
+                "{spec} runs on simulated time, and programs do not; leave --device away for a simulated NIC on the machine's time"
+            )));
+        }
+        Some(spec) => (spec.clone(), None),
+        None => {
+            let dir = tempfile::tempdir().map_err(Error::doing("making a temporary folder"))?;
+            let socket = dir.path().join("nic.sock");
+            let builder = builder(&args.sim, None)?.listen(&socket).wall_time();
+            let simulator = start(&args.sim, builder, None)?;
+            let spec = format!("vfio-user:{}", socket.display());
+            let simulator = WallSimulator {
+                simulator,
+                _dir: dir,
+            };
+            (spec, Some(simulator))
+        }
+    };
+    let host = Host::builder()
+        .device_spec(&spec)
+        .address(args.address.address)
+        .initial_rto(SLOW_RTO)
+        .busy_poll(Duration::from_micros(args.busy_poll))
+        .background(false);
+    let host = match args.address.gateway {
+        Some(gateway) => host.gateway(gateway),
+        None => host,
+    };
+    Ok((host.open()?, simulator))
+}
+
+/// A simulator on the machine's time with its socket.
+pub(crate) struct WallSimulator {
+    simulator: Simulator,
+    _dir: tempfile::TempDir,
+}
+
+impl WallSimulator {
+    /// Stops it.
+    ///
+    /// # Errors
+    /// When it had failed.
+    pub(crate) fn stop(self) -> Result<(), Error> {
+        self.simulator.stop()?;
+        Ok(())
+    }
 }
 
 impl Session {

@@ -16,6 +16,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
 use crate::core::Body;
+use crate::events::Watch;
 
 /// Arrivals that are shown at a time; the next takes the place of the oldest.
 const MAX_SIGNALS: usize = 16;
@@ -47,6 +48,8 @@ impl AsFd for Lent {
 #[derive(Debug, Default)]
 pub(crate) struct Exports {
     by_id: HashMap<SocketId, Export>,
+    /// Sockets of which somebody wants to be told when something has happened to them.
+    watches: HashMap<SocketId, Watch>,
     /// A call has changed what these are ready for.
     touched: Vec<SocketId>,
 }
@@ -97,6 +100,13 @@ impl Exports {
     /// A socket was closed.
     pub(crate) fn close(&mut self, id: SocketId) {
         self.by_id.remove(&id);
+        self.watches.remove(&id);
+    }
+
+    /// Has whatever happens to a socket told, beginning with what it is now.
+    pub(crate) fn watch(&mut self, id: SocketId, watch: Watch) {
+        watch.tell();
+        self.watches.insert(id, watch);
     }
 
     /// Shows what has changed since the last time; whether anything has happened to a socket, be it one without a descriptor.
@@ -104,6 +114,9 @@ impl Exports {
         let mut happened = false;
         while let Some((id, events)) = stack.next_event() {
             happened = true;
+            if let Some(watch) = self.watches.get(&id) {
+                watch.tell();
+            }
             if let Some(export) = self.by_id.get_mut(&id) {
                 tell(export.show(level(stack, id), events));
             }
@@ -125,6 +138,9 @@ impl Exports {
             | Readiness::ERROR;
         for export in self.by_id.values_mut() {
             tell(export.show(all, Readiness::NONE));
+        }
+        for watch in self.watches.values() {
+            watch.tell();
         }
     }
 }

@@ -12,6 +12,7 @@ use ferrule_stack::{Cidr, Config, Offload, Stack, Stats};
 
 use crate::core::Core;
 use crate::error::OpenError;
+use crate::events::Events;
 use crate::ping::Ping;
 use crate::settings;
 use crate::shared::{NicClock, Shared};
@@ -145,6 +146,11 @@ impl Host {
     /// When the NIC fails.
     pub fn tcp_socket(&self) -> io::Result<TcpSocket> {
         TcpSocket::on(self)
+    }
+
+    /// Makes a set of sockets to be watched together, empty at first.
+    pub fn events(&self) -> Events {
+        Events::on(self)
     }
 
     /// Makes a socket that sends ICMP echo requests and receives the answers.

@@ -21,7 +21,7 @@
 //! is its [`Host`]'s.
 //!
 //! Each socket is an `AsFd` whose descriptor poll, epoll and select understand beside the kernel's. With the feature `mio` the sockets are
-//! its sources; with the feature `tokio` there is a module of that name. [`framing`] keeps messages apart in a stream.
+//! its sources; with the feature `tokio` there is a module of that name. [`Events`] tells of any number of sockets that need no descriptors. [`framing`] keeps messages apart in a stream.
 //!
 //! Programs that have one NIC set FERRULE_DEVICE and FERRULE_ADDRESS (and FERRULE_GATEWAY) and use [`TcpStream::connect`],
 //! [`TcpListener::bind`] and [`UdpSocket::bind`] as they would std's.
@@ -31,6 +31,7 @@ mod address;
 mod chunks;
 mod core;
 mod error;
+mod events;
 mod exports;
 pub mod framing;
 mod host;
@@ -49,6 +50,7 @@ mod udp;
 
 pub use chunks::Chunks;
 pub use error::OpenError;
+pub use events::{Events, Watched};
 pub use ferrule_stack::{
     Algorithm, Bytes, Cidr, KeepAlive, ListenQueue, PathMtuDiscovery, Payload, Received,
     SendOptions, Stats, TcpInfo, TcpState,

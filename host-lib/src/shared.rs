@@ -322,16 +322,54 @@ impl Shared {
             if deadline.is_some_and(|d| d <= self.clock.now()) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            state = if state.driving {
-                self.sleep(state, deadline)?
-            } else {
-                self.drive(state, deadline)?
-            };
+            state = self.wait(state, deadline, &[])?;
         }
     }
 
+    /// Drives the NIC, or waits for the thread that does, until something may have changed, one of `beside` is readable or the deadline is reached.
+    fn wait<'a>(
+        &'a self,
+        state: Locked<'a>,
+        deadline: Option<u64>,
+        beside: &[BorrowedFd<'_>],
+    ) -> io::Result<Locked<'a>> {
+        if state.driving {
+            self.sleep(state, deadline, beside)
+        } else {
+            self.drive(state, deadline, beside)
+        }
+    }
+
+    /// Waits once, unless `ready` says that there is no need to: see [`wait`](Self::wait).
+    ///
+    /// # Errors
+    /// What the NIC or the clock reports.
+    pub(crate) fn wait_beside(
+        &self,
+        beside: &[BorrowedFd<'_>],
+        timeout: Option<Duration>,
+        ready: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        let deadline = timeout.map(|t| (self.now() + t).as_nanos());
+        let mut state = self.lock();
+        if state.core.pump(self.now())? {
+            self.tell(&mut state);
+        }
+        if !ready() {
+            state = self.wait(state, deadline, beside)?;
+            state.core.pump(self.now())?;
+        }
+        self.tell(&mut state);
+        Ok(())
+    }
+
     /// Sleeps until something has changed or the deadline is reached.
-    fn sleep<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> io::Result<Locked<'a>> {
+    fn sleep<'a>(
+        &'a self,
+        mut state: Locked<'a>,
+        deadline: Option<u64>,
+        beside: &[BorrowedFd<'_>],
+    ) -> io::Result<Locked<'a>> {
         let wake = match state.spare.pop() {
             Some(wake) => wake,
             None => Arc::new(wake_up()?),
@@ -343,7 +381,11 @@ impl Shared {
             self.kick();
         }
         drop(state);
-        let waited = self.clock.wait(&[wake.as_fd()], deadline);
+        let fds: Vec<BorrowedFd<'_>> = [wake.as_fd()]
+            .into_iter()
+            .chain(beside.iter().copied())
+            .collect();
+        let waited = self.clock.wait(&fds, deadline);
         let mut state = self.lock();
         state
             .sleepers
@@ -354,7 +396,12 @@ impl Shared {
     }
 
     /// Takes the token, sleeps on the NIC, and lets all others look.
-    fn drive<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> io::Result<Locked<'a>> {
+    fn drive<'a>(
+        &'a self,
+        mut state: Locked<'a>,
+        deadline: Option<u64>,
+        beside: &[BorrowedFd<'_>],
+    ) -> io::Result<Locked<'a>> {
         if self.busy_poll_ns > 0 {
             let found;
             (state, found) = self.look_on(state, deadline);
@@ -376,6 +423,7 @@ impl Shared {
             .chain(&self.gone)
             .map(AsFd::as_fd)
             .chain([self.kick.as_fd()])
+            .chain(beside.iter().copied())
             .collect();
         let waited = self.clock.wait(&fds, until);
         let mut state = self.lock();

@@ -23,7 +23,7 @@ use crate::tcp::{wait_for_connection, TcpListener, TcpStream};
 /// ```
 #[derive(Debug)]
 pub struct TcpSocket {
-    socket: Handle,
+    pub(crate) socket: Handle,
 }
 
 impl TcpSocket {
@@ -42,6 +42,16 @@ impl TcpSocket {
         each_v4(addr, |addr| {
             self.socket
                 .once(|core, _, id| core.stack.tcp_bind_to(id, addr))
+        })
+    }
+
+    /// Another handle to the same socket: it stays a socket to try again with when connecting or listening fails.
+    ///
+    /// # Errors
+    /// Never; std's signature.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.clone(),
         })
     }
 

@@ -1,0 +1,100 @@
+//! `ferrule stackd`: owns a NIC for preloaded programs.
+use std::io::Write;
+use std::thread::JoinHandle;
+
+use ferrule_stackd::{Address, Server, ServerError, Stop};
+
+use crate::args::{HostArgs, Stackd};
+use crate::error::Error;
+use crate::session::{self, WallSimulator};
+use crate::signal::Interrupt;
+
+/// A server in a thread of its own.
+pub(crate) struct Running {
+    address: Address,
+    stop: Stop,
+    thread: JoinHandle<Result<(), ServerError>>,
+    simulator: Option<WallSimulator>,
+}
+
+impl Running {
+    /// Starts one on a NIC.
+    ///
+    /// # Errors
+    /// When there is no NIC, or no server.
+    pub(crate) fn start(args: &HostArgs, name: Option<&str>) -> Result<Self, Error> {
+        let (host, simulator) = session::on_wall_time(args)?;
+        let server = Server::new(host, name)?;
+        let (address, stop) = (server.address().clone(), server.stopper());
+        let thread = std::thread::Builder::new()
+            .name("stackd".to_owned())
+            .spawn(move || server.run())
+            .map_err(Error::doing("starting a thread"))?;
+        Ok(Self {
+            address,
+            stop,
+            thread,
+            simulator,
+        })
+    }
+
+    /// Where programs find it.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether it still serves.
+    pub(crate) fn is_serving(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Ends it, once what its programs have sent is delivered.
+    ///
+    /// # Errors
+    /// When the NIC has failed.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        self.stop.stop();
+        let served = self.thread.join();
+        if let Some(simulator) = self.simulator {
+            simulator.stop()?;
+        }
+        match served {
+            Ok(served) => Ok(served?),
+            Err(_) => Err(Error::Wrong("the server of programs panicked".to_owned())),
+        }
+    }
+}
+
+/// Serves until it is told to stop by SIGINT or SIGTERM.
+///
+/// # Errors
+/// When there is no NIC, or it fails.
+pub(crate) fn run(args: &Stackd) -> Result<(), Error> {
+    let interrupt = Interrupt::catch()?;
+    let running = Running::start(&args.host, args.name.as_deref())?;
+    let mut out = std::io::stdout().lock();
+    let told = writeln!(
+        out,
+        "export {}='{}'",
+        Address::VARIABLE,
+        running.address().to_setting()
+    );
+    told.and_then(|()| out.flush())
+        .map_err(Error::doing("saying where programs find it"))?;
+    drop(out);
+    while !interrupt.is_raised() && running.is_serving() {
+        let mut fds = [rustix::event::PollFd::from_borrowed_fd(
+            interrupt.fd(),
+            rustix::event::PollFlags::IN,
+        )];
+        // A signal ends it; so does a NIC that fails.
+        let _ = rustix::event::poll(&mut fds, Some(&LOOK));
+    }
+    running.end()
+}
+
+/// How often to look whether the server still runs.
+const LOOK: rustix::event::Timespec = rustix::event::Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};

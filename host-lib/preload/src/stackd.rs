@@ -1,0 +1,174 @@
+//! Calls to stackd: a connection each, so that threads, forks and closed descriptors have nothing to disturb.
+use std::ffi::c_int;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+
+use ferrule_preload_protocol::{Address, Op, Reply, Request, Verdict, MAX_MESSAGE};
+use rustix::io::{retry_on_intr, Errno};
+use rustix::net::{
+    sockopt, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags,
+    SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+use crate::sys;
+
+/// Where stackd is, and what to say to it.
+struct Stackd {
+    addr: SocketAddrUnix,
+    secret: [u8; 16],
+}
+
+static STACKD: OnceLock<Option<Stackd>> = OnceLock::new();
+
+/// Reads the environment before the program can change it.
+extern "C" fn begin() {
+    stackd();
+}
+
+/// Run by the dynamic loader.
+#[used]
+#[link_section = ".init_array"]
+static BEGIN: extern "C" fn() = begin;
+
+fn stackd() -> Option<&'static Stackd> {
+    let read = || {
+        let setting = std::env::var(Address::VARIABLE).ok()?;
+        let address: Address = setting.parse().ok()?;
+        let addr = SocketAddrUnix::new_abstract_name(address.name.as_bytes()).ok()?;
+        Some(Stackd {
+            addr,
+            secret: address.secret,
+        })
+    };
+    STACKD.get_or_init(read).as_ref()
+}
+
+/// Whether this process was told of a stackd.
+pub(crate) fn is_there() -> bool {
+    stackd().is_some()
+}
+
+/// What stackd has answered.
+pub(crate) struct Answer {
+    pub(crate) value: i32,
+    pub(crate) data: Vec<u8>,
+    pub(crate) fd: Option<OwnedFd>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// An errno for the program.
+    Errno(c_int),
+    /// A new socket is to take this one's place.
+    Replace,
+}
+
+impl From<Failed> for c_int {
+    fn from(failed: Failed) -> c_int {
+        match failed {
+            Failed::Errno(errno) => errno,
+            Failed::Replace => libc::EINVAL,
+        }
+    }
+}
+
+/// A call about a socket of this process.
+///
+/// # Errors
+/// ENETDOWN when stackd is gone; what it says.
+pub(crate) fn call(fd: c_int, op: Op, a: i32, b: i32, data: &[u8]) -> Result<Answer, Failed> {
+    let cookie = cookie(fd).map_err(|e| Failed::Errno(e.raw_os_error()))?;
+    call_of(cookie, op, a, b, data)
+}
+
+/// A socket's name.
+pub(crate) fn cookie(fd: c_int) -> Result<u64, Errno> {
+    sockopt::socket_cookie(sys::fd(fd).ok_or(Errno::BADF)?)
+}
+
+/// A call about the socket of a cookie.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) fn call_of(cookie: u64, op: Op, a: i32, b: i32, data: &[u8]) -> Result<Answer, Failed> {
+    let stackd = stackd().ok_or(Failed::Errno(libc::ENETDOWN))?;
+    let request = Request {
+        op,
+        cookie,
+        a,
+        b,
+        secret: stackd.secret,
+        data,
+    };
+    let mut bytes = vec![];
+    request.write(&mut bytes);
+    if bytes.len() > MAX_MESSAGE {
+        return Err(Failed::Errno(libc::EINVAL));
+    }
+    let mut answer = [0; MAX_MESSAGE];
+    let (n, fd) = exchange(stackd, &bytes, &mut answer).map_err(|e| {
+        Failed::Errno(match e {
+            // The program's own limits.
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => e.raw_os_error(),
+            _ => libc::ENETDOWN,
+        })
+    })?;
+    let reply = Reply::read(&answer[..n]).ok_or(Failed::Errno(libc::ENETDOWN))?;
+    match reply.verdict {
+        Verdict::Done(value) => Ok(Answer {
+            value,
+            data: reply.data.to_vec(),
+            fd,
+        }),
+        Verdict::Errno(errno) => Err(Failed::Errno(errno)),
+        Verdict::Replace => Err(Failed::Replace),
+    }
+}
+
+fn exchange(
+    stackd: &Stackd,
+    request: &[u8],
+    answer: &mut [u8],
+) -> Result<(usize, Option<OwnedFd>), Errno> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    retry_on_intr(|| rustix::net::connect(&socket, &stackd.addr))?;
+    retry_on_intr(|| {
+        rustix::net::sendmsg(
+            &socket,
+            &[IoSlice::new(request)],
+            &mut SendAncillaryBuffer::default(),
+            SendFlags::NOSIGNAL,
+        )
+    })?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let got = retry_on_intr(|| {
+        rustix::net::recvmsg(
+            socket.as_fd(),
+            &mut [IoSliceMut::new(answer)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+    })?;
+    // It has closed without an answer.
+    if got.bytes == 0 {
+        return Err(Errno::CONNRESET);
+    }
+    Ok((got.bytes, first_fd(&mut control)))
+}
+
+/// The descriptor that came with a message.
+pub(crate) fn first_fd(control: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
+    control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    })
+}

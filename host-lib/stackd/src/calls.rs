@@ -1,0 +1,364 @@
+//! The calls of a program that are not bytes, one function each.
+use std::net::{SocketAddr, SocketAddrV4};
+use std::os::fd::{AsFd, OwnedFd};
+
+use ferrule::TcpSocket;
+use ferrule_preload_protocol::{Op, Request, SocketState, Verdict};
+
+use crate::datagram::Datagrams;
+use crate::kernel;
+use crate::listener::Listening;
+use crate::name::{self, Name};
+use crate::server::Server;
+use crate::socket::{Fresh, Kind, Socket};
+use crate::{errno, options, pair};
+
+/// The longest queue of a listener, as the stack has it (and Linux, by somaxconn).
+const MAX_BACKLOG: usize = 4_096;
+/// Free ports that are tried until one is free on the kernel's loopback too.
+const PORTS_TRIED: usize = 16;
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) verdict: Verdict,
+    pub(crate) data: Vec<u8>,
+    pub(crate) fd: Option<OwnedFd>,
+}
+
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            data: vec![],
+            fd: None,
+        }
+    }
+}
+
+/// A call's success with what it gives, or an errno.
+type Called<T> = Result<T, i32>;
+
+fn checked<T>(result: std::io::Result<T>) -> Called<T> {
+    result.map_err(|e| errno::of(&e))
+}
+
+fn done(result: Called<i32>) -> Answer {
+    match result {
+        Ok(value) => Verdict::Done(value).into(),
+        Err(errno) => Verdict::Errno(errno).into(),
+    }
+}
+
+fn bytes(result: Called<Vec<u8>>) -> Answer {
+    match result {
+        Ok(data) => Answer {
+            verdict: Verdict::Done(0),
+            data,
+            fd: None,
+        },
+        Err(errno) => Verdict::Errno(errno).into(),
+    }
+}
+
+impl Server {
+    /// Does what a program asks for.
+    pub(crate) fn call(&mut self, request: &Request<'_>) -> Answer {
+        if request.op == Op::Socket {
+            return self.open(request);
+        }
+        let cookie = request.cookie;
+        // What the program has sent before comes before.
+        self.serve(cookie);
+        let Some(socket) = self.sockets.get_mut(&cookie) else {
+            return match request.op {
+                Op::State => Verdict::Done(SocketState::Foreign.to_number(false)).into(),
+                _ => Verdict::Errno(libc::EBADF).into(),
+            };
+        };
+        match request.op {
+            Op::Socket => Verdict::Errno(libc::EINVAL).into(),
+            Op::State => Verdict::Done(socket.state().to_number(socket.v6)).into(),
+            Op::Name => bytes(checked(socket.local()).map(|a| name::write(a, socket.v6))),
+            Op::Peer => bytes(checked(socket.peer()).map(|a| name::write(a, socket.v6))),
+            Op::GetOption => bytes(options::get(socket, request.a, request.b)),
+            Op::SetOption => {
+                let set = options::set(socket, request.a, request.b, request.data);
+                done(set.map(|()| 0))
+            }
+            Op::Shutdown => done(may_shut_down(socket)),
+            Op::TakeError => Verdict::Done(take_error(socket)).into(),
+            Op::Bind => done(self.bind(cookie, request.data)),
+            Op::Listen => done(self.listen(cookie, request.a)),
+            Op::Connect => self.connect(cookie, request.data, request.a),
+            Op::ToKernel => self.to_kernel(cookie),
+        }
+    }
+
+    /// socket(2).
+    fn open(&mut self, request: &Request<'_>) -> Answer {
+        let opened = self.make(request.a, request.b, request.cookie);
+        match opened {
+            Ok(theirs) => Answer {
+                verdict: Verdict::Done(0),
+                data: vec![],
+                fd: Some(theirs),
+            },
+            Err(errno) => Verdict::Errno(errno).into(),
+        }
+    }
+
+    fn make(&mut self, domain: i32, kind: i32, like: u64) -> Called<OwnedFd> {
+        let v6 = match domain {
+            libc::AF_INET => false,
+            libc::AF_INET6 => true,
+            _ => return Err(libc::EAFNOSUPPORT),
+        };
+        let kind = match kind {
+            libc::SOCK_STREAM => Kind::Fresh(self.fresh()?),
+            libc::SOCK_DGRAM => {
+                let socket = checked(self.host.udp_socket())?;
+                checked(socket.set_nonblocking(true))?;
+                Kind::Datagrams(Datagrams::new(socket))
+            }
+            _ => return Err(libc::ESOCKTNOSUPPORT),
+        };
+        let pair = pair::make(matches!(kind, Kind::Datagrams(_))).map_err(|e| e.raw_os_error())?;
+        let mut socket = Socket::new(pair.ours, v6, kind);
+        if let Some(like) = self.sockets.get(&like) {
+            let settings: Vec<_> = like.settings.all().cloned().collect();
+            for (level, name, value) in settings {
+                options::set(&mut socket, level, name, &value)?;
+            }
+        }
+        if let Kind::Datagrams(datagrams) = &socket.kind {
+            checked(self.events.watch(datagrams.socket(), pair.cookie))?;
+        }
+        self.insert(pair.cookie, socket)
+            .map_err(|e| e.raw_os_error())?;
+        Ok(pair.theirs)
+    }
+
+    fn fresh(&self) -> Called<Fresh> {
+        Ok(Fresh {
+            socket: checked(self.host.tcp_socket())?,
+            loopback: vec![],
+        })
+    }
+
+    /// bind(2): on all addresses it is also on the kernel's loopback, or nowhere.
+    fn bind(&mut self, cookie: u64, addr: &[u8]) -> Called<i32> {
+        for _ in 0..PORTS_TRIED {
+            let (wanted, bound) = self.bind_once(cookie, addr)?;
+            if bound {
+                return Ok(0);
+            }
+            if wanted.port() != 0 {
+                break;
+            }
+        }
+        Err(libc::EADDRINUSE)
+    }
+
+    /// Whether the port was to be had on the loopback too; if not, it is given back.
+    fn bind_once(&mut self, cookie: u64, addr: &[u8]) -> Called<(SocketAddrV4, bool)> {
+        let again = self.fresh()?;
+        let udp = checked(self.host.udp_socket())?;
+        let socket = self.sockets.get_mut(&cookie).ok_or(libc::EBADF)?;
+        let Name::V4(addr) = name::read(addr, socket.v6)? else {
+            return Err(libc::EAFNOSUPPORT);
+        };
+        let everywhere = addr.ip().is_unspecified();
+        let reuse = socket.settings.reuse;
+        match &mut socket.kind {
+            Kind::Fresh(fresh) => {
+                checked(fresh.socket.bind(addr))?;
+                let port = checked(fresh.socket.local_addr())?.port();
+                if everywhere {
+                    match kernel::take_loopback(port, socket.v6, reuse) {
+                        Ok(taken) => fresh.loopback = taken,
+                        Err(e) => {
+                            tracing::debug!("port {port} on the kernel's loopback: {e}");
+                            socket.kind = Kind::Fresh(again);
+                            set_again(socket);
+                            return Ok((addr, false));
+                        }
+                    }
+                }
+            }
+            Kind::Datagrams(datagrams) => {
+                checked(datagrams.socket().bind_to(addr))?;
+                let port = checked(datagrams.socket().local_addr())?.port();
+                if everywhere {
+                    if let Err(e) = datagrams.take_loopback(port) {
+                        tracing::debug!("port {port} on the kernel's loopback: {e}");
+                        checked(udp.set_nonblocking(true))?;
+                        checked(self.events.watch(&udp, cookie))?;
+                        socket.kind = Kind::Datagrams(Datagrams::new(udp));
+                        set_again(socket);
+                        return Ok((addr, false));
+                    }
+                    self.watch_loopback(cookie);
+                }
+            }
+            _ => return Err(libc::EINVAL),
+        }
+        Ok((addr, true))
+    }
+
+    /// listen(2).
+    fn listen(&mut self, cookie: u64, backlog: i32) -> Called<i32> {
+        let backlog = usize::try_from(backlog)
+            .unwrap_or(MAX_BACKLOG)
+            .min(MAX_BACKLOG);
+        let waiting = backlog.saturating_sub(Listening::ahead_of(backlog));
+        let socket = self.sockets.get_mut(&cookie).ok_or(libc::EBADF)?;
+        let fresh = match &mut socket.kind {
+            Kind::Fresh(fresh) => fresh,
+            Kind::Listening(listening) => {
+                listening.set_backlog(backlog);
+                return checked(listening.listener().set_backlog(waiting)).map(|()| 0);
+            }
+            _ => return Err(libc::EINVAL),
+        };
+        let handle: TcpSocket = checked(fresh.socket.try_clone())?;
+        let listener = checked(handle.listen(waiting))?;
+        checked(listener.set_nonblocking(true))?;
+        for fd in &fresh.loopback {
+            rustix::net::listen(fd, backlog as i32).map_err(|e| e.raw_os_error())?;
+        }
+        let loopback = std::mem::take(&mut fresh.loopback);
+        checked(self.events.watch(&listener, cookie))?;
+        let listening = Listening::new(listener, loopback, backlog, socket.v6);
+        socket.kind = Kind::Listening(listening);
+        self.watch_loopback(cookie);
+        Ok(0)
+    }
+
+    /// connect(2).
+    fn connect(&mut self, cookie: u64, addr: &[u8], filler: i32) -> Answer {
+        let Some(socket) = self.sockets.get_mut(&cookie) else {
+            return Verdict::Errno(libc::EBADF).into();
+        };
+        let addr = match name::read(addr, socket.v6) {
+            Ok(addr) => addr,
+            Err(errno) => return Verdict::Errno(errno).into(),
+        };
+        let filler = usize::try_from(filler).unwrap_or(0);
+        let connected = match (&mut socket.kind, addr) {
+            (Kind::Datagrams(datagrams), Name::Unspecified) => {
+                checked(datagrams.socket().disconnect())
+            }
+            (Kind::Datagrams(datagrams), Name::V4(addr)) => {
+                checked(datagrams.socket().connect(addr))
+            }
+            (Kind::Fresh(fresh), Name::V4(addr)) => {
+                let begun = fresh
+                    .socket
+                    .try_clone()
+                    .and_then(|s| s.connect_nonblocking(SocketAddr::V4(addr)));
+                match begun {
+                    Ok(stream) => {
+                        if let Err(e) = self.events.watch(&stream, cookie) {
+                            return Verdict::Errno(errno::of(&e)).into();
+                        }
+                        socket.kind = Kind::Connecting { stream, filler };
+                        Err(libc::EINPROGRESS)
+                    }
+                    Err(e) => {
+                        if let Some(end) = &socket.end {
+                            throw_away(end, filler);
+                        }
+                        Err(errno::of(&e))
+                    }
+                }
+            }
+            (Kind::Connecting { .. }, _) => Err(libc::EALREADY),
+            (Kind::Stream { told, .. }, _) if !*told => {
+                *told = true;
+                Ok(())
+            }
+            (Kind::Stream { .. } | Kind::Listening(_), _) => Err(libc::EISCONN),
+            (Kind::Ended { .. }, _) => match socket.error.take() {
+                Some(errno) => Err(errno),
+                None => return Verdict::Replace.into(),
+            },
+            (Kind::Fresh(_), Name::Unspecified) => Ok(()),
+        };
+        done(connected.map(|()| 0))
+    }
+
+    /// Lets go of a socket that is to be one of the kernel's, with its port.
+    fn to_kernel(&mut self, cookie: u64) -> Answer {
+        let Some(socket) = self.sockets.remove(&cookie) else {
+            return Verdict::Errno(libc::EBADF).into();
+        };
+        let domain = if socket.v6 {
+            libc::AF_INET6
+        } else {
+            libc::AF_INET
+        };
+        let kind = match socket.kind {
+            Kind::Datagrams(_) => libc::SOCK_DGRAM,
+            _ => libc::SOCK_STREAM,
+        };
+        let mut data = vec![];
+        for (level, name, value) in socket.settings.all() {
+            for word in [*level, *name, value.len() as i32] {
+                data.extend(word.to_ne_bytes());
+            }
+            data.extend(value);
+        }
+        Answer {
+            verdict: Verdict::Done(domain | kind << 16),
+            data,
+            fd: None,
+        }
+    }
+}
+
+/// Sets the options of a socket's predecessor once more. They were right once.
+fn set_again(socket: &mut Socket) {
+    let settings: Vec<_> = socket.settings.all().cloned().collect();
+    for (level, name, value) in settings {
+        if let Err(errno) = options::set(socket, level, name, &value) {
+            tracing::debug!("setting option {level}/{name} again: errno {errno}");
+        }
+    }
+}
+
+fn may_shut_down(socket: &Socket) -> Called<i32> {
+    match &socket.kind {
+        Kind::Fresh(_) | Kind::Connecting { .. } | Kind::Ended { .. } => Err(libc::ENOTCONN),
+        Kind::Datagrams(datagrams) if datagrams.socket().peer_addr().is_err() => {
+            Err(libc::ENOTCONN)
+        }
+        _ => Ok(0),
+    }
+}
+
+/// SO_ERROR.
+fn take_error(socket: &mut Socket) -> i32 {
+    if let Some(errno) = socket.error.take() {
+        return errno;
+    }
+    let error = match &socket.kind {
+        Kind::Datagrams(datagrams) => datagrams.socket().take_error(),
+        _ => Ok(None),
+    };
+    match error {
+        Ok(error) => error.map_or(0, |e| errno::of(&e)),
+        Err(e) => errno::of(&e),
+    }
+}
+
+/// Reads what a program has sent for poll(2)'s sake.
+pub(crate) fn throw_away(end: &OwnedFd, mut filler: usize) {
+    let mut scratch = [0; 16_384];
+    while filler > 0 {
+        let most = filler.min(scratch.len());
+        match pair::recv(end.as_fd(), &mut scratch[..most]) {
+            Ok(n) if n > 0 => filler -= n,
+            _ => return,
+        }
+    }
+}

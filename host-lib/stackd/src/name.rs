@@ -1,0 +1,64 @@
+//! Socket addresses as programs write them.
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+
+/// Bytes of a `sockaddr_in` and of a `sockaddr_in6`.
+const SOCKADDR_IN: usize = 16;
+const SOCKADDR_IN6: usize = 28;
+
+/// An address that a program has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// AF_UNSPEC.
+    Unspecified,
+    /// IPv4, or IPv6 that stands for it.
+    V4(SocketAddrV4),
+}
+
+/// Reads a `sockaddr` for a socket of AF_INET or AF_INET6.
+///
+/// # Errors
+/// The errno that Linux gives for what is none, or EAFNOSUPPORT for IPv6 proper, which the program leaves to the kernel.
+pub(crate) fn read(bytes: &[u8], v6: bool) -> Result<Name, i32> {
+    let family = bytes.get(..2).ok_or(libc::EINVAL)?;
+    let family = i32::from(u16::from_ne_bytes([family[0], family[1]]));
+    if family == libc::AF_UNSPEC {
+        return Ok(Name::Unspecified);
+    }
+    let port = |b: &[u8]| u16::from_be_bytes([b[2], b[3]]);
+    if family == libc::AF_INET && !v6 {
+        let b = bytes.get(..SOCKADDR_IN).ok_or(libc::EINVAL)?;
+        let ip = Ipv4Addr::new(b[4], b[5], b[6], b[7]);
+        return Ok(Name::V4(SocketAddrV4::new(ip, port(b))));
+    }
+    if family == libc::AF_INET6 && v6 {
+        let b = bytes.get(..SOCKADDR_IN6).ok_or(libc::EINVAL)?;
+        let mut ip = [0; 16];
+        ip.copy_from_slice(&b[8..24]);
+        let ip = Ipv6Addr::from(ip);
+        let v4 = match ip.to_ipv4_mapped() {
+            Some(v4) => v4,
+            None if ip.is_unspecified() => Ipv4Addr::UNSPECIFIED,
+            None => return Err(libc::EAFNOSUPPORT),
+        };
+        return Ok(Name::V4(SocketAddrV4::new(v4, port(b))));
+    }
+    Err(libc::EAFNOSUPPORT)
+}
+
+/// Writes a `sockaddr`: mapped for a socket of AF_INET6.
+pub(crate) fn write(addr: SocketAddrV4, v6: bool) -> Vec<u8> {
+    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    let mut out = vec![0; if v6 { SOCKADDR_IN6 } else { SOCKADDR_IN }];
+    out[..2].copy_from_slice(&(family as u16).to_ne_bytes());
+    out[2..4].copy_from_slice(&addr.port().to_be_bytes());
+    if v6 {
+        let ip = match addr.ip().is_unspecified() {
+            true => Ipv6Addr::UNSPECIFIED,
+            false => addr.ip().to_ipv6_mapped(),
+        };
+        out[8..24].copy_from_slice(&ip.octets());
+    } else {
+        out[4..8].copy_from_slice(&addr.ip().octets());
+    }
+    out
+}
