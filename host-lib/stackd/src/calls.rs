@@ -189,7 +189,7 @@ impl Server {
                 checked(datagrams.socket().bind_to(addr))?;
                 let port = checked(datagrams.socket().local_addr())?.port();
                 if everywhere {
-                    if let Err(e) = datagrams.take_loopback(port) {
+                    if let Err(e) = datagrams.take_loopback(port, reuse) {
                         tracing::debug!("port {port} on the kernel's loopback: {e}");
                         checked(udp.set_nonblocking(true))?;
                         checked(self.events.watch(&udp, cookie))?;

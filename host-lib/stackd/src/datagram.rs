@@ -7,8 +7,9 @@ use ferrule::{SendOptions, UdpSocket};
 use ferrule_preload_protocol::{DatagramHeader, DATAGRAM_HEADER, MAX_DATAGRAM};
 use rustix::io::Errno;
 
+use crate::kernel::Reuse;
 use crate::relay::Progress;
-use crate::{errno, pair};
+use crate::{errno, kernel, pair};
 
 /// Datagrams each way before another socket has its turn.
 const TURNS: usize = 32;
@@ -48,10 +49,8 @@ impl Datagrams {
     ///
     /// # Errors
     /// As bind(2).
-    pub(crate) fn take_loopback(&mut self, port: u16) -> std::io::Result<()> {
-        let socket = KernelSocket::bind((Ipv4Addr::LOCALHOST, port))?;
-        socket.set_nonblocking(true)?;
-        self.loopback = Some(socket);
+    pub(crate) fn take_loopback(&mut self, port: u16, reuse: Reuse) -> Result<(), Errno> {
+        self.loopback = Some(kernel::take_datagrams(port, reuse)?.into());
         Ok(())
     }
 
@@ -127,7 +126,7 @@ impl Datagrams {
     fn send_loopback(&mut self, payload: &[u8], to: SocketAddrV4) -> std::io::Result<()> {
         if self.loopback.is_none() {
             let port = self.socket.local_addr().map_or(0, |addr| addr.port());
-            self.take_loopback(port)?;
+            self.take_loopback(port, Reuse::default())?;
         }
         match &self.loopback {
             Some(loopback) => loopback.send_to(payload, to).map(|_| ()),

@@ -1,4 +1,4 @@
-//! The kernel's side of a listener on all addresses: its loopback.
+//! The kernel's side of a socket on all addresses: its loopback.
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::OwnedFd;
 
@@ -11,13 +11,13 @@ use rustix::net::{bind, sockopt, AddressFamily, SocketFlags, SocketType};
 /// As bind(2): somebody else has it.
 pub(crate) fn take_loopback(port: u16, v6: bool, reuse: Reuse) -> Result<Vec<OwnedFd>, Errno> {
     if !v6 {
-        let fd = socket(AddressFamily::INET, reuse)?;
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, reuse)?;
         bind(&fd, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
         return Ok(vec![fd]);
     }
     let mut taken = Vec::new();
     for addr in [Ipv4Addr::LOCALHOST.to_ipv6_mapped(), Ipv6Addr::LOCALHOST] {
-        let fd = match socket(AddressFamily::INET6, reuse) {
+        let fd = match socket(AddressFamily::INET6, SocketType::STREAM, reuse) {
             // A kernel without IPv6 has no ::1 to listen on.
             Err(Errno::AFNOSUPPORT) => continue,
             fd => fd?,
@@ -40,9 +40,19 @@ pub(crate) struct Reuse {
     pub(crate) port: bool,
 }
 
-fn socket(family: AddressFamily, reuse: Reuse) -> Result<OwnedFd, Errno> {
+/// As [`take_loopback`], for UDP: on 127.0.0.1.
+///
+/// # Errors
+/// As bind(2).
+pub(crate) fn take_datagrams(port: u16, reuse: Reuse) -> Result<OwnedFd, Errno> {
+    let fd = socket(AddressFamily::INET, SocketType::DGRAM, reuse)?;
+    bind(&fd, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    Ok(fd)
+}
+
+fn socket(family: AddressFamily, kind: SocketType, reuse: Reuse) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let fd = rustix::net::socket_with(family, kind, flags, None)?;
     sockopt::set_socket_reuseaddr(&fd, reuse.address)?;
     sockopt::set_socket_reuseport(&fd, reuse.port)?;
     Ok(fd)
