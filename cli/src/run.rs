@@ -4,16 +4,27 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ferrule_stackd::Address;
+use rustix::process::{kill_process, Pid, Signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::exfiltrator::origin::WithOrigin;
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::low_level::siginfo::Cause;
 
 use crate::args::Run;
 use crate::error::Error;
-use crate::signal::Interrupt;
 use crate::stackd::Running;
+
+/// How often to look whether sockets are still in use.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The library's file.
 const LIBRARY: &str = "libferrule_preload.so";
@@ -34,28 +45,51 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Error> {
     };
     let library = library(args.preload.as_deref())?;
     check(program)?;
-    // A terminal sends its signals to the program too, and that is who is to end.
-    let _interrupt = Interrupt::catch()?;
-    let running = match args.stackd {
-        Some(_) => None,
-        None => Some(Running::start(&args.host, None)?),
+    let command = |address: &Address| {
+        let mut command = Command::new(program);
+        command
+            .args(rest)
+            .env(LD_PRELOAD, before(&library, env::var_os(LD_PRELOAD)))
+            .env(Address::VARIABLE, address.to_setting());
+        command
     };
-    let address = args
-        .stackd
-        .as_ref()
-        .or(running.as_ref().map(Running::address));
-    let Some(address) = address else {
-        return Err(Error::Usage("there is no stackd".to_owned()));
-    };
-    let status = Command::new(program)
-        .args(rest)
-        .env(LD_PRELOAD, before(&library, env::var_os(LD_PRELOAD)))
-        .env(Address::VARIABLE, address.to_setting())
-        .status()
-        .map_err(Error::doing(format!("running {}", program.display())));
-    if let Some(running) = running {
-        running.end()?;
+    let running_it = || format!("running {}", program.display());
+    if let Some(address) = &args.stackd {
+        // From here on this process is the program.
+        return Err(Error::doing(running_it())(command(address).exec()));
     }
+    let running = Running::start(&args.host, None)?;
+    let mut signals = SignalsInfo::<WithOrigin>::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT])
+        .map_err(Error::doing("catching signals"))?;
+    let mut child = command(running.address())
+        .spawn()
+        .map_err(Error::doing(running_it()))?;
+    let pid = Pid::from_child(&child);
+    let ended = Arc::new(AtomicBool::new(false));
+    let after = Arc::clone(&ended);
+    let handle = signals.handle();
+    let forwarding = std::thread::spawn(move || {
+        for signal in &mut signals {
+            if after.load(Ordering::SeqCst) {
+                break;
+            }
+            // A terminal sends its own to the program too.
+            if signal.cause != Cause::Kernel {
+                if let Some(signal) = Signal::from_named_raw(signal.signal) {
+                    // It may have ended meanwhile.
+                    let _ = kill_process(pid, signal);
+                }
+            }
+        }
+    });
+    let status = child.wait().map_err(Error::doing(running_it()));
+    ended.store(true, Ordering::SeqCst);
+    // A program that has left others behind (a daemon) needs its NIC until they have closed their sockets, or until a signal comes.
+    while running.is_in_use() && !forwarding.is_finished() {
+        std::thread::sleep(LOOK);
+    }
+    handle.close();
+    running.end()?;
     Ok(exit_code(status?))
 }
 

@@ -2,7 +2,7 @@
 use std::io::Write;
 use std::thread::JoinHandle;
 
-use ferrule_stackd::{Address, Server, ServerError, Stop};
+use ferrule_stackd::{Address, Handle, Server, ServerError};
 
 use crate::args::{HostArgs, Stackd};
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::signal::Interrupt;
 /// A server in a thread of its own.
 pub(crate) struct Running {
     address: Address,
-    stop: Stop,
+    server: Handle,
     thread: JoinHandle<Result<(), ServerError>>,
     simulator: Option<WallSimulator>,
 }
@@ -25,14 +25,17 @@ impl Running {
     pub(crate) fn start(args: &HostArgs, name: Option<&str>) -> Result<Self, Error> {
         let (host, simulator) = session::on_wall_time(args)?;
         let server = Server::new(host, name)?;
-        let (address, stop) = (server.address().clone(), server.stopper());
+        let (address, handle) = (server.address().clone(), server.handle());
         let thread = std::thread::Builder::new()
             .name("stackd".to_owned())
-            .spawn(move || server.run())
+            .spawn(move || {
+                // At once: its programs go on, and wonder.
+                server.run().inspect_err(|e| eprintln!("ferrule: {e}"))
+            })
             .map_err(Error::doing("starting a thread"))?;
         Ok(Self {
             address,
-            stop,
+            server: handle,
             thread,
             simulator,
         })
@@ -41,6 +44,11 @@ impl Running {
     /// Where programs find it.
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Whether programs have sockets open.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.is_serving() && self.server.open_sockets() > 0
     }
 
     /// Whether it still serves.
@@ -53,7 +61,7 @@ impl Running {
     /// # Errors
     /// When the NIC has failed.
     pub(crate) fn end(self) -> Result<(), Error> {
-        self.stop.stop();
+        self.server.stop();
         let served = self.thread.join();
         if let Some(simulator) = self.simulator {
             simulator.stop()?;

@@ -21,4 +21,4 @@ mod server;
 mod socket;
 
 pub use ferrule_preload_protocol::Address;
-pub use server::{Server, ServerError, Stop};
+pub use server::{Handle, Server, ServerError};

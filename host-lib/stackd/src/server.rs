@@ -4,6 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub struct Server {
     pub(crate) sockets: HashMap<u64, Socket>,
     epoll: OwnedFd,
     listener: OwnedFd,
-    stop: Arc<OwnedFd>,
+    handle: Handle,
     address: Address,
     clients: HashMap<u64, OwnedFd>,
     next_client: u64,
@@ -53,16 +54,24 @@ pub struct Server {
     scratch: Vec<u8>,
 }
 
-/// Ends a [`Server`]'s run, from any thread.
+/// What other threads can do with a [`Server`] that runs.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<OwnedFd>);
+pub struct Handle {
+    stop: Arc<OwnedFd>,
+    open: Arc<AtomicUsize>,
+}
 
-impl Stop {
-    /// Ends it.
+impl Handle {
+    /// Ends its run.
     pub fn stop(&self) {
-        if let Err(e) = rustix::io::write(&*self.0, &1u64.to_ne_bytes()) {
+        if let Err(e) = rustix::io::write(&*self.stop, &1u64.to_ne_bytes()) {
             tracing::error!("stopping: {e}");
         }
+    }
+
+    /// How many sockets programs have open.
+    pub fn open_sockets(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 }
 
@@ -133,7 +142,10 @@ impl Server {
             sockets: HashMap::new(),
             epoll,
             listener,
-            stop: Arc::new(stop),
+            handle: Handle {
+                stop: Arc::new(stop),
+                open: Arc::default(),
+            },
             address: Address { name, secret },
             clients: HashMap::new(),
             next_client: 0,
@@ -148,9 +160,9 @@ impl Server {
         &self.address
     }
 
-    /// How to end it.
-    pub fn stopper(&self) -> Stop {
-        Stop(Arc::clone(&self.stop))
+    /// For other threads, while it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Serves until it is stopped. Sockets that programs still have are closed then.
@@ -161,6 +173,8 @@ impl Server {
         let mut keys = vec![];
         let mut ready = [MaybeUninit::uninit(); 256];
         loop {
+            let open = self.sockets.len().saturating_sub(self.ended.len());
+            self.handle.open.store(open, Ordering::Relaxed);
             let at_once = (!self.again.is_empty()).then_some(Duration::ZERO);
             (self.events.wait(&[self.epoll.as_fd()], at_once)).map_err(ServerError::Nic)?;
             keys.append(&mut self.again);
