@@ -322,6 +322,10 @@ impl Shared {
             if deadline.is_some_and(|d| d <= self.clock.now()) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
+            if sent {
+                // What has come meanwhile may be what the call waits for, and nothing else would tell.
+                continue;
+            }
             state = self.wait(state, deadline, &[])?;
         }
     }

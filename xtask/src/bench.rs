@@ -12,6 +12,7 @@ use crate::row;
 mod engines;
 mod latency;
 mod ring;
+mod sockets;
 mod stack;
 mod tlps;
 mod traffic;
@@ -41,6 +42,8 @@ enum Name {
     Latency,
     /// Cycles and instructions (with valgrind) of a packet in the driver, on a device in plain Rust, beside virtio-drivers (15 s)
     Ring,
+    /// Round trips, bulk and connections by our sockets, beside the Linux kernel's over veth (root, iproute2, ethtool) (20 s)
+    Sockets,
     /// CPU time, instructions (with valgrind) and memory of the TCP/IP stack beside smoltcp (90 s)
     Stack,
 }
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn Error>> {
             Name::Tlps => tlps::measure()?,
             Name::Latency => latency::measure()?,
             Name::Ring => ring::measure()?,
+            Name::Sockets => sockets::measure()?,
             Name::Stack => stack::measure()?,
         },
         _ => {

@@ -1,0 +1,141 @@
+//! What is measured of both, and its targets.
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::jobs::{Job, Spent};
+use crate::{kernel, ours, Error, Sides};
+
+/// Rounds of a job, both kinds in turn; the fastest counts, as the others were disturbed. They are short, so that one is not.
+const ROUNDS: usize = 40;
+/// How long a spinning side looks before it would sleep.
+const BUSY: Duration = Duration::from_millis(10);
+
+/// One thing measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// What.
+    pub what: String,
+    /// Ours.
+    pub ours: f64,
+    /// The kernel's, where it could be measured.
+    pub kernel: Option<f64>,
+    /// Its unit.
+    pub unit: String,
+    /// The target for ours, as a share of the kernel's.
+    pub most: Option<f64>,
+    /// The target for ours, as a multiple of the kernel's.
+    pub least: Option<f64>,
+}
+
+/// The best of some rounds, ours and the kernel's in turn: time and CPU of a unit, in nanoseconds.
+fn best(
+    ours: &Sides,
+    kernel: Option<&Sides>,
+    job: Job,
+    units: usize,
+) -> Result<(Spent, Option<Spent>), Error> {
+    let each = |spent: Spent| {
+        let all = units as f64 * job.per_unit();
+        Spent {
+            wall_ns: spent.wall_ns / all,
+            cpu_ns: spent.cpu_ns / all,
+        }
+    };
+    let least = |a: Option<Spent>, b: Spent| {
+        let a = a.unwrap_or(b);
+        Some(Spent {
+            wall_ns: a.wall_ns.min(b.wall_ns),
+            cpu_ns: a.cpu_ns.min(b.cpu_ns),
+        })
+    };
+    let (mut first, mut second) = (None, None);
+    for _ in 0..ROUNDS {
+        first = least(first, each(ours.run(job, units)?));
+        if let Some(kernel) = kernel {
+            second = least(second, each(kernel.run(job, units)?));
+        }
+    }
+    Ok((first.ok_or(Error::Ended)?, second))
+}
+
+/// Measures all of it.
+///
+/// # Errors
+/// When our sockets fail; why the kernel's could not be measured goes to standard error.
+pub fn measure() -> Result<Vec<Record>, Error> {
+    let spinning = ours(BUSY)?;
+    let sleeping = ours(Duration::ZERO)?;
+    let kernel = kernel();
+    let kernel = match kernel.run(Job::Sleeping, 10) {
+        Ok(_) => Some(kernel),
+        Err(e) => {
+            eprintln!("the kernel's sockets are not measured: {e}");
+            None
+        }
+    };
+    let kernel = kernel.as_ref();
+    let mut records = vec![];
+    let mut tell = |what: &str, unit: &str, ours: f64, kernel: Option<f64>| {
+        records.push(Record {
+            what: what.to_owned(),
+            ours,
+            kernel,
+            unit: unit.to_owned(),
+            most: None,
+            least: None,
+        });
+        records.len() - 1
+    };
+    let (us, them) = best(&spinning, kernel, Job::Spinning, 200)?;
+    let a = tell(
+        "round trip of a byte, both sides spinning",
+        "us",
+        us.wall_ns / 1e3,
+        them.map(|t| t.wall_ns / 1e3),
+    );
+    tell(
+        "CPU of both for it",
+        "us",
+        us.cpu_ns / 1e3,
+        them.map(|t| t.cpu_ns / 1e3),
+    );
+    let (us, them) = best(&sleeping, kernel, Job::Sleeping, 200)?;
+    let b = tell(
+        "round trip of a byte, both sides sleeping",
+        "us",
+        us.wall_ns / 1e3,
+        them.map(|t| t.wall_ns / 1e3),
+    );
+    tell(
+        "CPU of both for it",
+        "us",
+        us.cpu_ns / 1e3,
+        them.map(|t| t.cpu_ns / 1e3),
+    );
+    let (us, them) = best(&sleeping, kernel, Job::Bulk, 50)?;
+    let c = tell(
+        "CPU of both for 1,460 bytes of a stream",
+        "ns",
+        us.cpu_ns,
+        them.map(|t| t.cpu_ns),
+    );
+    tell(
+        "a stream's bytes",
+        "Mbit/s",
+        1_460.0 * 8e3 / us.wall_ns,
+        them.map(|t| 1_460.0 * 8e3 / t.wall_ns),
+    );
+    let (us, them) = best(&spinning, kernel, Job::Connections, 50)?;
+    let d = tell(
+        "connections one after the other, the server closes first",
+        "per second",
+        1e9 / us.wall_ns,
+        them.map(|t| 1e9 / t.wall_ns),
+    );
+    records[a].most = Some(0.2);
+    records[b].most = Some(1.0);
+    records[c].most = Some(0.25);
+    records[d].least = Some(10.0);
+    Ok(records)
+}
