@@ -11,6 +11,7 @@
 //! | [`queue`] | SQ, TXCQ, RXQ, RXCQ and event queue engines |
 //! | [`pcie`] | TLP interface, read engine, register file, counters, MSI-X |
 //! | [`phy`] | beside the NIC: management of a PHY, RGMII |
+//! | [`uart`] | beside the NIC: TLPs over a UART, in place of a PCIe block |
 //!
 //! Data paths are 64 bits wide as two 32-bit words: [`stream`]. MAC addresses travel as `mac_lo` (bytes 0 to 3, byte 0 in bits 7:0) and
 //! `mac_hi` (bytes 4 and 5); IPv4 addresses as one 32-bit number with the first byte in bits 31:24.
@@ -31,4 +32,5 @@ pub mod rx;
 pub mod store;
 pub mod stream;
 pub mod tx;
+pub mod uart;
 pub mod verilog;

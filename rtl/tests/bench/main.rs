@@ -12,4 +12,5 @@ mod queue;
 mod rx;
 mod store;
 mod tx;
+mod uart;
 mod verilog;

@@ -1,6 +1,6 @@
 //! The export is, to the byte, what rust-hdl's own writer makes of the same design.
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{clock, icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx};
+use ferrule_rtl::{clock, icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx, uart};
 use rust_hdl::prelude::*;
 
 /// The Verilog of a fresh `B` by rust-hdl.
@@ -96,6 +96,21 @@ fn the_parts_of_the_host_side_are_written_as_by_rust_hdl() {
     both::<queue::slot_fetcher::SlotFetcher>();
     both::<queue::sqe_fetcher::SqeFetcher>();
     both::<queue::tx::TxQueue>();
+}
+
+#[test]
+fn the_parts_of_the_link_over_a_uart_are_written_as_by_rust_hdl() {
+    both::<uart::UartLink>();
+    both::<uart::line_rx::LineRx>();
+    both::<uart::line_tx::LineTx>();
+    both::<uart::fcs::SerialFcs>();
+    both::<uart::stuff::Stuff>();
+    both::<uart::stuff::Unstuff>();
+    both::<uart::unit_rx::UnitRx>();
+    both::<uart::unit_tx::UnitTx>();
+    both::<uart::session::Session>();
+    both::<uart::packer::Packer>();
+    both::<uart::unpacker::Unpacker>();
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
