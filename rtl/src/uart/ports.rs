@@ -88,6 +88,8 @@ pub struct SayingSource {
     pub limit: Signal<Out, Bits<12>>,
     /// Position from which data is to be sent.
     pub from: Signal<Out, Bits<12>>,
+    /// The unit is to be short.
+    pub brief: Signal<Out, Bit>,
     /// Position before which it is to stop; it may move on meanwhile.
     pub written: Signal<Out, Bits<12>>,
     /// Position before which the other side has room; it may move on meanwhile.
@@ -116,6 +118,8 @@ pub struct SayingSink {
     pub limit: Signal<In, Bits<12>>,
     /// Position from which data is to be sent.
     pub from: Signal<In, Bits<12>>,
+    /// The unit is to be short.
+    pub brief: Signal<In, Bit>,
     /// Position before which it is to stop; it may move on meanwhile.
     pub written: Signal<In, Bits<12>>,
     /// Position before which the other side has room; it may move on meanwhile.

@@ -83,8 +83,10 @@ impl Logic for Session {
         // What goes.
         self.behind.next = self.m.sent.val() - self.base.q.val();
         self.from.next = self.m.sent.val();
+        self.m.brief.next = false;
         if self.behind.val().get_bit(11) | self.again.q.val() {
             self.from.next = self.base.q.val();
+            self.m.brief.next = true;
         }
         self.m.session.next = self.session.q.val();
         self.m.back.next = self.asks.q.val();

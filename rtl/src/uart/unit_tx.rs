@@ -22,7 +22,7 @@ pub enum UnitTxState {
     Close,
 }
 
-/// Sends units when told to. A unit goes on for as long as there is data that may be sent, up to 640 DWs.
+/// Sends units when told to. A unit goes on for as long as there is data that may be sent, up to 640 DWs; a brief one up to 32.
 #[derive(LogicBlock, Default)]
 pub struct UnitTx {
     /// The clock.
@@ -46,6 +46,7 @@ pub struct UnitTx {
     next: DFF<Bits<12>>,
     session: DFF<Bits<8>>,
     back: DFF<Bit>,
+    brief: DFF<Bit>,
     position: DFF<Bits<12>>,
     ack: DFF<Bits<12>>,
     limit: DFF<Bits<12>>,
@@ -58,7 +59,9 @@ pub struct UnitTx {
 impl Logic for UnitTx {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, count, dwords, next, session, back, position, ack, limit);
+        dff_setup!(
+            self, clock, state, count, dwords, next, session, back, brief, position, ack, limit
+        );
         clock!(self, clock, fcs);
         self.place.next = bit_cast::<11, 12>(self.next.q.val());
         self.s.idle.next = self.state.q.val() == UnitTxState::Idle;
@@ -120,6 +123,7 @@ impl Logic for UnitTx {
                     self.next.d.next = self.s.from.val();
                     self.session.d.next = self.s.session.val();
                     self.back.d.next = self.s.back.val();
+                    self.brief.d.next = self.s.brief.val();
                     self.position.d.next = self.s.from.val();
                     self.ack.d.next = self.s.ack.val();
                     self.limit.d.next = self.s.limit.val();
@@ -150,6 +154,7 @@ impl Logic for UnitTx {
                 if (self.next.q.val() == self.s.written.val())
                     | (self.next.q.val() == self.s.room.val())
                     | (self.dwords.q.val() == 640)
+                    | (self.brief.q.val() & self.dwords.q.val().get_bit(5))
                 {
                     self.state.d.next = UnitTxState::Check;
                 }

@@ -41,7 +41,11 @@ impl Wave {
     }
 
     fn level(&self, at: f64) -> bool {
-        self.edges.iter().filter(|e| **e <= at).count() % 2 == 0
+        self.edges
+            .iter()
+            .filter(|e| **e <= at)
+            .count()
+            .is_multiple_of(2)
     }
 }
 

@@ -30,8 +30,9 @@ impl Unit {
         let (said, fcs) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
         let (head, data) = said.split_at_checked(7)?;
         let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let good =
-            crc32fast::hash(said).to_le_bytes() == fcs && data.len() % 4 == 0 && word(3) >> 12 == 1;
+        let good = crc32fast::hash(said).to_le_bytes() == fcs
+            && data.len().is_multiple_of(4)
+            && word(3) >> 12 == 1;
         good.then(|| Self {
             session: head[0],
             open: word(1) & 0x8000 != 0,
