@@ -11,12 +11,14 @@
 //! | [`queue`] | SQ, TXCQ, RXQ, RXCQ and event queue engines |
 //! | [`pcie`] | TLP interface, read engine, register file, counters, MSI-X |
 //! | [`phy`] | beside the NIC: management of a PHY, RGMII |
+//! | [`board`] | boards: what is around the NIC on each, its pins, the files for the tools |
 //! | [`uart`] | beside the NIC: TLPs over a UART, in place of a PCIe block |
 //!
 //! Data paths are 64 bits wide as two 32-bit words: [`stream`]. MAC addresses travel as `mac_lo` (bytes 0 to 3, byte 0 in bits 7:0) and
 //! `mac_hi` (bytes 4 and 5); IPv4 addresses as one 32-bit number with the first byte in bits 31:24.
 #![forbid(unsafe_code)]
 
+pub mod board;
 pub mod clock;
 pub mod flow;
 pub mod icmp;

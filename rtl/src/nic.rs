@@ -71,6 +71,8 @@ pub struct Nic {
     pub gmii_tx_en: Signal<Out, Bit>,
     /// GMII TX_ER.
     pub gmii_tx_er: Signal<Out, Bit>,
+    /// Memory of the host was asked for and has not come whole yet: Transactions Pending of the Device Status register.
+    pub reading: Signal<Out, Bit>,
     /// Something moves or waits inside; without it nothing changes before `deadline` while all inputs are idle.
     pub busy: Signal<Out, Bit>,
     /// The earliest timer, in ticks of 2^20 ns.
@@ -263,6 +265,8 @@ impl Logic for Nic {
             | self.pause_timer.busy.val()
             | self.pause_sender.busy.val()
             | self.core_reset.q.val();
+        // The reads' deadline runs while one is under way.
+        self.reading.next = self.host.deadline_valid.val();
         self.difference.next = self.neigh.deadline.val() - self.host.deadline.val();
         self.deadline.next = self.host.deadline.val();
         if self.neigh.deadline_valid.val()

@@ -44,6 +44,10 @@ pub struct PhyManager {
     pub link_speed: Signal<Out, Bits<2>>,
     /// There is a link, with half duplex only.
     pub link_error: Signal<Out, Bit>,
+    /// High for one clock: the first register of a round was asked for.
+    pub asked: Signal<Out, Bit>,
+    /// With `asked`: a PHY has that address.
+    pub answered: Signal<Out, Bit>,
     /// Pin RESET_N of the PHY: low for 16 ms; the first transfer comes 192 ms later.
     pub phy_reset_n: Signal<Out, Bit>,
     /// Pin MDC.
@@ -91,6 +95,8 @@ impl Logic for PhyManager {
         self.link_error.next = self.error.q.val();
         self.phy_reset_n.next = self.released.q.val();
         self.released.d.next = true;
+        self.asked.next = false;
+        self.answered.next = self.mdio.answered.val();
         self.data.next = self.mdio.s.rdata.val();
         self.host.rdata.next = self.data.val();
         self.host.done.next = false;
@@ -170,6 +176,7 @@ impl Logic for PhyManager {
                     self.state.d.next = ManagerState::Over;
                     self.step.d.next = self.step.q.val() + 1;
                     if self.step.q.val() == 3 {
+                        self.asked.next = true;
                         // Link status, which has stayed low since it fell, and autonegotiation complete.
                         if !self.mdio.answered.val()
                             | !self.data.val().get_bit(2)

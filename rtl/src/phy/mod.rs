@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mdio`] | one transfer on the management interface, bit by bit |
 //! | [`manager`] | resets the PHY, has it negotiate, and reports link and speed; lets the host's transfers in between |
+//! | [`search`] | finds the address of a PHY that does not have the expected one |
 //! | [`rgmii`] | an RGMII's pins to GMII and MII |
 //! | [`cells`] | the 7-series cells in it |
 //! | [`ports`] | a transfer, as it is asked for |
@@ -15,3 +16,4 @@ pub mod manager;
 pub mod mdio;
 pub mod ports;
 pub mod rgmii;
+pub mod search;

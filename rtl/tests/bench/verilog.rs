@@ -1,6 +1,6 @@
 //! The export is, to the byte, what rust-hdl's own writer makes of the same design.
 use ferrule_rtl::verilog::emit;
-use ferrule_rtl::{clock, icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx, uart};
+use ferrule_rtl::{board, clock, icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx, uart};
 use rust_hdl::prelude::*;
 
 /// The Verilog of a fresh `B` by rust-hdl.
@@ -49,6 +49,18 @@ fn the_phys_side_is_written_as_by_rust_hdl() {
     both::<phy::mdio::Mdio>();
     both::<phy::manager::PhyManager>();
     both::<phy::rgmii::Rgmii<12>>();
+    both::<phy::search::PhySearch>();
+}
+
+#[test]
+fn what_is_around_the_nic_on_a_board_is_written_as_by_rust_hdl() {
+    both::<pcie::axi::PcieAxi>();
+    both::<pcie::slice::TlpSlice>();
+    both::<board::services::Services<16>>();
+    // It is made on the stack.
+    let whole = std::thread::Builder::new().stack_size(64 << 20);
+    let whole = whole.spawn(both::<board::pcie_nic::PcieNic>);
+    whole.expect("a thread").join().expect("they are the same");
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! Boards: what is around the NIC on each, and the files that tools make a bitstream of.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`description`] | what is known of a board: part, pins, clocks, crossings |
+//! | [`ac701`], [`ax7203`], [`kc705`] | the boards |
+//! | [`pcie_nic`] | a PCIe board but for its cells; the cells are Verilog, in `tops` |
+//! | [`services`] | time, MAC address, PHY and LEDs, as every board has them |
+//! | [`time`], [`dna`], [`leds`] | the parts of that |
+//! | [`export`] | all files of a board |
+//! | [`xdc`], [`vivado`] | constraints; the script for Vivado |
+
+pub mod ac701;
+pub mod ax7203;
+pub mod description;
+pub mod dna;
+pub mod export;
+pub mod kc705;
+pub mod leds;
+pub mod pcie_nic;
+pub mod services;
+pub mod time;
+pub mod vivado;
+pub mod xdc;
+
+use description::Board;
+
+/// All boards.
+pub const BOARDS: [&Board; 3] = [&ac701::BOARD, &ax7203::BOARD, &kc705::BOARD];
+
+/// The board of a name.
+pub fn find(name: &str) -> Option<&'static Board> {
+    BOARDS.into_iter().find(|board| board.name == name)
+}
