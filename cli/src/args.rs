@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use ferrule_driver::nic::MacAddress;
+use ferrule_rtl::board::description::Board;
 use ferrule_sim::engine::window::TraceWindow;
 use ferrule_sim::wire::impair::Impairments;
 
@@ -120,11 +121,17 @@ pub(crate) enum Command {
         What it prints is the environment for `ferrule run`: where it listens, and the secret without which it serves nobody. Ctrl-C ends it."
     )]
     Stackd(Stackd),
-    /// Write the NIC as Verilog.
+    /// Write the NIC as Verilog, alone or with all that a board's bitstream is made of.
     #[command(
-        after_help = "Example:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v"
+        after_help = "Examples:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v\n  ferrule verilog --board ac701 -o out && cd out && vivado -mode batch -source ac701.tcl\n\n\
+        With --board it writes the Verilog of core and top, the constraints (.xdc) and a script for Vivado (.tcl). `ferrule boards` lists the boards."
     )]
     Verilog(Verilog),
+    /// List the boards: what each is, what makes its bitstream, and what was tested how.
+    #[command(
+        after_help = "Examples:\n  ferrule boards\n  ferrule boards --json | jq -r '.[].name'"
+    )]
+    Boards(Boards),
 }
 
 /// How to simulate.
@@ -563,6 +570,17 @@ pub(crate) struct Verilog {
     /// Folder to write to; made where it is missing.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+    /// For this board, with its pins and clocks; `ferrule boards` lists them.
+    #[arg(long, value_name = "NAME", value_parser = parse_board)]
+    pub(crate) board: Option<&'static Board>,
+}
+
+/// `ferrule boards`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Boards {
+    /// Print one JSON array instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How a simulated NIC of our own is reached.
@@ -582,6 +600,16 @@ fn parse_access(text: &str) -> Result<Access, String> {
             "{text:?} is no way to reach a NIC that the demo makes itself: choose vfio-user or sim:"
         )),
     }
+}
+
+/// A board's name.
+fn parse_board(name: &str) -> Result<&'static Board, String> {
+    let names = || {
+        let all = ferrule_rtl::board::BOARDS.into_iter();
+        all.map(|b| b.name).collect::<Vec<_>>().join(", ")
+    };
+    ferrule_rtl::board::find(name)
+        .ok_or_else(|| format!("there is no board {name:?}: choose from {}", names()))
 }
 
 /// A MAC address, as `02:00:00:00:00:01`.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod boards;
 mod capture;
 mod demo;
 mod device;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         },
         args::Command::Stackd(args) => stackd::run(args),
         args::Command::Verilog(args) => verilog::run(args),
+        args::Command::Boards(args) => boards::run(args),
     };
     match result {
         Ok(()) | Err(error::Error::NoReader) => ExitCode::SUCCESS,

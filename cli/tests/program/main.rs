@@ -1,4 +1,5 @@
 //! The program as its users run it.
+mod boards;
 mod capture;
 mod common;
 mod demo;

@@ -4,7 +4,7 @@ use crate::common::{ferrule, said};
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_status_2() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 25] = [
         (&["frobnicate"], "frobnicate"),
         (&["demo", "--bytes", "many"], "not an amount of data"),
         (&["demo", "--engine", "steam"], "steam"),
@@ -47,6 +47,7 @@ fn nonsense_is_refused_with_a_sentence_and_status_2() {
         (&["stats", "--watch", "0"], "no time in seconds"),
         (&["stats", "--count", "3"], "--watch"),
         (&["regs", "export", "--format", "vhdl"], "svd"),
+        (&["verilog", "-o", "out", "--board", "ac702"], "ac701"),
         (
             &["selftest", "--device", "vfio-user:s", "--impair", "loss=2%"],
             "ferrule serve",
@@ -88,6 +89,7 @@ fn every_command_has_help_with_an_example() {
         "neigh flush",
         "neigh ask",
         "verilog",
+        "boards",
     ] {
         let output = ferrule(dir.path())
             .args(command.split(' ').chain(["--help"]))
