@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn each_document_has_a_place() {
-        for (path, markers) in [synth::DOCUMENT, coverage::DOCUMENT] {
+        for (path, markers) in [synth::DOCUMENT, synth::BOARDS_DOCUMENT, coverage::DOCUMENT] {
             let text = fs::read_to_string(path).expect("the document");
             assert!(markers.replace(&text, "").is_some(), "{path}");
         }

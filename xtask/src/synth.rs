@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::row::{self, Row};
 
 mod area;
+mod boards;
 mod budget;
 mod document;
 mod error;
@@ -21,6 +22,8 @@ mod modules;
 mod timing;
 mod tools;
 
+#[cfg(test)]
+pub(crate) use boards::DOCUMENT as BOARDS_DOCUMENT;
 use budget::Budget;
 #[cfg(test)]
 pub(crate) use document::DOCUMENT;
@@ -42,11 +45,14 @@ const MOST_PERCENT: f64 = 60.0;
 /// Arguments of `cargo xtask synth`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask synth neigh --no-pnr\n  cargo xtask synth nic --family ecp5 --seeds 1,2,3 --paths\n  cargo xtask synth --family xc7 --check"
+    after_help = "Examples:\n  cargo xtask synth neigh --no-pnr\n  cargo xtask synth nic --family ecp5 --seeds 1,2,3 --paths\n  cargo xtask synth --family xc7 --check\n  cargo xtask synth --board all --check --document"
 )]
 pub(crate) struct SynthArgs {
     /// What to synthesise; all if none is named
     modules: Vec<Module>,
+    /// Whole boards instead, on the part of each, with the PCI Express block as a box: names as of `ferrule boards`, or all
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["modules", "family", "paths", "json"])]
+    board: Vec<String>,
     /// For which parts; all if none is named
     #[arg(long, value_delimiter = ',')]
     family: Vec<Family>,
@@ -221,6 +227,9 @@ fn share_rows(measured: &[Measured]) -> Vec<Row> {
 
 /// Measures, prints, and does what else was asked for.
 pub(crate) fn run(args: &SynthArgs) -> Result<(), SynthError> {
+    if !args.board.is_empty() {
+        return boards::run(args);
+    }
     let plan = args.plan()?;
     let modules = args.modules();
     let partial = modules.len() < Module::value_variants().len();

@@ -45,6 +45,12 @@ pub(crate) enum SynthError {
     /// The document is not written.
     #[error(transparent)]
     Document(#[from] crate::document::DocumentError),
+    /// A name that is no board's.
+    #[error("there is no board {0}: `ferrule boards` lists them")]
+    Board(String),
+    /// A board that takes too much of its FPGA.
+    #[error("more than {most}% of an FPGA:\n{}", broken.join("\n"))]
+    Full { most: f64, broken: Vec<String> },
     /// The document needs everything.
     #[error(
         "the document lists all modules, families and clocks: leave out module names and --family"

@@ -96,7 +96,7 @@ fn report_name(seed: u32) -> String {
     format!("seed{seed}.json")
 }
 
-fn yosys_args(script: &str) -> Vec<String> {
+pub(super) fn yosys_args(script: &str) -> Vec<String> {
     vec!["-p".into(), script.into()]
 }
 
@@ -117,14 +117,14 @@ fn ecp5_script(top: &str) -> String {
 }
 
 /// The folder of a module.
-struct Place {
+pub(super) struct Place {
     module: &'static str,
     folder: PathBuf,
 }
 
 impl Place {
     /// With `text` as the source, and without anything that came from another one.
-    fn prepare(
+    pub(super) fn prepare(
         module: &'static str,
         folder: PathBuf,
         text: &str,
@@ -145,7 +145,7 @@ impl Place {
 
     /// Runs `tool`, unless it has run like this before on the same files. `from` tells what made those that it reads; returned is
     /// the same for those that it writes.
-    fn step(
+    pub(super) fn step(
         &self,
         stage: &str,
         tool: &Tool,
@@ -171,7 +171,7 @@ impl Place {
         Ok(key)
     }
 
-    fn read(&self, name: &str) -> Result<String, SynthError> {
+    pub(super) fn read(&self, name: &str) -> Result<String, SynthError> {
         let path = self.folder.join(name);
         fs::read_to_string(&path).map_err(file(&path))
     }
