@@ -67,6 +67,13 @@ impl Access<ModelPort> for Model {
     }
 }
 
+/// A port, as the model names it.
+struct Known {
+    name: String,
+    bits: u32,
+    port: ModelPort,
+}
+
 /// A model and the library whose code it runs.
 struct Model {
     object: *mut c_void,
@@ -81,7 +88,8 @@ struct Model {
 }
 
 impl Model {
-    fn load(path: &Path) -> Result<(Self, Ports<ModelPort>), EngineError> {
+    /// The model in a shared object, and its ports.
+    fn load(path: &Path) -> Result<(Self, Vec<Known>), EngineError> {
         let failed = |reason: String| EngineError::Load {
             path: path.into(),
             reason,
@@ -126,24 +134,15 @@ impl Model {
             let name = unsafe { CStr::from_ptr(name) }
                 .to_string_lossy()
                 .replace("__024", "$");
-            known.push((name, bits, bytes, at));
+            let port = match bytes {
+                1 => ModelPort::Byte(at),
+                2 => ModelPort::Half(at.cast()),
+                4 => ModelPort::Word(at.cast()),
+                _ => return Err(failed(format!("port {name} has {bytes} bytes"))),
+            };
+            known.push(Known { name, bits, port });
         }
-        let ports = Ports::find(|name, want| {
-            let (_, bits, bytes, at) = known
-                .iter()
-                .find(|(n, ..)| n == name)
-                .ok_or_else(|| failed(format!("the core has no port {name}")))?;
-            if *bits != want {
-                return Err(failed(format!("port {name} has {bits} bits, not {want}")));
-            }
-            match bytes {
-                1 => Ok(ModelPort::Byte(*at)),
-                2 => Ok(ModelPort::Half(at.cast())),
-                4 => Ok(ModelPort::Word(at.cast())),
-                _ => Err(failed(format!("port {name} has {bytes} bytes"))),
-            }
-        })?;
-        Ok((model, ports))
+        Ok((model, known))
     }
 
     #[inline]
@@ -186,6 +185,50 @@ impl Drop for Model {
     }
 }
 
+/// Any module, evaluated by Verilator's model of it, its ports by name: for what is no NIC by itself, such as a board around one.
+pub struct Module {
+    known: Vec<Known>,
+    model: Model,
+}
+
+/// A port of a [`Module`].
+#[derive(Clone, Copy, Debug)]
+pub struct Pin(usize);
+
+impl Module {
+    /// Builds `verilog` if the cache does not hold it, and loads module `top`, whose ports have 32 bits at most.
+    ///
+    /// # Errors
+    /// See [`verilator::build`]; [`EngineError::Load`] if a port is wider.
+    pub fn build(verilog: &str, top: &str, cache: &Path) -> Result<Self, EngineError> {
+        let object = verilator::build(verilog, top, Extras::default(), cache)?;
+        let (model, known) = Model::load(&object)?;
+        Ok(Self { known, model })
+    }
+
+    /// A port by name.
+    pub fn pin(&self, name: &str) -> Option<Pin> {
+        self.known.iter().position(|k| k.name == name).map(Pin)
+    }
+
+    /// Sets an input; it counts from the next [`Module::settle`] on.
+    pub fn set(&mut self, pin: Pin, value: u32) {
+        let Known { bits, port, .. } = &self.known[pin.0];
+        let (bits, port) = (*bits, *port);
+        self.model.set(&port, value & u32::MAX >> (32 - bits));
+    }
+
+    /// The value of a port.
+    pub fn get(&self, pin: Pin) -> u32 {
+        self.model.get(&self.known[pin.0].port)
+    }
+
+    /// Evaluates what follows from the inputs.
+    pub fn settle(&mut self) {
+        self.model.eval();
+    }
+}
+
 /// A core evaluated by Verilator's model of it.
 pub struct Verilated {
     ports: Ports<ModelPort>,
@@ -208,6 +251,8 @@ struct Trace {
 // SAFETY: the model has no thread affinity (it is made with a context of its own), the pointers in `ports` are into it, and `Trace` owns
 // what it points to; `&mut self` is needed for every access, so it is only ever used by one thread at a time.
 unsafe impl Send for Verilated {}
+// SAFETY: as above.
+unsafe impl Send for Module {}
 
 impl Verilated {
     /// Builds `verilog` if the cache does not hold it, and loads module `top`.
@@ -221,7 +266,19 @@ impl Verilated {
             coverage: options.coverage.is_some(),
         };
         let object = verilator::build(verilog, top, extras, &cache)?;
-        let (model, ports) = Model::load(&object)?;
+        let (model, known) = Model::load(&object)?;
+        let failed = |reason: String| EngineError::Load {
+            path: object.clone(),
+            reason,
+        };
+        let ports = Ports::find(|name, want| {
+            let found = known.iter().find(|k| k.name == name);
+            let known = found.ok_or_else(|| failed(format!("the core has no port {name}")))?;
+            match known.bits {
+                bits if bits == want => Ok(known.port),
+                bits => Err(failed(format!("port {name} has {bits} bits, not {want}"))),
+            }
+        })?;
         Ok(Self {
             ports,
             model,
