@@ -19,6 +19,14 @@ pub trait Clock: Send + Sync {
     /// # Errors
     /// What poll(2) reports, except EINTR.
     fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()>;
+    /// As [`wait`](Clock::wait), and tells which of the first 64 `fds` may be readable, a bit for each from the lowest on: where it costs nothing to
+    /// know, those alone that are.
+    ///
+    /// # Errors
+    /// As [`wait`](Clock::wait).
+    fn wait_for(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<u64> {
+        self.wait(fds, deadline_ns).map(|()| u64::MAX)
+    }
     /// Whether time passes while nobody waits: on one where it does not, who looks again and again instead of waiting looks for ever.
     fn passes_by_itself(&self) -> bool {
         false
@@ -68,6 +76,10 @@ impl Clock for WallClock {
     }
 
     fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()> {
+        self.wait_for(fds, deadline_ns).map(|_| ())
+    }
+
+    fn wait_for(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<u64> {
         let mut polled: Vec<PollFd<'_>> = fds
             .iter()
             .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
@@ -80,7 +92,12 @@ impl Clock for WallClock {
             });
             match poll(&mut polled, timeout.as_ref()) {
                 Ok(0) if left.is_some_and(|ns| ns > 0) => {}
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    let ready = polled.iter().take(64).enumerate();
+                    return Ok(ready.fold(0, |mask, (n, fd)| {
+                        mask | u64::from(!fd.revents().is_empty()) << n
+                    }));
+                }
                 Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),
             }
@@ -108,5 +125,16 @@ mod tests {
         let (a, mut b) = std::os::unix::net::UnixStream::pair().unwrap();
         b.write_all(b"x").unwrap();
         WallClock.wait(&[a.as_fd()], None).unwrap();
+    }
+
+    #[test]
+    fn a_wait_tells_which_are_readable() {
+        let pairs: Vec<_> = (0..3)
+            .map(|_| std::os::unix::net::UnixStream::pair().unwrap())
+            .collect();
+        (&pairs[1].1).write_all(b"x").unwrap();
+        let fds: Vec<_> = pairs.iter().map(|(a, _)| a.as_fd()).collect();
+        assert_eq!(WallClock.wait_for(&fds, None).unwrap(), 0b010);
+        assert_eq!(WallClock.wait_for(&fds[..1], Some(0)).unwrap(), 0);
     }
 }

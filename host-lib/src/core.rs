@@ -279,12 +279,12 @@ impl Core {
         present.inspect_err(|e| self.fail(e))
     }
 
-    /// Takes the interrupts' signals away.
+    /// Takes away the signals of those interrupts whose bits are set.
     ///
     /// # Errors
     /// When reading them fails.
-    pub(crate) fn drain_irqs(&self) -> io::Result<()> {
-        self.nic.drain_irqs().map_err(io_error)
+    pub(crate) fn drain_irqs(&self, readable: u64) -> io::Result<()> {
+        self.nic.drain_some_irqs(readable).map_err(io_error)
     }
 
     /// Whether nothing waits to be sent or acknowledged on behalf of sockets that are closed.

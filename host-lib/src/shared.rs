@@ -421,22 +421,26 @@ impl Shared {
         state.driving = true;
         state.driving_until = until;
         drop(state);
+        // The interrupts come first: their bits are those of what the wait tells.
         let fds: Vec<BorrowedFd<'_>> = self
             .irqs
             .iter()
-            .chain(&self.gone)
             .map(AsFd::as_fd)
             .chain([self.kick.as_fd()])
+            .chain(self.gone.iter().map(AsFd::as_fd))
             .chain(beside.iter().copied())
             .collect();
-        let waited = self.clock.wait(&fds, until);
+        let waited = self.clock.wait_for(&fds, until);
         let mut state = self.lock();
         state.driving = false;
         self.tell(&mut state);
-        clear(&self.kick);
-        waited?;
-        state.core.drain_irqs()?;
-        if self.may_be_gone()? {
+        let is_ready = |ready: u64, n: usize| ready >> n & 1 == 1;
+        if !matches!(waited, Ok(ready) if !is_ready(ready, self.irqs.len())) {
+            clear(&self.kick);
+        }
+        let ready = waited?;
+        state.core.drain_irqs(ready)?;
+        if is_ready(ready, self.irqs.len() + 1) && self.may_be_gone()? {
             state.core.check_present()?;
         }
         Ok(state)
@@ -497,7 +501,7 @@ impl Shared {
     /// What a thread that drives does when it is woken, and before it sleeps again: until when.
     fn drive_once(&self, state: &mut State, called: bool) -> io::Result<Option<u64>> {
         if called {
-            state.core.drain_irqs()?;
+            state.core.drain_irqs(u64::MAX)?;
             if self.may_be_gone()? {
                 state.core.check_present()?;
             }

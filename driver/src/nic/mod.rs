@@ -387,7 +387,17 @@ impl Nic {
     /// # Errors
     /// [`NicError::Os`].
     pub fn drain_irqs(&self) -> Result<(), NicError> {
-        for irq in &self.irqs {
+        self.drain_some_irqs(u64::MAX)
+    }
+
+    /// As [`drain_irqs`](Self::drain_irqs), of those alone whose bits are set, as [`Clock::wait_for`](crate::Clock::wait_for) tells them of
+    /// [`irq_fds`](Self::irq_fds).
+    ///
+    /// # Errors
+    /// What the operating system reports.
+    pub fn drain_some_irqs(&self, readable: u64) -> Result<(), NicError> {
+        let some = self.irqs.iter().enumerate();
+        for (_, irq) in some.filter(|(n, _)| readable >> n & 1 == 1) {
             irq.drain().map_err(|source| NicError::Os {
                 doing: "reading an interrupt's eventfd",
                 source,

@@ -2,6 +2,7 @@
 mod asynchronous;
 
 mod errors;
+mod events;
 mod examples;
 mod options;
 mod readiness;
