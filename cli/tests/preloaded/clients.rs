@@ -102,11 +102,14 @@ fn a_server_on_one_address_is_there_for_that_alone() {
     let file = lan.file("file", 100_000);
     // Its port is not to be seen on the loopback: one on all addresses that starts later is the sign.
     let mut server = lan.program(On::Nic, PYTHON);
-    server.args(["-c", "import http.server as h
+    server.args([
+        "-c",
+        "import http.server as h
 s = h.HTTPServer(('10.9.0.2', 8000), h.SimpleHTTPRequestHandler)
 import socket
 sign = socket.create_server(('', 8001))
-s.serve_forever()"]);
+s.serve_forever()",
+    ]);
     let _server = lan.start("http", server);
     lan.wait_for_tcp(8001);
     let url = format!("http://{NIC}:8000/file");

@@ -118,7 +118,11 @@ fn programs_without_a_network_are_as_they_were() {
         output.stderr
     };
     let (ours, theirs) = (version(On::Nic), version(On::Kernel));
-    assert!(ours.starts_with(b"OpenSSH"), "{}", String::from_utf8_lossy(&ours));
+    assert!(
+        ours.starts_with(b"OpenSSH"),
+        "{}",
+        String::from_utf8_lossy(&ours)
+    );
     assert_eq!(ours, theirs);
     let pipeline = |on| {
         let mut sh = lan.program(on, "sh");

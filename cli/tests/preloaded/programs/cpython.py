@@ -36,12 +36,15 @@ class Literals(importlib.machinery.SourceFileLoader):
         raise OSError("what was compiled of the text as it was does not count")
 
 
-on_nic = False
+seen = set()
 
 
 def audit(event, args):
-    """Notes that a socket is bound, connected or sends to an address that is not the kernel's."""
-    global on_nic
+    """Notes whose sockets a test uses: those of IPv4 and IPv6 are the NIC's until they are bound, connected or send to an address of the kernel's."""
+    if event == "socket.__new__":
+        _, family, kind, protocol = args
+        if family in (-1, 2, 10) and kind & 0xF in (-1 & 0xF, 1, 2) and protocol in (-1, 0, 6, 17):
+            seen.add("made")
     if event not in ("socket.bind", "socket.connect", "socket.sendto", "socket.sendmsg"):
         return
     match args[1]:
@@ -51,17 +54,21 @@ def audit(event, args):
             return
     try:
         ip = ipaddress.ip_address(host or "0.0.0.0")
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        nics = ip.version == 4 and not ip.is_loopback or ip.is_unspecified
     except ValueError:
-        return
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    on_nic |= ip.version == 4 and not ip.is_loopback or ip.is_unspecified
+        nics = False
+    seen.add("nic" if nics else "kernel")
+
+
+def where():
+    return "nic" if "nic" in seen or ("made" in seen and "kernel" not in seen) else "kernel"
 
 
 class Lines(unittest.TestResult):
     def startTest(self, test):
-        global on_nic
         super().startTest(test)
-        on_nic = False
+        seen.clear()
         self.outcome = ("pass", "")
         # UDP-Lite is the kernel's, which does not have the NIC's address.
         if MODULE == "test_socket":
@@ -74,7 +81,7 @@ class Lines(unittest.TestResult):
         faulthandler.cancel_dump_traceback_later()
         outcome, why = self.outcome
         why = " ".join(why.split()) or "-"
-        print("outcome:", outcome, "nic" if on_nic else "kernel", test.id(), why, flush=True)
+        print("outcome:", outcome, where(), test.id(), why, flush=True)
         super().stopTest(test)
 
     def addError(self, test, error):
@@ -100,5 +107,8 @@ if MODULE == "test_epoll":
 module = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = module
 spec.loader.exec_module(module)
+if MODULE == "test_socket":
+    # It waits for good, preloaded or not, where the hypervisor does not loop a guest's own sockets.
+    unittest.skip("vsock is the hypervisor's")(module.ThreadedVSOCKSocketStreamTest)
 sys.addaudithook(audit)
 unittest.defaultTestLoader.loadTestsFromModule(module).run(Lines())
