@@ -2,12 +2,14 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Instant;
 
+use clap::ValueEnum;
 use rustix::time::{clock_gettime, ClockId};
+use serde::{Deserialize, Serialize};
 
 use crate::net::Net;
 
 /// A job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Job {
     /// A byte there and back; both sides ask again and again.
     Spinning,
@@ -23,7 +25,7 @@ pub enum Job {
 const CHUNK: usize = 64 * 1024;
 
 /// What a job has taken, both sides together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Spent {
     /// Time on the wall, in nanoseconds.
     pub wall_ns: f64,
@@ -77,6 +79,16 @@ fn read_exact(stream: &mut impl Read, to: &mut [u8], waits: bool) -> io::Result<
 impl Job {
     fn waits(self) -> bool {
         self != Job::Spinning
+    }
+
+    /// Its name on a command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Job::Spinning => "spinning",
+            Job::Sleeping => "sleeping",
+            Job::Bulk => "bulk",
+            Job::Connections => "connections",
+        }
     }
 
     /// How many of its units are counted as one: segments of 1,460 bytes, where it is bytes that go one way.

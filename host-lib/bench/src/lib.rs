@@ -6,6 +6,8 @@
 mod cable;
 mod jobs;
 mod net;
+mod one_thread;
+mod preloaded;
 mod record;
 mod veth;
 
@@ -15,11 +17,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ferrule::{Cidr, Host, HostBuilder};
+use ferrule::{Cidr, Host};
 
 pub use cable::{cable, End};
 pub use jobs::{Job, Spent};
 pub use net::{Kernel, Net, Ours};
+pub use preloaded::{side, Preloaded};
 pub use record::{measure, Record};
 
 /// The client's and the server's address.
@@ -38,6 +41,12 @@ pub enum Error {
     /// A host.
     #[error(transparent)]
     Open(#[from] ferrule::OpenError),
+    /// The bare stack.
+    #[error("the stack: {0}")]
+    Stack(#[from] ferrule_stack_bench::Error),
+    /// A server of preloaded programs.
+    #[error(transparent)]
+    Stackd(#[from] ferrule_stackd::ServerError),
     /// A side that does not measure any more.
     #[error("a side has ended early")]
     Ended,
@@ -117,29 +126,30 @@ impl Sides {
     }
 }
 
+/// A host at one end of a cable.
+fn open(end: End, address: Ipv4Addr, seed: u8, busy_poll: Duration) -> Result<Host, Error> {
+    let host = Host::builder()
+        .device(Box::new(end))
+        .address(Cidr::new(address, PREFIX).ok_or(Error::Ended)?)
+        .seed([seed; 16])
+        // Each side is in a call all the time that is measured: a service thread would only take the processor away.
+        .background(false)
+        .busy_poll(busy_poll);
+    Ok(host.open()?)
+}
+
 /// Our sockets on two NICs.
 ///
 /// # Errors
 /// When a host cannot be made.
 pub fn ours(busy_poll: Duration) -> Result<Sides, Error> {
     let (a, b) = cable();
-    let open = |end: End, address: Ipv4Addr, seed: u8| {
-        let cidr = Cidr::new(address, PREFIX).ok_or(Error::Ended)?;
-        let builder: HostBuilder = Host::builder()
-            .device(Box::new(end))
-            .address(cidr)
-            .seed([seed; 16])
-            // Each side is in a call all the time that is measured: a service thread would only take the processor away.
-            .background(false)
-            .busy_poll(busy_poll);
-        Ok::<Host, Error>(builder.open()?)
-    };
     let client = Ours {
-        host: open(a, CLIENT, 1)?,
+        host: open(a, CLIENT, 1, busy_poll)?,
         peer: SERVER,
     };
     let server = Ours {
-        host: open(b, SERVER, 2)?,
+        host: open(b, SERVER, 2, busy_poll)?,
         peer: CLIENT,
     };
     Ok(Sides::start(move || Ok(server), move || Ok(client)))
@@ -174,7 +184,7 @@ mod tests {
         }
     }
 
-    fn open(end: End, address: Ipv4Addr, clock: Arc<dyn Clock>) -> Host {
+    fn open_with(end: End, address: Ipv4Addr, clock: Arc<dyn Clock>) -> Host {
         Host::builder()
             .device(Box::new(end))
             .address(Cidr::new(address, PREFIX).expect("a prefix"))
@@ -189,7 +199,7 @@ mod tests {
     #[test]
     fn an_answer_that_comes_while_its_question_is_sent_is_not_slept_through() {
         let (mut near, far) = cable();
-        let server = open(far, SERVER, Arc::new(WallClock));
+        let server = open_with(far, SERVER, Arc::new(WallClock));
         let listener = server.listen((SERVER, 7), 1).expect("a listener");
         listener.set_nonblocking(true).expect("a mode");
         let far_side = server.clone();
@@ -208,7 +218,7 @@ mod tests {
                 }
             }
         });
-        let client = open(near, CLIENT, Arc::new(Impatient));
+        let client = open_with(near, CLIENT, Arc::new(Impatient));
         let mut stream = client.connect((SERVER, 7)).expect("a connection");
         for question in 0..100u8 {
             stream.write_all(&[question]).expect("room");

@@ -1,13 +1,19 @@
 //! What is measured of both, and its targets.
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::jobs::{Job, Spent};
-use crate::{kernel, ours, Error, Sides};
+use crate::preloaded::Preloaded;
+use crate::{kernel, one_thread, ours, Error, Sides};
 
 /// Rounds of a job, both kinds in turn; the fastest counts, as the others were disturbed. They are short, so that one is not.
 const ROUNDS: usize = 40;
+/// Round trips of a round in which sides sleep.
+const SLEEPS: usize = 200;
+/// Rounds of programs that are started anew for each.
+const PRELOADED_ROUNDS: usize = 15;
 /// How long a spinning side looks before it would sleep.
 const BUSY: Duration = Duration::from_millis(10);
 
@@ -18,13 +24,13 @@ pub struct Record {
     pub what: String,
     /// Ours.
     pub ours: f64,
-    /// The kernel's, where it could be measured.
-    pub kernel: Option<f64>,
+    /// The other's, where it could be measured: the kernel's, if `what` does not say whose.
+    pub peer: Option<f64>,
     /// Its unit.
     pub unit: String,
-    /// The target for ours, as a share of the kernel's.
+    /// The target: at most so many times the other's.
     pub most: Option<f64>,
-    /// The target for ours, as a multiple of the kernel's.
+    /// The target: at least so many times the other's.
     pub least: Option<f64>,
 }
 
@@ -59,11 +65,11 @@ fn best(
     Ok((first.ok_or(Error::Ended)?, second))
 }
 
-/// Measures all of it.
+/// Measures all of it; `program` is this benchmark's own, and `library` what is preloaded into it.
 ///
 /// # Errors
 /// When our sockets fail; why the kernel's could not be measured goes to standard error.
-pub fn measure() -> Result<Vec<Record>, Error> {
+pub fn measure(program: &Path, library: Option<&Path>) -> Result<Vec<Record>, Error> {
     let spinning = ours(BUSY)?;
     let sleeping = ours(Duration::ZERO)?;
     let kernel = kernel();
@@ -80,7 +86,7 @@ pub fn measure() -> Result<Vec<Record>, Error> {
         records.push(Record {
             what: what.to_owned(),
             ours,
-            kernel,
+            peer: kernel,
             unit: unit.to_owned(),
             most: None,
             least: None,
@@ -100,7 +106,8 @@ pub fn measure() -> Result<Vec<Record>, Error> {
         us.cpu_ns / 1e3,
         them.map(|t| t.cpu_ns / 1e3),
     );
-    let (us, them) = best(&sleeping, kernel, Job::Sleeping, 200)?;
+    let (us, them) = best(&sleeping, kernel, Job::Sleeping, SLEEPS)?;
+    let slept = us;
     let b = tell(
         "round trip of a byte, both sides sleeping",
         "us",
@@ -133,6 +140,32 @@ pub fn measure() -> Result<Vec<Record>, Error> {
         1e9 / us.wall_ns,
         them.map(|t| 1e9 / t.wall_ns),
     );
+    let alone = one_thread::measure()?;
+    records.push(Record {
+        what: "CPU of a round trip, both hosts on one thread, beside two bare stacks".to_owned(),
+        ours: alone.sockets_ns / 1e3,
+        peer: Some(alone.stack_ns / 1e3),
+        unit: "us".to_owned(),
+        most: Some(1.5),
+        least: None,
+    });
+    if let Some(library) = library {
+        let mut preloaded = Preloaded::start(program, library)?;
+        let mut best = f64::INFINITY;
+        for _ in 0..PRELOADED_ROUNDS {
+            let spent = preloaded.run(Job::Sleeping, SLEEPS)?;
+            best = best.min(spent.wall_ns / SLEEPS as f64);
+        }
+        records.push(Record {
+            what: "round trip of a byte by preloaded programs that sleep, beside the library"
+                .to_owned(),
+            ours: best / 1e3,
+            peer: Some(slept.wall_ns / 1e3),
+            unit: "us".to_owned(),
+            most: Some(3.0),
+            least: None,
+        });
+    }
     records[a].most = Some(0.2);
     records[b].most = Some(1.0);
     records[c].most = Some(0.25);

@@ -7,11 +7,12 @@ use ferrule_socket_bench::Record;
 use crate::row::Row;
 
 const PACKAGE: &str = "ferrule-socket-bench";
+const PRELOAD: &str = "ferrule-preload";
 
 fn row(record: Record) -> Row {
     let mut row = Row::new(record.what, record.ours, record.unit);
-    if let Some(kernel) = record.kernel {
-        row = row.with_peer(kernel);
+    if let Some(peer) = record.peer {
+        row = row.with_peer(peer);
     }
     match (record.most, record.least) {
         (Some(most), _) => row.at_most_times(most),
@@ -22,7 +23,10 @@ fn row(record: Record) -> Row {
 
 pub(super) fn measure() -> Result<Vec<Row>, Box<dyn Error>> {
     let program = super::build(PACKAGE)?;
+    let library = super::build(PRELOAD)?.with_file_name("libferrule_preload.so");
     let output = Command::new(program)
+        .arg("--library")
+        .arg(library)
         .stderr(std::process::Stdio::inherit())
         .output()?;
     if !output.status.success() {
