@@ -27,7 +27,8 @@ pub(crate) struct Lan {
     dir: TempDir,
     /// As `--stackd` takes it.
     address: String,
-    stackd: u32,
+    /// The simulator and stackd, which comes last.
+    network: Vec<Child>,
 }
 
 /// Whose sockets a program uses.
@@ -67,7 +68,7 @@ impl Lan {
             namespace: format!("ferrule-{name}-{}", std::process::id()),
             dir: tempfile::tempdir().expect("temporary folder"),
             address: String::new(),
-            stackd: 0,
+            network: vec![],
         };
         let ns = &lan.namespace;
         ip(&["netns", "add", ns]);
@@ -80,17 +81,27 @@ impl Lan {
         let mut serve = lan.inside(env!("CARGO_BIN_EXE_ferrule"));
         serve.args(["serve", "--engine", "model", "--wire", "tap:tap0"]);
         serve.arg("--socket").arg(&socket);
-        let (_, line) = first_line(serve);
+        let line = lan.begin(serve);
         assert!(line.contains("nic.sock"), "ferrule serve says {line:?}");
         let mut stackd = lan.inside(env!("CARGO_BIN_EXE_ferrule"));
         stackd.args(["stackd", "--address", &format!("{NIC}/24"), "--device"]);
         stackd.arg(format!("vfio-user:{}", socket.display()));
-        let (pid, line) = first_line(stackd);
+        let line = lan.begin(stackd);
         let address = line.trim().strip_prefix("export FERRULE_STACKD='");
         let address = address.and_then(|a| a.strip_suffix('\''));
         lan.address = address.expect("an address of stackd").to_owned();
-        lan.stackd = pid;
         Some(lan)
+    }
+
+    /// Starts a program of the network; the first line that it prints.
+    fn begin(&mut self, mut command: Command) -> String {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
+        let stdout = child.stdout.take().expect("piped");
+        self.network.push(child);
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        read.expect("a line");
+        line
     }
 
     /// A program in the namespace.
@@ -165,10 +176,11 @@ impl Lan {
 
     fn wait(&self, tables: &[&str], port: u16, state: Option<&str>) {
         let local = format!(":{port:04X}");
+        let stackd = self.network.last().expect("it runs").id();
         let is_there = || {
             tables.iter().any(|table| {
                 // proc(5): a number, the local and the remote address, the state, and more.
-                let table = fs::read_to_string(format!("/proc/{}/net/{table}", self.stackd));
+                let table = fs::read_to_string(format!("/proc/{stackd}/net/{table}"));
                 table.unwrap_or_default().lines().any(|line| {
                     let mut words = line.split_whitespace().skip(1);
                     let here = words.next().is_some_and(|a| a.ends_with(&local));
@@ -211,6 +223,10 @@ impl Drop for Lan {
             }
             std::thread::sleep(LOOK);
         }
+        for child in &mut self.network {
+            // It was killed.
+            let _ = child.wait();
+        }
         // The test's verdict stands whether or not the namespace can be removed.
         let _ = Command::new("ip")
             .args(["netns", "del", &self.namespace])
@@ -252,17 +268,6 @@ impl Drop for Started {
 fn ip(args: &[&str]) {
     let output = Command::new("ip").args(args).output().expect("ip runs");
     assert!(output.status.success(), "ip {args:?}: {}", said(&output));
-}
-
-/// Starts a program of the network, which ends with the namespace; its process and the first line that it prints.
-fn first_line(mut command: Command) -> (u32, String) {
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("piped");
-    BufReader::new(stdout)
-        .read_line(&mut line)
-        .expect("prints a line");
-    (child.id(), line)
 }
 
 /// What a program wrote, for messages.

@@ -65,3 +65,17 @@ fn sockets_are_shared_between_processes_and_survive_them() {
         }
     }
 }
+
+#[test]
+fn calls_do_what_the_manual_pages_say() {
+    let Some(lan) = Lan::new("calls", &["echo"]) else {
+        return;
+    };
+    for on in [On::Kernel, On::Nic] {
+        let mut calls = lan.script(on, "calls.py");
+        stdout({
+            calls.arg(on.address());
+            calls
+        });
+    }
+}

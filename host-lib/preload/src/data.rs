@@ -285,7 +285,9 @@ pub unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) 
             let got = unsafe { next::recvmsg(fd, message, flags) };
             if got >= 0 {
                 // SAFETY: the caller's, filled in by the kernel.
-                unsafe { forget_received(&*message) };
+                let message = unsafe { &*message };
+                // SAFETY: as above.
+                unsafe { forget_received(message) };
             }
             got
         }
@@ -322,7 +324,9 @@ unsafe fn forget_received(message: &msghdr) {
             let head = unsafe { libc::CMSG_LEN(0) } as usize;
             for i in 0..(header.cmsg_len as usize).saturating_sub(head) / size_of::<c_int>() {
                 // SAFETY: so many are there.
-                table::forget(unsafe { data.add(i).read_unaligned() });
+                let at = unsafe { data.add(i) };
+                // SAFETY: as above.
+                table::forget(unsafe { at.read_unaligned() });
             }
         }
         // SAFETY: as above.

@@ -45,10 +45,13 @@ impl Parts {
                 _ => Err(libc::EFAULT),
             };
         }
-        // SAFETY: the caller says so.
-        Ok(Self(
-            unsafe { std::slice::from_raw_parts(parts, count) }.to_vec(),
-        ))
+        let part = |i| {
+            // SAFETY: the caller says that there are so many.
+            let at = unsafe { parts.add(i) };
+            // SAFETY: as above; where they lie the kernel does not mind either.
+            unsafe { at.read_unaligned() }
+        };
+        Ok(Self((0..count).map(part).collect()))
     }
 
     /// Bytes of all.
@@ -153,7 +156,13 @@ pub(crate) fn send(
         return Err(libc::EOPNOTSUPP);
     }
     let to = match to {
-        Some(bytes) if !bytes.is_empty() => Some(address(bytes, v6)?),
+        Some(bytes) if !bytes.is_empty() => {
+            let to = address(bytes, v6)?;
+            if to.port() == 0 {
+                return Err(libc::EINVAL);
+            }
+            Some(to)
+        }
         _ => {
             if !connected && !is_connected(fd, v6) {
                 return Err(libc::EDESTADDRREQ);

@@ -90,7 +90,7 @@ impl Server {
             Op::Bind => done(self.bind(cookie, request.data)),
             Op::Listen => done(self.listen(cookie, request.a)),
             Op::Connect => self.connect(cookie, request.data, request.a),
-            Op::ToKernel => self.to_kernel(cookie),
+            Op::ToKernel => self.give_to_kernel(cookie),
         }
     }
 
@@ -288,7 +288,7 @@ impl Server {
     }
 
     /// Lets go of a socket that is to be one of the kernel's, with its port.
-    fn to_kernel(&mut self, cookie: u64) -> Answer {
+    fn give_to_kernel(&mut self, cookie: u64) -> Answer {
         let Some(socket) = self.sockets.remove(&cookie) else {
             return Verdict::Errno(libc::EBADF).into();
         };

@@ -200,10 +200,10 @@ fn set_keep_alive(socket: &Socket) -> Result<(), i32> {
     let Settings {
         keep_alive, times, ..
     } = &socket.settings;
-    let times = keep_alive.then(|| times.clone());
+    let times = keep_alive.then(|| *times);
     match &socket.kind {
         Kind::Datagrams(_) => Ok(()),
-        kind => on!(kind, tcp, s => checked(s.set_keep_alive(times.clone()))),
+        kind => on!(kind, tcp, s => checked(s.set_keep_alive(times))),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule::{Events, Host, TcpState, TcpStream};
-use ferrule_preload_protocol::{Address, Reply, Request, MAX_MESSAGE};
+use ferrule_preload_protocol::{Address, Op, Reply, Request, MAX_MESSAGE};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{eventfd, EventfdFlags, Timespec};
 use rustix::io::Errno;
@@ -171,7 +171,6 @@ impl Server {
     /// When the NIC fails: programs see that their connections have.
     pub fn run(mut self) -> Result<(), ServerError> {
         let mut keys = vec![];
-        let mut ready = [MaybeUninit::uninit(); 256];
         loop {
             let open = self.sockets.len().saturating_sub(self.ended.len());
             self.handle.open.store(open, Ordering::Relaxed);
@@ -182,20 +181,32 @@ impl Server {
             for cookie in keys.drain(..) {
                 self.serve(cookie);
             }
-            let now = Timespec::default();
-            let (ready, _) = match epoll::wait(&self.epoll, &mut ready[..], Some(&now)) {
-                Err(Errno::INTR) => continue,
-                ready => ready.map_err(doing("waiting for programs"))?,
-            };
-            for event in ready.iter() {
-                match event.data.u64() {
+            for tag in self.look().map_err(doing("waiting for programs"))? {
+                match tag {
                     STOP => return Ok(()),
                     LISTENER => self.let_in(),
-                    tag if tag & CLIENT != 0 => self.hear(tag),
-                    tag => self.serve(tag & !LOOPBACK),
+                    tag => self.hear(tag),
                 }
             }
         }
+    }
+
+    /// Serves the sockets that programs have done something to; gives the tags of what else is ready, which stays so until it is looked after.
+    fn look(&mut self) -> Result<Vec<u64>, Errno> {
+        let mut ready = [MaybeUninit::uninit(); 256];
+        let now = Timespec::default();
+        let (ready, _) = match epoll::wait(&self.epoll, &mut ready[..], Some(&now)) {
+            Err(Errno::INTR) => return Ok(vec![]),
+            ready => ready?,
+        };
+        let mut others = vec![];
+        for event in ready.iter() {
+            match event.data.u64() {
+                tag if tag & CLIENT != 0 => others.push(tag),
+                tag => self.serve(tag & !LOOPBACK),
+            }
+        }
+        Ok(others)
     }
 
     /// Adds a socket.
@@ -286,6 +297,12 @@ impl Server {
         if request.secret != self.address.secret {
             tracing::warn!("a caller that does not know the secret is sent away");
             return None;
+        }
+        // What a program has closed before it calls is to be closed.
+        if matches!(request.op, Op::Bind | Op::Listen | Op::Connect) {
+            if let Err(e) = self.look() {
+                tracing::debug!("looking at sockets before a call: {e}");
+            }
         }
         let answer = self.call(&request);
         let mut out = vec![];
