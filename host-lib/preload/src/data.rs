@@ -3,12 +3,12 @@
 //! A stream's bytes go through its pair as they are: what is added is what a connection has failed with, where the pair only shows that it has ended.
 use std::ffi::{c_int, c_uint, c_void};
 
-use ferrule_preload_protocol::SocketState;
+use ferrule_preload_protocol::{Choices, SocketState};
 use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
 use crate::control::{is_hung_up, take_error};
 use crate::datagram::{self, Parts};
-use crate::{next, sys, table};
+use crate::{ancillary, next, sys, table};
 
 /// How a descriptor is read and written.
 enum Way {
@@ -353,8 +353,13 @@ unsafe fn recv_datagram(
     // SAFETY: the caller's.
     unsafe { sys::address_out(&got.from, message.msg_name.cast(), &mut len) };
     message.msg_namelen = if message.msg_name.is_null() { 0 } else { len };
-    message.msg_controllen = 0;
-    message.msg_flags = got.flags;
+    // SAFETY: the caller's.
+    let (written, cut) = unsafe {
+        got.control
+            .write(message.msg_control, message.msg_controllen as size_t)
+    };
+    message.msg_controllen = written as _;
+    message.msg_flags = got.flags | cut;
     Ok(got.result)
 }
 
@@ -493,7 +498,8 @@ pub unsafe extern "C" fn sendto(
             let parts = unsafe { Parts::one(from.cast_mut(), len) };
             // SAFETY: the caller's address.
             let to = unsafe { sys::input(addr.cast(), addr_len as usize) };
-            datagram::send(fd, v6, connected, &parts, to, flags).unwrap_or_else(fail)
+            let choices = Choices::default();
+            datagram::send(fd, v6, connected, &parts, to, choices, flags).unwrap_or_else(fail)
         }
         Way::Not(_) => broken_pipe(flags),
     }
@@ -520,8 +526,11 @@ pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int
             let parts = unsafe { Parts::many(header.msg_iov, header.msg_iovlen) };
             // SAFETY: the caller's address.
             let to = unsafe { sys::input(header.msg_name, header.msg_namelen as usize) };
+            // SAFETY: the caller's control messages.
+            let control = unsafe { sys::input(header.msg_control, header.msg_controllen as usize) };
+            let choices = ancillary::choices(control.unwrap_or(&[]));
             parts
-                .and_then(|parts| datagram::send(fd, v6, connected, &parts, to, flags))
+                .and_then(|parts| datagram::send(fd, v6, connected, &parts, to, choices?, flags))
                 .unwrap_or_else(fail)
         }
         Way::Not(_) => broken_pipe(flags),

@@ -3,12 +3,14 @@ use std::ffi::{c_int, c_void};
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
-use ferrule_preload_protocol::{DatagramHeader, Op, SocketState, DATAGRAM_HEADER, MAX_DATAGRAM};
+use ferrule_preload_protocol::{
+    Choices, DatagramHeader, Op, SocketState, DATAGRAM_HEADER, MAX_DATAGRAM,
+};
 use libc::{iovec, size_t, ssize_t};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use crate::{stackd, sys, table};
+use crate::{ancillary, stackd, sys, table};
 
 /// The most parts of a message (UIO_MAXIOV), less that of the header.
 const MAX_PARTS: usize = 1_023;
@@ -84,6 +86,8 @@ pub(crate) struct Got {
     pub(crate) from: Vec<u8>,
     /// MSG_TRUNC if it was longer.
     pub(crate) flags: c_int,
+    /// The control messages that the program wants.
+    pub(crate) control: ancillary::Messages,
 }
 
 /// Receives a datagram.
@@ -114,11 +118,18 @@ pub(crate) fn recv(fd: c_int, v6: bool, parts: &mut Parts, flags: c_int) -> Resu
                 result: 0,
                 from: vec![],
                 flags: 0,
+                control: ancillary::Messages::default(),
             }),
         };
     }
     match DatagramHeader::from_bytes(&header) {
-        Some(DatagramHeader::In { from, .. }) => {
+        Some(DatagramHeader::In {
+            from,
+            to,
+            ttl,
+            tos,
+            tell,
+        }) => {
             let len = got.bytes.saturating_sub(DATAGRAM_HEADER);
             let cut = len > room;
             let result = match flags & libc::MSG_TRUNC != 0 {
@@ -129,6 +140,7 @@ pub(crate) fn recv(fd: c_int, v6: bool, parts: &mut Parts, flags: c_int) -> Resu
                 result: result as ssize_t,
                 from: sockaddr(from, v6),
                 flags: if cut { libc::MSG_TRUNC } else { 0 },
+                control: ancillary::Messages::of(tell, to, ttl, tos, v6),
             })
         }
         Some(DatagramHeader::Error(errno)) => Err(errno),
@@ -146,6 +158,7 @@ pub(crate) fn send(
     connected: bool,
     parts: &Parts,
     to: Option<&[u8]>,
+    choices: Choices,
     flags: c_int,
 ) -> Result<ssize_t, c_int> {
     let len = parts.len();
@@ -170,7 +183,7 @@ pub(crate) fn send(
             None
         }
     };
-    let header = DatagramHeader::Out(to).to_bytes();
+    let header = DatagramHeader::Out { to, choices }.to_bytes();
     let mut slices = vec![IoSlice::new(&header)];
     slices.extend(parts.slices().map(IoSlice::new));
     let flags = SendFlags::from_bits_retain((flags & libc::MSG_DONTWAIT) as u32);

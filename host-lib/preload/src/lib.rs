@@ -6,6 +6,7 @@
 //!
 //! A program is not changed where it does not use such a socket. 127.0.0.0/8, IPv6 that does not stand for IPv4, and all other families stay with the kernel.
 
+mod ancillary;
 pub mod control;
 pub mod data;
 mod datagram;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket as KernelSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use ferrule::{SendOptions, UdpSocket};
-use ferrule_preload_protocol::{DatagramHeader, DATAGRAM_HEADER, MAX_DATAGRAM};
+use ferrule_preload_protocol::{Choices, DatagramHeader, Tell, DATAGRAM_HEADER, MAX_DATAGRAM};
 use rustix::io::Errno;
 
 use crate::kernel::Reuse;
@@ -18,6 +18,8 @@ const TURNS: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Datagrams {
     socket: UdpSocket,
+    /// What the program wants to be told of each.
+    pub(crate) tell: Tell,
     /// The same port on the kernel's loopback, once it is needed.
     loopback: Option<KernelSocket>,
     /// A message that the stack had no room for.
@@ -30,6 +32,7 @@ impl Datagrams {
     pub(crate) fn new(socket: UdpSocket) -> Self {
         Self {
             socket,
+            tell: Tell::default(),
             loopback: None,
             to_net: None,
             to_app: None,
@@ -106,9 +109,11 @@ impl Datagrams {
     }
 
     fn send(&mut self, message: &[u8]) -> std::io::Result<()> {
-        let Some(DatagramHeader::Out(to)) = DatagramHeader::from_bytes(message) else {
+        let header = DatagramHeader::from_bytes(message);
+        let Some(DatagramHeader::Out { to, choices }) = header else {
             return Err(Errno::INVAL.into());
         };
+        let Choices { source, ttl, tos } = choices;
         let payload = &message[DATAGRAM_HEADER..];
         match to {
             Some(to) if to.ip().is_loopback() => self.send_loopback(payload, to),
@@ -117,7 +122,7 @@ impl Datagrams {
                 .send_message(
                     &[IoSlice::new(payload)],
                     to.map(SocketAddr::V4),
-                    SendOptions::default(),
+                    SendOptions { source, ttl, tos },
                 )
                 .map(|_| ()),
         }
@@ -154,6 +159,7 @@ impl Datagrams {
                     to: got.to,
                     ttl: got.ttl,
                     tos: got.tos,
+                    tell: self.tell,
                 },
                 got.copied,
             ),
@@ -185,6 +191,7 @@ impl Datagrams {
             to: Ipv4Addr::LOCALHOST,
             ttl: 64,
             tos: 0,
+            tell: self.tell,
         };
         Some((header, n))
     }

@@ -237,6 +237,18 @@ fn set_ip(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
     }
     let number = int(libc::IPPROTO_IP, value)?;
     let on = number != 0;
+    if let libc::IP_PKTINFO | libc::IP_RECVTTL | libc::IP_RECVTOS = name {
+        // Of a stream there is nothing to tell, and no error.
+        if let Kind::Datagrams(datagrams) = &mut socket.kind {
+            let tell = &mut datagrams.tell;
+            match name {
+                libc::IP_PKTINFO => tell.to = on,
+                libc::IP_RECVTTL => tell.ttl = on,
+                _ => tell.tos = on,
+            }
+        }
+        return Ok(());
+    }
     match name {
         libc::IP_TTL => {
             let ttl = match number {
@@ -292,10 +304,8 @@ fn set_ipv6(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
         }
         libc::IPV6_UNICAST_HOPS => set_ip(socket, libc::IP_TTL, value),
         libc::IPV6_TCLASS => set_ip(socket, libc::IP_TOS, value),
-        libc::IPV6_MTU_DISCOVER
-        | libc::IPV6_RECVPKTINFO
-        | libc::IPV6_RECVTCLASS
-        | libc::IPV6_RECVERR => Ok(()),
+        libc::IPV6_RECVPKTINFO => set_ip(socket, libc::IP_PKTINFO, value),
+        libc::IPV6_MTU_DISCOVER | libc::IPV6_RECVTCLASS | libc::IPV6_RECVERR => Ok(()),
         _ => Err(libc::ENOPROTOOPT),
     }
 }
@@ -465,6 +475,8 @@ fn number(socket: &Socket, level: i32, name: i32) -> Result<i32, i32> {
             libc::SOL_SOCKET,
             libc::SO_OOBINLINE | libc::SO_PRIORITY | libc::SO_BROADCAST | libc::SO_DEBUG,
         )
+        | (libc::IPPROTO_IP, libc::IP_PKTINFO | libc::IP_RECVTTL | libc::IP_RECVTOS)
+        | (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
         | (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT | libc::TCP_WINDOW_CLAMP) => settings
             .kept(level, name)
             .map_or(Ok(0), |v| int(level, v))?,

@@ -9,6 +9,7 @@ import fcntl
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -144,6 +145,57 @@ def many_messages():
     assert [m.header.flags & socket.MSG_TRUNC for m in into][:3] == [0, 0, socket.MSG_TRUNC]
     b.setblocking(False)
     assert libc.recvmmsg(b.fileno(), into, 4, 0, None) == -1 and ctypes.get_errno() == errno.EAGAIN
+
+
+def control_messages():
+    """ip(7): IP_PKTINFO, IP_RECVTTL and IP_RECVTOS tell of a datagram; the same, IP_TTL and IP_TOS choose for one."""
+    ip, pktinfo, recvttl, recvtos, ttl, tos = socket.IPPROTO_IP, 8, 12, 13, 2, 1
+    b = socket.socket(type=socket.SOCK_DGRAM)
+    b.bind(("", 0))
+    there = (ADDRESS, b.getsockname()[1])
+    a = socket.socket(type=socket.SOCK_DGRAM)
+    a.bind((ADDRESS, 0))
+    a.setsockopt(ip, ttl, 33)
+    a.sendto(b"plain", there)
+    assert b.recvmsg(100, 100)[1] == []
+    for option in pktinfo, recvttl, recvtos:
+        assert b.getsockopt(ip, option) == 0
+        b.setsockopt(ip, option, 1)
+        assert b.getsockopt(ip, option) == 1
+    address = socket.inet_aton(ADDRESS)
+
+    def told():
+        data, messages, flags, sender = b.recvmsg(100, 200)
+        assert flags == 0 and sender == a.getsockname(), (flags, sender)
+        assert all(level == ip for level, _, _ in messages), messages
+        values = {kind: value for _, kind, value in messages}
+        assert values.keys() == {pktinfo, ttl, tos}, messages
+        # struct in_pktinfo: an index, the local address, the address in the header.
+        assert values[pktinfo][4:] == address * 2, values
+        return data, struct.unpack("i", values[ttl])[0], values[tos][0]
+
+    a.sendto(b"as set", there)
+    assert told() == (b"as set", 33, 0)
+    source = (ip, pktinfo, struct.pack("i4s4s", 0, address, bytes(4)))
+    a.sendmsg([b"as ", b"chosen"], [source, (ip, ttl, struct.pack("i", 7)), (ip, tos, struct.pack("i", 0x48))], 0, there)
+    assert told() == (b"as chosen", 7, 0x48)
+    # Not enough room for all of them.
+    a.sendto(b"short", there)
+    data, messages, flags, _ = b.recvmsg(100, socket.CMSG_SPACE(12))
+    assert data == b"short" and flags == socket.MSG_CTRUNC and [m[1] for m in messages] == [pktinfo]
+    # Some that cannot be.
+    for wrong in (ip, ttl, struct.pack("i", 0)), (ip, ttl, struct.pack("i", 256)), (ip, 77, bytes(4)), (ip, pktinfo, bytes(3)):
+        fails(errno.EINVAL, lambda: a.sendmsg([b"x"], [wrong], 0, there))
+    # By a socket of IPv6.
+    d = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    d.bind(("::", 0))
+    d.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    a.sendto(b"mapped", (ADDRESS, d.getsockname()[1]))
+    data, messages, _, sender = d.recvmsg(100, 200)
+    assert sender[:2] == ("::ffff:" + ADDRESS, a.getsockname()[1]), sender
+    (level, kind, value), = messages
+    assert (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO)
+    assert value[:16] == socket.inet_pton(socket.AF_INET6, "::ffff:" + ADDRESS)
 
 
 def waiting():
@@ -290,7 +342,7 @@ def one_after_the_other():
             thread.join()
 
 
-for lesson in one_after_the_other, lowest_number, vectors, files, many_messages, waiting, without_waiting, children, options:
+for lesson in one_after_the_other, lowest_number, vectors, files, many_messages, control_messages, waiting, without_waiting, children, options:
     try:
         lesson()
     except BaseException:

@@ -15,7 +15,7 @@ mod datagram;
 mod message;
 
 pub use address::Address;
-pub use datagram::{DatagramHeader, DATAGRAM_HEADER, MAX_DATAGRAM};
+pub use datagram::{Choices, DatagramHeader, Tell, DATAGRAM_HEADER, MAX_DATAGRAM};
 pub use message::{Op, Reply, Request, Verdict, MAX_MESSAGE};
 
 /// What precedes each connection in a listener's stream; its descriptor comes with it.
