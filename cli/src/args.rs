@@ -123,8 +123,9 @@ pub(crate) enum Command {
     Stackd(Stackd),
     /// Write the NIC as Verilog, alone or with all that a board's bitstream is made of.
     #[command(
-        after_help = "Examples:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v\n  ferrule verilog --board ac701 -o out && cd out && vivado -mode batch -source ac701.tcl\n\n\
-        With --board it writes the Verilog of core and top, the constraints (.xdc) and a script for Vivado (.tcl). `ferrule boards` lists the boards."
+        after_help = "Examples:\n  ferrule verilog -o out && verilator --lint-only -Wno-WIDTH out/ferrule_nic.v\n  ferrule verilog --board arty-a7-35 -o out && make -C out\n  ferrule verilog --board ac701 -o out && cd out && vivado -mode batch -source ac701.tcl\n\n\
+        With --board it writes the Verilog of core and top, the constraints (.xdc), a script for Vivado (.tcl) and, for boards without PCI\n\
+        Express, a Makefile for open tools. `ferrule boards` lists the boards."
     )]
     Verilog(Verilog),
     /// List the boards: what each is, what makes its bitstream, and what was tested how.

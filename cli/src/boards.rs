@@ -35,6 +35,10 @@ impl Told {
     fn of(board: &'static Board) -> Self {
         let (host, tools) = match board.top {
             Top::PcieRgmii { .. } | Top::PcieGmii => ("PCI Express Gen1 x4", "Vivado"),
+            Top::Uart(_) => (
+                "USB-UART, 3 Mbaud",
+                "Yosys, nextpnr-xilinx and prjxray, or Vivado",
+            ),
         };
         Self {
             name: board.name,
@@ -43,13 +47,17 @@ impl Told {
             host,
             phy: format!("{}, {}", board.phy.chip, board.phy.interface),
             tools,
-            guide: format!("docs/boards/{}.md", board.name),
+            guide: match board.top {
+                Top::Uart(_) => "docs/boards/arty-a7.md".to_owned(),
+                _ => format!("docs/boards/{}.md", board.name),
+            },
             tested: Tested {
                 simulation: match board.name {
                     "ac701" | "kc705" => {
                         "the whole top at its pins, with models of the vendor's cells"
                     }
-                    _ => "the core at its ports; of the top's kind another board's, whole",
+                    "ax7203" => "the core and RGMII by themselves; it has the ac701's top",
+                    _ => "the core with its UART at its ports; not the top",
                 },
                 lint: "Verilator",
                 synthesis: "Yosys",
@@ -77,6 +85,6 @@ pub(crate) fn run(args: &Boards) -> Result<(), Error> {
     }
     output::text(&table)?;
     output::line(
-        "None of them has run on silicon, or been placed and routed. Each passes Verilator's lint and Yosys; --json says what was simulated. How to bring one up: docs/boards/NAME.md",
+        "None of them has run on silicon, or been placed and routed. Each passes Verilator's lint and Yosys; --json says what was simulated, docs/boards.md more, and how to bring one up",
     )
 }

@@ -2,7 +2,7 @@
 use std::fs;
 use std::path::Path;
 
-use ferrule_rtl::board::description::Board;
+use ferrule_rtl::board::description::{Board, Top};
 use ferrule_rtl::board::export;
 use ferrule_rtl::nic::Nic;
 
@@ -31,7 +31,12 @@ pub(crate) fn run(args: &Verilog) -> Result<(), Error> {
 /// What to do with the files.
 fn next(board: &Board) -> String {
     let module = board.module();
-    format!("`vivado -mode batch -source {module}.tcl` in that folder makes {module}.bit; docs/boards/{}.md goes on from there", board.name)
+    let vivado = format!("`vivado -mode batch -source {module}.tcl`");
+    let tool = match board.top {
+        Top::Uart(_) => format!("`make`, with yosys, nextpnr-xilinx and prjxray, or {vivado}"),
+        Top::PcieRgmii { .. } | Top::PcieGmii => vivado,
+    };
+    format!("in that folder {tool} makes {module}.bit; docs/boards.md goes on from there")
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), Error> {

@@ -63,6 +63,19 @@ pub enum Top {
     },
     /// PCI Express and GMII.
     PcieGmii,
+    /// A UART to the host, and MII; open tools can make the bitstream.
+    Uart(Open),
+}
+
+/// What open tools want to know of a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The FPGA, as prjxray names it.
+    pub part: &'static str,
+    /// The die, for nextpnr-xilinx.
+    pub die: &'static str,
+    /// The board, as openFPGALoader names it.
+    pub loader: &'static str,
 }
 
 /// Taps by which an RGMII's data is delayed where it must be: 2 ns.

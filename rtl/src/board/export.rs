@@ -1,7 +1,8 @@
 //! All files of a board: Verilog, constraints, scripts.
 use super::description::{Board, Top, DELAY_TAPS};
 use super::pcie_nic::PcieNic;
-use super::{vivado, xdc};
+use super::uart_board::UartBoard;
+use super::{makefile, vivado, xdc};
 use crate::phy::rgmii::Rgmii;
 use crate::verilog::emit;
 
@@ -30,6 +31,12 @@ pub fn files(board: &Board) -> Result<Vec<File>, String> {
     };
     add("xdc", xdc::write(board));
     add("tcl", vivado::script(board, &sources));
+    if let Top::Uart(open) = &board.top {
+        files.push(File {
+            name: "Makefile".to_owned(),
+            text: makefile::write(board, open, &sources),
+        });
+    }
     Ok(files)
 }
 
@@ -56,6 +63,10 @@ fn verilog(board: &Board) -> Result<Vec<File>, String> {
                 ),
             ]
         }
+        Top::Uart(_) => vec![
+            file("ferrule_core", emit::<UartBoard>("ferrule_core")?),
+            file(&board.module(), top(board, include_str!("tops/arty.v"))),
+        ],
         Top::PcieGmii => vec![
             file("ferrule_core", core()?),
             around(),

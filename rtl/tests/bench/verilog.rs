@@ -57,10 +57,15 @@ fn what_is_around_the_nic_on_a_board_is_written_as_by_rust_hdl() {
     both::<pcie::axi::PcieAxi>();
     both::<pcie::slice::TlpSlice>();
     both::<board::services::Services<16>>();
-    // It is made on the stack.
-    let whole = std::thread::Builder::new().stack_size(64 << 20);
-    let whole = whole.spawn(both::<board::pcie_nic::PcieNic>);
-    whole.expect("a thread").join().expect("they are the same");
+    // They are made on the stack.
+    for whole in [
+        both::<board::pcie_nic::PcieNic>,
+        both::<board::uart_board::UartBoard>,
+    ] {
+        let large = std::thread::Builder::new().stack_size(64 << 20);
+        let thread = large.spawn(whole).expect("a thread");
+        thread.join().expect("they are the same");
+    }
 }
 
 #[test]

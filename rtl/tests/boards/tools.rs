@@ -64,18 +64,90 @@ fn yosys_knows_every_cell_and_its_ports() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let sources = written(board, dir.path());
         let top = board.module();
-        let rgmii = match board.top {
-            Top::PcieRgmii { .. } => "select -assert-count 5 t:IDDR; select -assert-count 6 t:ODDR; select -assert-count 5 t:IDELAYE2; select -assert-count 4 t:BUFGMUX_CTRL;",
-            Top::PcieGmii => "select -assert-count 1 t:ODDR; select -assert-count 1 t:BUFGMUX_CTRL;",
+        let counts: &[(usize, &str)] = match board.top {
+            Top::PcieRgmii { .. } => &[
+                (5, "IDDR"),
+                (6, "ODDR"),
+                (5, "IDELAYE2"),
+                (4, "BUFGMUX_CTRL"),
+                (1, "IBUFDS_GTE2"),
+            ],
+            Top::PcieGmii => &[(1, "ODDR"), (1, "BUFGMUX_CTRL"), (1, "IBUFDS_GTE2")],
+            Top::Uart(_) => &[(4, "BUFG")],
         };
+        let counts: String = counts
+            .iter()
+            .map(|(n, cell)| format!("select -assert-count {n} t:{cell}; "))
+            .collect();
         let script = format!(
             "read_verilog {} {BLOCK}; blackbox ferrule_core; \
-             synth_xilinx -family xc7 -top {top} -flatten; check -assert; {rgmii} select -assert-count 1 t:MMCME2_BASE; \
-             select -assert-count 1 t:DNA_PORT; select -assert-count 1 t:IBUFDS_GTE2; select -assert-count 1 t:IOBUF",
+             synth_xilinx -family xc7 -top {top} -flatten; check -assert; {counts}select -assert-count 1 t:MMCME2_BASE; \
+             select -assert-count 1 t:DNA_PORT; select -assert-count 1 t:IOBUF",
             sources.join(" ")
         );
         run(dir.path(), "yosys", &["-q", "-p", &script]);
     }
+}
+
+#[test]
+fn make_goes_from_the_verilog_to_the_bitstream_by_open_tools() {
+    if !have(&["make"]) {
+        return;
+    }
+    let mut open_boards = 0;
+    for board in BOARDS {
+        let Top::Uart(open) = board.top else {
+            continue;
+        };
+        open_boards += 1;
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let sources = written(board, dir.path());
+        let out = Command::new("make")
+            .current_dir(dir.path())
+            .args(["-n", "program"])
+            .output();
+        let out = out.expect("make runs");
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(
+            out.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        let said: Vec<&str> = said.lines().collect();
+        let top = board.module();
+        // Each step by its program, and what it must be told.
+        let steps: [(&str, Vec<String>); 5] = [
+            (
+                "yosys",
+                [
+                    sources,
+                    vec![format!("-top {top}"), format!("write_json {top}.json")],
+                ]
+                .concat(),
+            ),
+            (
+                "nextpnr-xilinx",
+                ["xdc", "json", "fasm"].map(|e| format!("{top}.{e}")).into(),
+            ),
+            ("fasm2frames", vec![open.part.into(), format!("{top}.fasm")]),
+            (
+                "xc7frames2bit",
+                vec![open.part.into(), format!("{top}.bit")],
+            ),
+            (
+                "openFPGALoader",
+                vec![open.loader.into(), format!("{top}.bit")],
+            ),
+        ];
+        assert_eq!(said.len(), steps.len(), "{said:?}");
+        for (line, (program, words)) in said.iter().zip(steps) {
+            assert!(line.starts_with(program), "{program}: {line}");
+            for word in words {
+                assert!(line.contains(&word), "{word}: {line}");
+            }
+        }
+    }
+    assert_eq!(open_boards, 2);
 }
 
 /// PG054 and the driver agree about the function.

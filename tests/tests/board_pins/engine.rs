@@ -11,7 +11,7 @@ use ferrule_sim::engine::{verilator, Engine, EngineError};
 
 use crate::phy_model::{Partner, PhyModel};
 
-const CELLS: &str = include_str!("../../../rtl/tests/boards/cells.v");
+pub(crate) const CELLS: &str = include_str!("../../../rtl/tests/boards/cells.v");
 const BLOCK: &str = include_str!("../../../rtl/tests/boards/pcie_7x_0.v");
 const INSIDE: &str = include_str!("inside.v");
 /// Nanoseconds in a period of 125 MHz.
@@ -19,7 +19,7 @@ const SLOTS: u32 = 8;
 /// Nanoseconds by which the PHY delays its receive clock.
 const DELAY: u32 = 2;
 /// The partner at the other end of the cable: 10, 100 and 1000 Mbit/s, full duplex, as IEEE 802.3 clauses 28 and 40 have them in ANLPAR and GBSR.
-const PARTNER: Partner = Partner::Negotiates {
+pub(crate) const PARTNER: Partner = Partner::Negotiates {
     base: 0x41E1,
     gigabit: 0x0800,
 };
@@ -127,6 +127,7 @@ impl BoardEngine {
         let around = match board.top {
             Top::PcieRgmii { .. } => include_str!("around_rgmii.v"),
             Top::PcieGmii => include_str!("around_gmii.v"),
+            Top::Uart(_) => panic!("{} has no PCI Express", board.name),
         };
         // Milliseconds of the PHY's management would be half an hour.
         let top = format!("{} #(.FAST(1'b1)) dut", board.module());
@@ -149,6 +150,7 @@ impl BoardEngine {
                 en: pin("phy_tx_en"),
                 tx_er: pin("phy_tx_er"),
             },
+            Top::Uart(_) => panic!("{} has no PCI Express", board.name),
         };
         let mut phy = PhyModel::new(address);
         phy.connect(Some(PARTNER));

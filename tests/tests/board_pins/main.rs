@@ -1,5 +1,6 @@
 //! Whole boards, simulated at their pins: the top as it is exported with models of the vendor's cells, the PCI Express block's AXI4-Streams with
 //! any gaps and the root complex behind them, the PHY's pins and MDIO with a partner that negotiates.
+mod arty;
 mod engine;
 #[path = "../../../rtl/tests/bench/phy/phy_model.rs"]
 #[allow(dead_code, reason = "the PHY's own bench uses more of it")]

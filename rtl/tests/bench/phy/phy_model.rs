@@ -95,8 +95,9 @@ impl PhyModel {
         phy
     }
 
-    /// Registers as after a reset: everything is advertised.
+    /// Registers as after a reset: everything is advertised; nothing is driven.
     pub(super) fn reset(&mut self) {
+        (self.drives, self.turn) = (None, None);
         self.registers = [0; 32];
         self.registers[0] = 0x1000;
         self.registers[2] = 0x0141;
