@@ -178,10 +178,11 @@ impl Core {
             let received = self.receive(now)?;
             let told = self.hear(now)?;
             let sent = self.transmit(now)?;
-            if !(received || told || sent) {
+            moved |= received || told || sent;
+            // What is sent makes no more to be sent.
+            if !(received || told) {
                 break;
             }
-            moved = true;
         }
         Ok(moved)
     }

@@ -248,9 +248,10 @@ impl Shared {
         core: &mut Core,
         call: impl FnOnce(&mut Core, Instant) -> T,
     ) -> io::Result<T> {
-        core.pump(self.now())?;
-        let result = call(core, self.now());
-        core.pump(self.now())?;
+        let now = self.now();
+        core.pump(now)?;
+        let result = call(core, now);
+        core.pump(now)?;
         Ok(result)
     }
 
@@ -310,9 +311,10 @@ impl Shared {
         let deadline = timeout.map(|t| (self.now() + t).as_nanos());
         let mut state = self.lock();
         loop {
-            let moved = state.core.pump(self.now())?;
-            let result = call(&mut state, self.now());
-            let sent = state.core.pump(self.now())?;
+            let now = self.now();
+            let moved = state.core.pump(now)?;
+            let result = call(&mut state, now);
+            let sent = state.core.pump(now)?;
             if let Some(result) = result {
                 return result;
             }
