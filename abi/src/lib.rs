@@ -33,6 +33,9 @@ pub const BAR_MSIX: u8 = 2;
 pub const BAR_MSIX_SIZE: u32 = 4096;
 /// Byte offset of the MSI-X pending-bit array in [`BAR_MSIX`].
 pub const MSIX_PBA_OFFSET: u32 = 0x800;
+/// In the byte after the length of a vendor-specific capability (PCI Local Bus 3.0 appendix H): the NIC is at the other end of a slow link, as a UART is,
+/// so that reads by it take long: the driver is to use PUSH mode.
+pub const PCI_SLOW_LINK: u8 = 1;
 /// Number of MSI-X vectors of a one-queue-pair build: 0 events, 1 transmit, 2 receive, 3 spare.
 pub const MSIX_VECTORS: u16 = 4;
 /// Length of one unit of the hardware's coarse time, in nanoseconds (2^20 ns, about 1.05 ms): ARP ageing, retries and the exported deadline count in it.

@@ -10,6 +10,7 @@ const CAPABILITIES: u16 = 0x34;
 const MOST_CAPABILITIES: usize = (256 - 64) / 4;
 /// Capability IDs (PCI Local Bus 3.0, appendix H).
 const EXPRESS: u8 = 0x10;
+const VENDOR_SPECIFIC: u8 = 0x09;
 const MSIX: u8 = 0x11;
 
 /// Who made a device, and what it is.
@@ -111,6 +112,18 @@ pub fn msix_vectors(device: &mut dyn Device) -> Result<u16, DeviceError> {
     };
     // Table size less one, in bits 10:0 of message control (PCI Local Bus 3.0 section 6.8.2.3).
     Ok((u16_at(device, at + 2)? & 0x7FF) + 1)
+}
+
+/// Whether the device says that it is at the other end of a slow link ([`ferrule_abi::PCI_SLOW_LINK`]).
+///
+/// # Errors
+/// See [`DeviceError`].
+pub fn has_slow_link(device: &mut dyn Device) -> Result<bool, DeviceError> {
+    let Some(at) = capability(device, VENDOR_SPECIFIC)? else {
+        return Ok(false);
+    };
+    let [length, kind] = u16_at(device, at + 2)?.to_le_bytes();
+    Ok(length >= 4 && kind == ferrule_abi::PCI_SLOW_LINK)
 }
 
 /// In units of 100 MT/s, by the code of the link registers.

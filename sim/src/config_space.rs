@@ -3,7 +3,7 @@
 //! PCI Local Bus Specification 3.0 chapter 6; PCI Express Base Specification 2.1 chapter 7; PCI Power Management 1.2 section 3.2.
 use ferrule_abi::{
     BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_PBA_OFFSET, MSIX_VECTORS, PCI_CLASS,
-    PCI_DEVICE, PCI_VENDOR,
+    PCI_DEVICE, PCI_SLOW_LINK, PCI_VENDOR,
 };
 
 /// Size in bytes.
@@ -21,10 +21,10 @@ const MSIX_ENABLE: u8 = 1 << 7;
 const MSIX_MASK_ALL: u8 = 1 << 6;
 const EXPRESS: usize = 0x60;
 const DEVICE_CONTROL: usize = EXPRESS + 8;
-/// Function-level reset available, role-based error reporting, payloads up to 256 bytes (section 7.8.3).
-const DEVICE_CAPABILITIES: u32 = 1 << 28 | 1 << 15 | MAX_PAYLOAD_CODE as u32;
-/// Largest payload that the endpoint can be set to: 256 bytes.
-const MAX_PAYLOAD_CODE: u8 = 1;
+/// Vendor-specific capability of a slow link.
+const SLOW: usize = 0xA0;
+/// Function-level reset available, role-based error reporting (section 7.8.3); beside the largest payload.
+const DEVICE_CAPABILITIES: u32 = 1 << 28 | 1 << 15;
 /// Largest defined read request size: 4096 bytes.
 const MAX_READ_CODE: u8 = 5;
 /// Relaxed ordering and no-snoop allowed, 512-byte reads, 128-byte payloads (section 7.8.4).
@@ -32,8 +32,28 @@ const DEVICE_CONTROL_RESET: u16 = 0x2810;
 /// In the upper byte of Device Control: Initiate Function Level Reset.
 const INITIATE_FLR: u8 = 0x80;
 
+/// By which way the NIC is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// PCI Express: 2.5 GT/s x4 and payloads up to 256 bytes, as the PCIe boards have it.
+    Express,
+    /// A UART: there is no PCI Express link, which a capability says and a link width of 0; payloads have up to 2,048 bytes from the start.
+    Uart,
+}
+
+impl Way {
+    /// Code of the largest payload that the endpoint can be set to.
+    const fn max_payload_code(self) -> u8 {
+        match self {
+            Self::Express => 1,
+            Self::Uart => 4,
+        }
+    }
+}
+
 /// The registers and which of their bits the host may change.
 pub struct ConfigSpace {
+    way: Way,
     bytes: Box<[u8; SIZE]>,
     writable: Box<[u8; SIZE]>,
 }
@@ -47,7 +67,13 @@ impl Default for ConfigSpace {
 impl ConfigSpace {
     /// As after power-on: memory space and bus mastering off.
     pub fn new() -> Self {
+        Self::of(Way::Express)
+    }
+
+    /// As after power-on, of a NIC that is reached in such a way.
+    pub fn of(way: Way) -> Self {
         let mut c = Self {
+            way,
             bytes: Box::new([0; SIZE]),
             writable: Box::new([0; SIZE]),
         };
@@ -91,18 +117,32 @@ impl ConfigSpace {
         );
         // Endpoint, capability version 2.
         c.put(EXPRESS, &[0x10, 0x00, 0x02, 0x00], &[]);
-        c.put(EXPRESS + 4, &DEVICE_CAPABILITIES.to_le_bytes(), &[]);
+        let capabilities = DEVICE_CAPABILITIES | u32::from(way.max_payload_code());
+        c.put(EXPRESS + 4, &capabilities.to_le_bytes(), &[]);
         // Bit 15 reads 0: writing it acts once.
         c.put(
             DEVICE_CONTROL,
             &DEVICE_CONTROL_RESET.to_le_bytes(),
             &[0xFF, 0x7F],
         );
-        // 2.5 GT/s x4, as the PCIe boards have it.
-        c.put(EXPRESS + 0x0C, &0x0000_0C41u32.to_le_bytes(), &[]);
         c.put(EXPRESS + 0x10, &[0, 0], &[0xC3, 0x0F]);
-        c.put(EXPRESS + 0x12, &0x1041u16.to_le_bytes(), &[]);
+        match way {
+            Way::Express => {
+                c.put(EXPRESS + 0x0C, &0x0000_0C41u32.to_le_bytes(), &[]);
+                c.put(EXPRESS + 0x12, &0x1041u16.to_le_bytes(), &[]);
+            }
+            Way::Uart => {
+                c.bytes[DEVICE_CONTROL] |= way.max_payload_code() << 5;
+                c.bytes[EXPRESS + 1] = SLOW as u8;
+                c.put(SLOW, &[0x09, 0x00, 4, PCI_SLOW_LINK], &[]);
+            }
+        }
         c
+    }
+
+    /// Goes back to what it was after power-on.
+    pub fn reset(&mut self) {
+        *self = Self::of(self.way);
     }
 
     fn put(&mut self, at: usize, value: &[u8], writable: &[u8]) {
@@ -136,11 +176,12 @@ impl ConfigSpace {
             flr |= at == DEVICE_CONTROL + 1 && value & INITIATE_FLR != 0;
         }
         if flr {
-            *self = Self::new();
+            self.reset();
         }
         // A payload size beyond what the endpoint supports and a reserved read size have no defined meaning: the largest good one is taken.
         let [low, high] = [self.bytes[DEVICE_CONTROL], self.bytes[DEVICE_CONTROL + 1]];
-        self.bytes[DEVICE_CONTROL] = (low & !0xE0) | (low >> 5).min(MAX_PAYLOAD_CODE) << 5;
+        self.bytes[DEVICE_CONTROL] =
+            (low & !0xE0) | (low >> 5).min(self.way.max_payload_code()) << 5;
         self.bytes[DEVICE_CONTROL + 1] = (high & !0x70) | (high >> 4 & 7).min(MAX_READ_CODE) << 4;
         flr
     }
@@ -251,6 +292,24 @@ mod tests {
         assert!(c.msix_enabled() && c.msix_masked());
         let _ = c.write(0x44, &[3]);
         assert!(!c.bus_master() && !c.memory_enabled(), "D3hot");
+    }
+
+    #[test]
+    fn behind_a_uart_there_is_no_express_link_and_payloads_are_long_also_after_a_reset() {
+        let mut c = ConfigSpace::of(Way::Uart);
+        assert_eq!(dword(&c, 0x6C), 0, "link capabilities");
+        assert_eq!(dword(&c, 0x70) >> 16, 0, "link status: width 0");
+        assert_eq!(dword(&c, 0x60) >> 8 & 0xFF, 0xA0, "another capability");
+        assert_eq!(
+            dword(&c, 0xA0),
+            0x0104_0009,
+            "vendor-specific, 4 bytes, and the last"
+        );
+        assert_eq!(c.max_payload(), 4);
+        assert!(c.write(0x68, &[0x10, 0xA8]), "a function-level reset");
+        assert_eq!((c.max_payload(), dword(&c, 0x64) & 7), (4, 4));
+        let _ = c.write(0x68, &[0xE0, 0x28]);
+        assert_eq!(c.max_payload(), 4, "no more than there is");
     }
 
     #[test]

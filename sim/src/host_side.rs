@@ -70,12 +70,12 @@ impl HostSide for RootComplex {
 /// The program that had the NIC is gone: as after power-on, but for what the NIC has counted of time.
 pub(crate) fn give_back(host: &mut dyn HostSide) {
     host.release();
-    *host.config() = ConfigSpace::new();
+    host.config().reset();
     host.reset_device();
 }
 
 /// A program has opened the NIC: its memory space is enabled, as a host's kernel does.
 pub(crate) fn open(host: &mut dyn HostSide) {
-    *host.config() = ConfigSpace::new();
+    host.config().reset();
     host.config().enable_memory();
 }

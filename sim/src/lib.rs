@@ -1,6 +1,7 @@
 //! The world around the simulated NIC: engines, root complex, wires, capture, the vfio-user server.
 #![deny(unsafe_code)]
 
+pub mod arty;
 pub mod capture;
 pub mod clock;
 pub mod config_space;
@@ -17,6 +18,7 @@ pub mod root_complex;
 pub mod simulator;
 pub mod station;
 pub mod tlp;
+pub mod uart;
 pub mod units;
 pub mod vfio_user_server;
 pub mod wire;

@@ -21,6 +21,7 @@ mod pinless;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use interrupts::Interrupt;
 pub use pinless::Access;

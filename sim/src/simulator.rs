@@ -21,7 +21,7 @@ use crate::clock::SimClock;
 use crate::engine::EngineError;
 use crate::phy::PhyStats;
 use crate::root_complex::{Settings, TlpStats};
-use crate::station::{Core, Surroundings};
+use crate::station::{Core, Station, Surroundings};
 use crate::vfio_user_server::VfioUserServer;
 use crate::wire::impair::ImpairStats;
 use crate::wire::Wire;
@@ -185,52 +185,75 @@ impl Builder {
             },
         };
         let wall_time = self.wall_time || self.wire.fd().is_some();
-        let name = core.name();
         let station = core.place(Surroundings {
             mac: self.mac,
             settings: self.settings,
             wire: self.wire,
             capture: capture.as_ref().map(|c| c.port(0, Recorded::All)),
         });
-        let mut world = World::new(vec![station]);
-        let server = match (self.listen, self.client) {
-            (Some(path), _) => Some(
-                VfioUserServer::bind(&path)
-                    .map_err(|source| SimulatorError::Listen { path, source })?,
-            ),
-            (None, Some(socket)) => Some(VfioUserServer::serve(socket, world.look(0))?),
+        let serves = match (self.listen, self.client) {
+            (Some(path), _) => Some(Serves::At(path)),
+            (None, Some(socket)) => Some(Serves::One(socket)),
             (None, None) => None,
         };
-        let wake = Arc::new(
-            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?,
-        );
-        let clock = (!wall_time).then(SimClock::new);
-        let stats = Arc::new(Mutex::new(Stats {
-            engine: name,
-            ..Stats::default()
-        }));
-        let (commands, inbox) = channel();
-        let runner = Runner {
-            world,
-            server,
-            capture,
-            clock: clock.clone(),
-            inbox,
-            wake: Arc::clone(&wake),
-            stats: Arc::clone(&stats),
-            progress: Progress::default(),
-        };
-        let thread = std::thread::Builder::new()
-            .name("ferrule-sim".into())
-            .spawn(move || runner.run())?;
-        Ok(Simulator {
-            clock,
-            commands,
-            wake,
-            stats,
-            thread: Some(thread),
-        })
+        launch(station, serves, capture, wall_time)
     }
+}
+
+/// Whom a simulator serves.
+enum Serves {
+    /// Clients at a path, one after the other.
+    At(PathBuf),
+    /// A client that is connected already.
+    One(UnixStream),
+}
+
+/// Starts the thread.
+fn launch(
+    station: Box<dyn Station>,
+    serves: Option<Serves>,
+    capture: Option<SharedCapture>,
+    wall_time: bool,
+) -> Result<Simulator, SimulatorError> {
+    let name = station.stats().engine;
+    let mut world = World::new(vec![station]);
+    let server = match serves {
+        Some(Serves::At(path)) => Some(
+            VfioUserServer::bind(&path)
+                .map_err(|source| SimulatorError::Listen { path, source })?,
+        ),
+        Some(Serves::One(socket)) => Some(VfioUserServer::serve(socket, world.look(0))?),
+        None => None,
+    };
+    let wake = Arc::new(
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?,
+    );
+    let clock = (!wall_time).then(SimClock::new);
+    let stats = Arc::new(Mutex::new(Stats {
+        engine: name,
+        ..Stats::default()
+    }));
+    let (commands, inbox) = channel();
+    let runner = Runner {
+        world,
+        server,
+        capture,
+        clock: clock.clone(),
+        inbox,
+        wake: Arc::clone(&wake),
+        stats: Arc::clone(&stats),
+        progress: Progress::default(),
+    };
+    let thread = std::thread::Builder::new()
+        .name("ferrule-sim".into())
+        .spawn(move || runner.run())?;
+    Ok(Simulator {
+        clock,
+        commands,
+        wake,
+        stats,
+        thread: Some(thread),
+    })
 }
 
 /// What the handle asks of the thread.
@@ -264,6 +287,17 @@ impl Simulator {
             capture: None,
             vcd: None,
         }
+    }
+
+    /// Serves vfio-user clients at `path` with whatever is at a station, on the machine's time: with a NIC that is a real one, for instance.
+    ///
+    /// # Errors
+    /// See [`SimulatorError`].
+    pub fn serve(
+        station: Box<dyn Station>,
+        path: impl Into<PathBuf>,
+    ) -> Result<Self, SimulatorError> {
+        launch(station, Some(Serves::At(path.into())), None, true)
     }
 
     /// The clock for hosts in this process; none on wall time, where [`ferrule_driver::clock::WallClock`] serves.

@@ -6,6 +6,7 @@ use ferrule_rtl::nic::Nic;
 use ferrule_rtl::pins::Gmii;
 use serde::Serialize;
 
+use crate::arty::Design;
 use crate::capture::CapturePort;
 use crate::engine::{self, Engine, EngineError, Kind, Options};
 use crate::host_side::HostSide;
@@ -14,11 +15,15 @@ use crate::root_complex::{Settings, TlpStats};
 use crate::wire::impair::ImpairStats;
 use crate::wire::Wire;
 
+mod arty;
 mod model;
 mod rtl;
+mod uart;
 
+pub use arty::ArtyStation;
 pub use model::ModelStation;
 pub use rtl::RtlStation;
+pub use uart::{Line, Traffic, UartStation};
 
 /// 1000 Mbit/s, as the NIC has it from its PHY.
 pub(crate) const LINK_SPEED_1000: u8 = 2;
@@ -121,6 +126,8 @@ pub enum Core {
     Rtl(Box<dyn Engine>),
     /// The model: see [`crate::model`].
     Model,
+    /// The hardware description on a board without PCIe, with a UART at so many baud.
+    Arty(Design, u32),
 }
 
 impl From<Box<dyn Engine>> for Core {
@@ -142,11 +149,20 @@ impl Core {
         }
     }
 
+    /// A board without PCIe whose UART runs at so many baud; compiled.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn arty(baud: u32) -> Result<Self, EngineError> {
+        Ok(Self::Arty(Design::compile()?, baud))
+    }
+
     /// The engine's name, as on the command line.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Rtl(engine) => engine.name(),
             Self::Model => model::NAME,
+            Self::Arty(..) => arty::NAME,
         }
     }
 
@@ -158,6 +174,7 @@ impl Core {
         match self {
             Self::Rtl(engine) => engine.trace_start(path),
             Self::Model => Err(EngineError::NoCycles),
+            Self::Arty(..) => Err(EngineError::NoTracing),
         }
     }
 
@@ -166,6 +183,7 @@ impl Core {
         match self {
             Self::Rtl(engine) => Box::new(RtlStation::new(engine, around)),
             Self::Model => Box::new(ModelStation::new(around)),
+            Self::Arty(design, baud) => Box::new(ArtyStation::new(&design, baud, around)),
         }
     }
 }

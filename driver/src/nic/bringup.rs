@@ -10,6 +10,7 @@ use super::stats::Caps;
 use super::{Lanes, Mapping, Nic};
 use crate::iova::{IovaAllocator, HUGE_PAGE};
 use crate::irq::Irq;
+use crate::pci::has_slow_link;
 use crate::ring::completion::CompletionRing;
 use crate::ring::receive::ReceiveRing;
 use crate::ring::slots::SlotPool;
@@ -110,8 +111,16 @@ impl Nic {
         clock: Arc<dyn Clock>,
         config: &NicConfig,
     ) -> Result<Self, NicError> {
-        config.check()?;
         let mut port = Port { device, clock };
+        let suited = match has_slow_link(&mut *port.device)? {
+            true => &config.clone().for_slow_link(),
+            false => config,
+        };
+        Self::open_as(port, suited)
+    }
+
+    fn open_as(mut port: Port, config: &NicConfig) -> Result<Self, NicError> {
+        config.check()?;
         port.enable_memory()?;
         let caps = port.identify()?;
         let vlan = config.vlan_strip || config.vlans.is_some();

@@ -76,6 +76,7 @@ pub struct NicConfig {
     pub loopback: bool,
     /// PUSH mode, for slow links: the driver writes packets into the device, at most 2,032 bytes each, and copies what is received out of
     /// its slot at once, so that the device reads no memory. Needs [`Caps::push`](super::Caps::push), and as many slots as the RXQ has entries.
+    /// Of itself where the device says that its link is slow, as `ferrule bridge` does; then slots and `iova` are changed to suit as well.
     pub push: bool,
     /// ICMP echo requests to a local address are answered by the NIC, and this host does not see them but where the NIC leaves them to it:
     /// with IP options, fragments, tagged ones, of more than 1,500 bytes, or more of them than it has room for. Needs [`Caps::echo`](super::Caps::echo).
@@ -223,6 +224,8 @@ pub(crate) fn ticks(what: &'static str, time: Duration, bits: u32) -> Result<u32
     Ok(ticks as u32)
 }
 
+/// Addresses that take a header of three DWs, with interrupt messages behind them.
+const LOW_IOVA: Range<u64> = 1 << 20..crate::iova::MSI_WINDOW.start;
 /// Bytes of a frame around an IP packet: Ethernet header and FCS.
 const AROUND_PACKET: u16 = 14 + 4;
 /// Smallest and largest MTU in bytes: RFC 791 section 3.2, and what the NIC's buffers are made for.
@@ -249,6 +252,17 @@ impl NicConfig {
             slot_log2: slot_log2.max(*SLOT_LOG2.start()),
             ..self
         })
+    }
+
+    /// In PUSH mode, with as many slots as that needs, and with addresses below 4 GiB where others are not asked for: their TLPs are shorter.
+    pub(crate) fn for_slow_link(self) -> Self {
+        let anywhere = self.iova == Self::default().iova;
+        Self {
+            push: true,
+            slots: 1 << self.rxq_log2,
+            iova: if anywhere { LOW_IOVA } else { self.iova },
+            ..self
+        }
     }
 
     /// # Errors

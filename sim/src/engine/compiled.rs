@@ -86,7 +86,7 @@ impl Trace {
 static PROGRAMS: Mutex<Option<HashMap<(TypeId, bool), Program>>> = Mutex::new(None);
 
 /// The program of a core; `tracing`: with all its signals.
-fn program<T: Block + Default + 'static>(tracing: bool) -> Result<Program, EngineError> {
+pub(crate) fn program<T: Block + Default + 'static>(tracing: bool) -> Result<Program, EngineError> {
     let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = programs.get_or_insert_default();
     let key = (TypeId::of::<T>(), tracing);

@@ -1,0 +1,162 @@
+//! The root complex at its end of the link.
+use crate::config_space::{ConfigSpace, Way};
+use crate::root_complex::{RootComplex, Settings, DEVICE_ID};
+
+use super::endpoint::{Broken, Endpoint, Role, State};
+
+/// CfgWr0 of one DW (PCIe 2.1 section 2.2.7) from the root complex, all bytes of it.
+const CONFIG_WRITE: [u32; 2] = [0x4400_0001, 0x0000_000F];
+/// Fmt and Type of completions, but for Fmt bit 1.
+const COMPLETION: u32 = 0x0A;
+/// A request's address below its BAR's size.
+const OFFSET_BITS: u32 = ferrule_abi::BAR_REGS_SIZE - 1;
+/// DWs that may wait for the line: what comes later stays with the root complex, where it can still be told from what was sent.
+const MOST_WAITING: usize = 1_024;
+/// Without a session for so long, accesses of registers end as if there were no device.
+const ABSENT_NS: u64 = 1_000_000_000;
+
+/// Root complex and link.
+pub struct UartHost {
+    /// The host's side.
+    pub root: RootComplex,
+    endpoint: Endpoint,
+    /// The settings that the device has.
+    told: Option<u32>,
+    /// Since when there is no session.
+    absent_since_ns: u64,
+    /// The line is there.
+    connected: bool,
+    /// Accesses went nowhere since the last session, vectors among them perhaps.
+    discarded: bool,
+}
+
+impl UartHost {
+    /// A host on a line of so many baud that is not connected yet.
+    pub fn new(settings: Settings, baud: u32, seed: u8) -> Self {
+        let mut root = RootComplex::new(settings);
+        root.config = ConfigSpace::of(Way::Uart);
+        Self {
+            root,
+            endpoint: Endpoint::new(Role::Host, baud, seed),
+            told: None,
+            absent_since_ns: 0,
+            connected: false,
+            discarded: false,
+        }
+    }
+
+    /// See [`Endpoint::set_patience`].
+    pub fn set_patience(&mut self, patience_ns: u64) {
+        self.endpoint.set_patience(patience_ns);
+    }
+
+    /// The line is there, or is not any more.
+    pub fn set_connected(&mut self, now_ns: u64, connected: bool) {
+        if connected && !self.connected {
+            self.root.reset_device();
+        } else if !connected && self.connected {
+            self.absent_since_ns = now_ns;
+        }
+        self.connected = connected;
+    }
+
+    /// The end of the link, to look at.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Takes in bytes from the line.
+    pub fn on_bytes(&mut self, now_ns: u64, bytes: &[u8]) {
+        self.endpoint.on_bytes(now_ns, bytes);
+        while let Some(tlp) = self.endpoint.receive() {
+            self.root.take_tlp(now_ns, &tlp);
+        }
+    }
+
+    /// Does what is due and appends to `line` what is to be written to it; why a session broke, if one did.
+    pub fn poll(&mut self, now_ns: u64, line: &mut Vec<u8>) -> Option<Broken> {
+        if !self.connected {
+            self.discard_if_absent(now_ns);
+            return None;
+        }
+        self.fill(now_ns);
+        self.endpoint.poll_bytes(now_ns, line);
+        let broken = self.endpoint.take_broken();
+        if broken.is_some() {
+            // To the driver, a device that was reset: registers have their reset values, the vectors are written anew.
+            self.absent_since_ns = now_ns;
+            self.root.reset_device();
+            self.fill(now_ns);
+            self.endpoint.poll_bytes(now_ns, line);
+        }
+        broken
+    }
+
+    /// Gives the link what the root complex has for the device.
+    fn fill(&mut self, now_ns: u64) {
+        if self.root.take_reset() {
+            self.endpoint.open(now_ns);
+            self.told = None;
+            self.absent_since_ns = now_ns;
+        }
+        if self.endpoint.state() != State::Open {
+            self.discard_if_absent(now_ns);
+            return;
+        }
+        if std::mem::take(&mut self.discarded) {
+            // The device has just been reset by the session.
+            self.root.reset_device();
+            self.root.take_reset();
+        }
+        let settings = self.settings();
+        if self.told.replace(settings) != Some(settings) {
+            let tlp = [&CONFIG_WRITE[..], &[u32::from(DEVICE_ID) << 16, settings]].concat();
+            self.endpoint.send(&tlp);
+        }
+        while self.endpoint.backlog() < MOST_WAITING {
+            let Some((bar, mut tlp)) = self.root.next_tlp(now_ns) else {
+                return;
+            };
+            if tlp[0] >> 24 & 0x1F != COMPLETION {
+                tlp[2] = u32::from(bar) << 20 | tlp[2] & OFFSET_BITS;
+            }
+            self.endpoint.send(&tlp);
+        }
+    }
+
+    fn discard_if_absent(&mut self, now_ns: u64) {
+        if now_ns >= self.absent_since_ns + ABSENT_NS {
+            self.root.discard();
+            self.discarded = true;
+        }
+    }
+
+    fn settings(&self) -> u32 {
+        let config = &self.root.config;
+        u32::from(config.bus_master())
+            | u32::from(config.msix_enabled()) << 1
+            | u32::from(config.msix_masked()) << 2
+            | u32::from(config.max_payload()) << 3
+            | u32::from(config.max_read()) << 6
+    }
+
+    /// Whether the root complex has something that the link takes at once.
+    pub fn is_due(&self) -> bool {
+        let open = self.endpoint.state() == State::Open;
+        let waits = self.root.queued() > 0 || self.told != Some(self.settings());
+        self.connected && open && waits && self.endpoint.backlog() < MOST_WAITING
+    }
+
+    /// When [`UartHost::poll`] has something to do, if nothing comes before.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let absent = self.endpoint.state() != State::Open || !self.connected;
+        [
+            self.endpoint.next_deadline().filter(|_| self.connected),
+            self.root.next_event_ns(),
+            (absent && self.root.queued() > 0).then_some(self.absent_since_ns + ABSENT_NS),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
