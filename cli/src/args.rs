@@ -43,6 +43,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ferrule serve --socket /tmp/nic.sock &\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2\n  ferrule serve --socket /tmp/nic.sock --wire pcap:recorded.pcapng"
     )]
     Serve(Serve),
+    /// Make a board on a serial port, such as an Arty, a vfio-user device on a unix socket: the driver and all tools work on it.
+    #[command(
+        after_help = "Examples:\n  ferrule bridge --uart /dev/ttyUSB1 --listen /tmp/nic.sock &\n  ferrule ping --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 10.0.0.1\n  ferrule bridge --uart /dev/ttyUSB1 --baud 12000000 --listen /tmp/nic.sock --json\n\n\
+        The board may be reset, unplugged and plugged in again: to the driver it is a NIC that was reset. What the line damages is sent again.\n\
+        It tells an FTDI adapter not to wait for its packets to fill where it may (latency_timer and event_char in\n\
+        /sys/bus/usb-serial/devices/*). Ctrl-C ends it."
+    )]
+    Bridge(Bridge),
     /// Ping a host through a NIC: one that is there already, or a simulated one made for it.
     #[command(
         after_help = "Examples:\n  ferrule ping 192.0.2.2\n  ferrule ping --impair delay=10ms,jitter=2ms 192.0.2.2\n  ferrule ping --wire tap:tap0 --address 10.0.0.2/24 10.0.0.1\n  ferrule ping --device vfio-user:/tmp/nic.sock 192.0.2.2"
@@ -238,6 +246,26 @@ pub(crate) struct Serve {
     /// Capture every frame to this pcapng file.
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+}
+
+/// `ferrule bridge`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Bridge {
+    /// The serial port.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) uart: PathBuf,
+    /// Its rate: that of the board's design.
+    #[arg(long, value_name = "N", default_value_t = 3_000_000, value_parser = clap::value_parser!(u32).range(115_200..=12_000_000))]
+    pub(crate) baud: u32,
+    /// Where to listen; the socket is made anew.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) listen: PathBuf,
+    /// Seconds of silence after which the board is taken for gone.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "0.5")]
+    pub(crate) patience: Duration,
+    /// Print one JSON object a second, with all counters, instead of the line of progress.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `ferrule ping`.

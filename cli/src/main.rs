@@ -5,6 +5,7 @@ use clap::Parser;
 
 mod args;
 mod boards;
+mod bridge;
 mod capture;
 mod demo;
 mod device;
@@ -17,6 +18,7 @@ mod ping;
 mod regs;
 mod run;
 mod selftest;
+mod serial;
 mod serve;
 mod session;
 mod signal;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         args::Command::Demo(args) => demo::run(args),
         args::Command::Serve(args) => serve::run(args),
+        args::Command::Bridge(args) => bridge::run(args),
         args::Command::Ping(args) => ping::run(args),
         args::Command::Capture(args) => capture::run(args),
         args::Command::Neigh(args) => neigh::run(args),

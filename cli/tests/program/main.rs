@@ -1,5 +1,6 @@
 //! The program as its users run it.
 mod boards;
+mod bridge;
 mod capture;
 mod common;
 mod demo;
