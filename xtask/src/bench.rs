@@ -16,6 +16,7 @@ mod sockets;
 mod stack;
 mod tlps;
 mod traffic;
+mod uart;
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Args)]
@@ -46,6 +47,8 @@ enum Name {
     Sockets,
     /// CPU time, instructions (with valgrind) and memory of the TCP/IP stack beside smoltcp (90 s)
     Stack,
+    /// Frames a second and bits a second that a UART at 3 Mbaud carries, by simulated time, through a simulated Arty at its pins (2 min)
+    Uart,
 }
 
 /// CPU time of this thread so far.
@@ -77,6 +80,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Box<dyn Error>> {
             Name::Ring => ring::measure()?,
             Name::Sockets => sockets::measure()?,
             Name::Stack => stack::measure()?,
+            Name::Uart => uart::measure()?,
         },
         _ => {
             let mut out = std::io::stdout().lock();
