@@ -356,9 +356,9 @@ unsafe fn recv_datagram(
     // SAFETY: the caller's.
     let (written, cut) = unsafe {
         got.control
-            .write(message.msg_control, message.msg_controllen as size_t)
+            .write(message.msg_control, message.msg_controllen)
     };
-    message.msg_controllen = written as _;
+    message.msg_controllen = written;
     message.msg_flags = got.flags | cut;
     Ok(got.result)
 }
@@ -527,7 +527,7 @@ pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int
             // SAFETY: the caller's address.
             let to = unsafe { sys::input(header.msg_name, header.msg_namelen as usize) };
             // SAFETY: the caller's control messages.
-            let control = unsafe { sys::input(header.msg_control, header.msg_controllen as usize) };
+            let control = unsafe { sys::input(header.msg_control, header.msg_controllen) };
             let choices = ancillary::choices(control.unwrap_or(&[]));
             parts
                 .and_then(|parts| datagram::send(fd, v6, connected, &parts, to, choices?, flags))
