@@ -81,6 +81,14 @@ pub struct Queues {
     event_queue: EventQueue,
 }
 
+impl Queues {
+    /// Has them read no memory of the host: PUSH mode and slots in their order, whatever CFG says.
+    pub(crate) fn only_push(&mut self) {
+        self.tx.only_push();
+        self.rx.only_in_order();
+    }
+}
+
 impl Logic for Queues {
     #[hdl_gen]
     fn update(&mut self) {

@@ -82,6 +82,8 @@ pub struct RxQueue {
     stride: DFF<Bits<4>>,
     /// CFG.IN_ORDER.
     in_order: DFF<Bit>,
+    /// This build has CFG.IN_ORDER alone.
+    only_in_order: Constant<Bits<1>>,
     retired: DFF<Bits<15>>,
     lost: DFF<Bit>,
     /// Cycles for which the newest completion still waits for a frame that comes in.
@@ -137,6 +139,7 @@ impl Default for RxQueue {
             slot_count: Default::default(),
             stride: Default::default(),
             in_order: Default::default(),
+            only_in_order: Constant::new(0.into()),
             retired: Default::default(),
             lost: Default::default(),
             patience: Default::default(),
@@ -152,6 +155,13 @@ impl Default for RxQueue {
             error_setup: Constant::new(u64::from(queue_error::BAD_SETUP).into()),
             one: Constant::new(1.into()),
         }
+    }
+}
+
+impl RxQueue {
+    /// Leaves slots in their order alone, whatever CFG says.
+    pub(crate) fn only_in_order(&mut self) {
+        self.only_in_order = Constant::new(1.into());
     }
 }
 
@@ -279,7 +289,7 @@ impl Logic for RxQueue {
         self.fetcher.base_lo.next = self.ctl.ring_lo.val();
         self.fetcher.base_hi.next = self.ctl.ring_hi.val();
         self.fetcher.log2.next = self.rq_log2.q.val();
-        self.fetcher.in_order.next = self.in_order.q.val();
+        self.fetcher.in_order.next = self.in_order.q.val() | self.only_in_order.val().any();
         self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
         self.fetcher.update_idx.next = self.apply.q.val();
         self.fetcher.retired.next = self.retired.q.val();

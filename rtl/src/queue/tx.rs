@@ -100,6 +100,10 @@ pub struct TxQueue {
     vector: DFF<Bits<4>>,
     /// CFG.PUSH.
     pushes: DFF<Bit>,
+    /// This build has PUSH mode alone: what fetches is held in reset, for the tools to take it out.
+    only_pushes: Constant<Bits<1>>,
+    pushing: Signal<Local, Bit>,
+    held: Signal<Local, Bit>,
     retired: DFF<Bits<15>>,
     posting: DFF<Bit>,
     post_status: DFF<Bits<16>>,
@@ -167,6 +171,9 @@ impl Default for TxQueue {
             db_valid: Default::default(),
             vector: Default::default(),
             pushes: Default::default(),
+            only_pushes: Constant::new(0.into()),
+            pushing: Default::default(),
+            held: Default::default(),
             retired: Default::default(),
             posting: Default::default(),
             post_status: Default::default(),
@@ -185,6 +192,13 @@ impl Default for TxQueue {
             error_setup: Constant::new(u64::from(queue_error::BAD_SETUP).into()),
             one: Constant::new(1.into()),
         }
+    }
+}
+
+impl TxQueue {
+    /// Leaves PUSH mode alone, whatever CFG says.
+    pub(crate) fn only_push(&mut self) {
+        self.only_pushes = Constant::new(1.into());
     }
 }
 
@@ -220,11 +234,13 @@ impl Logic for TxQueue {
             fence_tail
         );
         clock!(self, clock, fetcher, reader, list, realigner, segmenter, push, pending, writer);
-        self.fetcher.reset.next = self.reset.val();
-        self.reader.reset.next = self.reset.val();
-        self.list.reset.next = self.reset.val();
-        self.realigner.reset.next = self.reset.val();
-        self.segmenter.reset.next = self.reset.val();
+        self.pushing.next = self.pushes.q.val() | self.only_pushes.val().any();
+        self.held.next = self.reset.val() | self.only_pushes.val().any();
+        self.fetcher.reset.next = self.held.val();
+        self.reader.reset.next = self.held.val();
+        self.list.reset.next = self.held.val();
+        self.realigner.reset.next = self.held.val();
+        self.segmenter.reset.next = self.held.val();
         self.push.reset.next = self.reset.val();
         self.pending.reset.next = self.reset.val();
         self.writer.reset.next = self.reset.val();
@@ -290,7 +306,7 @@ impl Logic for TxQueue {
                     self.active.d.next = false;
                     self.state.d.next = TxState::Drain;
                 } else if self.db_valid.q.val()
-                    & ((self.fetcher.producer_bad.val() & !self.pushes.q.val())
+                    & ((self.fetcher.producer_bad.val() & !self.pushing.val())
                         | self.writer.consumer_bad.val())
                 {
                     self.apply.d.next = false;
@@ -337,7 +353,7 @@ impl Logic for TxQueue {
         self.fetcher.base_hi.next = self.ctl.ring_hi.val();
         self.fetcher.log2.next = self.sq_log2.q.val();
         self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
-        self.fetcher.update_idx.next = self.apply.q.val() & !self.pushes.q.val();
+        self.fetcher.update_idx.next = self.apply.q.val() & !self.pushing.val();
         self.fetcher.retired.next = self.retired.q.val();
         self.reader.run.next = self.active.q.val();
         self.reader.max_read.next = self.max_read.val();
@@ -363,7 +379,7 @@ impl Logic for TxQueue {
         self.realigner.done_full.next = self.pending.full.val();
         self.push.done_full.next = self.pending.full.val();
         self.push.start.next = self.begin_q.q.val();
-        self.push.run.next = self.active.q.val() & self.pushes.q.val();
+        self.push.run.next = self.active.q.val() & self.pushing.val();
 
         // Packets, and what is to be said of them, come from one of the two.
         self.pending.word.next = self.realigner.done.val();
@@ -385,7 +401,7 @@ impl Logic for TxQueue {
         self.packet.valid.next = self.realigner.m.valid.val();
         self.realigner.m.ready.next = self.packet.ready.val();
         self.push.m.ready.next = self.packet.ready.val();
-        if self.pushes.q.val() {
+        if self.pushing.val() {
             self.pending.word.next = self.push.done.val();
             self.pending.push.next = self.push.done_push.val();
             self.packet.d0.next = self.push.m.d0.val();

@@ -6,7 +6,9 @@ use crate::phy::ports::MdioSource;
 use rust_hdl::prelude::*;
 
 /// What a board without PCIe holds, as the Arty A7 does, but for clocks, cells, the time, and the management of its PHY.
-#[derive(LogicBlock, Default)]
+///
+/// The core has PUSH mode and slots in their order alone: over a UART a read takes milliseconds.
+#[derive(LogicBlock)]
 pub struct UartNic {
     /// The core's clock: 62.5 MHz.
     pub clock: Signal<In, Clock>,
@@ -58,6 +60,41 @@ pub struct UartNic {
     pub deadline_valid: Signal<Out, Bit>,
     link: UartLink,
     nic: Nic,
+}
+
+impl Default for UartNic {
+    fn default() -> Self {
+        let mut made = Self {
+            clock: Default::default(),
+            mii_rx_clk: Default::default(),
+            mii_tx_clk: Default::default(),
+            reset: Default::default(),
+            time_lo: Default::default(),
+            time_hi: Default::default(),
+            mac_lo: Default::default(),
+            mac_hi: Default::default(),
+            link_up: Default::default(),
+            link_fast: Default::default(),
+            mdio: Default::default(),
+            rate: Default::default(),
+            uart_rx: Default::default(),
+            uart_tx: Default::default(),
+            mii_rxd: Default::default(),
+            mii_rx_dv: Default::default(),
+            mii_rx_er: Default::default(),
+            mii_txd: Default::default(),
+            mii_tx_en: Default::default(),
+            host_alive: Default::default(),
+            damaged: Default::default(),
+            busy: Default::default(),
+            deadline: Default::default(),
+            deadline_valid: Default::default(),
+            link: Default::default(),
+            nic: Default::default(),
+        };
+        made.nic.only_push();
+        made
+    }
 }
 
 impl Logic for UartNic {
