@@ -43,10 +43,11 @@ fn iperf3_moves_bytes_both_ways() {
             let args = [&["-n", &bytes][..], way].concat();
             let report = run(&lan, server, client, port, &args);
             let received = count(&report, "/end/sum_received/bytes");
-            // Whoever receives ends when the sender says so: what is on the way then it does not count.
+            // Whoever receives ends when the sender says so, on another connection: what is on the way then, as much as all buffers hold, it
+            // does not count.
             let sent = count(&report, "/end/sum_sent/bytes");
             assert!(sent >= BYTES, "{server:?} {client:?} {way:?}: {report}");
-            assert!(received > BYTES / 2 && received <= sent, "{report}");
+            assert!(received > 0 && received <= sent, "{report}");
             port += 1;
         }
     }

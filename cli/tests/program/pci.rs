@@ -76,6 +76,12 @@ impl Machine {
 
     /// Its kernel: drivers `vfio-pci` and `ferrule_kernel`, the latter for the NIC.
     fn boot(&self) {
+        self.boot_without_probe();
+        self.probe();
+    }
+
+    /// Its drivers alone.
+    fn boot_without_probe(&self) {
         let link = self.path(&format!("sys/bus/pci/devices/{NIC}/driver"));
         for driver in ["vfio-pci", "ferrule_kernel"] {
             let (link, target) = (link.clone(), format!("../../../bus/pci/drivers/{driver}"));
@@ -87,6 +93,11 @@ impl Machine {
                 symlink(&target, &link).expect("it was not bound");
             });
         }
+    }
+
+    /// As the kernel does what is written to `drivers_probe`.
+    fn probe(&self) {
+        let link = self.path(&format!("sys/bus/pci/devices/{NIC}/driver"));
         let rule = self.path(&format!("sys/bus/pci/devices/{NIC}/driver_override"));
         self.obey("sys/bus/pci/drivers_probe", move || {
             // What was written before has been acted on in a real kernel.
@@ -259,10 +270,8 @@ fn the_machines_own_network_is_left_alone() {
 #[test]
 fn a_kernel_whose_vfio_refuses_the_device_has_it_back_at_its_driver() {
     let machine = Machine::new();
-    machine.boot();
-    let probe = "sys/bus/pci/drivers_probe";
-    fs::remove_file(machine.path(probe)).expect("there");
-    machine.obey(probe, || ());
+    machine.boot_without_probe();
+    machine.obey("sys/bus/pci/drivers_probe", || ());
     let output = machine.run(&["bind", NIC]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(

@@ -6,12 +6,22 @@
 //!
 //! A program is not changed where it does not use such a socket. 127.0.0.0/8, IPv6 that does not stand for IPv4, and all other families stay with the kernel.
 
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
 mod ancillary;
+#[allow(unsafe_code)]
 pub mod control;
+#[allow(unsafe_code)]
 pub mod data;
+#[allow(unsafe_code)]
 mod datagram;
+#[allow(unsafe_code)]
 pub mod descriptors;
+#[allow(unsafe_code)]
 mod next;
+#[allow(unsafe_code)]
 mod stackd;
+#[allow(unsafe_code)]
 mod sys;
 mod table;
