@@ -272,7 +272,7 @@ mod tests {
         // As `readelf -n` shows it of a program of Go's.
         go.extend(b"\x04\0\0\0\x53\0\0\0\x04\0\0\0Go\0\0vx1B");
         assert_eq!(kind(&go), Kind::Go);
-        for other in [&b"#!/bin/sh\n"[..], b"", b"\x7fELF", &elf(&[1])[..70]] {
+        for other in [&b"#!/bin/sh\n"[..], b"", b"\x7fELF", &elf(&[1])[..66]] {
             assert_eq!(kind(other), Kind::Preloadable);
         }
     }

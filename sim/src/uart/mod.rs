@@ -2,7 +2,7 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`unit`] | units as bytes, and their framing (RFC 1662) |
+//! | [`mod@unit`] | units as bytes, and their framing (RFC 1662) |
 //! | [`stream`] | one direction's positions: what is kept, sent again, accepted |
 //! | [`host`] | the root complex at its end |
 //! | [`pins`] | the line as levels in time |
