@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Bridge) -> Result<(), Error> {
     };
     let (mut before, mut then) = (look(), Instant::now());
     let mut out = std::io::stdout().lock();
-    while simulator.is_running() && !wait(&interrupt)? {
+    while simulator.is_running() && !interrupt.wait(LOOK)? {
         let (now, here) = (look(), Instant::now());
         let seconds = here.duration_since(then).as_secs_f64();
         let rate = |bytes: u64| (bytes as f64 * 8.0 / seconds) as u64;
@@ -122,20 +122,6 @@ pub(crate) fn run(args: &Bridge) -> Result<(), Error> {
         end.link.broken,
     );
     Ok(())
-}
-
-/// Lets a second go by; whether a signal came.
-fn wait(interrupt: &Interrupt) -> Result<bool, Error> {
-    use rustix::event::{poll, PollFd, PollFlags, Timespec};
-    let timeout = Timespec {
-        tv_sec: LOOK.as_secs() as i64,
-        tv_nsec: LOOK.subsec_nanos().into(),
-    };
-    let fd = interrupt.fd();
-    match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(interrupt.is_raised()),
-        Err(e) => Err(Error::doing("waiting")(e.into())),
-    }
 }
 
 /// Where session numbers start: from the machine's clock, so that two runs hardly share one.

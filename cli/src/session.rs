@@ -166,15 +166,21 @@ pub(crate) fn attach(
     address: Cidr,
     gateway: Option<Ipv4Addr>,
 ) -> Result<Host, Error> {
-    let builder = Host::builder()
-        .device_spec(device)
-        .address(address)
-        .initial_rto(SLOW_RTO);
-    Ok(match gateway {
-        Some(gateway) => builder.gateway(gateway),
-        None => builder,
+    Ok(slow_host(device, address, gateway).open()?)
+}
+
+/// A host on a NIC that may be a slow simulator's, on the machine's time.
+fn slow_host(device: &str, address: Cidr, gateway: Option<Ipv4Addr>) -> HostBuilder {
+    let host = Host::builder().device_spec(device).address(address);
+    by_way_of(host, gateway).initial_rto(SLOW_RTO)
+}
+
+/// The gateway, if there is one.
+fn by_way_of(host: HostBuilder, gateway: Option<Ipv4Addr>) -> HostBuilder {
+    match gateway {
+        Some(gateway) => host.gateway(gateway),
+        None => host,
     }
-    .open()?)
 }
 
 /// A host on the machine's time whose NIC whoever waits drives, and the simulator that it is on, if there is no device.
@@ -202,16 +208,9 @@ pub(crate) fn on_wall_time(args: &HostArgs) -> Result<(Host, Option<WallSimulato
             (spec, Some(simulator))
         }
     };
-    let host = Host::builder()
-        .device_spec(&spec)
-        .address(args.address.address)
-        .initial_rto(SLOW_RTO)
+    let host = slow_host(&spec, args.address.address, args.address.gateway)
         .busy_poll(Duration::from_micros(args.busy_poll))
         .background(false);
-    let host = match args.address.gateway {
-        Some(gateway) => host.gateway(gateway),
-        None => host,
-    };
     Ok((host.open()?, simulator))
 }
 
@@ -391,10 +390,7 @@ fn host_builder(config: &SessionConfig) -> HostBuilder {
     let mut seed = [0; 16];
     seed[..8].copy_from_slice(&config.sim.seed.to_le_bytes());
     let host = Host::builder().address(config.address).seed(seed);
-    match config.gateway {
-        Some(gateway) => host.gateway(gateway),
-        None => host,
-    }
+    by_way_of(host, config.gateway)
 }
 
 /// CPU time of this process.

@@ -2,8 +2,11 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrule_driver::irq::Irq;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use crate::error::Error;
 
@@ -34,6 +37,22 @@ impl Interrupt {
     /// Whether one came.
     pub(crate) fn is_raised(&self) -> bool {
         self.raised.load(Ordering::Acquire)
+    }
+
+    /// Waits for one, so long at most; whether one came.
+    ///
+    /// # Errors
+    /// What poll(2) reports.
+    pub(crate) fn wait(&self, longest: Duration) -> Result<bool, Error> {
+        let timeout = Timespec {
+            tv_sec: longest.as_secs() as i64,
+            tv_nsec: longest.subsec_nanos().into(),
+        };
+        let fd = self.fd();
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => Ok(self.is_raised()),
+            Err(e) => Err(Error::doing("waiting")(e.into())),
+        }
     }
 
     /// For a wait that it is to end.

@@ -1,6 +1,7 @@
 //! `ferrule stackd`: owns a NIC for preloaded programs.
 use std::io::Write;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ferrule_stackd::{Address, Handle, Server, ServerError};
 
@@ -90,19 +91,10 @@ pub(crate) fn run(args: &Stackd) -> Result<(), Error> {
     told.and_then(|()| out.flush())
         .map_err(Error::doing("saying where programs find it"))?;
     drop(out);
-    while !interrupt.is_raised() && running.is_serving() {
-        let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-            interrupt.fd(),
-            rustix::event::PollFlags::IN,
-        )];
-        // A signal ends it; so does a NIC that fails.
-        let _ = rustix::event::poll(&mut fds, Some(&LOOK));
-    }
+    // A NIC that fails ends it as well.
+    while running.is_serving() && !interrupt.wait(LOOK)? {}
     running.end()
 }
 
 /// How often to look whether the server still runs.
-const LOOK: rustix::event::Timespec = rustix::event::Timespec {
-    tv_sec: 0,
-    tv_nsec: 200_000_000,
-};
+const LOOK: Duration = Duration::from_millis(200);

@@ -1,34 +1,18 @@
 //! A NIC in plain Rust that does what a benchmark tells it to, when it tells it: it takes frames from the SQ, puts frames into slots, and
 //! writes completions, in the memory that it shares with the driver and on the thread that drives.
-use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ferrule_abi::ring::{doorbell, sqe_flags, Cqe, ENTRY_SIZE, INDEX_MODULUS};
+use ferrule_abi::ring::{sqe_flags, Cqe, ENTRY_SIZE};
 use ferrule_abi::{regs, BAR_REGS};
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 
-/// The device's side of a queue.
-#[derive(Default)]
-struct Queue {
-    /// IOVA of the completion ring and of the ring that the driver fills.
-    completions: u64,
-    requests: u64,
-    /// log2 of their entries.
-    completions_log2: u32,
-    requests_log2: u32,
-    /// Entries written, and read by the driver.
-    written: u64,
-    read: u64,
-    /// Entries that the driver has filled, and those taken of them.
-    filled: u64,
-    taken: u64,
-}
+use crate::queue::{after_reset, slots, Queue, Registers};
 
 #[derive(Default)]
 struct State {
-    registers: BTreeMap<u32, u32>,
+    registers: Registers,
     memory: Option<(u64, DmaBuf)>,
     transmit: Queue,
     receive: Queue,
@@ -59,76 +43,24 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn catch_up(count: u64, index: u32) -> u64 {
-    count + u64::from(index.wrapping_sub(count as u32) % INDEX_MODULUS)
-}
-
-impl Queue {
-    fn ring(&mut self, word: u32) {
-        self.filled = catch_up(self.filled, doorbell::PRODUCER.get(word));
-        self.read = catch_up(self.read, doorbell::CONSUMER.get(word));
-    }
-
-    /// Where entry `count` of a ring is.
-    fn entry(base: u64, log2: u32, count: u64, bytes: u64) -> u64 {
-        base + (count & ((1 << log2) - 1)) * bytes
-    }
-
-    fn complete(&mut self, memory: &(u64, DmaBuf), mut cqe: Cqe) {
-        assert!(
-            self.written - self.read < 1 << self.completions_log2,
-            "the driver has not said that it has read"
-        );
-        let at = Self::entry(
-            self.completions,
-            self.completions_log2,
-            self.written,
-            ENTRY_SIZE as u64,
-        );
-        cqe.phase = self.written >> self.completions_log2 & 1 == 0;
-        self.written += 1;
-        let at = (at - memory.0) as usize;
-        let words = cqe.to_words();
-        for (n, word) in words[..3].iter().enumerate() {
-            memory.1.store(at + 4 * n, *word);
-        }
-        memory.1.store_release(at + 12, words[3]);
-    }
-}
-
 impl State {
-    fn pair(&self, low: u32) -> u64 {
-        let word = |offset| u64::from(self.registers.get(&offset).copied().unwrap_or(0));
-        word(low + 4) << 32 | word(low)
-    }
-
     fn start(&mut self, page: u32) {
-        let cfg = self.registers.get(&(page + regs::tx_cfg::OFFSET));
-        let cfg = cfg.copied().unwrap_or(0);
-        let queue = Queue {
-            completions: self.pair(page + regs::tx_cq_base_lo::OFFSET),
-            requests: self.pair(page + regs::tx_sq_base_lo::OFFSET),
-            completions_log2: regs::tx_cfg::CQ_LOG2.get(cfg),
-            requests_log2: regs::tx_cfg::SQ_LOG2.get(cfg),
-            ..Queue::default()
-        };
+        let queue = Queue::start(&self.registers, page);
         if page == regs::tx_page(0) {
             self.transmit = queue;
         } else {
             self.receive = queue;
-            self.slots = self.pair(page + regs::rx_slot_base_lo::OFFSET);
-            let cfg = self.registers.get(&(page + regs::rx_slot_cfg::OFFSET));
-            self.slot_log2 = regs::rx_slot_cfg::STRIDE_LOG2.get(cfg.copied().unwrap_or(0));
+            (self.slots, self.slot_log2) = slots(&self.registers, page);
         }
     }
 }
 
 /// A device, and the hold on it.
 pub(crate) fn emulated() -> (EmulatedNic, Hardware) {
-    let mut state = State::default();
-    for register in regs::PORT {
-        state.registers.insert(register.offset, register.reset);
-    }
+    let mut state = State {
+        registers: after_reset(),
+        ..State::default()
+    };
     state.registers.insert(regs::mac_lo::OFFSET, 2);
     let state = Arc::new(Mutex::new(state));
     let doorbells = Arc::<Doorbells>::default();
@@ -148,12 +80,10 @@ impl Hardware {
         };
         let queue = &mut state.transmit;
         queue.ring(self.doorbells.transmit.load(Ordering::Acquire));
-        while queue.taken < queue.filled {
-            let bytes = ENTRY_SIZE as u64;
-            let at = Queue::entry(queue.requests, queue.requests_log2, queue.taken, bytes);
+        while queue.requested() > 0 {
+            let at = queue.request(ENTRY_SIZE);
             let flags = memory.1.load((at - memory.0) as usize + 8) >> 16;
-            let index = (queue.taken & ((1 << queue.requests_log2) - 1)) as u16;
-            queue.taken += 1;
+            let index = queue.take();
             if flags & u32::from(sqe_flags::CPL_REQ) != 0 {
                 queue.complete(
                     memory,
@@ -174,13 +104,13 @@ impl Hardware {
         };
         let queue = &mut state.receive;
         queue.ring(self.doorbells.receive.load(Ordering::Acquire));
-        let count = count.min((queue.filled - queue.taken) as usize);
+        let count = count.min(queue.requested());
         for _ in 0..count {
-            let at = Queue::entry(queue.requests, queue.requests_log2, queue.taken, 2);
+            let at = queue.request(2);
             let mut slot = [0; 2];
             memory.1.read((at - memory.0) as usize, &mut slot);
             let slot = u16::from_le_bytes(slot);
-            queue.taken += 1;
+            queue.take();
             let at = state.slots + (u64::from(slot) << state.slot_log2);
             memory.1.write((at - memory.0) as usize, frame);
             queue.complete(

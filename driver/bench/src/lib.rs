@@ -7,6 +7,7 @@ mod device;
 mod jobs;
 mod meter;
 mod ours;
+pub mod queue;
 mod record;
 #[allow(unsafe_code)]
 mod virtio;

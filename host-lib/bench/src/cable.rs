@@ -2,13 +2,14 @@
 //!
 //! They do what the hardware does for IPv4 packets in whole frames: the Ethernet header, and the verdict on checksums, which are taken for right
 //! as nothing can spoil them on the way. There is no ARP, no TSO and no loss but for want of slots.
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ferrule_abi::ring::{cqe_status, doorbell, sqe_flags, Cqe, Sqe, ENTRY_SIZE, INDEX_MODULUS};
+use ferrule_abi::ring::{cqe_status, sqe_flags, Cqe, Sqe, ENTRY_SIZE};
 use ferrule_abi::{regs, BAR_REGS};
 use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver_bench::queue::{after_reset, slots, Queue, Registers};
 
 /// Frames that wait for a slot.
 const MAX_WAITING: usize = 1_024;
@@ -17,25 +18,9 @@ const ETHERNET: usize = 14;
 const TX_VECTOR: usize = 1;
 const RX_VECTOR: usize = 2;
 
-/// The device's side of a queue.
-#[derive(Default)]
-struct Queue {
-    completions: u64,
-    requests: u64,
-    completions_log2: u32,
-    requests_log2: u32,
-    /// Completions written, and read by the driver.
-    written: u64,
-    read: u64,
-    /// Requests that the driver has made, and those taken of them.
-    filled: u64,
-    taken: u64,
-    armed: bool,
-}
-
 #[derive(Default)]
 struct State {
-    registers: BTreeMap<u32, u32>,
+    registers: Registers,
     memory: Option<(u64, DmaBuf)>,
     transmit: Queue,
     receive: Queue,
@@ -58,10 +43,10 @@ pub struct End {
 /// Both ends of a cable.
 pub fn cable() -> (End, End) {
     let state = |mac: u32| {
-        let mut state = State::default();
-        for register in regs::PORT {
-            state.registers.insert(register.offset, register.reset);
-        }
+        let mut state = State {
+            registers: after_reset(),
+            ..State::default()
+        };
         if let Some(caps) = state.registers.get_mut(&regs::caps::OFFSET) {
             *caps &= !regs::caps::TSO.mask();
         }
@@ -82,69 +67,14 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn catch_up(count: u64, index: u32) -> u64 {
-    count + u64::from(index.wrapping_sub(count as u32) % INDEX_MODULUS)
-}
-
-impl Queue {
-    fn ring(&mut self, word: u32) {
-        self.filled = catch_up(self.filled, doorbell::PRODUCER.get(word));
-        self.read = catch_up(self.read, doorbell::CONSUMER.get(word));
-        self.armed = doorbell::ARM.get(word) == 1;
-    }
-
-    /// Where entry `count` of a ring is.
-    fn entry(base: u64, log2: u32, count: u64, bytes: u64) -> u64 {
-        base + (count & ((1 << log2) - 1)) * bytes
-    }
-
-    fn complete(&mut self, memory: &(u64, DmaBuf), mut cqe: Cqe) {
-        let at = Self::entry(
-            self.completions,
-            self.completions_log2,
-            self.written,
-            ENTRY_SIZE as u64,
-        );
-        cqe.phase = self.written >> self.completions_log2 & 1 == 0;
-        self.written += 1;
-        let at = (at - memory.0) as usize;
-        let words = cqe.to_words();
-        for (n, word) in words[..3].iter().enumerate() {
-            memory.1.store(at + 4 * n, *word);
-        }
-        memory.1.store_release(at + 12, words[3]);
-    }
-
-    /// Whether the interrupt is due; asking takes it.
-    fn fires(&mut self) -> bool {
-        let due = self.armed && self.written > self.read;
-        self.armed &= !due;
-        due
-    }
-}
-
 impl State {
-    fn pair(&self, low: u32) -> u64 {
-        let word = |offset| u64::from(self.registers.get(&offset).copied().unwrap_or(0));
-        word(low + 4) << 32 | word(low)
-    }
-
     fn start(&mut self, page: u32) {
-        let word = |at| self.registers.get(&(page + at)).copied().unwrap_or(0);
-        let cfg = word(regs::tx_cfg::OFFSET);
-        let queue = Queue {
-            completions: self.pair(page + regs::tx_cq_base_lo::OFFSET),
-            requests: self.pair(page + regs::tx_sq_base_lo::OFFSET),
-            completions_log2: regs::tx_cfg::CQ_LOG2.get(cfg),
-            requests_log2: regs::tx_cfg::SQ_LOG2.get(cfg),
-            ..Queue::default()
-        };
+        let queue = Queue::start(&self.registers, page);
         if page == regs::tx_page(0) {
             self.transmit = queue;
         } else {
-            self.slot_log2 = regs::rx_slot_cfg::STRIDE_LOG2.get(word(regs::rx_slot_cfg::OFFSET));
-            self.slots = self.pair(page + regs::rx_slot_base_lo::OFFSET);
             self.receive = queue;
+            (self.slots, self.slot_log2) = slots(&self.registers, page);
         }
     }
 
@@ -160,13 +90,10 @@ impl State {
         let Some(memory) = &self.memory else { return };
         let queue = &mut self.transmit;
         let mut frame: Option<Vec<u8>> = None;
-        while queue.taken < queue.filled {
-            let bytes = ENTRY_SIZE as u64;
-            let at = Queue::entry(queue.requests, queue.requests_log2, queue.taken, bytes);
-            let at = (at - memory.0) as usize;
+        while queue.requested() > 0 {
+            let at = (queue.request(ENTRY_SIZE) - memory.0) as usize;
             let sqe = Sqe::from_words([0, 4, 8, 12].map(|n| memory.1.load(at + n)));
-            let index = (queue.taken & ((1 << queue.requests_log2) - 1)) as u16;
-            queue.taken += 1;
+            let index = queue.take();
             let whole = frame.get_or_insert_with(|| {
                 let mut frame = spare.pop().unwrap_or_default();
                 frame.clear();
@@ -197,18 +124,15 @@ impl State {
     fn fill_slots(&mut self) {
         let Some(memory) = &self.memory else { return };
         let queue = &mut self.receive;
-        while queue.taken < queue.filled {
-            if queue.written - queue.read >= 1 << queue.completions_log2 {
-                break;
-            }
+        while queue.requested() > 0 && !queue.is_full() {
             let Some(frame) = self.waiting.pop_front() else {
                 break;
             };
-            let at = Queue::entry(queue.requests, queue.requests_log2, queue.taken, 2);
+            let at = queue.request(2);
             let mut slot = [0; 2];
             memory.1.read((at - memory.0) as usize, &mut slot);
             let slot = u16::from_le_bytes(slot);
-            queue.taken += 1;
+            queue.take();
             let at = self.slots + (u64::from(slot) << self.slot_log2);
             memory.1.write((at - memory.0) as usize, &frame);
             let l4 = match frame.get(ETHERNET + 9) {

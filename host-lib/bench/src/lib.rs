@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ferrule::{Cidr, Host};
+use ferrule::{Cidr, Host, HostBuilder};
 
 pub use cable::{cable, End};
 pub use jobs::{Job, Spent};
@@ -126,16 +126,19 @@ impl Sides {
     }
 }
 
-/// A host at one end of a cable.
-fn open(end: End, address: Ipv4Addr, seed: u8, busy_poll: Duration) -> Result<Host, Error> {
-    let host = Host::builder()
+/// What is to be a host at one end of a cable.
+fn host_on(end: End, address: Ipv4Addr, seed: u8) -> Result<HostBuilder, Error> {
+    Ok(Host::builder()
         .device(Box::new(end))
         .address(Cidr::new(address, PREFIX).ok_or(Error::Ended)?)
         .seed([seed; 16])
         // Each side is in a call all the time that is measured: a service thread would only take the processor away.
-        .background(false)
-        .busy_poll(busy_poll);
-    Ok(host.open()?)
+        .background(false))
+}
+
+/// A host at one end of a cable.
+fn open(end: End, address: Ipv4Addr, seed: u8, busy_poll: Duration) -> Result<Host, Error> {
+    Ok(host_on(end, address, seed)?.busy_poll(busy_poll).open()?)
 }
 
 /// Our sockets on two NICs.
@@ -184,22 +187,11 @@ mod tests {
         }
     }
 
-    fn open_with(end: End, address: Ipv4Addr, clock: Arc<dyn Clock>) -> Host {
-        Host::builder()
-            .device(Box::new(end))
-            .address(Cidr::new(address, PREFIX).expect("a prefix"))
-            .seed([7; 16])
-            .clock(clock)
-            .background(false)
-            .open()
-            .expect("a host")
-    }
-
     /// A call that sends takes in what comes meanwhile; it slept although that was what it waited for.
     #[test]
     fn an_answer_that_comes_while_its_question_is_sent_is_not_slept_through() {
         let (mut near, far) = cable();
-        let server = open_with(far, SERVER, Arc::new(WallClock));
+        let server = open(far, SERVER, 7, Duration::ZERO).expect("a host");
         let listener = server.listen((SERVER, 7), 1).expect("a listener");
         listener.set_nonblocking(true).expect("a mode");
         let far_side = server.clone();
@@ -218,7 +210,8 @@ mod tests {
                 }
             }
         });
-        let client = open_with(near, CLIENT, Arc::new(Impatient));
+        let client = host_on(near, CLIENT, 7).expect("a host");
+        let client = client.clock(Arc::new(Impatient)).open().expect("a host");
         let mut stream = client.connect((SERVER, 7)).expect("a connection");
         for question in 0..100u8 {
             stream.write_all(&[question]).expect("room");

@@ -3,15 +3,18 @@ use std::ffi::{c_int, c_ulong, c_void};
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
-use ferrule_preload_protocol::{AcceptRecord, Op, SocketState, ACCEPT_RECORD};
+use ferrule_preload_protocol::{sockaddr, AcceptRecord, Op, SocketState, ACCEPT_RECORD};
 use libc::{sockaddr, socklen_t};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use rustix::net::sockopt::{self, Timeout};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
+    SocketType,
+};
 
 use crate::stackd::{self, Failed};
 use crate::{datagram, next, sys, table};
@@ -109,18 +112,13 @@ fn to_kernel(fd: c_int) -> Result<(), c_int> {
     let bound = stackd::call(fd, Op::Name, 0, 0, &[])?.data;
     let answer = stackd::call(fd, Op::ToKernel, 0, 0, &[])?;
     let (domain, kind) = (answer.value & 0xFFFF, answer.value >> 16);
-    // SAFETY: numbers alone.
-    let new = unsafe { next::socket(domain, kind | libc::SOCK_CLOEXEC, 0) };
-    let new = match sys::fd(new) {
-        // Owned from here on.
-        Some(new) => rustix::io::fcntl_dupfd_cloexec(new, 0)
-            .map_err(|e| e.raw_os_error())
-            .inspect(|_| {
-                // SAFETY: nobody else has it.
-                unsafe { next::close(new.as_raw_fd()) };
-            })?,
-        None => return Err(sys::errno()),
-    };
+    let new = rustix::net::socket_with(
+        AddressFamily::from_raw(domain as u16),
+        SocketType::from_raw(kind as u32),
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(|e| e.raw_os_error())?;
     let mut options = answer.data.as_slice();
     while let Some((head, rest)) = options.split_at_checked(12) {
         let word =
@@ -297,7 +295,7 @@ pub unsafe extern "C" fn accept4(
         }
     } else {
         table::set(accepted, SocketState::Stream, record.v6);
-        let peer = datagram::sockaddr(record.peer, record.v6);
+        let peer = sockaddr(record.peer, record.v6);
         // SAFETY: the caller's.
         unsafe { sys::address_out(&peer, addr, len) };
     }
@@ -424,11 +422,7 @@ fn fill(fd: c_int) -> i32 {
     let Some(fd) = sys::fd(fd) else { return 0 };
     let mut filled = 0;
     loop {
-        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
-        let at_once = Timespec::default();
-        let room = poll(&mut polled, Some(&at_once)).is_ok()
-            && polled[0].revents().contains(PollFlags::OUT);
-        if !room {
+        if !sys::shows(fd, PollFlags::OUT) {
             return filled;
         }
         let sent = rustix::net::sendmsg(
@@ -471,7 +465,7 @@ pub unsafe extern "C" fn getsockname(fd: c_int, addr: *mut sockaddr, len: *mut s
         return unsafe { next::getsockname(fd, addr, len) };
     }
     // SAFETY: the caller's.
-    unsafe { value(fd, Op::Name, 0, 0, addr.cast(), len) }
+    unsafe { value(fd, Op::Name, addr.cast(), len) }
 }
 
 /// getpeername(2).
@@ -485,15 +479,15 @@ pub unsafe extern "C" fn getpeername(fd: c_int, addr: *mut sockaddr, len: *mut s
         return unsafe { next::getpeername(fd, addr, len) };
     }
     // SAFETY: the caller's.
-    unsafe { value(fd, Op::Peer, 0, 0, addr.cast(), len) }
+    unsafe { value(fd, Op::Peer, addr.cast(), len) }
 }
 
 /// A call that gives a value.
 ///
 /// # Safety
 /// As [`sys::output`]'s.
-unsafe fn value(fd: c_int, op: Op, a: i32, b: i32, to: *mut c_void, len: *mut socklen_t) -> c_int {
-    let called = match stackd::call(fd, op, a, b, &[]) {
+unsafe fn value(fd: c_int, op: Op, to: *mut c_void, len: *mut socklen_t) -> c_int {
+    let called = match stackd::call(fd, op, 0, 0, &[]) {
         // SAFETY: the caller's.
         Ok(answer) => unsafe { sys::output(&answer.data, to, len) },
         Err(failed) => Err(failed.into()),
@@ -646,8 +640,5 @@ pub unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, arg: *mut c_void) ->
 
 /// Whether the pair shows that stackd has closed its end.
 pub(crate) fn is_hung_up(fd: c_int) -> bool {
-    let Some(fd) = sys::fd(fd) else { return false };
-    let mut polled = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::empty())];
-    let at_once = Timespec::default();
-    poll(&mut polled, Some(&at_once)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
+    sys::fd(fd).is_some_and(|fd| sys::shows(fd, PollFlags::HUP))
 }

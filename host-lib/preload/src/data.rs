@@ -163,9 +163,10 @@ pub unsafe extern "C" fn readv(fd: c_int, parts: *const iovec, count: c_int) -> 
         Way::Stream => {
             // SAFETY: the caller's.
             let got = unsafe { next::readv(fd, parts, count) };
-            // SAFETY: the caller's.
-            let any = unsafe { Parts::many(parts, count as size_t) };
-            was_read(fd, got, any.is_ok_and(|parts| parts.len() > 0))
+            // SAFETY: the caller's. What was received needs no look at them.
+            let wanted = || unsafe { Parts::many(parts, count as size_t) };
+            let wanted = got != 0 || wanted().is_ok_and(|parts| parts.len() > 0);
+            was_read(fd, got, wanted)
         }
         Way::Datagram { v6, .. } => {
             // SAFETY: the caller's memory.

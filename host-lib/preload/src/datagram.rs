@@ -4,7 +4,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use ferrule_preload_protocol::{
-    Choices, DatagramHeader, Op, SocketState, DATAGRAM_HEADER, MAX_DATAGRAM,
+    sockaddr, Choices, DatagramHeader, Op, SocketState, DATAGRAM_HEADER, MAX_DATAGRAM,
 };
 use libc::{iovec, size_t, ssize_t};
 use rustix::io::Errno;
@@ -247,17 +247,4 @@ fn address(bytes: &[u8], v6: bool) -> Result<SocketAddrV4, c_int> {
         }
         _ => Err(libc::EAFNOSUPPORT),
     }
-}
-
-/// An address as a `sockaddr_in`, or mapped as a `sockaddr_in6`.
-pub(crate) fn sockaddr(addr: SocketAddrV4, v6: bool) -> Vec<u8> {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    let mut out = vec![0; if v6 { 28 } else { 16 }];
-    out[..2].copy_from_slice(&(family as u16).to_ne_bytes());
-    out[2..4].copy_from_slice(&addr.port().to_be_bytes());
-    match v6 {
-        true => out[8..24].copy_from_slice(&addr.ip().to_ipv6_mapped().octets()),
-        false => out[4..8].copy_from_slice(&addr.ip().octets()),
-    }
-    out
 }

@@ -3,6 +3,7 @@ use std::ffi::{c_int, c_void};
 use std::os::fd::BorrowedFd;
 
 use libc::{sockaddr, socklen_t};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 /// The thread's errno.
 pub(crate) fn errno() -> c_int {
@@ -29,6 +30,12 @@ pub(crate) fn give(result: Result<c_int, c_int>) -> c_int {
 pub(crate) fn fd(fd: c_int) -> Option<BorrowedFd<'static>> {
     // SAFETY: only -1 is no value of the type; what is done with a descriptor that is not open fails with EBADF.
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Whether poll(2) shows this event at once.
+pub(crate) fn shows(fd: BorrowedFd<'_>, event: PollFlags) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(fd, event)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok() && polled[0].revents().contains(event)
 }
 
 /// Memory that a caller reads from: an address, a value of an option, a message.

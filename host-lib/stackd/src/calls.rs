@@ -2,7 +2,7 @@
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 
-use ferrule::TcpSocket;
+use ferrule::{Host, TcpSocket};
 use ferrule_preload_protocol::{Op, Request, SocketState, Verdict};
 
 use crate::datagram::Datagrams;
@@ -60,6 +60,21 @@ fn bytes(result: Called<Vec<u8>>) -> Answer {
     }
 }
 
+/// A new TCP socket.
+fn fresh_on(host: &Host) -> Called<Fresh> {
+    Ok(Fresh {
+        socket: checked(host.tcp_socket())?,
+        loopback: vec![],
+    })
+}
+
+/// A new UDP socket.
+fn datagrams_on(host: &Host) -> Called<Datagrams> {
+    let socket = checked(host.udp_socket())?;
+    checked(socket.set_nonblocking(true))?;
+    Ok(Datagrams::new(socket))
+}
+
 impl Server {
     /// Does what a program asks for.
     pub(crate) fn call(&mut self, request: &Request<'_>) -> Answer {
@@ -114,12 +129,8 @@ impl Server {
             _ => return Err(libc::EAFNOSUPPORT),
         };
         let kind = match kind {
-            libc::SOCK_STREAM => Kind::Fresh(self.fresh()?),
-            libc::SOCK_DGRAM => {
-                let socket = checked(self.host.udp_socket())?;
-                checked(socket.set_nonblocking(true))?;
-                Kind::Datagrams(Datagrams::new(socket))
-            }
+            libc::SOCK_STREAM => Kind::Fresh(fresh_on(&self.host)?),
+            libc::SOCK_DGRAM => Kind::Datagrams(datagrams_on(&self.host)?),
             _ => return Err(libc::ESOCKTNOSUPPORT),
         };
         let pair = pair::make(matches!(kind, Kind::Datagrams(_))).map_err(|e| e.raw_os_error())?;
@@ -138,13 +149,6 @@ impl Server {
         Ok(pair.theirs)
     }
 
-    fn fresh(&self) -> Called<Fresh> {
-        Ok(Fresh {
-            socket: checked(self.host.tcp_socket())?,
-            loopback: vec![],
-        })
-    }
-
     /// bind(2): on all addresses it is also on the kernel's loopback, or nowhere.
     fn bind(&mut self, cookie: u64, addr: &[u8]) -> Called<i32> {
         for _ in 0..PORTS_TRIED {
@@ -161,8 +165,6 @@ impl Server {
 
     /// Whether the port was to be had on the loopback too; if not, it is given back.
     fn bind_once(&mut self, cookie: u64, addr: &[u8]) -> Called<(SocketAddrV4, bool)> {
-        let again = self.fresh()?;
-        let udp = checked(self.host.udp_socket())?;
         let socket = self.sockets.get_mut(&cookie).ok_or(libc::EBADF)?;
         let Name::V4(addr) = name::read(addr, socket.v6)? else {
             return Err(libc::EAFNOSUPPORT);
@@ -178,7 +180,7 @@ impl Server {
                         Ok(taken) => fresh.loopback = taken,
                         Err(e) => {
                             tracing::debug!("port {port} on the kernel's loopback: {e}");
-                            socket.kind = Kind::Fresh(again);
+                            socket.kind = Kind::Fresh(fresh_on(&self.host)?);
                             set_again(socket);
                             return Ok((addr, false));
                         }
@@ -191,9 +193,9 @@ impl Server {
                 if everywhere {
                     if let Err(e) = datagrams.take_loopback(port, reuse) {
                         tracing::debug!("port {port} on the kernel's loopback: {e}");
-                        checked(udp.set_nonblocking(true))?;
-                        checked(self.events.watch(&udp, cookie))?;
-                        socket.kind = Kind::Datagrams(Datagrams::new(udp));
+                        let again = datagrams_on(&self.host)?;
+                        checked(self.events.watch(again.socket(), cookie))?;
+                        socket.kind = Kind::Datagrams(again);
                         set_again(socket);
                         return Ok((addr, false));
                     }

@@ -22,6 +22,8 @@ pub(crate) struct Datagrams {
     pub(crate) tell: Tell,
     /// The same port on the kernel's loopback, once it is needed.
     loopback: Option<KernelSocket>,
+    /// Nobody waits for it yet.
+    loopback_is_new: bool,
     /// A message that the stack had no room for.
     to_net: Option<Vec<u8>>,
     /// One that the program's end had no room for.
@@ -34,6 +36,7 @@ impl Datagrams {
             socket,
             tell: Tell::default(),
             loopback: None,
+            loopback_is_new: false,
             to_net: None,
             to_app: None,
         }
@@ -43,9 +46,11 @@ impl Datagrams {
         &self.socket
     }
 
-    /// The socket on the kernel's loopback, if there is one.
-    pub(crate) fn loopback(&self) -> Option<BorrowedFd<'_>> {
-        self.loopback.as_ref().map(AsFd::as_fd)
+    /// The socket on the kernel's loopback, once after it was made: it is to be waited for.
+    pub(crate) fn new_loopback(&mut self) -> Option<BorrowedFd<'_>> {
+        let is_new = std::mem::take(&mut self.loopback_is_new);
+        let loopback = self.loopback.as_ref().filter(|_| is_new);
+        loopback.map(AsFd::as_fd)
     }
 
     /// Takes a port on the kernel's loopback.
@@ -54,6 +59,7 @@ impl Datagrams {
     /// As bind(2).
     pub(crate) fn take_loopback(&mut self, port: u16, reuse: Reuse) -> Result<(), Errno> {
         self.loopback = Some(kernel::take_datagrams(port, reuse)?.into());
+        self.loopback_is_new = true;
         Ok(())
     }
 

@@ -1,9 +1,7 @@
 //! Socket addresses as programs write them.
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
-/// Bytes of a `sockaddr_in` and of a `sockaddr_in6`.
-const SOCKADDR_IN: usize = 16;
-const SOCKADDR_IN6: usize = 28;
+use ferrule_preload_protocol::{sockaddr, sockaddr_in6, SOCKADDR_IN, SOCKADDR_IN6};
 
 /// An address that a program has given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +43,10 @@ pub(crate) fn read(bytes: &[u8], v6: bool) -> Result<Name, i32> {
     Err(libc::EAFNOSUPPORT)
 }
 
-/// Writes a `sockaddr`: mapped for a socket of AF_INET6.
+/// Writes a `sockaddr`: mapped for a socket of AF_INET6, where no address is IPv6's own.
 pub(crate) fn write(addr: SocketAddrV4, v6: bool) -> Vec<u8> {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    let mut out = vec![0; if v6 { SOCKADDR_IN6 } else { SOCKADDR_IN }];
-    out[..2].copy_from_slice(&(family as u16).to_ne_bytes());
-    out[2..4].copy_from_slice(&addr.port().to_be_bytes());
-    if v6 {
-        let ip = match addr.ip().is_unspecified() {
-            true => Ipv6Addr::UNSPECIFIED,
-            false => addr.ip().to_ipv6_mapped(),
-        };
-        out[8..24].copy_from_slice(&ip.octets());
-    } else {
-        out[4..8].copy_from_slice(&addr.ip().octets());
+    match v6 && addr.ip().is_unspecified() {
+        true => sockaddr_in6(Ipv6Addr::UNSPECIFIED, addr.port()),
+        false => sockaddr(addr, v6),
     }
-    out
 }

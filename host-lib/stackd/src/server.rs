@@ -223,20 +223,19 @@ impl Server {
     }
 
     /// Watches what a socket has on the kernel's loopback.
-    pub(crate) fn watch_loopback(&self, cookie: u64) {
-        let fds = match self.sockets.get(&cookie).map(|s| &s.kind) {
+    pub(crate) fn watch_loopback(&mut self, cookie: u64) {
+        let fds = match self.sockets.get_mut(&cookie).map(|s| &mut s.kind) {
             Some(Kind::Listening(listening)) => {
                 listening.loopback.iter().map(AsFd::as_fd).collect()
             }
-            Some(Kind::Datagrams(datagrams)) => datagrams.loopback().into_iter().collect(),
+            Some(Kind::Datagrams(datagrams)) => datagrams.new_loopback().into_iter().collect(),
             _ => vec![],
         };
         for fd in fds {
             let flags = EventFlags::IN | EventFlags::ET;
             let tag = EventData::new_u64(LOOPBACK | cookie);
-            match epoll::add(&self.epoll, fd, tag, flags) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(e) => tracing::error!("the kernel's loopback is not watched: {e}"),
+            if let Err(e) = epoll::add(&self.epoll, fd, tag, flags) {
+                tracing::error!("the kernel's loopback is not watched: {e}");
             }
         }
     }

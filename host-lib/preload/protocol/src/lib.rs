@@ -13,10 +13,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 mod address;
 mod datagram;
 mod message;
+mod sockaddr;
 
 pub use address::Address;
 pub use datagram::{Choices, DatagramHeader, Tell, DATAGRAM_HEADER, MAX_DATAGRAM};
 pub use message::{Op, Reply, Request, Verdict, MAX_MESSAGE};
+pub use sockaddr::{sockaddr, sockaddr_in6, SOCKADDR_IN, SOCKADDR_IN6};
 
 /// What precedes each connection in a listener's stream; its descriptor comes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
