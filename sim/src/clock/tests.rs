@@ -143,14 +143,13 @@ fn no_jump_over_a_thread_that_has_something_to_do() {
         .collect();
     let boxes: Arc<Vec<Mutex<Vec<u64>>>> =
         Arc::new((0..THREADS).map(|_| Mutex::default()).collect());
-    let threads: Vec<_> = (0..THREADS)
-        .map(|me| {
-            let (clock, doors, boxes, ticket) = (
-                clock.clone(),
-                doors.clone(),
-                Arc::clone(&boxes),
-                clock.ticket(),
-            );
+    // All before the first thread: time passes over one that is not spoken for, and it may have a message already.
+    let tickets: Vec<_> = (0..THREADS).map(|_| clock.ticket()).collect();
+    let threads: Vec<_> = tickets
+        .into_iter()
+        .enumerate()
+        .map(|(me, ticket)| {
+            let (clock, doors, boxes) = (clock.clone(), doors.clone(), Arc::clone(&boxes));
             thread::spawn(move || {
                 let _attached = ticket.attach();
                 let mut random = StdRng::seed_from_u64(seed + me as u64);
