@@ -195,9 +195,10 @@ def visit(address, own):
         except ConnectionResetError:
             pass
     s = socket.create_connection((address, PORT), 60)
-    # In one piece, so that the line is read with a part of what nobody reads.
-    s.sendall(b"unread\n" + LONG[:100_000])
     try:
+        # In one piece, so that the line is read with a part of what nobody reads. The cut comes at any
+        # time after that: while the rest is still being sent, too.
+        s.sendall(b"unread\n" + LONG[:100_000])
         while s.recv(10):
             pass
         raise AssertionError("an orderly end")
