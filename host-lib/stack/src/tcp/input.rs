@@ -15,6 +15,8 @@ use crate::wire::tcp::{Flags, TcpHeader, TimestampOption};
 /// RFC 5961 section 7: "no more than 10 challenge ACKs in any 5 second window", here for each connection.
 const CHALLENGES: u8 = 10;
 const CHALLENGE_WINDOW: Duration = Duration::from_secs(5);
+/// Pieces of the stream that may wait behind gaps in a small window, at the least.
+const MIN_PIECES: usize = 256;
 
 impl<B: Payload> Tcb<B> {
     /// Processes a segment with its payload; `tos` is its packet's traffic class. The header is used up.
@@ -335,14 +337,20 @@ impl<B: Payload> Tcb<B> {
                 cx.stats.tcp_out_of_order += 1;
             }
             let at = self.rcv_pos + u64::from(seq.distance_from(self.rcv_nxt));
-            if !in_order && self.sack_permitted && !data.is_empty() {
-                let end = seq + data.len() as u32;
-                if self.sacks.covering(seq, end) {
+            let end = seq + data.len() as u32;
+            let is_known = !data.is_empty() && self.sacks.covering(seq, end);
+            let kept = self
+                .ahead
+                .insert(self.rcv_pos, self.most_pieces(), at, &data);
+            if !in_order && self.sack_permitted {
+                if is_known {
                     self.sacks.duplicate(seq, end);
                 }
-                self.sacks.held(seq, end);
+                // What is reported is kept: the peer need not send it again.
+                if kept > at {
+                    self.sacks.held(seq, seq + (kept - at) as u32);
+                }
             }
-            self.ahead.insert(at, &data);
             while let Some(rope) = self.ahead.take(self.rcv_pos) {
                 self.advance(rope.len());
                 self.recv.push_rope(rope);
@@ -360,6 +368,13 @@ impl<B: Payload> Tcb<B> {
             // At once and not when next polled: each segment out of order must have a duplicate ACK of its own.
             cx.reply = self.take_ack(cx.now);
         }
+    }
+
+    /// Pieces that may wait behind gaps: all of the window's segments, were each no longer than a quarter of what the peer may send. A peer that
+    /// sends single bytes with gaps gains nothing.
+    fn most_pieces(&self) -> usize {
+        let segments = self.recv.capacity() / usize::from(self.advertised_mss.max(1));
+        MIN_PIECES + 4 * segments
     }
 
     pub(super) fn advance(&mut self, n: usize) {

@@ -1,10 +1,11 @@
-//! SACK options that lie: blocks of nothing, blocks taken back, blocks of single octets.
+//! SACK options that lie: blocks of nothing, blocks taken back, blocks of single octets. And ours, which do not.
 
 use crate::common::Rng;
 use crate::common::*;
 use crate::craft::tcp::sack;
 use crate::peer::{check_text, program_sends, reach, Offer, Peer, Seen};
 use crate::scene::Scene;
+use etherparse::TcpOptionElement;
 use ferrule_stack::TcpState;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -131,5 +132,67 @@ fn blocks_of_single_octets_do_not_make_a_packet_of_each() {
         sizes.len()
     );
     peer.receive(&mut scene, sent);
+    scene.verify();
+}
+
+/// Octets that an option of the victim's reports, by their place after `start`.
+fn reported(seen: &[Seen], start: u32) -> Vec<usize> {
+    let options = seen.iter().flat_map(|s| s.tcp.options_iterator().flatten());
+    let blocks = options.filter_map(|option| match option {
+        TcpOptionElement::SelectiveAcknowledgement(first, more) => {
+            Some([Some(first)].into_iter().chain(more))
+        }
+        _ => None,
+    });
+    let place = |number: u32| number.wrapping_sub(start) as usize;
+    let ranges = blocks.flatten().flatten();
+    ranges
+        .flat_map(|(left, right)| place(left)..place(right))
+        .collect()
+}
+
+#[test]
+fn what_is_reported_is_kept_and_gaps_close_however_many_there_are() {
+    // RFC 2018 section 3: a block is "data that has been received and queued", and its sender trusts that. More pieces come than are kept.
+    const ODD: usize = 6_000;
+    let mut scene = Scene::new(1);
+    let mut peer = opened(&mut scene, false);
+    let start = peer.seq;
+    let text = pattern(0, 2 * ODD);
+    let mut known = vec![false; text.len()];
+    let mut send = |scene: &mut Scene, known: &mut Vec<bool>, at: usize| {
+        let number = start.wrapping_add(at as u32);
+        let seen = peer.send(scene, |h| h.sequence_number = number, &[], &text[at..=at]);
+        // One that came twice is reported although it was delivered: that is true, too.
+        reported(&seen, start)
+            .into_iter()
+            .for_each(|at| known[at] = true);
+        let acks = seen.iter().map(|s| s.tcp.acknowledgment_number);
+        acks.map(|ack| ack.wrapping_sub(start) as usize)
+            .max()
+            .unwrap_or(0)
+    };
+    for n in 0..ODD {
+        send(&mut scene, &mut known, 2 * n + 1);
+    }
+    let kept = known.iter().filter(|known| **known).count();
+    assert!(kept > 500 && kept < ODD, "{kept} pieces are kept");
+    // From here on nothing is sent that was reported.
+    for at in 0..text.len() {
+        if !known[at] {
+            let reached = send(&mut scene, &mut known, at);
+            assert!(
+                known[at] || reached > at || at >= 2 * kept,
+                "octet {at} is not taken: {reached}"
+            );
+        }
+    }
+    let seen = peer.wait(&mut scene, Duration::from_secs(1));
+    let acks = seen
+        .iter()
+        .map(|s| s.tcp.acknowledgment_number.wrapping_sub(start));
+    assert_eq!(acks.max(), Some(text.len() as u32));
+    let (now, id) = (scene.net.now, peer.id);
+    assert!(read_all(scene.victim(), now, id).0 == text);
     scene.verify();
 }
