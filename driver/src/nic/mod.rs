@@ -344,17 +344,14 @@ impl Nic {
     pub fn arm(&mut self) -> Result<(), NicError> {
         let (lanes, port, _) = self.running()?;
         if lanes.events.is_running() {
-            lanes.events.ring_doorbell(port, Index::default(), true)?;
+            lanes.events.arm(port, Index::default())?;
         }
         if lanes.tx.is_running() && lanes.submission.outstanding() > 0 {
-            let producer = lanes.submission.producer();
-            lanes.tx.ring_doorbell(port, producer, true)?;
+            lanes.tx.arm(port, lanes.submission.producer())?;
         }
         if lanes.rx.is_running() {
             lanes.receive.refill();
-            lanes
-                .rx
-                .ring_doorbell(port, lanes.receive.producer(), true)?;
+            lanes.rx.arm(port, lanes.receive.producer())?;
         }
         barriers::after_arm();
         Ok(())
@@ -369,6 +366,19 @@ impl Nic {
                 .lanes
                 .as_ref()
                 .is_some_and(|l| ready(&l.rx) || ready(&l.tx) || ready(&l.events))
+    }
+
+    /// Whether [`rx_batch`](Self::rx_batch), [`events`](Self::events) and [`tx_completions`](Self::tx_completions) have nothing to tell and
+    /// nothing to do: no entry in a ring, no slot that came back, no queue that has stopped. Cheaper than asking them.
+    pub fn is_quiet(&self) -> bool {
+        let quiet = |lane: &Lane| lane.is_running() && !lane.ring.has_entry();
+        let salvaged = &self.salvaged;
+        self.completed.is_empty()
+            && salvaged.frames.is_empty()
+            && salvaged.events.is_empty()
+            && self.lanes.as_ref().is_some_and(|l| {
+                quiet(&l.rx) && quiet(&l.tx) && quiet(&l.events) && !l.receive.has_returned()
+            })
     }
 
     /// The descriptors that become readable at an interrupt: events, transmit, receive.

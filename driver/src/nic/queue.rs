@@ -96,6 +96,8 @@ pub(crate) struct Lane {
     pub(crate) ring: CompletionRing,
     /// What the last doorbell told.
     told: (Index, Index),
+    /// How far the host had read when it asked for an interrupt last.
+    armed: Option<Index>,
     /// Why it is not used any more.
     stopped: Option<Stop>,
 }
@@ -106,6 +108,7 @@ impl Lane {
             queue,
             ring,
             told: (Index::default(), Index::default()),
+            armed: None,
             stopped: None,
         }
     }
@@ -174,7 +177,21 @@ impl Lane {
         barriers::before_doorbell();
         port.write(self.name().page() + event_doorbell::OFFSET, word)?;
         self.told = (producer, consumer);
+        if arm {
+            self.armed = Some(consumer);
+        }
         Ok(())
+    }
+
+    /// Asks for an interrupt at the next entry, or at once if there is one. The device still owes one that nothing came for: it is not asked
+    /// twice.
+    pub(crate) fn arm(&mut self, port: &mut Port, producer: Index) -> Result<(), NicError> {
+        let consumer = self.ring.consumer();
+        let is_owed = self.armed == Some(consumer) && !self.ring.has_entry();
+        if is_owed && self.told == (producer, consumer) {
+            return Ok(());
+        }
+        self.ring_doorbell(port, producer, true)
     }
 
     pub(crate) fn stop(self, port: &mut Port) -> Result<Quiesced, NicError> {

@@ -95,6 +95,11 @@ impl ReceiveRing {
         spare >= batch.into() || spare > 0 && 2 * usize::from(self.lent_count) < self.lent.len()
     }
 
+    /// Whether readers have given slots back that were not collected.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.pool.has_returned()
+    }
+
     /// Whether packets are copied out of their slots at once: fewer than half of the slots are with the device or on their way to it, or the
     /// device wants them in their order.
     fn copies_out(&self) -> bool {

@@ -39,11 +39,16 @@ impl SlotPool {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether something was dropped. What comes back at this moment is found the next time.
+    #[inline]
+    pub(crate) fn has_returned(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
     /// Moves what was dropped to `to`.
     #[inline]
     pub(crate) fn collect(&self, to: &mut Vec<u16>) {
-        // One that comes back at this moment is found the next time.
-        if self.waiting.load(Ordering::Acquire) > 0 {
+        if self.has_returned() {
             let mut returned = self.returned();
             self.waiting.store(0, Ordering::Release);
             to.append(&mut returned);

@@ -388,6 +388,59 @@ fn interrupts_come_once_when_armed_and_at_once_if_something_waits() {
 }
 
 #[test]
+fn an_interrupt_that_the_device_owes_is_not_asked_for_again() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    let receive_fires = |nic: &ferrule_driver::Nic| readable(nic.irq_fds()[2].as_fd());
+    nic.arm().unwrap();
+    let armed = fake.lock().doorbells;
+    nic.arm().unwrap();
+    nic.arm().unwrap();
+    assert_eq!(fake.lock().doorbells, armed);
+    for _ in 0..3 {
+        assert!(fake.lock().deliver(&[7; 60], 0));
+        assert!(receive_fires(&nic));
+        // What is left in the ring is told of again.
+        nic.drain_irqs().unwrap();
+        nic.arm().unwrap();
+        assert!(receive_fires(&nic));
+        nic.drain_irqs().unwrap();
+        assert_eq!(nic.rx_batch(10, &mut Vec::new()).unwrap(), 1);
+        let before = fake.lock().doorbells;
+        nic.arm().unwrap();
+        assert_eq!(fake.lock().doorbells, before + 1, "the receive queue's");
+        nic.arm().unwrap();
+        assert_eq!(fake.lock().doorbells, before + 1);
+    }
+    fake.assert_content();
+}
+
+#[test]
+fn a_quiet_nic_has_nothing_to_tell_and_nothing_to_do() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&config()).unwrap();
+    assert!(nic.is_quiet());
+    assert!(fake.lock().deliver(&[7; 600], 0));
+    assert!(!nic.is_quiet());
+    let mut frames = Vec::new();
+    assert_eq!(nic.rx_batch(10, &mut frames).unwrap(), 1);
+    assert!(nic.is_quiet());
+    // A slot that comes back is lent again by the next call.
+    assert!(frames.pop().unwrap().body.unwrap().holds_slot());
+    assert!(!nic.is_quiet());
+    assert_eq!(nic.rx_batch(10, &mut frames).unwrap(), 0);
+    assert!(nic.is_quiet());
+    fake.lock().stop_queue(TX);
+    assert!(!nic.is_quiet());
+    assert_eq!(nic.events().unwrap().len(), 1);
+    assert!(
+        !nic.is_quiet(),
+        "the next call says that the queue has stopped"
+    );
+    fake.assert_content();
+}
+
+#[test]
 fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
     let fake = Fake::new();
     let mut nic = fake.open(&config()).unwrap();
