@@ -11,6 +11,7 @@ use ferrule_driver::nic::{
 };
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
+use smallvec::SmallVec;
 
 use crate::exports::Exports;
 
@@ -78,7 +79,7 @@ pub(crate) struct Core {
     released: VecDeque<Parked>,
     /// Packets of the stack's that the NIC is to be handed; any that are left found the transmit ring full.
     held: VecDeque<TxPacket<Body>>,
-    /// Their bytes, while they are handed over.
+    /// Bytes of those that must be copied, while they are handed over.
     bytes: Vec<u8>,
     /// The stack's tokens by the NIC's, modulo its size.
     tokens: Vec<Option<Token>>,
@@ -144,10 +145,29 @@ impl Core {
     /// # Errors
     /// When the NIC does not work any more.
     pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        self.move_with(now, Self::move_packets)
+    }
+
+    /// Does what a call has asked for, without taking anything in; otherwise as [`pump`](Self::pump).
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    pub(crate) fn hand_down(&mut self, now: Instant) -> io::Result<bool> {
+        self.move_with(now, |core, now| {
+            core.follow_groups()?;
+            core.transmit(now)
+        })
+    }
+
+    fn move_with(
+        &mut self,
+        now: Instant,
+        packets: impl FnOnce(&mut Self, Instant) -> io::Result<bool>,
+    ) -> io::Result<bool> {
         if self.gone {
             return Err(io_error(NicError::Gone));
         }
-        let moved = match self.move_packets(now) {
+        let moved = match packets(self, now) {
             Err(e) if can_recover(&e) => {
                 let recovered = self.recover(now, e);
                 recovered.and_then(|()| self.move_packets(now).map(|_| true))
@@ -175,12 +195,11 @@ impl Core {
         self.follow_groups()?;
         let mut moved = false;
         for _ in 0..ROUNDS {
-            let received = self.receive(now)?;
-            let told = self.hear(now)?;
+            let came = !self.nic.is_quiet() && self.take_in(now)?;
             let sent = self.transmit(now)?;
-            moved |= received || told || sent;
+            moved |= came || sent;
             // What is sent makes no more to be sent.
-            if !(received || told) {
+            if !came {
                 break;
             }
         }
@@ -307,6 +326,11 @@ impl Core {
         let arp = stats.get(counter::ARP_REQUESTS) + stats.get(counter::ARP_REPLIES);
         let packets = stats.get(counter::TX_FRAMES).saturating_sub(arp);
         Ok(packets >= self.next_token - self.unsent)
+    }
+
+    fn take_in(&mut self, now: Instant) -> io::Result<bool> {
+        let received = self.receive(now)?;
+        Ok(self.hear(now)? || received)
     }
 
     fn receive(&mut self, now: Instant) -> io::Result<bool> {
@@ -447,34 +471,15 @@ impl Core {
 
     /// Hands the packets that wait for the NIC to it, with one doorbell; how many its ring had room for.
     fn send_held(&mut self) -> io::Result<usize> {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
+        // What lies in a receive slot can only be copied out of it.
+        self.bytes.clear();
         for packet in &self.held {
-            packet.append_to(&mut bytes);
+            if packet.payload.slices().is_none() {
+                packet.append_to(&mut self.bytes);
+            }
         }
-        let mut rest = bytes.as_slice();
-        let parts: Vec<[&[u8]; 1]> = (self.held.iter())
-            .map(|packet| {
-                let (one, others) = rest.split_at(packet.len());
-                rest = others;
-                [one]
-            })
-            .collect();
-        let frames: Vec<TxFrame<'_>> = (self.held.iter().zip(&parts).zip(self.next_token..))
-            .map(|((packet, parts), token)| TxFrame {
-                parts,
-                mode: TxMode::Ip {
-                    next_hop: Default::default(),
-                    ip_checksum: packet.insert_ipv4_checksum,
-                    l4_checksum: packet.insert_l4_checksum,
-                },
-                token,
-                segments: segments(packet.segment_bytes, parts[0]),
-                ..TxFrame::default()
-            })
-            .collect();
-        let taken = self.nic.tx_batch(&frames).map_err(io_error);
-        self.bytes = bytes;
+        let taken = hand_over(&mut self.nic, &self.held, &self.bytes, self.next_token);
+        let taken = taken.map_err(io_error);
         // The first is what an error is about.
         let gone = *taken.as_ref().unwrap_or(&1);
         for packet in self.held.drain(..gone) {
@@ -505,7 +510,49 @@ impl Core {
     }
 }
 
-/// How a packet of the stack's is to be cut, if it is one: its headers are IPv4's and TCP's.
+/// Hands packets to the NIC, with tokens from `first_token` on; how many it has taken. `copied` are all bytes of those of which not all lie in
+/// ordinary memory.
+fn hand_over(
+    nic: &mut Nic,
+    packets: &VecDeque<TxPacket<Body>>,
+    mut copied: &[u8],
+    first_token: u64,
+) -> Result<usize, NicError> {
+    let mut parts: SmallVec<[&[u8]; 2 * BATCH]> = SmallVec::new();
+    let mut ends: SmallVec<[usize; BATCH]> = SmallVec::new();
+    for packet in packets {
+        match packet.payload.slices() {
+            Some(slices) => {
+                parts.push(packet.head.as_slice());
+                parts.extend(slices);
+            }
+            None => {
+                let (one, others) = copied.split_at(packet.len());
+                parts.push(one);
+                copied = others;
+            }
+        }
+        ends.push(parts.len());
+    }
+    let mut begin = 0;
+    let frames: SmallVec<[TxFrame<'_>; BATCH]> = (packets.iter().zip(ends))
+        .zip(first_token..)
+        .map(|((packet, end), token)| TxFrame {
+            parts: &parts[std::mem::replace(&mut begin, end)..end],
+            mode: TxMode::Ip {
+                next_hop: Default::default(),
+                ip_checksum: packet.insert_ipv4_checksum,
+                l4_checksum: packet.insert_l4_checksum,
+            },
+            token,
+            segments: segments(packet.segment_bytes, packet.head.as_slice()),
+            ..TxFrame::default()
+        })
+        .collect();
+    nic.tx_batch(&frames)
+}
+
+/// How a packet of the stack's is to be cut, if it is one: its head begins with the headers of IPv4 and TCP.
 fn segments(mss: u16, packet: &[u8]) -> Option<Segments> {
     let bytes_of_words = |at: usize, shift: u8| usize::from(packet[at] >> shift & 15) * 4;
     (mss != 0).then(|| {

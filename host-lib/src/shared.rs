@@ -103,6 +103,15 @@ pub(crate) struct Shared {
     waiting: Arc<AtomicBool>,
 }
 
+/// What came of a call that may have to wait.
+struct Looked<T> {
+    /// Its result, if it need not.
+    result: Option<io::Result<T>>,
+    /// Something was taken in or sent before it, or after it.
+    moved: bool,
+    sent: bool,
+}
+
 /// The state, locked. A clock that could not have it meanwhile is told when it is free.
 pub(crate) struct Locked<'a> {
     /// None only while it is being dropped.
@@ -126,7 +135,9 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         self.guard = None;
-        if self.shared.missed.swap(false, Ordering::SeqCst) {
+        // Only a clock that drives the NIC misses it.
+        let by_clock = self.shared.by_clock.load(Ordering::Relaxed);
+        if by_clock && self.shared.missed.swap(false, Ordering::SeqCst) {
             self.shared.kick();
         }
     }
@@ -251,7 +262,8 @@ impl Shared {
         let now = self.now();
         core.pump(now)?;
         let result = call(core, now);
-        core.pump(now)?;
+        // As in a call that may wait: its result is not to be lost, and the next call finds out about the NIC.
+        let _ = core.hand_down(now);
         Ok(result)
     }
 
@@ -295,41 +307,60 @@ impl Shared {
     pub(crate) fn block_on<T>(
         &self,
         timeout: Option<Duration>,
-        call: impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
-    ) -> io::Result<T> {
-        let result = self.repeat(timeout, call);
-        // Whatever the result, somebody else must take the token now; a NIC that failed fails each of them in turn.
-        self.tell(&mut self.lock());
-        result
-    }
-
-    fn repeat<T>(
-        &self,
-        timeout: Option<Duration>,
         mut call: impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
     ) -> io::Result<T> {
         let deadline = timeout.map(|t| (self.now() + t).as_nanos());
         let mut state = self.lock();
-        loop {
-            let now = self.now();
-            let moved = state.core.pump(now)?;
-            let result = call(&mut state, now);
-            let sent = state.core.pump(now)?;
-            if let Some(result) = result {
-                return result;
+        let result = loop {
+            let looked = match self.look(&mut state, &mut call) {
+                Ok(looked) => looked,
+                Err(e) => break Err(e),
+            };
+            if let Some(result) = looked.result {
+                break result;
             }
-            if moved || sent {
+            if looked.moved || looked.sent {
                 self.tell(&mut state);
             }
             if deadline.is_some_and(|d| d <= self.clock.now()) {
-                return Err(io::ErrorKind::TimedOut.into());
+                break Err(io::ErrorKind::TimedOut.into());
             }
-            if sent {
+            if looked.sent {
                 // What has come meanwhile may be what the call waits for, and nothing else would tell.
                 continue;
             }
-            state = self.wait(state, deadline, &[])?;
-        }
+            state = match self.wait(state, deadline, &[]) {
+                Ok(state) => state,
+                Err(e) => {
+                    state = self.lock();
+                    break Err(e);
+                }
+            };
+        };
+        // Whatever the result, somebody else must take the token now; a NIC that failed fails each of them in turn.
+        self.tell(&mut state);
+        result
+    }
+
+    /// Makes `call` once, with all that has arrived taken in before and all that is to be sent handed down after.
+    fn look<T>(
+        &self,
+        state: &mut State,
+        call: &mut impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
+    ) -> io::Result<Looked<T>> {
+        let now = self.now();
+        let moved = state.core.pump(now)?;
+        let result = call(state, now);
+        let sent = state.core.hand_down(now);
+        Ok(Looked {
+            sent: match &result {
+                // What a call has taken is not to be lost: the next one finds out about the NIC.
+                Some(_) => sent.unwrap_or(true),
+                None => sent?,
+            },
+            result,
+            moved,
+        })
     }
 
     /// Drives the NIC, or waits for the thread that does, until something may have changed, one of `beside` is readable or the deadline is reached.

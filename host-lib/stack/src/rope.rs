@@ -231,6 +231,17 @@ impl<B: Payload> Rope<B> {
         }
     }
 
+    /// The pieces, if all of them lie in ordinary memory.
+    pub fn slices(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        let memory = |chunk: &Chunk<B>| matches!(chunk, Chunk::Memory(_));
+        self.chunks().all(memory).then(|| {
+            self.chunks().filter_map(|chunk| match chunk {
+                Chunk::Memory(bytes) => Some(bytes.as_slice()),
+                Chunk::Device(_) => None,
+            })
+        })
+    }
+
     /// All bytes, copied.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len);
