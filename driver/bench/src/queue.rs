@@ -77,7 +77,7 @@ impl Queue {
     pub fn ring(&mut self, word: u32) {
         self.filled = catch_up(self.filled, doorbell::PRODUCER.get(word));
         self.read = catch_up(self.read, doorbell::CONSUMER.get(word));
-        self.armed = doorbell::ARM.get(word) == 1;
+        self.armed |= doorbell::ARM.get(word) == 1;
     }
 
     /// Requests that were not taken.

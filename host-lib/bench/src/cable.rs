@@ -18,6 +18,29 @@ const ETHERNET: usize = 14;
 const TX_VECTOR: usize = 1;
 const RX_VECTOR: usize = 2;
 
+/// A frame on its way: the first `len` bytes of memory that is used again and again.
+#[derive(Default)]
+struct Frame {
+    memory: Vec<u8>,
+    len: usize,
+}
+
+impl Frame {
+    /// Room for `len` bytes more.
+    fn extend(&mut self, len: usize) -> &mut [u8] {
+        let begin = self.len;
+        self.len += len;
+        if self.memory.len() < self.len {
+            self.memory.resize(self.len, 0);
+        }
+        &mut self.memory[begin..self.len]
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+}
+
 #[derive(Default)]
 struct State {
     registers: Registers,
@@ -26,8 +49,9 @@ struct State {
     receive: Queue,
     slots: u64,
     slot_log2: u32,
-    waiting: VecDeque<Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    waiting: VecDeque<Frame>,
+    /// Those that have arrived, for their sender to use again.
+    arrived: Vec<Frame>,
     interrupts: Vec<OwnedFd>,
 }
 
@@ -36,7 +60,8 @@ pub struct End {
     ours: Arc<Mutex<State>>,
     theirs: Arc<Mutex<State>>,
     /// Frames on their way.
-    frames: Vec<Vec<u8>>,
+    frames: Vec<Frame>,
+    spare: Vec<Frame>,
     when_sent: Option<Box<dyn FnMut() + Send>>,
 }
 
@@ -58,6 +83,7 @@ pub fn cable() -> (End, End) {
         ours: Arc::clone(ours),
         theirs: Arc::clone(theirs),
         frames: vec![],
+        spare: vec![],
         when_sent: None,
     };
     (end(&a, &b), end(&b, &a))
@@ -86,27 +112,25 @@ impl State {
     }
 
     /// Takes what the driver has handed over.
-    fn take_frames(&mut self, frames: &mut Vec<Vec<u8>>, spare: &mut Vec<Vec<u8>>) {
+    fn take_frames(&mut self, frames: &mut Vec<Frame>, spare: &mut Vec<Frame>) {
         let Some(memory) = &self.memory else { return };
         let queue = &mut self.transmit;
-        let mut frame: Option<Vec<u8>> = None;
+        let mut frame: Option<Frame> = None;
         while queue.requested() > 0 {
             let at = (queue.request(ENTRY_SIZE) - memory.0) as usize;
             let sqe = Sqe::from_words([0, 4, 8, 12].map(|n| memory.1.load(at + n)));
             let index = queue.take();
             let whole = frame.get_or_insert_with(|| {
                 let mut frame = spare.pop().unwrap_or_default();
-                frame.clear();
+                frame.len = 0;
                 if sqe.flags & sqe_flags::RAW == 0 {
-                    frame.extend([2, 1, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 8, 0]);
+                    let header = [2, 1, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 8, 0];
+                    frame.extend(ETHERNET).copy_from_slice(&header);
                 }
                 frame
             });
-            let begin = whole.len();
-            whole.resize(begin + usize::from(sqe.len), 0);
-            memory
-                .1
-                .read((sqe.iova - memory.0) as usize, &mut whole[begin..]);
+            let at = (sqe.iova - memory.0) as usize;
+            memory.1.read(at, whole.extend(sqe.len.into()));
             if sqe.flags & sqe_flags::CPL_REQ != 0 {
                 let done = Cqe {
                     index,
@@ -134,21 +158,22 @@ impl State {
             let slot = u16::from_le_bytes(slot);
             queue.take();
             let at = self.slots + (u64::from(slot) << self.slot_log2);
-            memory.1.write((at - memory.0) as usize, &frame);
-            let l4 = match frame.get(ETHERNET + 9) {
+            let bytes = frame.bytes();
+            memory.1.write((at - memory.0) as usize, bytes);
+            let l4 = match bytes.get(ETHERNET + 9) {
                 Some(6) => cqe_status::TCP,
                 Some(17) => cqe_status::UDP,
                 _ => 0,
             };
             let right = cqe_status::IP_OK | cqe_status::L4_OK | cqe_status::CSUM_VALID;
             let done = Cqe {
-                len: frame.len() as u16,
+                len: bytes.len() as u16,
                 status: right | cqe_status::IPV4 | l4,
                 index: slot,
                 ..Cqe::default()
             };
             queue.complete(memory, done);
-            self.spare.push(frame);
+            self.arrived.push(frame);
         }
     }
 }
@@ -171,6 +196,7 @@ impl End {
             }
         }
         theirs.fill_slots();
+        self.spare.append(&mut theirs.arrived);
         if theirs.receive.fires() {
             theirs.interrupt(RX_VECTOR);
         }
@@ -201,9 +227,7 @@ impl Device for End {
         match offset {
             TRANSMIT => {
                 state.transmit.ring(value);
-                let mut spare = std::mem::take(&mut state.spare);
-                state.take_frames(&mut self.frames, &mut spare);
-                state.spare = spare;
+                state.take_frames(&mut self.frames, &mut self.spare);
                 if state.transmit.fires() {
                     state.interrupt(TX_VECTOR);
                 }

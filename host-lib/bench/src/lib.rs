@@ -23,7 +23,7 @@ pub use cable::{cable, End};
 pub use jobs::{Job, Spent};
 pub use net::{Kernel, Net, Ours};
 pub use preloaded::{side, Preloaded};
-pub use record::{measure, Record};
+pub use record::{alone, measure, Record};
 
 /// The client's and the server's address.
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);

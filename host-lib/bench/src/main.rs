@@ -1,10 +1,10 @@
-//! Prints one JSON object for each thing measured, or is one side of a job.
+//! Prints one JSON object for each thing measured, is one side of a job, or does one job alone for a profiler to watch.
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use ferrule_socket_bench::{measure, side, Job};
+use ferrule_socket_bench::{alone, measure, side, Job};
 
 #[derive(Parser)]
 #[command(about = "Our sockets beside the Linux kernel's")]
@@ -29,18 +29,28 @@ enum Command {
         /// How often
         units: usize,
     },
+    /// Do one job with our sockets alone, for a profiler to watch
+    Alone {
+        /// What; round trips with both hosts on one thread if it is left out
+        #[arg(long)]
+        job: Option<Job>,
+        /// How often
+        #[arg(long, default_value_t = 20_000)]
+        units: usize,
+    },
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    if let Some(Command::Side {
-        side: which,
-        job,
-        port,
-        units,
-    }) = args.command
-    {
-        return Ok(side(&which, job, port, units)?);
+    match args.command {
+        Some(Command::Side {
+            side: which,
+            job,
+            port,
+            units,
+        }) => return Ok(side(&which, job, port, units)?),
+        Some(Command::Alone { job, units }) => return Ok(alone(job, units)?),
+        None => {}
     }
     let program = std::env::current_exe()?;
     let mut out = std::io::stdout().lock();

@@ -64,6 +64,15 @@ impl Pair {
     }
 }
 
+/// Makes so many round trips.
+///
+/// # Errors
+/// When a socket fails.
+pub(crate) fn trips(count: usize) -> Result<(), Error> {
+    let mut pair = Pair::new()?;
+    (0..count).try_for_each(|_| pair.trip())
+}
+
 /// Measures both in turn; the fastest rounds count.
 ///
 /// # Errors

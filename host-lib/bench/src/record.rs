@@ -65,6 +65,21 @@ fn best(
     Ok((first.ok_or(Error::Ended)?, second))
 }
 
+/// Does a job with our sockets and measures nothing; without one, round trips on one thread.
+///
+/// # Errors
+/// When our sockets fail.
+pub fn alone(job: Option<Job>, units: usize) -> Result<(), Error> {
+    let Some(job) = job else {
+        return one_thread::trips(units);
+    };
+    let busy = match job {
+        Job::Spinning | Job::Connections => BUSY,
+        Job::Sleeping | Job::Bulk => Duration::ZERO,
+    };
+    ours(busy)?.run(job, units).map(|_| ())
+}
+
 /// Measures all of it; `program` is this benchmark's own, and `library` what is preloaded into it.
 ///
 /// # Errors
