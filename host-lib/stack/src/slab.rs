@@ -9,6 +9,14 @@ pub(crate) struct Key {
     pub(crate) generation: u32,
 }
 
+impl Key {
+    /// Names no entry.
+    pub(crate) const NOBODYS: Key = Key {
+        index: u32::MAX,
+        generation: 0,
+    };
+}
+
 struct Slot<T> {
     generation: u32,
     value: Option<T>,

@@ -101,6 +101,8 @@ pub struct Stack<B> {
     toward: Option<Toward>,
     heard: Option<(Ipv4Addr, Ipv4Addr)>,
     lead: Option<Lead>,
+    /// The connection that was in use last.
+    recent: Key,
     ready: VecDeque<Key>,
     events: VecDeque<Key>,
     out: VecDeque<Outgoing<B>>,
@@ -145,6 +147,7 @@ impl<B: Payload> Stack<B> {
             toward: None,
             heard: None,
             lead: None,
+            recent: Key::NOBODYS,
             ready: VecDeque::new(),
             events: VecDeque::new(),
             out: VecDeque::new(),

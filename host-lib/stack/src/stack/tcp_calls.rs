@@ -147,6 +147,10 @@ impl<B: Payload> Stack<B> {
         if !is_handed_out(tcb) {
             return Err(Error::Stale);
         }
+        if self.recent.index != id.0.index {
+            self.recent = id.0;
+            tcb.warm();
+        }
         tcb.end_burst();
         let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats));
         let has_turn = match tcb.usual {

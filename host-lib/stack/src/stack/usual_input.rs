@@ -46,6 +46,10 @@ impl<B: Payload> Stack<B> {
         let Kind::Tcp(tcb) = &mut entry.kind else {
             return Err(body);
         };
+        if self.recent.index != key.index {
+            self.recent = key;
+            tcb.warm();
+        }
         if !tcb.predicts(now, &arrived.plain, arrived.end - arrived.text) {
             return Err(body);
         }

@@ -34,6 +34,7 @@ pub(crate) mod syn_cookie;
 pub(crate) mod time_wait;
 mod timer;
 pub(crate) mod timestamps;
+mod warm;
 
 pub use api::Shutdown;
 pub use congestion::Algorithm;

@@ -49,6 +49,12 @@ impl Rack {
         }
     }
 
+    /// RACK.rtt
+    #[inline]
+    pub(crate) fn rtt(&self) -> u64 {
+        self.rtt
+    }
+
     /// The least round-trip time of late.
     pub(crate) fn min_rtt(&self) -> Option<u64> {
         self.min_rtt.map(|(rtt, _)| rtt)
