@@ -3,9 +3,11 @@
 use core::fmt;
 use std::net::Ipv4Addr;
 
+use crate::config::Offload;
 use crate::payload::Payload;
 use crate::rope::Rope;
 use crate::slab::Key;
+use crate::wire::ipv4::HEADER_LEN;
 
 /// What the device found out about a received packet.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
@@ -71,6 +73,18 @@ impl Head {
         &mut self.bytes
     }
 
+    /// All of its memory: IPv4's header, and the transport's at its longest.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut [u8]) {
+        self.bytes.split_at_mut(HEADER_LEN)
+    }
+
+    /// Forgets the bytes after the first `len`.
+    #[inline]
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len as u8);
+    }
+
     /// The bytes, to be written.
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
@@ -112,7 +126,54 @@ pub struct TxPacket<B> {
     pub token: Token,
 }
 
+impl<B> Default for TxPacket<B> {
+    /// No packet yet: something to make one of.
+    fn default() -> TxPacket<B> {
+        TxPacket {
+            head: Head::zeroed(0),
+            payload: Rope::default(),
+            dst: Ipv4Addr::UNSPECIFIED,
+            next_hop: None,
+            segment_bytes: 0,
+            insert_ipv4_checksum: false,
+            insert_l4_checksum: false,
+            token: Token::NOBODY,
+        }
+    }
+}
+
 impl<B: Payload> TxPacket<B> {
+    /// Begins a packet of the owner of `token` to `dst` by way of `next_hop`: its `head_len` bytes of headers are still to be
+    /// written. That is done in small pieces, which is cheap only where they will stay.
+    #[inline(always)]
+    pub(crate) fn begin(
+        &mut self,
+        offload: Offload,
+        (dst, next_hop): (Ipv4Addr, Option<Ipv4Addr>),
+        token: Token,
+        head_len: usize,
+    ) {
+        self.head = Head::zeroed(head_len);
+        self.payload.clear();
+        self.address(offload, (dst, next_hop), token);
+    }
+
+    /// All but the headers and the payload.
+    #[inline(always)]
+    pub(crate) fn address(
+        &mut self,
+        offload: Offload,
+        (dst, next_hop): (Ipv4Addr, Option<Ipv4Addr>),
+        token: Token,
+    ) {
+        self.dst = dst;
+        self.next_hop = next_hop;
+        self.segment_bytes = 0;
+        self.insert_ipv4_checksum = offload.tx_ipv4_checksum;
+        self.insert_l4_checksum = offload.tx_l4_checksum;
+        self.token = token;
+    }
+
     /// Bytes of header and payload.
     #[inline]
     pub fn len(&self) -> usize {

@@ -126,6 +126,21 @@ impl<B: Payload> Rope<B> {
         more.push(chunk);
     }
 
+    /// Makes `chunk`, which is not empty, the only one of a rope that has none.
+    #[inline]
+    pub(crate) fn set(&mut self, chunk: Chunk<B>) {
+        self.len = chunk.len();
+        self.first = Some(chunk);
+    }
+
+    /// Gives up all chunks.
+    #[inline]
+    pub fn clear(&mut self) {
+        if self.len > 0 {
+            *self = Rope::default();
+        }
+    }
+
     /// Total number of bytes.
     #[inline]
     pub fn len(&self) -> usize {

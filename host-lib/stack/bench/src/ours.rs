@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ferrule_stack::{
-    Cidr, Config, Error as StackError, Instant, Offload, Payload, RxMeta, SocketId, Stack,
+    Cidr, Config, Error as StackError, Instant, Offload, Payload, RxMeta, SocketId, Stack, TxPacket,
 };
 
 use crate::host::{Buffers, Host};
@@ -26,6 +26,8 @@ const HEAD_BYTES: usize = 128;
 pub struct Ours {
     /// The stack itself.
     pub stack: Stack<Frame>,
+    /// The packet that is being sent.
+    packet: TxPacket<Frame>,
     address: Ipv4Addr,
     listeners: HashMap<u16, SocketId>,
     buffers: Buffers,
@@ -67,6 +69,7 @@ impl Ours {
         change(&mut config);
         Ok(Ours {
             stack: Stack::new(config),
+            packet: TxPacket::default(),
             address: address(last),
             listeners: HashMap::new(),
             buffers,
@@ -152,15 +155,17 @@ impl Host for Ours {
             self.receive(now, &frame);
         }
         while tx.has_room() {
-            let packet = self.stack.poll_transmit(Instant::from_nanos(now));
-            let Some(packet) = &packet else {
+            let packet = &mut self.packet;
+            if !self.stack.transmit_to(Instant::from_nanos(now), packet) {
                 break;
-            };
+            }
             tx.send(packet.len(), |to| {
                 let head = packet.head.as_slice();
                 to[..head.len()].copy_from_slice(head);
                 head.len() + packet.payload.copy_to(&mut to[head.len()..])
             });
+            // As a ring does once the device has read it.
+            packet.payload.clear();
         }
         // A program learns from these which sockets to serve.
         while self.stack.next_event().is_some() {}

@@ -149,15 +149,15 @@ impl<B: Payload> Stack<B> {
         &mut self,
         now: Instant,
         key: Key,
-        h: TcpHeader,
-        arrival: Arrival<'_, B>,
+        h: &TcpHeader,
+        arrival: &mut Arrival<'_, B>,
     ) {
         let Some(entry) = self.half_open.get(key) else {
             return;
         };
-        let verdict = entry.on_segment(&h, arrival.data.len());
+        let verdict = entry.on_segment(h, arrival.data.len());
         if verdict == listener::Verdict::Complete {
-            return self.complete(now, key, &h, arrival);
+            return self.complete(now, key, h, arrival);
         }
         let (flow, config) = (entry.flow, &self.config.tcp);
         let marks = self.listener_marks(entry.listener);
@@ -189,7 +189,7 @@ impl<B: Payload> Stack<B> {
     }
 
     /// The last ACK of a handshake: the entry becomes a connection, if the accept queue has room.
-    fn complete(&mut self, now: Instant, key: Key, h: &TcpHeader, arrival: Arrival<'_, B>) {
+    fn complete(&mut self, now: Instant, key: Key, h: &TcpHeader, arrival: &mut Arrival<'_, B>) {
         let Some(entry) = self.half_open.get(key) else {
             return;
         };

@@ -67,22 +67,23 @@ impl<B: Payload> Stack<B> {
                 }
             },
         };
-        let mut data = Incoming::new(head, body);
-        data.truncate(ip.total_len);
-        data.trim_front(ip.header_len);
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             ip,
             raw: &head[..ip.header_len],
             l4_checked: meta.l4_checksum_ok,
             to_many: to_many || meta.l2_broadcast,
-            data,
+            data: Incoming::new(head, body),
         };
+        arrival.data.truncate(ip.total_len);
+        arrival.data.trim_front(ip.header_len);
         if ip.header_len > HEADER_LEN && !self.options_pass(now, &arrival) {
             return;
         }
         if !ip.more_fragments && ip.fragment_offset == 0 {
-            self.deliver(now, arrival);
-            return;
+            return match ip.protocol {
+                protocol::TCP => self.tcp_input(now, &mut arrival),
+                _ => self.deliver(now, arrival),
+            };
         }
         let fragment = Fragment {
             ip,
@@ -147,9 +148,9 @@ impl<B: Payload> Stack<B> {
         pass
     }
 
-    fn deliver(&mut self, now: Instant, arrival: Arrival<'_, B>) {
+    fn deliver(&mut self, now: Instant, mut arrival: Arrival<'_, B>) {
         match arrival.ip.protocol {
-            protocol::TCP => self.tcp_input(now, arrival),
+            protocol::TCP => self.tcp_input(now, &mut arrival),
             protocol::UDP => self.udp_input(now, arrival),
             protocol::ICMP => self.icmp_input(now, arrival),
             protocol::IGMP => self.igmp_input(now, arrival),

@@ -6,7 +6,7 @@ use super::Stack;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::ip::params::IpParams;
-use crate::packet::{Head, Token, TxPacket};
+use crate::packet::{Head, Token, TxPacket, HEAD_BYTES};
 use crate::payload::{Bytes, Payload};
 use crate::rope::{Chunk, Rope};
 use crate::stats::segments;
@@ -63,35 +63,34 @@ impl<B: Payload> Stack<B> {
         }
     }
 
-    /// A TCP segment as a packet.
+    /// Makes `to` a packet of a TCP segment, whose text it takes.
     pub(super) fn tcp_packet(
         &mut self,
         flow: &Flow,
         header: &TcpHeader,
-        (payload, segment_bytes): (Rope<B>, u16),
+        (text, segment_bytes): (&mut Rope<B>, u16),
         token: Token,
         params: IpParams,
-    ) -> TxPacket<B> {
-        self.stats.tcp_segments_out += segments(payload.len(), segment_bytes);
-        let (mut l4, len) = header.emit();
-        let l4 = &mut l4[..len];
+        to: &mut TxPacket<B>,
+    ) {
+        self.stats.tcp_segments_out += segments(text.len(), segment_bytes);
         let (src, dst) = (*flow.local.ip(), *flow.remote.ip());
         let offload = self.config.offload;
-        if !offload.tx_l4_checksum && !self.toward(dst).is_local {
-            fill_tcp_checksum((src, dst), l4, &payload);
+        let toward = self.toward(dst);
+        to.begin(offload, (dst, toward.next_hop), token, HEAD_BYTES);
+        to.segment_bytes = segment_bytes;
+        if !text.is_empty() {
+            to.payload = core::mem::take(text);
         }
-        let l4_len = len + payload.len();
-        let ip = self.ip_header((src, dst), protocol::TCP, l4_len, params, false);
-        TxPacket {
-            head: Head::new(&ip.emit(offload.tx_ipv4_checksum), l4),
-            payload,
-            dst,
-            next_hop: self.toward(dst).next_hop,
-            segment_bytes,
-            insert_ipv4_checksum: offload.tx_ipv4_checksum,
-            insert_l4_checksum: offload.tx_l4_checksum,
-            token,
+        let (ip, l4) = to.head.parts();
+        let len = header.emit_to(l4);
+        if !offload.tx_l4_checksum && !toward.is_local {
+            fill_tcp_checksum((src, dst), &mut l4[..len], &to.payload);
         }
+        let l4_len = len + to.payload.len();
+        self.ip_header((src, dst), protocol::TCP, l4_len, params, false)
+            .emit_to(ip, offload.tx_ipv4_checksum);
+        to.head.truncate(HEADER_LEN + len);
     }
 
     /// A UDP or ICMP message as a packet; if it must go in fragments, the first is returned and the others are queued. An

@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::usual_output::finished;
+use super::socket::Entry;
+use super::usual_output::fill_checksums;
 use super::Stack;
-use crate::packet::{Head, TxPacket};
+use crate::packet::{Head, Owner, Token, TxPacket};
 use crate::payload::Payload;
 use crate::slab::Key;
 use crate::time::Instant;
@@ -23,27 +24,35 @@ pub(super) struct Lead {
 }
 
 impl<B: Payload> Stack<B> {
-    /// The next packet of the connection at the head of the queue, `key`, if it is in the middle of a burst.
+    /// Makes `to` the next packet of the connection at the head of the queue, `key`, if it is in the middle of a burst.
     #[inline]
-    pub(super) fn next_of_burst(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
-        let lead = self.lead.as_ref().filter(|lead| lead.key == key)?;
-        let (src, dst, next_hop) = (lead.src, lead.dst, lead.next_hop);
-        let (seq, payload) = self
-            .sockets
-            .get_mut(key)?
-            .connection()?
-            .next_of_burst(now)?;
+    pub(super) fn next_of_burst(&mut self, now: Instant, key: Key, to: &mut TxPacket<B>) -> bool {
+        let Some(lead) = self.lead.as_ref().filter(|lead| lead.key == key) else {
+            return false;
+        };
+        let tcb = self.sockets.get_mut(key).and_then(Entry::connection);
+        to.payload.clear();
+        let Some(seq) = tcb.and_then(|tcb| tcb.next_of_burst(now, &mut to.payload)) else {
+            return false;
+        };
         if self.ready.len() > 1 {
             self.ready.rotate_left(1);
         }
-        let mut head = lead.head.clone();
         let ident = self.ip.next_ident(lead.dont_fragment) ^ lead.ident_mask;
-        renumber(head.memory(), ident, seq);
         #[cfg(test)]
         self.short_way.note_out();
         self.stats.tcp_segments_out += 1;
-        self.count_out(head.as_slice().len() + payload.len());
-        let ends = (src, dst, next_hop);
-        Some(finished(self.config.offload, ends, key, head, payload))
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += (lead.head.as_slice().len() + to.payload.len()) as u64;
+        let offload = self.config.offload;
+        to.head.clone_from(&lead.head);
+        to.address(
+            offload,
+            (lead.dst, lead.next_hop),
+            Token(Owner::Socket(key)),
+        );
+        renumber(to.head.memory(), ident, seq);
+        fill_checksums(offload, (lead.src, lead.dst), to);
+        true
     }
 }

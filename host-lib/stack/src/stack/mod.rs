@@ -217,63 +217,75 @@ impl<B: Payload> Stack<B> {
     /// addresses on the way, so call it after every packet received, call made and deadline passed, until it is `None`.
     #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {
-        self.poll(now);
-        if self.out.is_empty() && self.ready.is_empty() {
-            return None;
-        }
-        self.transmit(now)
+        let mut packet = TxPacket::default();
+        self.transmit_to(now, &mut packet).then_some(packet)
     }
 
-    fn transmit(&mut self, now: Instant) -> Option<TxPacket<B>> {
-        // A packet is large: the usual ones are made where the caller will find them.
+    /// Like [`Stack::poll_transmit`], but makes `packet` the next packet, whatever it was before, where that saves a caller with
+    /// many of them from moving each; false if there is none.
+    #[inline]
+    pub fn transmit_to(&mut self, now: Instant, packet: &mut TxPacket<B>) -> bool {
+        self.poll(now);
+        !(self.out.is_empty() && self.ready.is_empty()) && self.transmit(now, packet)
+    }
+
+    fn transmit(&mut self, now: Instant, to: &mut TxPacket<B>) -> bool {
         match self.out.front() {
             None => {
-                let key = *self.ready.front()?;
-                if let Some(packet) = self.next_of_burst(now, key) {
-                    return Some(packet);
-                }
-                if let Some(packet) = self.next_usual(now, key) {
-                    return Some(packet);
+                let Some(key) = self.ready.front().copied() else {
+                    return false;
+                };
+                if self.next_of_burst(now, key, to) || self.next_usual(now, key, to) {
+                    return true;
                 }
             }
             Some(Outgoing::Ack(flow, key, ack, marks)) => {
                 let (flow, key, ack, marks) = (*flow, *key, *ack, *marks);
                 self.out.pop_front();
-                return Some(self.ack_packet(&flow, key, &ack, marks));
+                self.ack_packet(&flow, key, &ack, marks, to);
+                return true;
             }
             Some(Outgoing::Packet(_)) => {}
         }
-        self.transmit_any(now)
+        self.transmit_any(now, to)
     }
 
     #[inline(never)]
-    fn transmit_any(&mut self, now: Instant) -> Option<TxPacket<B>> {
+    fn transmit_any(&mut self, now: Instant, to: &mut TxPacket<B>) -> bool {
         let mut looped = 0;
+        // The caller has tried the short way with what comes first.
+        let mut tried = true;
         while looped < MAX_LOOPED {
-            let packet = match self.out.pop_front() {
+            let made = match self.out.pop_front() {
                 Some(Outgoing::Ack(flow, key, ack, marks)) => {
-                    return Some(self.ack_packet(&flow, key, &ack, marks));
+                    self.ack_packet(&flow, key, &ack, marks, to);
+                    return true;
                 }
-                Some(Outgoing::Packet(packet)) => *packet,
+                Some(Outgoing::Packet(packet)) => {
+                    *to = *packet;
+                    true
+                }
                 None => {
-                    let key = *self.ready.front()?;
-                    if let Some(packet) = self.next_usual(now, key) {
-                        return Some(packet);
+                    let Some(key) = self.ready.front().copied() else {
+                        return false;
+                    };
+                    if !tried && self.next_usual(now, key, to) {
+                        return true;
                     }
                     self.ready.pop_front();
-                    let packet = match self.kind_in_turn(key) {
-                        Some(Turn::Segment) => self.next_segment(now, key),
-                        Some(Turn::Datagram) => self.next_udp(key),
-                        Some(Turn::Ping) => self.next_ping(key),
-                        None => None,
-                    };
-                    let Some(packet) = packet else {
-                        continue;
-                    };
-                    packet
+                    match self.kind_in_turn(key) {
+                        Some(Turn::Segment) => self.next_segment(now, key, to),
+                        Some(Turn::Datagram) => put(to, self.next_udp(key)),
+                        Some(Turn::Ping) => put(to, self.next_ping(key)),
+                        None => false,
+                    }
                 }
             };
-            if self.toward(packet.dst).is_local {
+            tried = false;
+            if !made {
+                continue;
+            }
+            if self.toward(to.dst).is_local {
                 looped += 1;
                 self.stats.packets_looped += 1;
                 let meta = RxMeta {
@@ -281,13 +293,14 @@ impl<B: Payload> Stack<B> {
                     l4_checksum_ok: true,
                     l2_broadcast: false,
                 };
+                let packet = core::mem::take(to);
                 self.ip_input(now, meta, packet.head.as_slice(), packet.payload, true);
                 continue;
             }
-            self.count_out(packet.len());
-            return Some(packet);
+            self.count_out(to.len());
+            return true;
         }
-        None
+        false
     }
 
     /// A packet of `len` bytes leaves the host.
@@ -537,5 +550,16 @@ impl<B: Payload> Stack<B> {
                 self.forget_half_open(now, key);
             }
         }
+    }
+}
+
+/// Makes `to` the packet, if there is one.
+fn put<B>(to: &mut TxPacket<B>, packet: Option<TxPacket<B>>) -> bool {
+    match packet {
+        Some(packet) => {
+            *to = packet;
+            true
+        }
+        None => false,
     }
 }

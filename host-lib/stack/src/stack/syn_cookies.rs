@@ -59,7 +59,7 @@ impl<B: Payload> Stack<B> {
         key: Key,
         flow: Flow,
         h: &TcpHeader,
-        arrival: Arrival<'_, B>,
+        arrival: &mut Arrival<'_, B>,
     ) {
         let Some((start, handshake)) = self.agreed_by_cookie(now, key, &flow, h) else {
             self.stats.tcp_syn_cookies_failed += 1;

@@ -152,7 +152,7 @@ impl<B: Payload> Stack<B> {
             tcb.warm();
         }
         tcb.end_burst();
-        let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats));
+        let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats, &mut None));
         let has_turn = match tcb.usual {
             true => tcb.has_unsent(),
             false => tcb.wants_transmit(),

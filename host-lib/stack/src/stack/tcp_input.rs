@@ -3,6 +3,7 @@
 use std::net::SocketAddrV4;
 
 use super::ip_input::Arrival;
+use super::outgoing::Outgoing;
 use super::socket::{Entry, Kind};
 use super::{After, FlowOwner, Stack};
 use crate::ip::params::{IpParams, Marks};
@@ -16,8 +17,9 @@ use crate::time::Instant;
 use crate::wire::tcp::{Flags, TcpHeader};
 
 impl<B: Payload> Stack<B> {
-    pub(super) fn tcp_input(&mut self, now: Instant, mut arrival: Arrival<'_, B>) {
-        let Some((mut header, header_len)) = TcpHeader::parse(arrival.data.head) else {
+    pub(super) fn tcp_input(&mut self, now: Instant, arrival: &mut Arrival<'_, B>) {
+        let mut header = TcpHeader::default();
+        let Some(header_len) = header.read(arrival.data.head) else {
             self.stats.dropped_malformed += 1;
             return;
         };
@@ -42,10 +44,10 @@ impl<B: Payload> Stack<B> {
             Some(FlowOwner::Connection(key)) => {
                 let tos = arrival.ip.tos;
                 self.with_tcb(now, key, |tcb, cx| {
-                    tcb.on_segment(cx, &mut header, arrival.data, tos)
+                    tcb.on_segment(cx, &mut header, &mut arrival.data, tos)
                 });
             }
-            Some(FlowOwner::HalfOpen(key)) => self.half_open_input(now, key, header, arrival),
+            Some(FlowOwner::HalfOpen(key)) => self.half_open_input(now, key, &header, arrival),
             Some(FlowOwner::TimeWait(key)) => self.time_wait_input(now, key, &header, arrival),
             None => self.closed_or_listen(now, flow, &header, arrival, None),
         }
@@ -86,28 +88,35 @@ impl<B: Payload> Stack<B> {
             self.stats.tcp_resets_out += 1;
         }
         let params = IpParams::of(marks, self.config.ttl);
-        let packet = self.tcp_packet(flow, header, (Rope::default(), 0), token, params);
-        self.push_packet(packet);
+        let mut packet = Box::default();
+        let no_text = (&mut Rope::default(), 0);
+        self.tcp_packet(flow, header, no_text, token, params, &mut packet);
+        self.push_out(Outgoing::Packet(packet));
     }
 
-    /// The next segment of a connection whose turn it is, as a packet.
+    /// Makes `to` the next segment of a connection whose turn it is; false if it has none.
     #[inline]
-    pub(super) fn next_segment(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
+    pub(super) fn next_segment(&mut self, now: Instant, key: Key, to: &mut TxPacket<B>) -> bool {
         let token = Token(Owner::Socket(key));
-        let (flow, mut marks, segment) = self.with_tcb(now, key, |tcb, cx| {
-            (tcb.flow, tcb.options.marks(), tcb.poll_transmit(cx))
-        })?;
-        let segment = segment?;
+        let mut segment = None;
+        let from = self.with_tcb(now, key, |tcb, cx| {
+            segment = tcb.poll_transmit(cx);
+            (tcb.flow, tcb.options.marks())
+        });
+        let (Some((flow, mut marks)), Some(segment)) = (from, &mut segment) else {
+            return false;
+        };
         if segment.ect {
             marks.tos |= ECT0;
         }
         let params = IpParams::of(marks, self.config.ttl);
-        let text = (segment.payload, segment.segment_bytes);
-        Some(self.tcp_packet(&flow, &segment.header, text, token, params))
+        let text = (&mut segment.payload, segment.segment_bytes);
+        self.tcp_packet(&flow, &segment.header, text, token, params, to);
+        true
     }
 
     /// After anything happened to a connection: its reply, its place in the tables, its timer, its turn, its events.
-    pub(super) fn settle(&mut self, now: Instant, key: Key, after: After) {
+    pub(super) fn settle(&mut self, now: Instant, key: Key, after: After<'_>) {
         let Some(Entry {
             kind: Kind::Tcp(tcb),
             ..
@@ -149,7 +158,7 @@ impl<B: Payload> Stack<B> {
                 self.make_ready(key);
             }
         }
-        for header in [last_ack, after.reply].iter().flatten() {
+        for header in [last_ack.as_ref(), after.reply].into_iter().flatten() {
             self.send_reply(&flow, key, header, marks);
         }
     }

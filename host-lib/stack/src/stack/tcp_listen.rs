@@ -38,7 +38,7 @@ impl<B: Payload> Stack<B> {
         now: Instant,
         flow: Flow,
         h: &TcpHeader,
-        arrival: Arrival<'_, B>,
+        arrival: &mut Arrival<'_, B>,
         isn_after: Option<Seq>,
     ) {
         let listener = self.listener_for(&flow);
@@ -108,7 +108,7 @@ impl<B: Payload> Stack<B> {
         listener_key: Key,
         (flow, start, handshake): (Flow, Start, Handshake),
         h: &TcpHeader,
-        arrival: Arrival<'_, B>,
+        arrival: &mut Arrival<'_, B>,
         half_open: Option<Key>,
     ) {
         let Some(Entry {
@@ -120,7 +120,8 @@ impl<B: Payload> Stack<B> {
         };
         let (options, send_buffer, recv_buffer) =
             (listener.options, listener.send_buffer, listener.recv_buffer);
-        let cx = crate::tcp::Cx::new(now, &self.config, &mut self.stats);
+        let mut reply = None;
+        let cx = crate::tcp::Cx::new(now, &self.config, &mut self.stats, &mut reply);
         let mut tcb = Tcb::accept(&cx, flow, start, handshake);
         tcb.accepting = Some(listener_key);
         tcb.inherit(&cx, options, send_buffer, recv_buffer);
@@ -145,7 +146,7 @@ impl<B: Payload> Stack<B> {
         let tos = arrival.ip.tos;
         let mut h = *h;
         self.with_tcb(now, key, |tcb, cx| {
-            tcb.on_segment(cx, &mut h, arrival.data, tos)
+            tcb.on_segment(cx, &mut h, &mut arrival.data, tos)
         });
     }
 

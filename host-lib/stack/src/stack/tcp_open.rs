@@ -102,7 +102,8 @@ impl<B: Payload> Stack<B> {
         let (local, options) = (fresh.local, fresh.options);
         let (send_buffer, recv_buffer) = (fresh.send_buffer, fresh.recv_buffer);
         let (mut tcb, flow) = self.active_open(now, local, to)?;
-        let cx = crate::tcp::Cx::new(now, &self.config, &mut self.stats);
+        let mut reply = None;
+        let cx = crate::tcp::Cx::new(now, &self.config, &mut self.stats, &mut reply);
         tcb.inherit(&cx, options, send_buffer, recv_buffer);
         self.leave_tcp_port(id.0, local.port());
         self.live(id)?.kind = Kind::Tcp(tcb);

@@ -51,7 +51,7 @@ impl<B: Payload> Stack<B> {
         now: Instant,
         key: Key,
         h: &TcpHeader,
-        arrival: Arrival<'_, B>,
+        arrival: &mut Arrival<'_, B>,
     ) {
         let Some(record) = self.time_wait.get_mut(key) else {
             return;

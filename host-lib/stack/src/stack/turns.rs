@@ -14,9 +14,10 @@ use crate::wire::plain::Plain;
 use crate::wire::tcp::TcpHeader;
 
 /// What an operation on a connection left to be done.
-pub(super) struct After {
+#[derive(Copy, Clone)]
+pub(super) struct After<'a> {
     pub(super) events: Readiness,
-    pub(super) reply: Option<TcpHeader>,
+    pub(super) reply: Option<&'a TcpHeader>,
     pub(super) blocked: bool,
 }
 
@@ -70,47 +71,52 @@ impl<B: Payload> Stack<B> {
         key: Key,
         f: impl FnOnce(&mut Tcb<B>, &mut Cx<'_>) -> R,
     ) -> Option<R> {
-        let entry = self.sockets.get_mut(key)?;
-        let Kind::Tcp(tcb) = &mut entry.kind else {
-            return None;
-        };
-        let mut cx = Cx::new(now, &self.config, &mut self.stats);
+        let tcb = self.sockets.get_mut(key)?.connection()?;
+        let mut reply = None;
+        let mut cx = Cx::new(now, &self.config, &mut self.stats, &mut reply);
         let result = f(tcb, &mut cx);
-        let Cx {
+        let (events, blocked) = (cx.events, cx.blocked);
+        let after = After {
             events,
-            reply,
+            reply: reply.as_ref(),
             blocked,
-            ..
-        } = cx;
+        };
+        self.follow_up(now, key, after);
+        Some(result)
+    }
+
+    /// The consequences of something that was done to a connection. They are the same for all that can be done: the code is
+    /// there once, as a connection's whole life, from its SYN to TIME-WAIT, passes through here again and again.
+    #[inline(never)]
+    fn follow_up(&mut self, now: Instant, key: Key, after: After<'_>) {
+        let Some(entry) = self.sockets.get_mut(key) else {
+            return;
+        };
+        let Kind::Tcp(tcb) = &mut entry.kind else {
+            return;
+        };
         tcb.end_burst();
         tcb.usual = tcb.is_usual();
         if matches!(tcb.state, TcpState::Closed | TcpState::TimeWait) {
-            let after = After {
-                events,
-                reply,
-                blocked,
-            };
-            self.settle(now, key, after);
-            return Some(result);
+            return self.settle(now, key, after);
         }
         // What settle() does for a connection that goes on, without looking it up again.
         let deadline = tcb.deadline();
         entry.alarm.set(&mut self.timers, key, deadline);
-        if !entry.queued && !blocked && tcb.wants_transmit() {
+        if !entry.queued && !after.blocked && tcb.wants_transmit() {
             entry.queued = true;
             self.ready.push_back(key);
         }
-        if !events.is_empty() && is_handed_out(tcb) {
+        if !after.events.is_empty() && is_handed_out(tcb) {
             if entry.pending.is_empty() {
                 self.events.push_back(key);
             }
-            entry.pending |= events;
+            entry.pending |= after.events;
         }
-        if let Some(header) = reply {
+        if let Some(header) = after.reply {
             let (flow, marks) = (tcb.flow, tcb.options.marks());
-            self.send_reply(&flow, key, &header, marks);
+            self.send_reply(&flow, key, header, marks);
         }
-        Some(result)
     }
 
     /// Sends a segment without text of the connection `key` right away.

@@ -61,7 +61,8 @@ impl<B: Payload> Stack<B> {
             n if n <= in_body => body,
             _ => body.slice(0..in_body),
         };
-        let mut cx = Cx::new(now, &self.config, &mut self.stats);
+        let mut reply = None;
+        let mut cx = Cx::new(now, &self.config, &mut self.stats, &mut reply);
         let text = &head[arrived.text..arrived.end.min(head.len())];
         let una = tcb.una();
         let ack = tcb.on_predicted(&mut cx, &arrived.plain, text, body);

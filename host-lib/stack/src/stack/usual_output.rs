@@ -11,9 +11,8 @@ use super::toward::Toward;
 use super::Stack;
 use crate::config::Offload;
 use crate::ip::params::Marks;
-use crate::packet::{Head, Owner, Token, TxPacket, HEAD_BYTES};
+use crate::packet::{Owner, Token, TxPacket, HEAD_BYTES};
 use crate::payload::Payload;
-use crate::rope::Rope;
 use crate::slab::Key;
 use crate::stats::segments;
 use crate::tcp::{Cx, Flow};
@@ -22,28 +21,33 @@ use crate::wire::ipv4::{fill_checksum, HEADER_LEN};
 use crate::wire::plain::Plain;
 
 impl<B: Payload> Stack<B> {
-    /// The next packet of the socket at the head of the queue, `key`, if that is a connection which plainly may send one; the
-    /// queue and the timer follow. It is the same as [`Stack::tcp_packet`] makes.
+    /// Makes `to` the next packet of the socket at the head of the queue, `key`, if that is a connection which plainly may send
+    /// one; the queue and the timer follow. It is the same as [`Stack::tcp_packet`] makes.
     #[inline(never)]
-    pub(super) fn next_usual(&mut self, now: Instant, key: Key) -> Option<TxPacket<B>> {
+    pub(super) fn next_usual(&mut self, now: Instant, key: Key, to: &mut TxPacket<B>) -> bool {
         #[cfg(test)]
         if self.short_way.shut {
-            return None;
+            return false;
         }
-        let entry = self.sockets.get_mut(key)?;
+        let Some(entry) = self.sockets.get_mut(key) else {
+            return false;
+        };
         let Kind::Tcp(tcb) = &mut entry.kind else {
-            return None;
+            return false;
         };
         if !tcb.usual {
-            return None;
+            return false;
         }
-        let (src, dst) = (*tcb.flow.local.ip(), *tcb.flow.remote.ip());
+        let dst = *tcb.flow.remote.ip();
         let toward = Toward::of(&mut self.toward, dst, &self.ip, &self.config, &self.secrets);
         // What goes to ourselves goes the long way.
         if toward.is_local {
-            return None;
+            return false;
         }
-        let cut = tcb.next_plain(&Cx::new(now, &self.config, &mut self.stats))?;
+        let Some(cut) = tcb.next_plain(&Cx::new(now, &self.config, &mut self.stats, &mut None))
+        else {
+            return false;
+        };
         #[cfg(test)]
         self.short_way.note_out();
         entry
@@ -63,21 +67,29 @@ impl<B: Payload> Stack<B> {
         self.stats.packets_out += 1;
         self.stats.bytes_out += len as u64;
         let in_head = len <= HEAD_BYTES;
-        let mut head = Head::zeroed(if in_head { len } else { header_len });
-        let h = head.memory();
+        let offload = self.config.offload;
+        let head_len = if in_head { len } else { header_len };
+        to.begin(
+            offload,
+            (dst, toward.next_hop),
+            Token(Owner::Socket(key)),
+            head_len,
+        );
+        to.segment_bytes = cut.segment_bytes;
         let marks = tcb.options.marks();
         let ttl = marks.ttl.unwrap_or(self.config.ttl);
+        let h = to.head.memory();
         cut.header
             .write(h, &tcb.flow, (ident, dont_fragment), (ttl, marks.tos), len);
-        let mut payload = Rope::default();
+        let src = *tcb.flow.local.ip();
         if in_head {
             tcb.copy_text(&cut, &mut h[header_len..len]);
         } else {
-            payload = tcb.text(&cut);
+            tcb.text(&cut, &mut to.payload);
             if tcb.leads_burst() {
                 self.lead = Some(Lead {
                     key,
-                    head: head.clone(),
+                    head: to.head.clone(),
                     src,
                     dst,
                     next_hop: toward.next_hop,
@@ -86,15 +98,11 @@ impl<B: Payload> Stack<B> {
                 });
             }
         }
-        let ends = (src, dst, toward.next_hop);
-        let packet = finished(self.config.offload, ends, key, head, payload);
-        Some(TxPacket {
-            segment_bytes: cut.segment_bytes,
-            ..packet
-        })
+        fill_checksums(offload, (src, dst), to);
+        true
     }
 
-    /// The acknowledgment of a connection, or of one that has just ended.
+    /// Makes `to` the acknowledgment of a connection, or of one that has just ended.
     #[inline]
     pub(super) fn ack_packet(
         &mut self,
@@ -102,47 +110,41 @@ impl<B: Payload> Stack<B> {
         key: Key,
         ack: &Plain,
         marks: Marks,
-    ) -> TxPacket<B> {
-        let (src, dst) = (*flow.local.ip(), *flow.remote.ip());
+        to: &mut TxPacket<B>,
+    ) {
+        let dst = *flow.remote.ip();
         let toward = self.toward(dst);
         let dont_fragment = self.ip.tcp_dont_fragment(dst);
         let ident = self.ip.next_ident(dont_fragment) ^ toward.ident_mask;
         let len = ack.len();
         self.stats.tcp_segments_out += 1;
         self.count_out(len);
-        let mut head = Head::zeroed(len);
+        let offload = self.config.offload;
+        to.begin(
+            offload,
+            (dst, toward.next_hop),
+            Token(Owner::Socket(key)),
+            len,
+        );
         let ttl = marks.ttl.unwrap_or(self.config.ttl);
         let ident = (ident, dont_fragment);
-        ack.write(head.memory(), flow, ident, (ttl, marks.tos), len);
-        let ends = (src, dst, toward.next_hop);
-        finished(self.config.offload, ends, key, head, Rope::default())
+        ack.write(to.head.memory(), flow, ident, (ttl, marks.tos), len);
+        fill_checksums(offload, (*flow.local.ip(), dst), to);
     }
 }
 
-/// A packet from `src` to `dst` by way of `next_hop`, with the checksums that the device does not insert.
+/// The checksums that the device does not insert.
 #[inline]
-pub(super) fn finished<B: Payload>(
+pub(super) fn fill_checksums<B: Payload>(
     offload: Offload,
-    (src, dst, next_hop): (Ipv4Addr, Ipv4Addr, Option<Ipv4Addr>),
-    key: Key,
-    mut head: Head,
-    payload: Rope<B>,
-) -> TxPacket<B> {
+    ends: (Ipv4Addr, Ipv4Addr),
+    packet: &mut TxPacket<B>,
+) {
+    let head = packet.head.as_mut_slice();
     if !offload.tx_ipv4_checksum {
-        fill_checksum(&mut head.as_mut_slice()[..HEADER_LEN]);
+        fill_checksum(&mut head[..HEADER_LEN]);
     }
     if !offload.tx_l4_checksum {
-        let l4 = &mut head.as_mut_slice()[HEADER_LEN..];
-        fill_tcp_checksum((src, dst), l4, &payload);
-    }
-    TxPacket {
-        head,
-        payload,
-        dst,
-        next_hop,
-        segment_bytes: 0,
-        insert_ipv4_checksum: offload.tx_ipv4_checksum,
-        insert_l4_checksum: offload.tx_l4_checksum,
-        token: Token(Owner::Socket(key)),
+        fill_tcp_checksum(ends, &mut head[HEADER_LEN..], &packet.payload);
     }
 }

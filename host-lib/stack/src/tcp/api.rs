@@ -163,7 +163,7 @@ impl<B: Payload> Tcb<B> {
         );
         if tell {
             // With the ACK bit it also passes a peer's check that has just a SYN of ours.
-            cx.reply = Some(self.header(cx.now, Flags::RST | Flags::ACK, self.bare_seq()));
+            *cx.reply = Some(self.header(cx.now, Flags::RST | Flags::ACK, self.bare_seq()));
         }
         self.recv.clear();
         self.enter_closed(cx);

@@ -36,9 +36,10 @@ impl<B: Payload> Tcb<B> {
         self.burst_end.distance_from(self.snd_nxt) >= self.mss
     }
 
-    /// The next full segment, which differs from the last one by its sequence number only.
+    /// The number of the next full segment, which differs from the last one by that only, and its text for `text`, which has
+    /// none.
     #[inline]
-    pub(crate) fn next_of_burst(&mut self, now: Instant) -> Option<(Seq, Rope<B>)> {
+    pub(crate) fn next_of_burst(&mut self, now: Instant, text: &mut Rope<B>) -> Option<Seq> {
         if !self.leads_burst() || self.last_send != now {
             return None;
         }
@@ -47,6 +48,7 @@ impl<B: Payload> Tcb<B> {
         self.snd_nxt += self.mss;
         self.snd_max = self.snd_nxt;
         self.board.push(self.snd_nxt, now);
-        Some((seq, self.send.slice(offset, self.mss as usize)))
+        self.send.slice_to(offset, self.mss as usize, text);
+        Some(seq)
     }
 }

@@ -24,7 +24,7 @@ impl<B: Payload> Tcb<B> {
         &mut self,
         cx: &mut Cx<'_>,
         h: &mut TcpHeader,
-        data: Incoming<'_, B>,
+        data: &mut Incoming<'_, B>,
         tos: u8,
     ) {
         match self.state {
@@ -35,13 +35,13 @@ impl<B: Payload> Tcb<B> {
     }
 
     // Section 3.10.7.3, SYN-SENT.
-    fn on_segment_syn_sent(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, mut data: Incoming<'_, B>) {
+    fn on_segment_syn_sent(&mut self, cx: &mut Cx<'_>, h: &TcpHeader, data: &mut Incoming<'_, B>) {
         let has_ack = h.flags.has(Flags::ACK);
         // First: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set ...)
         // <SEQ=SEG.ACK><CTL=RST> and discard the segment."
         if has_ack && (h.ack.le(self.iss) || h.ack.gt(self.snd_max)) {
             if !h.flags.has(Flags::RST) {
-                cx.reply = Some(self.header(cx.now, Flags::RST, h.ack));
+                *cx.reply = Some(self.header(cx.now, Flags::RST, h.ack));
             }
             return;
         }
@@ -134,7 +134,7 @@ impl<B: Payload> Tcb<B> {
         &mut self,
         cx: &mut Cx<'_>,
         h: &mut TcpHeader,
-        mut data: Incoming<'_, B>,
+        data: &mut Incoming<'_, B>,
         tos: u8,
     ) {
         let window = self.rcv_adv.distance_from(self.rcv_nxt);
@@ -229,7 +229,7 @@ impl<B: Payload> Tcb<B> {
             // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state ... otherwise form a reset segment
             // <SEQ=SEG.ACK><CTL=RST> and send it."
             if h.ack.le(self.snd_una) || h.ack.gt(self.snd_max) {
-                cx.reply = Some(self.header(cx.now, Flags::RST, h.ack));
+                *cx.reply = Some(self.header(cx.now, Flags::RST, h.ack));
                 return;
             }
             self.snd_wnd = send_window;
@@ -292,7 +292,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Takes text that begins at or after RCV.NXT and lies in the window.
-    fn receive(&mut self, cx: &mut Cx<'_>, seq: Seq, data: Incoming<'_, B>, fin: bool) {
+    fn receive(&mut self, cx: &mut Cx<'_>, seq: Seq, data: &mut Incoming<'_, B>, fin: bool) {
         if data.is_empty() && !fin {
             return;
         }
@@ -307,7 +307,7 @@ impl<B: Payload> Tcb<B> {
         if (self.orphan || shut_both_ways) && !data.is_empty() {
             // Section 3.6.1: data for a program that has closed can reach nobody; "it SHOULD send a RST to show
             // that data was lost". As in Linux that also holds for one that has shut down both ways, which is told.
-            cx.reply = Some(self.header(cx.now, Flags::RST, self.bare_seq()));
+            *cx.reply = Some(self.header(cx.now, Flags::RST, self.bare_seq()));
             match self.orphan {
                 true => self.enter_closed(cx),
                 false => self.fail(cx, Error::ConnectionReset),
@@ -319,7 +319,6 @@ impl<B: Payload> Tcb<B> {
             // A second FIN elsewhere is a peer's mistake; the first one counts.
             self.peer_fin.get_or_insert(at);
         }
-        let mut data = data;
         if let Some(end) = self.peer_fin {
             data.truncate(end.distance_from(seq) as usize);
         }
@@ -328,7 +327,9 @@ impl<B: Payload> Tcb<B> {
         if in_order && self.ahead.is_empty() {
             self.advance(data.len());
             self.recv.push_copy(data.head);
-            self.recv.push_rope(data.body);
+            if !data.body.is_empty() {
+                self.recv.push_rope(core::mem::take(&mut data.body));
+            }
         } else {
             // RFC 5681 section 4.2: "an immediate duplicate ACK when an out-of-order segment arrives", and an
             // immediate ACK "when the incoming segment fills in all or part of a gap".
@@ -341,7 +342,7 @@ impl<B: Payload> Tcb<B> {
             let is_known = !data.is_empty() && self.sacks.covering(seq, end);
             let kept = self
                 .ahead
-                .insert(self.rcv_pos, self.most_pieces(), at, &data);
+                .insert(self.rcv_pos, self.most_pieces(), at, data);
             if !in_order && self.sack_permitted {
                 if is_known {
                     self.sacks.duplicate(seq, end);
@@ -366,7 +367,7 @@ impl<B: Payload> Tcb<B> {
         }
         if self.ack_now {
             // At once and not when next polled: each segment out of order must have a duplicate ACK of its own.
-            cx.reply = self.take_ack(cx.now);
+            *cx.reply = self.take_ack(cx.now);
         }
     }
 
@@ -383,7 +384,7 @@ impl<B: Payload> Tcb<B> {
     }
 
     /// Text of `got` octets has been added to what the program may read.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_text(&mut self, cx: &mut Cx<'_>, got: u32) {
         cx.events |= Readiness::READABLE;
         self.data_at = cx.now;
@@ -479,7 +480,7 @@ impl<B: Payload> Tcb<B> {
         let mut ack = self.header(cx.now, Flags::ACK, self.bare_seq());
         ack.window =
             (self.rcv_adv.distance_from(self.rcv_nxt) >> self.rcv_shift).min(65_535) as u16;
-        cx.reply = Some(ack);
+        *cx.reply = Some(ack);
     }
 }
 

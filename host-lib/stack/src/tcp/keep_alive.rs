@@ -70,7 +70,7 @@ impl<B: Payload> Tcb<B> {
         };
         if given_up {
             let error = self.soft_error.unwrap_or(Error::TimedOut);
-            cx.reply = Some(self.header(cx.now, Flags::RST | Flags::ACK, self.bare_seq()));
+            *cx.reply = Some(self.header(cx.now, Flags::RST | Flags::ACK, self.bare_seq()));
             self.fail(cx, error);
             return;
         }

@@ -150,7 +150,7 @@ pub(crate) struct Cx<'a> {
     /// Changes to report to the program.
     pub(crate) events: Readiness,
     /// A segment without data to send right away.
-    pub(crate) reply: Option<TcpHeader>,
+    pub(crate) reply: &'a mut Option<TcpHeader>,
     /// Nothing more can be sent until something happens.
     pub(crate) blocked: bool,
     /// Octets of data that the device takes in one packet and cuts into segments itself, be it more than fits into one; 0 if
@@ -159,15 +159,20 @@ pub(crate) struct Cx<'a> {
 }
 
 impl<'a> Cx<'a> {
-    /// Before anything has happened.
+    /// Before anything has happened; `reply` is `None`.
     #[inline]
-    pub(crate) fn new(now: Instant, config: &'a Config, stats: &'a mut Stats) -> Cx<'a> {
+    pub(crate) fn new(
+        now: Instant,
+        config: &'a Config,
+        stats: &'a mut Stats,
+        reply: &'a mut Option<TcpHeader>,
+    ) -> Cx<'a> {
         Cx {
             now,
             config: &config.tcp,
             stats,
             events: Readiness::NONE,
-            reply: None,
+            reply,
             blocked: false,
             segmentation: config.offload.tx_segmentation_bytes,
         }

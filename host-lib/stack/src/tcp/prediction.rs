@@ -10,6 +10,7 @@ use crate::rope::{Chunk, Rope};
 use crate::seq::Seq;
 use crate::time::Instant;
 use crate::wire::plain::Plain;
+use crate::wire::tcp::TimestampOption;
 
 /// A plain segment to be sent, and where its text lies in the send buffer.
 #[derive(Copy, Clone, Debug)]
@@ -87,7 +88,7 @@ impl<B: Payload> Tcb<B> {
             self.snd_wl2 = h.ack;
         }
         if acked > 0 {
-            self.on_predicted_ack(cx, h, acked);
+            self.on_predicted_ack(cx, h.ack, h.timestamps, acked);
         }
         if len == 0 {
             return None;
@@ -101,15 +102,21 @@ impl<B: Payload> Tcb<B> {
         self.ack_now.then(|| self.plain_ack(cx.now))
     }
 
-    #[inline]
-    fn on_predicted_ack(&mut self, cx: &mut Cx<'_>, h: &Plain, acked: u32) {
+    #[inline(always)]
+    fn on_predicted_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ack: Seq,
+        timestamps: Option<TimestampOption>,
+        acked: u32,
+    ) {
         self.recovery.flight_before = self.outstanding();
-        let passed = self.board.pass(h.ack);
+        let passed = self.board.pass(ack);
         if let Some(last) = passed.last {
             self.rack.on_arrival(cx.now, last, false);
             self.rack.note_rtt(cx.now, cx.now.nanos_since(last.at));
         }
-        self.on_progress(cx, h.ack, h.timestamps, passed.oldest, acked);
+        self.on_progress(cx, ack, timestamps, passed.oldest, acked);
         if self.window_was_used(acked) {
             self.congestion.on_ack(Acked {
                 now: cx.now,
@@ -118,7 +125,7 @@ impl<B: Payload> Tcb<B> {
                 after_timeout: false,
             });
         }
-        self.arm_tail_probe(cx.now);
+        self.arm_usual_probe(cx.now);
     }
 
     /// The ACK of all that was received, where nothing was received beyond it.
@@ -176,7 +183,7 @@ impl<B: Payload> Tcb<B> {
             self.rto_at = Some(cx.now.after(self.rto.rto_nanos()));
         }
         self.last_send = cx.now;
-        self.arm_tail_probe(cx.now);
+        self.arm_usual_probe(cx.now);
         self.lead_burst(len, room - len, unsent - len);
         let header = Plain {
             seq,
@@ -192,10 +199,10 @@ impl<B: Payload> Tcb<B> {
         })
     }
 
-    /// Handles to the text of a segment that was cut just now.
+    /// Handles to the text of a segment that was cut just now, for `to`, which has none.
     #[inline]
-    pub(crate) fn text(&mut self, cut: &Cut) -> Rope<B> {
-        self.send.slice(cut.offset, cut.len)
+    pub(crate) fn text(&mut self, cut: &Cut, to: &mut Rope<B>) {
+        self.send.slice_to(cut.offset, cut.len, to);
     }
 
     /// Copies the text of a segment that was cut just now.

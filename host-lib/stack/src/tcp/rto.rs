@@ -87,8 +87,8 @@ impl RtoEstimator {
             // (2.3) "RTTVAR <- (1 - beta) * RTTVAR + beta * |SRTT - R'|; SRTT <- (1 - alpha) * SRTT + alpha * R'",
             // with alpha = 1/8 and beta = 1/4.
             true => (
-                srtt.saturating_mul(7) / 8 + r / 8,
-                rttvar.saturating_mul(3) / 4 + srtt.abs_diff(r) / 4,
+                srtt - srtt.div_ceil(8) + r / 8,
+                rttvar - rttvar.div_ceil(4) + srtt.abs_diff(r) / 4,
             ),
         };
         (self.srtt, self.rttvar, self.sampled) = (srtt, rttvar, true);

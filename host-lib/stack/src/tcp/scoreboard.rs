@@ -186,7 +186,7 @@ impl Scoreboard {
 
     /// Takes in an acknowledgment without blocks where all is undisturbed, as [`Scoreboard::acknowledge`] would: when the
     /// first segment that it covers was sent, and the last one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass(&mut self, ack: Seq) -> Passed {
         let mut passed = Passed {
             oldest: None,

@@ -170,10 +170,17 @@ impl<B: Payload> SendBuffer<B> {
     }
 
     /// Handles to `len` bytes from `offset` on.
-    #[inline]
     pub(crate) fn slice(&mut self, offset: usize, len: usize) -> Rope<B> {
+        let mut rope = Rope::default();
+        self.slice_to(offset, len, &mut rope);
+        rope
+    }
+
+    /// The same as the chunks of `out`, which has none: a rope is written in small pieces, and moving it after that is dear.
+    #[inline]
+    pub(crate) fn slice_to(&mut self, offset: usize, len: usize, out: &mut Rope<B>) {
         if len == 0 {
-            return Rope::default();
+            return;
         }
         if !self.few.is_empty() {
             self.join();
@@ -181,21 +188,20 @@ impl<B: Payload> SendBuffer<B> {
         if offset + len > self.len - self.tail.len() {
             self.freeze(0);
         }
-        let (from, to) = (self.base + offset as u64, self.base + (offset + len) as u64);
+        let (from, upto) = (self.base + offset as u64, self.base + (offset + len) as u64);
         if let Some(recent) = self.pieces.get(self.recent) {
             let end = recent.start + recent.chunk.len() as u64;
-            if recent.start <= from && to <= end {
+            if recent.start <= from && upto <= end {
                 let a = (from - recent.start) as usize;
-                self.recent += usize::from(to == end);
-                return Rope::from(recent.chunk.slice(a..a + len));
+                self.recent += usize::from(upto == end);
+                return out.set(recent.chunk.slice(a..a + len));
             }
         }
-        self.gather(from, to)
+        self.gather(from, upto, out);
     }
 
     /// Handles to what lies between two positions of the stream, wherever that is.
-    fn gather(&mut self, from: u64, to: u64) -> Rope<B> {
-        let mut out = Rope::default();
+    fn gather(&mut self, from: u64, to: u64, out: &mut Rope<B>) {
         let end = |p: &Piece<B>| p.start + p.chunk.len() as u64;
         let mut at = self.pieces.partition_point(|p| end(p) <= from);
         while let Some(piece) = self.pieces.get(at).filter(|p| p.start < to) {
@@ -208,7 +214,6 @@ impl<B: Payload> SendBuffer<B> {
             at += 1;
         }
         self.recent = at;
-        out
     }
 
     /// Drops `n` acknowledged bytes from the front.

@@ -126,10 +126,25 @@ impl<B: Payload> Tcb<B> {
             && !self.board.is_empty()
             && self.board.sacked() == 0
             && self.snd_wnd > 0;
-        if !armed {
+        if armed {
+            self.set_tail_probe(now);
+        } else {
             self.tail_probe_at = None;
-            return;
         }
+    }
+
+    /// The same for a connection about which nothing is unusual.
+    #[inline]
+    pub(super) fn arm_usual_probe(&mut self, now: Instant) {
+        if self.sack_permitted && !self.board.is_empty() {
+            self.set_tail_probe(now);
+        } else {
+            self.tail_probe_at = None;
+        }
+    }
+
+    #[inline]
+    fn set_tail_probe(&mut self, now: Instant) {
         let wait = match self.rto.srtt_nanos() {
             // "PTO = 2 * SRTT; If FlightSize is one segment: PTO += TLP.max_ack_delay". So it is with several small ones: only
             // two full-sized segments must be acknowledged at once (RFC 5681 section 4.2).

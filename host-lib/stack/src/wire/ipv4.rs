@@ -90,11 +90,17 @@ impl Ipv4Header {
     #[inline]
     pub(crate) fn emit(&self, offload_checksum: bool) -> [u8; HEADER_LEN] {
         let mut h = [0u8; HEADER_LEN];
-        self.write(&mut h);
-        if !offload_checksum {
-            fill_checksum(&mut h);
-        }
+        self.emit_to(&mut h, offload_checksum);
         h
+    }
+
+    /// The same to bytes that are zero.
+    #[inline]
+    pub(crate) fn emit_to(&self, h: &mut [u8], offload_checksum: bool) {
+        self.write(h);
+        if !offload_checksum {
+            fill_checksum(h);
+        }
     }
 
     /// Writes a header with four bytes of options and its checksum.

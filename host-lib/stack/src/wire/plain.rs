@@ -152,7 +152,7 @@ impl Plain {
     }
 
     /// Writes both headers of a packet of `len` bytes to `h`, which is all zero; the checksums are left 0.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(
         &self,
         h: &mut [u8; HEAD_BYTES],

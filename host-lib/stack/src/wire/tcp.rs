@@ -128,9 +128,9 @@ pub(crate) struct TcpHeader {
 }
 
 impl TcpHeader {
-    /// Reads the header at the start of `head`; also returns its length.
+    /// Reads the header at the start of `head` into this one, which is a default one; returns its length.
     #[inline]
-    pub(crate) fn parse(head: &[u8]) -> Option<(TcpHeader, usize)> {
+    pub(crate) fn read(&mut self, head: &[u8]) -> Option<usize> {
         if head.len() < HEADER_LEN {
             return None;
         }
@@ -138,27 +138,25 @@ impl TcpHeader {
         if header_len < HEADER_LEN || header_len > head.len() {
             return None;
         }
-        let mut header = TcpHeader {
-            src_port: be16(head, 0),
-            dst_port: be16(head, 2),
-            seq: Seq(be32(head, 4)),
-            ack: Seq(be32(head, 8)),
-            flags: Flags(head[13]),
-            window: be16(head, 14),
-            ..TcpHeader::default()
-        };
+        self.src_port = be16(head, 0);
+        self.dst_port = be16(head, 2);
+        self.seq = Seq(be32(head, 4));
+        self.ack = Seq(be32(head, 8));
+        self.flags = Flags(head[13]);
+        self.window = be16(head, 14);
         let options = &head[HEADER_LEN..header_len];
         match options {
             // What nearly every segment of an open connection carries (RFC 7323 appendix A).
             [1, 1, 8, 10, rest @ ..] if rest.len() == 8 => {
-                header.timestamps = Some(TimestampOption {
+                self.timestamps = Some(TimestampOption {
                     value: be32(rest, 0),
                     echo: be32(rest, 4),
                 });
             }
-            _ => header.parse_options(options),
+            [] => {}
+            _ => self.parse_options(options),
         }
-        Some((header, header_len))
+        Some(header_len)
     }
 
     // RFC 9293 MUST-6: "A TCP implementation MUST be able to receive a TCP Option in any segment";
@@ -201,11 +199,13 @@ impl TcpHeader {
         }
     }
 
-    /// Writes the header with a checksum field of 0; returns the buffer and the length used. The options stand in the
+    /// Writes the header with a checksum field of 0 to bytes that are zero, enough for the longest; returns the length used. The options stand in the
     /// order in which Linux sends them, which is what middleboxes have seen most: MSS, SACK-permitted in the padding of
     /// timestamps, window scale, SACK.
-    pub(crate) fn emit(&self) -> ([u8; MAX_HEADER_LEN], usize) {
-        let mut h = [0u8; MAX_HEADER_LEN];
+    pub(crate) fn emit_to(&self, h: &mut [u8]) -> usize {
+        let Some(h) = h.first_chunk_mut::<MAX_HEADER_LEN>() else {
+            return 0;
+        };
         let mut len = HEADER_LEN;
         let mut put = |bytes: &[u8]| {
             // No combination of options a caller makes is longer than the header can be.
@@ -245,6 +245,23 @@ impl TcpHeader {
         h[12] = ((len / 4) as u8) << 4;
         h[13] = self.flags.0;
         h[14..16].copy_from_slice(&self.window.to_be_bytes());
+        len
+    }
+}
+
+#[cfg(test)]
+impl TcpHeader {
+    /// The header at the start of `head`, with its length.
+    pub(crate) fn parse(head: &[u8]) -> Option<(TcpHeader, usize)> {
+        let mut header = TcpHeader::default();
+        let len = header.read(head)?;
+        Some((header, len))
+    }
+
+    /// The header as bytes, and how many of them are used.
+    pub(crate) fn emit(&self) -> ([u8; MAX_HEADER_LEN], usize) {
+        let mut h = [0; MAX_HEADER_LEN];
+        let len = self.emit_to(&mut h);
         (h, len)
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Sent {
 pub(super) struct Twin {
     /// The first is free to go the short way.
     pub(super) copies: [Stack<Bytes>; 2],
+    /// What the first one sends is made of this again and again.
+    packet: TxPacket<Bytes>,
     /// Says where in a run this is.
     pub(super) place: String,
     pub(super) now: Instant,
@@ -37,6 +39,7 @@ impl Twin {
         };
         Twin {
             copies,
+            packet: TxPacket::default(),
             place: String::new(),
             now: Instant::ZERO,
         }
@@ -91,14 +94,16 @@ impl Twin {
         let now = self.now;
         let [free, long] = &mut self.copies;
         let place = &self.place;
-        let (a, b) = (free.poll_transmit(now), long.poll_transmit(now));
-        let (Some(a), Some(b)) = (&a, &b) else {
-            let seen = |p: &Option<TxPacket<Bytes>>| p.as_ref().map(masked);
+        let packet = &mut self.packet;
+        let a = free.transmit_to(now, packet).then_some(&*packet);
+        let b = long.poll_transmit(now);
+        let (Some(a), Some(b)) = (a, &b) else {
+            let seen = |p: Option<&TxPacket<Bytes>>| p.map(masked);
             assert!(
                 a.is_none() && b.is_none(),
                 "{place}, {now:?}: one sends and one does not: {:02x?}, {:02x?}",
-                seen(&a),
-                seen(&b)
+                seen(a),
+                seen(b.as_ref())
             );
             return None;
         };
@@ -112,6 +117,7 @@ impl Twin {
             (
                 p.dst,
                 p.next_hop,
+                p.segment_bytes,
                 p.insert_ipv4_checksum,
                 p.insert_l4_checksum,
                 p.token,
