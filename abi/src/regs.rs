@@ -9,6 +9,9 @@ use crate::table::regs;
 pub const MAGIC: u32 = 0x4C55_5246;
 /// Version of this register map: major in the upper half, minor in the lower. A driver refuses another major.
 pub const VERSION: u32 = 0x0001_0000;
+/// What [`caps`] reads of a build that has PUSH mode alone; its reset value in the table is that of the whole NIC.
+pub const CAPS_PUSH_ONLY: u32 =
+    caps::REGISTER.reset & !(caps::TSO.mask() | caps::JUMBO.mask()) | caps::PUSH_ONLY.mask();
 /// Byte offset in BAR0 of the first queue page.
 pub const QUEUE_PAGES: u32 = 0x1_0000;
 /// Bytes from one queue page to the next.
@@ -139,6 +142,7 @@ regs! {
             PAUSE [17; 1] Ro "Flow control by PAUSE frames, both ways.",
             ECHO [18; 1] Ro "ICMP echo requests answered, RXCTL.ECHO.",
             IPV6 [19; 1] Ro "TCP and UDP checksum of IPv6 packets without extension headers checked and inserted, Toeplitz hash of received IPv6 frames.",
+            PUSH_ONLY [20; 1] Ro "PUSH mode and slots in their order alone, whatever TX_CFG.PUSH and RX_CFG.IN_ORDER say: such a build reads no memory, and has neither TSO nor JUMBO.",
         }
         ctrl "CTRL" @ 0x010 [1; 4] reset 0x0000_0000, "Control of the port." {
             RESET [0; 1] Wo "Write 1: stop, wait for outstanding reads (or 50 ms), clear everything but the MAC address, the clock's rate and steps included; STATUS.RESETTING tells when it is done.",

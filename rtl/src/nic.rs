@@ -95,8 +95,9 @@ pub struct Nic {
 }
 
 impl Nic {
-    /// Makes it one for slow links: PUSH mode and slots in their order alone, so that it reads no memory of the host, and is smaller.
+    /// Makes it one for slow links: PUSH mode and slots in their order alone, as CAPS says, so that it reads no memory of the host, and is smaller.
     pub fn only_push(&mut self) {
+        self.host.only_push();
         self.queues.only_push();
     }
 }

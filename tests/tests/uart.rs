@@ -31,6 +31,11 @@ fn tcp_goes_over_a_uart_without_a_read_on_the_data_path() {
         .expect("the NIC comes up");
     let longest = host.with_nic(|nic| nic.tx_max_frame()).expect("a NIC");
     assert_eq!(longest, 2_032, "PUSH mode");
+    let caps = host.with_nic(|nic| nic.caps()).expect("a NIC");
+    assert!(
+        caps.push && caps.push_only && !caps.tso && !caps.jumbo,
+        "what it does, and nothing else: {caps:?}"
+    );
     let begun_ns = clock.now();
     let before = simulator.stats(0).expect("a NIC").tlps;
     let mut stream = host.connect((PEER, ECHO)).expect("connects");

@@ -196,6 +196,11 @@ fn with_memory(
     nic: &mut RawNic,
     checks: &mut Checks,
 ) -> Result<(), Failure> {
+    if nic.caps().push_only {
+        return Err(Failure::Skipped(
+            "CAPS.PUSH_ONLY is 1: such a NIC fetches nothing from memory".to_owned(),
+        ));
+    }
     let mac = nic.mac()?;
     let rings = Rings::map(nic, nics.clock())?;
     let mut traffic = Traffic::new(rings, nics.clock(), mac, args.quick, nic.stats()?);

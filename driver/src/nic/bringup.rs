@@ -123,14 +123,25 @@ impl Nic {
         config.check()?;
         port.enable_memory()?;
         let caps = port.identify()?;
+        let pushing;
+        let config = match caps.push_only && !config.push {
+            true => {
+                pushing = config.clone().for_slow_link();
+                pushing.check()?;
+                &pushing
+            }
+            false => config,
+        };
         let vlan = config.vlan_strip || config.vlans.is_some();
         let arp = config.arp_announce || config.arp_defend;
         let pause = config.pause_receive || config.pause_send;
+        // PUSH mode has a limit of its own, between the two.
+        let long = config.max_frame > USUAL_FRAME && !config.push;
         for (wanted, there, what) in [
             (vlan, caps.vlan, "802.1Q support"),
             (arp, caps.arp_entries, "ARP announcements"),
             (pause, caps.pause, "flow control by PAUSE frames"),
-            (config.max_frame > USUAL_FRAME, caps.jumbo, "jumbo frames"),
+            (long, caps.jumbo, "jumbo frames"),
             (config.push, caps.push, "PUSH mode"),
             (config.echo, caps.echo, "answers to ICMP echo requests"),
         ] {

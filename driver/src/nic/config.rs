@@ -76,7 +76,7 @@ pub struct NicConfig {
     pub loopback: bool,
     /// PUSH mode, for slow links: the driver writes packets into the device, at most 2,032 bytes each, and copies what is received out of
     /// its slot at once, so that the device reads no memory. Needs [`Caps::push`](super::Caps::push), and as many slots as the RXQ has entries.
-    /// Of itself where the device says that its link is slow, as `ferrule bridge` does; then slots and `iova` are changed to suit as well.
+    /// Of itself where the device says that its link is slow, as `ferrule bridge` does, or that it has nothing else; then slots and `iova` are changed to suit as well.
     pub push: bool,
     /// ICMP echo requests to a local address are answered by the NIC, and this host does not see them but where the NIC leaves them to it:
     /// with IP options, fragments, tagged ones, of more than 1,500 bytes, or more of them than it has room for. Needs [`Caps::echo`](super::Caps::echo).

@@ -90,6 +90,8 @@ pub struct Caps {
     pub jumbo: bool,
     /// PUSH mode.
     pub push: bool,
+    /// Nothing but PUSH mode: the driver takes it whatever the configuration says.
+    pub push_only: bool,
     /// ICMP echo requests answered.
     pub echo: bool,
     /// TCP and UDP checksums of IPv6 packets without extension headers checked, and inserted in raw frames; IPv6 frames hashed.
@@ -116,6 +118,7 @@ impl Caps {
             pause: has(c::PAUSE),
             jumbo: has(c::JUMBO),
             push: has(c::PUSH),
+            push_only: has(c::PUSH_ONLY),
             echo: has(c::ECHO),
             ipv6: has(c::IPV6),
             queues: c::QUEUES.get(value) as u8,

@@ -230,6 +230,37 @@ fn pauses_are_obeyed_and_sent_as_configured_or_refused() {
 }
 
 #[test]
+fn a_device_with_push_mode_alone_gets_it_unasked() {
+    let caps = regs::CAPS_PUSH_ONLY;
+    // By docs/registers.md: 0x000F_F1FF of the whole NIC without bits 4 and 13, TSO and JUMBO, and with bit 20.
+    assert_eq!(caps, 0x001F_D1EF);
+    let fake = Fake::new();
+    // Each reset of the fake gives it back what the whole NIC has.
+    let open = |config: &NicConfig| {
+        fake.lock().regs.insert(regs::caps::OFFSET, caps);
+        fake.open(config)
+    };
+    let nic = open(&config()).unwrap();
+    assert!(nic.caps().push_only && !nic.caps().tso);
+    assert_eq!((nic.tx_max_frame(), nic.max_segmented()), (2_032, 0));
+    let lock = fake.lock();
+    let [tx, rx] = [regs::tx_page(0), regs::rx_page(0)];
+    let tx = lock.reg(tx + regs::tx_cfg::OFFSET);
+    assert_eq!(regs::tx_cfg::PUSH.get(tx), 1);
+    let rx = lock.reg(rx + regs::rx_cfg::OFFSET);
+    assert_eq!(regs::rx_cfg::IN_ORDER.get(rx), 1);
+    drop(lock);
+    drop(nic);
+    // 2,032 bytes after the Ethernet header are no jumbo frame there.
+    let most = config().with_mtu(2_032).unwrap();
+    drop(open(&most).unwrap());
+    // Frames that it cannot take are said when it is opened.
+    let jumbo = config().with_mtu(9_000).unwrap();
+    let error = open(&jumbo).err().unwrap();
+    assert!(error.to_string().contains("PUSH"), "{error}");
+}
+
+#[test]
 fn frames_longer_than_the_device_takes_are_an_error() {
     let fake = Fake::new();
     // A receiver whose MAX_FRAME has 13 bits: 9,018 becomes 826.

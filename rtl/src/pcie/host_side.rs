@@ -135,6 +135,13 @@ pub struct HostSide {
     clock_ticks: Ticks,
 }
 
+impl HostSide {
+    /// Says in CAPS that there is PUSH mode alone.
+    pub(crate) fn only_push(&mut self) {
+        self.regs.only_push();
+    }
+}
+
 impl Logic for HostSide {
     #[hdl_gen]
     fn update(&mut self) {

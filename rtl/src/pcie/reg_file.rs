@@ -355,6 +355,17 @@ impl Default for RegFile {
     }
 }
 
+impl RegFile {
+    /// Says in CAPS that there is PUSH mode alone.
+    pub(super) fn only_push(&mut self) {
+        let caps = port_word(regs::caps::OFFSET);
+        self.resets = rom(|e| match e.word == caps {
+            true => regs::CAPS_PUSH_ONLY.into(),
+            false => e.reset.into(),
+        });
+    }
+}
+
 impl Logic for RegFile {
     #[hdl_gen]
     fn update(&mut self) {
