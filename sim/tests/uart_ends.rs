@@ -1,12 +1,13 @@
 //! Two ends on a line that damages bytes: everything arrives once and in order, or the session is said to be broken.
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use ferrule_sim::uart::unit::{Deframer, Heard, Unit};
-use ferrule_sim::uart::{Broken, Endpoint, Role, State};
+use ferrule_sim::uart::{Broken, Endpoint, Noise, Role, State};
 
 /// One direction of the line.
 struct Wire {
@@ -16,43 +17,26 @@ struct Wire {
     byte_ns: u64,
     /// From the end of a byte to its receiver: the USB adapter's.
     latency_ns: u64,
-    /// Of a byte: faults in a million.
-    faults: u32,
-    done: u64,
+    noise: Noise,
 }
 
 impl Wire {
-    fn new(baud: u32, latency_ns: u64, faults: u32) -> Self {
+    fn new(baud: u32, latency_ns: u64, noise: Noise) -> Self {
         Self {
             bytes: VecDeque::new(),
             free_ns: 0,
             byte_ns: 10_000_000_000 / u64::from(baud),
             latency_ns,
-            faults,
-            done: 0,
+            noise,
         }
     }
 
-    fn carry(&mut self, now_ns: u64, bytes: &[u8], random: &mut StdRng) {
-        for &byte in bytes {
+    fn carry(&mut self, now_ns: u64, bytes: &[u8]) {
+        for byte in bytes {
             self.free_ns = self.free_ns.max(now_ns) + self.byte_ns;
             let at = self.free_ns + self.latency_ns;
-            let mut put = |byte| self.bytes.push_back((at, byte));
-            if random.random_range(0..1_000_000) >= self.faults {
-                put(byte);
-                continue;
-            }
-            self.done += 1;
-            match random.random_range(0..4) {
-                0 => {}
-                1 => put(byte ^ (1 << random.random_range(0..8))),
-                2 => {
-                    put(random.random());
-                    put(byte);
-                }
-                // A flag out of nowhere.
-                _ => put(0x7E),
-            }
+            let come = self.noise.carry(&[*byte]);
+            self.bytes.extend(come.into_iter().map(|byte| (at, byte)));
         }
     }
 
@@ -95,10 +79,10 @@ impl World {
         Self {
             now_ns: 0,
             ends: [host, Endpoint::new(Role::Device, baud, 0)],
-            wires: [
-                Wire::new(baud, latency_ns, faults),
-                Wire::new(baud, latency_ns, faults),
-            ],
+            wires: [0, 1].map(|way: u64| {
+                let noise = Noise::new(seed ^ way << 63, faults);
+                Wire::new(baud, latency_ns, noise)
+            }),
             random: StdRng::seed_from_u64(seed),
             got: [vec![], vec![]],
         }
@@ -122,7 +106,7 @@ impl World {
             self.got[i].extend(std::iter::from_fn(|| self.ends[i].receive()));
             let mut line = vec![];
             self.ends[i].poll_bytes(self.now_ns, &mut line);
-            self.wires[i].carry(self.now_ns, &line, &mut self.random);
+            self.wires[i].carry(self.now_ns, &line);
         }
     }
 
@@ -169,7 +153,8 @@ fn exchange(seed: u64, baud: u32, latency_ns: u64, faults: u32, count: u32) -> u
         world.got[0] == sent[1] && world.got[1] == sent[0],
         "seed {seed}"
     );
-    world.wires.iter().map(|w| w.done).sum()
+    let done = world.wires.iter().map(|w| w.noise.done());
+    done.map(|done| done.load(Ordering::Relaxed)).sum()
 }
 
 #[test]
@@ -280,8 +265,8 @@ fn a_host_that_is_started_again_gets_a_session_whatever_its_number() {
         };
         let mut line = vec![];
         stray.write(&mut line);
-        let (now_ns, mut random) = (w.now_ns, StdRng::seed_from_u64(0));
-        w.wires[0].carry(now_ns, &line, &mut random);
+        let now_ns = w.now_ns;
+        w.wires[0].carry(now_ns, &line);
         w.ends[0] = Endpoint::new(Role::Host, 3_000_000, seed);
         w.ends[0].open(now_ns);
         w.run_until(2 * SECOND, |w| w.ends[0].state() == State::Open);
@@ -296,7 +281,7 @@ fn a_host_that_is_started_again_gets_a_session_whatever_its_number() {
 fn silence_is_a_broken_session_and_another_host_as_well() {
     let mut w = World::new(1, 3_000_000, 0, 0);
     w.run_until(SECOND, |w| w.ends[0].state() == State::Open);
-    w.wires[1].faults = 1_000_000;
+    w.wires[1].noise.set_rate(1_000_000);
     let begun = w.now_ns;
     w.run_until(3 * SECOND, |w| w.ends[0].state() == State::Closed);
     assert_eq!(w.ends[0].take_broken(), Some(Broken::Silent));
@@ -313,7 +298,7 @@ fn silence_is_a_broken_session_and_another_host_as_well() {
     }
     .write(&mut line);
     let now_ns = w.now_ns;
-    w.wires[0].carry(now_ns, &line, &mut StdRng::seed_from_u64(0));
+    w.wires[0].carry(now_ns, &line);
     w.run_until(2 * SECOND, |w| w.ends[0].state() == State::Closed);
     assert_eq!(w.ends[0].take_broken(), Some(Broken::Taken));
 }
