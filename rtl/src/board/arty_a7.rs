@@ -25,26 +25,10 @@ const PORTS: &[Port] = &[
     Port::output("led_host", &["F6"], "LVCMOS33").untimed(),
 ];
 const CLOCKS: &[Clock] = &[
-    Clock {
-        name: "clk_100",
-        period_ps: 10_000,
-        origin: Origin::Port("clk_100"),
-    },
-    Clock {
-        name: "rx",
-        period_ps: 40_000,
-        origin: Origin::Port("eth_rx_clk"),
-    },
-    Clock {
-        name: "tx",
-        period_ps: 40_000,
-        origin: Origin::Port("eth_tx_clk"),
-    },
-    Clock {
-        name: "core",
-        period_ps: 16_000,
-        origin: Origin::Net("clk"),
-    },
+    Clock::at_port("clk_100", 10_000, "clk_100"),
+    Clock::at_port("rx", 40_000, "eth_rx_clk"),
+    Clock::at_port("tx", 40_000, "eth_tx_clk"),
+    Clock::on_net("core", 16_000, "clk"),
 ];
 const PHY: Phy = Phy {
     chip: "TI DP83848J",

@@ -200,6 +200,26 @@ pub struct Clock {
     pub origin: Origin,
 }
 
+impl Clock {
+    /// One that comes in at a port of the top module.
+    pub const fn at_port(name: &'static str, period_ps: u32, port: &'static str) -> Self {
+        Self {
+            name,
+            period_ps,
+            origin: Origin::Port(port),
+        }
+    }
+
+    /// One that a cell makes, by the net of the top module that carries it.
+    pub const fn on_net(name: &'static str, period_ps: u32, net: &'static str) -> Self {
+        Self {
+            name,
+            period_ps,
+            origin: Origin::Net(net),
+        }
+    }
+}
+
 /// Where a clock comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -240,33 +260,22 @@ pub const fn rgmii_inputs(clock: &'static str) -> InputDelay {
     }
 }
 
+/// The oscillator of a board with PCI Express.
+pub const CLK_200: Clock = Clock::at_port("clk_200", 5_000, "clk_200_p");
+/// The slot's reference clock.
+pub const PCIE_CLK: Clock = Clock::at_port("pcie_clk", 10_000, "pcie_clk_p");
+/// The clock that the PCI Express block gives the core.
+pub const USER: Clock = Clock::on_net("user", 8_000, "nic/user_clk");
+/// The transmit clock behind its multiplexers.
+pub const TX: Clock = Clock::on_net("tx", 8_000, "tx_clk");
+
 /// The clocks of a board with RGMII and PCI Express.
 pub const RGMII_CLOCKS: [Clock; 6] = [
-    Clock {
-        name: "clk_200",
-        period_ps: 5_000,
-        origin: Origin::Port("clk_200_p"),
-    },
-    Clock {
-        name: "pcie_clk",
-        period_ps: 10_000,
-        origin: Origin::Port("pcie_clk_p"),
-    },
-    Clock {
-        name: "rx",
-        period_ps: 8_000,
-        origin: Origin::Port("rgmii_rx_clk"),
-    },
-    Clock {
-        name: "user",
-        period_ps: 8_000,
-        origin: Origin::Net("nic/user_clk"),
-    },
-    Clock {
-        name: "tx",
-        period_ps: 8_000,
-        origin: Origin::Net("tx_clk"),
-    },
+    CLK_200,
+    PCIE_CLK,
+    Clock::at_port("rx", 8_000, "rgmii_rx_clk"),
+    USER,
+    TX,
     Clock {
         name: "clk_2_5",
         period_ps: 400_000,

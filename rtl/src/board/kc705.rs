@@ -56,36 +56,12 @@ pub const BOARD: Board = Board {
         Port::output("led", &["AB8", "AA8", "AC9", "AB9"], "LVCMOS15").untimed(),
     ],
     clocks: &[
-        Clock {
-            name: "clk_200",
-            period_ps: 5_000,
-            origin: Origin::Port("clk_200_p"),
-        },
-        Clock {
-            name: "pcie_clk",
-            period_ps: 10_000,
-            origin: Origin::Port("pcie_clk_p"),
-        },
-        Clock {
-            name: "rx",
-            period_ps: 8_000,
-            origin: Origin::Port("gmii_rx_clk"),
-        },
-        Clock {
-            name: "mii_tx",
-            period_ps: 40_000,
-            origin: Origin::Port("mii_tx_clk"),
-        },
-        Clock {
-            name: "user",
-            period_ps: 8_000,
-            origin: Origin::Net("nic/user_clk"),
-        },
-        Clock {
-            name: "tx",
-            period_ps: 8_000,
-            origin: Origin::Net("tx_clk"),
-        },
+        CLK_200,
+        PCIE_CLK,
+        Clock::at_port("rx", 8_000, "gmii_rx_clk"),
+        Clock::at_port("mii_tx", 40_000, "mii_tx_clk"),
+        USER,
+        TX,
     ],
     exclusive: &[&["mmcm/CLKOUT0"], &["mii_tx"]],
     crossings: &[["user", "rx"], ["user", "tx"]],
