@@ -7,6 +7,7 @@ use ferrule_rtl::pcie::HostSide;
 use ferrule_rtl::queue::queues::Queues;
 use ferrule_rtl::rx::RxPath;
 use ferrule_rtl::tx::TxPath;
+use ferrule_rtl::uart::UartLink;
 use ferrule_rtl::verilog::emit;
 
 /// A design that is synthesised on its own.
@@ -24,6 +25,8 @@ pub(crate) enum Module {
     Queues,
     /// PCIe host side: TLPs, read engine, registers, counters, MSI-X
     Host,
+    /// TLPs over a UART, in the place of a PCIe block
+    Uart,
     /// The whole NIC
     Nic,
 }
@@ -38,6 +41,7 @@ impl Module {
             Self::Neigh => "neigh",
             Self::Queues => "queues",
             Self::Host => "host",
+            Self::Uart => "uart",
             Self::Nic => "nic",
         }
     }
@@ -54,6 +58,7 @@ impl Module {
             Self::Neigh => emit::<Neigh>(self.name()),
             Self::Queues => emit::<Queues>(self.name()),
             Self::Host => emit::<HostSide>(self.name()),
+            Self::Uart => emit::<UartLink>(self.name()),
             Self::Nic => emit::<Nic>(self.name()),
         }
     }
@@ -66,7 +71,7 @@ impl Module {
             Self::Queues => Some(&QUEUE_MANAGERS),
             Self::Host => Some(&DMA),
             Self::Nic => Some(&ALL),
-            Self::Rx | Self::Tx => None,
+            Self::Rx | Self::Tx | Self::Uart => None,
         }
     }
 }
