@@ -83,6 +83,32 @@ impl Design {
     }
 }
 
+/// A board behind a UART at its pins: what is at the other end of its UART sees nothing else of it. Times are nanoseconds and never go back.
+pub trait AtPins: Send {
+    /// A cycle of the core's clock, which begins at `now_ns`, with the level of the line to the board in it; the level of the line from it.
+    fn cycle(&mut self, now_ns: u64, uart_rx: bool) -> bool;
+    /// Whether nothing moves on the board, as long as nothing moves on its lines.
+    fn is_quiet(&self) -> bool;
+    /// Whether nothing moves at its pins but for the UART's: less than quiet, as it may wait for a timer of 2^20 ns.
+    fn is_still(&self) -> bool;
+    /// When something happens on a quiet board.
+    fn deadline_ns(&self, now_ns: u64) -> u64;
+    /// Asks the cable anew what is next.
+    fn refresh(&mut self, now_ns: u64);
+    /// The cable.
+    fn wire(&self) -> &dyn Wire;
+    /// Tells the cable that the receiver was switched on.
+    fn receiver_on(&mut self, now_ns: u64);
+    /// Plugs the cable in or out.
+    fn set_link(&mut self, up: bool);
+    /// Puts byte times on the line towards the NIC.
+    fn inject(&mut self, line: Vec<Gmii>);
+    /// Frames on the wire.
+    fn phy_stats(&self) -> PhyStats;
+    /// Cycles of the core's clock so far.
+    fn cycles(&self) -> u64;
+}
+
 /// The board.
 pub struct Arty {
     model: Model,
@@ -150,32 +176,6 @@ impl Arty {
         self.reset_cycles = RESET_CYCLES;
     }
 
-    /// A cycle of the core's clock, which begins at `now_ns`, with the level of the line to the board in it; the level of the line from it.
-    pub fn cycle(&mut self, now_ns: u64, uart_rx: bool) -> bool {
-        self.wire_in(now_ns);
-        let (time_hi, time_lo) = halves(now_ns);
-        let (m, p) = (&mut self.model, &self.ports);
-        m.set(p.reset, (self.reset_cycles > 0).into());
-        m.set(p.time_lo, time_lo.into());
-        m.set(p.time_hi, time_hi.into());
-        m.set(p.uart_rx, uart_rx.into());
-        self.reset_cycles = self.reset_cycles.saturating_sub(1);
-        let begins_ns = self.cycles * CYCLE_NS;
-        self.edge(now_ns, self.core_clock, begins_ns.is_multiple_of(MII_NS));
-        let uart_tx = self.model.get(self.ports.uart_tx) == 1;
-        if (begins_ns + CYCLE_NS / 2).is_multiple_of(MII_NS) {
-            self.edge(now_ns, 0, true);
-        }
-        self.cycles += 1;
-        let quiet = !self.busy && self.phy.receive_idle() && self.phy.transmit_idle();
-        self.quiet_cycles = if quiet {
-            self.quiet_cycles.saturating_add(1)
-        } else {
-            0
-        };
-        uart_tx
-    }
-
     fn edge(&mut self, now_ns: u64, core: u32, mii: bool) {
         let (m, p) = (&mut self.model, &self.ports);
         if mii {
@@ -220,14 +220,44 @@ impl Arty {
             self.wire_due_ns = self.wire.next_deadline(now_ns);
         }
     }
+}
 
-    /// Whether nothing moves on the board, as long as nothing moves on its lines.
-    pub fn is_quiet(&self) -> bool {
+impl AtPins for Arty {
+    fn cycle(&mut self, now_ns: u64, uart_rx: bool) -> bool {
+        self.wire_in(now_ns);
+        let (time_hi, time_lo) = halves(now_ns);
+        let (m, p) = (&mut self.model, &self.ports);
+        m.set(p.reset, (self.reset_cycles > 0).into());
+        m.set(p.time_lo, time_lo.into());
+        m.set(p.time_hi, time_hi.into());
+        m.set(p.uart_rx, uart_rx.into());
+        self.reset_cycles = self.reset_cycles.saturating_sub(1);
+        let begins_ns = self.cycles * CYCLE_NS;
+        self.edge(now_ns, self.core_clock, begins_ns.is_multiple_of(MII_NS));
+        let uart_tx = self.model.get(self.ports.uart_tx) == 1;
+        if (begins_ns + CYCLE_NS / 2).is_multiple_of(MII_NS) {
+            self.edge(now_ns, 0, true);
+        }
+        self.cycles += 1;
+        let quiet = !self.busy && self.phy.receive_idle() && self.phy.transmit_idle();
+        self.quiet_cycles = if quiet {
+            self.quiet_cycles.saturating_add(1)
+        } else {
+            0
+        };
+        uart_tx
+    }
+
+    fn is_quiet(&self) -> bool {
         self.quiet_cycles >= GRACE_CYCLES && self.reset_cycles == 0
     }
 
-    /// When something happens on a quiet board.
-    pub fn deadline_ns(&self, now_ns: u64) -> u64 {
+    fn is_still(&self) -> bool {
+        let phy = self.phy.receive_idle() && self.phy.transmit_idle();
+        phy && self.reset_cycles == 0
+    }
+
+    fn deadline_ns(&self, now_ns: u64) -> u64 {
         let tick = now_ns / TICK_NS;
         // The 32 bits of the core's deadline are taken as the nearest such time.
         let core = self.deadline.map(|d| {
@@ -242,40 +272,33 @@ impl Arty {
             .fold(beat_ns, u64::min)
     }
 
-    /// The wire, asked anew what is next.
-    pub fn refresh(&mut self, now_ns: u64) {
+    fn refresh(&mut self, now_ns: u64) {
         self.wire_due_ns = self.wire.next_deadline(now_ns);
     }
 
-    /// The cable.
-    pub fn wire(&self) -> &dyn Wire {
+    fn wire(&self) -> &dyn Wire {
         &*self.wire
     }
 
-    /// The cable, to tell that the receiver was switched on.
-    pub fn receiver_on(&mut self, now_ns: u64) {
+    fn receiver_on(&mut self, now_ns: u64) {
         self.wire.receiver_on(now_ns);
         self.wire_due_ns = self.wire.next_deadline(now_ns);
     }
 
-    /// Plugs the cable in or out.
-    pub fn set_link(&mut self, up: bool) {
+    fn set_link(&mut self, up: bool) {
         self.model.set(self.ports.link_up, up.into());
         self.quiet_cycles = 0;
     }
 
-    /// Puts byte times on the line towards the NIC.
-    pub fn inject(&mut self, line: Vec<Gmii>) {
+    fn inject(&mut self, line: Vec<Gmii>) {
         self.phy.receive_raw(line);
     }
 
-    /// Frames on the wire.
-    pub fn phy_stats(&self) -> PhyStats {
+    fn phy_stats(&self) -> PhyStats {
         self.phy.stats()
     }
 
-    /// Cycles of the core's clock so far.
-    pub fn cycles(&self) -> u64 {
+    fn cycles(&self) -> u64 {
         self.cycles
     }
 }

@@ -6,7 +6,7 @@ use ferrule_rtl::nic::Nic;
 use ferrule_rtl::pins::Gmii;
 use serde::Serialize;
 
-use crate::arty::Design;
+use crate::arty::{Arty, Design};
 use crate::capture::CapturePort;
 use crate::engine::{self, Engine, EngineError, Kind, Options};
 use crate::host_side::HostSide;
@@ -120,14 +120,17 @@ pub struct Surroundings {
     pub capture: Option<CapturePort>,
 }
 
+/// Makes a station around what there is.
+pub type Make = Box<dyn FnOnce(Surroundings) -> Box<dyn Station> + Send>;
+
 /// What simulates a NIC.
 pub enum Core {
     /// The hardware description, clock by clock.
     Rtl(Box<dyn Engine>),
     /// The model: see [`crate::model`].
     Model,
-    /// The hardware description on a board without PCIe, with a UART at so many baud.
-    Arty(Design, u32),
+    /// A station of another kind, by its name and how it is made.
+    Other(&'static str, Make),
 }
 
 impl From<Box<dyn Engine>> for Core {
@@ -154,7 +157,13 @@ impl Core {
     /// # Errors
     /// See [`EngineError`].
     pub fn arty(baud: u32) -> Result<Self, EngineError> {
-        Ok(Self::Arty(Design::compile()?, baud))
+        let design = Design::compile()?;
+        let make = move |around: Surroundings| {
+            let arty = Arty::new(&design, baud, around.mac, around.wire, around.capture);
+            let station = ArtyStation::new(Box::new(arty), baud, around.settings);
+            Box::new(station) as Box<dyn Station>
+        };
+        Ok(Self::Other(arty::NAME, Box::new(make)))
     }
 
     /// The engine's name, as on the command line.
@@ -162,7 +171,7 @@ impl Core {
         match self {
             Self::Rtl(engine) => engine.name(),
             Self::Model => model::NAME,
-            Self::Arty(..) => arty::NAME,
+            Self::Other(name, _) => name,
         }
     }
 
@@ -174,7 +183,7 @@ impl Core {
         match self {
             Self::Rtl(engine) => engine.trace_start(path),
             Self::Model => Err(EngineError::NoCycles),
-            Self::Arty(..) => Err(EngineError::NoTracing),
+            Self::Other(..) => Err(EngineError::NoTracing),
         }
     }
 
@@ -183,7 +192,7 @@ impl Core {
         match self {
             Self::Rtl(engine) => Box::new(RtlStation::new(engine, around)),
             Self::Model => Box::new(ModelStation::new(around)),
-            Self::Arty(design, baud) => Box::new(ArtyStation::new(&design, baud, around)),
+            Self::Other(_, make) => make(around),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use ferrule::{Cidr, Host};
 use ferrule_abi::counter;
-use ferrule_sim::arty::{Arty, Design, CYCLE_NS};
+use ferrule_sim::arty::{Arty, AtPins, Design, CYCLE_NS};
 use ferrule_sim::simulator::mac_of_seed;
 use ferrule_sim::uart::pins::{LineIn, LineOut};
 use ferrule_sim::wire::lan::{Lan, NIC, PEER, PREFIX};

@@ -25,8 +25,12 @@ module BUFR #(parameter BUFR_DIVIDE = "BYPASS") (input I, input CE, input CLR, o
 assign O = I;
 endmodule
 
+// UG472: once S has changed, the output is low from the next fall of the clock that it had to the next fall of the other one.
 module BUFGMUX_CTRL (input I0, input I1, input S, output O);
-assign O = S ? I1 : I0;
+reg on0 = 1'b1, on1 = 1'b0;
+always @(negedge I0) on0 <= !S && !on1;
+always @(negedge I1) on1 <= S && !on0;
+assign O = (I0 && on0) || (I1 && on1);
 endmodule
 
 module IDELAYCTRL (input REFCLK, input RST, output RDY);

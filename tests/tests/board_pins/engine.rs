@@ -2,6 +2,8 @@
 //!
 //! What an engine takes and gives beat by beat and byte by byte goes through the PCI Express block's AXI4-Streams and the PHY's pins, MDIO included.
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrule_rtl::board::description::{Board, Top};
 use ferrule_rtl::board::export::files;
@@ -9,19 +11,34 @@ use ferrule_rtl::pins::{Clocks, Gmii, Inputs, Outputs, TlpBeat};
 use ferrule_sim::engine::verilated::{Module, Pin};
 use ferrule_sim::engine::{verilator, Engine, EngineError};
 
+use crate::converter::Converter;
 use crate::phy_model::{Partner, PhyModel};
 
 pub(crate) const CELLS: &str = include_str!("../../../rtl/tests/boards/cells.v");
 const BLOCK: &str = include_str!("../../../rtl/tests/boards/pcie_7x_0.v");
 const INSIDE: &str = include_str!("inside.v");
 /// Nanoseconds in a period of 125 MHz.
-const SLOTS: u32 = 8;
+const SLOTS: u64 = 8;
+/// Nanoseconds in a period of the PHY's clocks at 10, 100 and 1000 Mbit/s.
+pub(crate) const PERIODS: [u64; 3] = [400, 40, 8];
+/// STATUS.SPEED of 1000 Mbit/s.
+const SPEED_1000: u8 = 2;
 /// Nanoseconds by which the PHY delays its receive clock.
-const DELAY: u32 = 2;
+const DELAY: u64 = 2;
 /// The partner at the other end of the cable: 10, 100 and 1000 Mbit/s, full duplex, as IEEE 802.3 clauses 28 and 40 have them in ANLPAR and GBSR.
 pub(crate) const PARTNER: Partner = Partner::Negotiates {
     base: 0x41E1,
     gigabit: 0x0800,
+};
+/// One with 100 Mbit/s alone, full and half duplex.
+pub(crate) const PARTNER_100: Partner = Partner::Negotiates {
+    base: 0x4181,
+    gigabit: 0,
+};
+/// One with 10 Mbit/s alone.
+pub(crate) const PARTNER_10: Partner = Partner::Negotiates {
+    base: 0x4061,
+    gigabit: 0,
 };
 
 macro_rules! pins {
@@ -71,6 +88,39 @@ pins!(
     phy_txd
 );
 
+/// What whoever holds the simulator sees and changes of a board.
+pub(crate) struct Outside {
+    partner: Mutex<Partner>,
+    leds: AtomicU32,
+}
+
+impl Outside {
+    pub(crate) fn new(partner: Partner) -> Arc<Self> {
+        Arc::new(Self {
+            partner: Mutex::new(partner),
+            leds: AtomicU32::new(0),
+        })
+    }
+
+    /// Who will be at the other end of the cable when it is plugged in.
+    pub(crate) fn set_partner(&self, partner: Partner) {
+        *self.partner.lock().unwrap_or_else(PoisonError::into_inner) = partner;
+    }
+
+    pub(crate) fn partner(&self) -> Partner {
+        *self.partner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Link, activity, error, heartbeat.
+    pub(crate) fn leds(&self) -> u32 {
+        self.leds.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn show(&self, leds: u32) {
+        self.leds.store(leds, Ordering::Relaxed);
+    }
+}
+
 /// The pins of a PHY's data that its kind of interface has.
 enum Media {
     Rgmii {
@@ -82,6 +132,8 @@ enum Media {
         er: Pin,
         en: Pin,
         tx_er: Pin,
+        /// The transmit clock that it gives.
+        tx_clk: Pin,
     },
 }
 
@@ -98,7 +150,13 @@ pub(crate) struct BoardEngine {
     module: Module,
     pins: Pins,
     media: Media,
-    pub(crate) phy: PhyModel,
+    phy: PhyModel,
+    outside: Arc<Outside>,
+    /// The speed that the PHY's clocks have: the last one that was negotiated.
+    speed: u8,
+    converter: Converter,
+    /// What the PHY shows at 10 and 100 Mbit/s.
+    nibble: Gmii,
     random: u64,
     of_eight: u64,
     /// The beat at the block's output stays until it is taken.
@@ -149,12 +207,17 @@ impl BoardEngine {
                 er: pin("phy_rx_er"),
                 en: pin("phy_tx_en"),
                 tx_er: pin("phy_tx_er"),
+                tx_clk: pin("phy_mii_tx_clk"),
             },
             Top::Uart(_) => panic!("{} has no PCI Express", board.name),
         };
         let mut phy = PhyModel::new(address);
         phy.connect(Some(PARTNER));
         Ok(Self {
+            outside: Outside::new(PARTNER),
+            speed: SPEED_1000,
+            converter: Converter::new(),
+            nibble: Gmii::default(),
             pins: Pins::of(&module),
             module,
             media,
@@ -170,6 +233,11 @@ impl BoardEngine {
             sent: Gmii::default(),
             cycles: 0,
         })
+    }
+
+    /// What can be seen and changed from outside.
+    pub(crate) fn outside(&self) -> Arc<Outside> {
+        Arc::clone(&self.outside)
     }
 
     /// Link, activity, error, heartbeat.
@@ -256,22 +324,39 @@ impl BoardEngine {
         } else {
             self.phy.held = true;
         }
-        if link != self.phy.partner.is_some() {
-            self.phy.connect(link.then_some(PARTNER));
+        let partner = link.then(|| self.outside.partner());
+        if partner != self.phy.partner {
+            self.phy.connect(partner);
         }
         let driven = self.is(|p| p.mdio_oe).then(|| self.is(|p| p.mdio_o));
         let mdc = self.is(|p| p.mdc);
         let level = self.phy.clock(mdc, driven);
         self.set(|p| p.mdio_drive, driven.is_none().into());
         self.set(|p| p.mdio_i, level.into());
+        let speed = self.phy.speed().unwrap_or(self.speed);
+        if speed != self.speed {
+            self.speed = speed;
+            (self.converter, self.nibble) = (Converter::new(), Gmii::default());
+        }
     }
 
-    /// What the PHY shows in a slot: data at each edge, its clock later (RGMII) or in the middle (GMII, which changes data at a fall).
-    fn receive(&mut self, slot: u32, line: Gmii) {
+    /// What the PHY shows in a nanosecond: data at each edge, its clock later (RGMII) or in the middle (GMII, which changes data at a fall). At 10 and 100
+    /// Mbit/s a nibble, in RGMII at both edges (RGMII 2.0 section 3.4).
+    fn receive(&mut self, now_ns: u64, line: Gmii) {
+        let period = PERIODS[usize::from(self.speed)];
+        let at = now_ns % period;
+        let slow = self.speed != SPEED_1000;
+        if slow && at == 0 {
+            self.nibble = self.converter.nibble();
+        }
+        let line = if slow { self.nibble } else { line };
         match self.media {
             Media::Rgmii { rx_ctl, .. } => {
-                let second = slot >= SLOTS / 2;
-                let data = if second { line.data >> 4 } else { line.data };
+                let second = at >= period / 2;
+                let data = match second && !slow {
+                    true => line.data >> 4,
+                    false => line.data,
+                };
                 let ctl = if second {
                     line.valid != line.error
                 } else {
@@ -279,15 +364,36 @@ impl BoardEngine {
                 };
                 self.set(|p| p.phy_rxd, u32::from(data & 0xF));
                 self.module.set(rx_ctl, ctl.into());
-                let high = (DELAY..DELAY + SLOTS / 2).contains(&slot);
+                let high = (DELAY..DELAY + period / 2).contains(&at);
                 self.set(|p| p.phy_rx_clk, high.into());
             }
-            Media::Gmii { dv, er, .. } => {
+            Media::Gmii { dv, er, tx_clk, .. } => {
                 self.set(|p| p.phy_rxd, line.data.into());
                 self.module.set(dv, line.valid.into());
                 self.module.set(er, line.error.into());
-                self.set(|p| p.phy_rx_clk, (slot >= SLOTS / 2).into());
+                let high = at >= period / 2;
+                self.set(|p| p.phy_rx_clk, high.into());
+                // At 1000 Mbit/s this one is not used; it keeps the 25 MHz that the PHY has after its reset.
+                let period = PERIODS[usize::from(self.speed.min(1))];
+                let at = now_ns % period;
+                if slow && at == period / 2 {
+                    let nibble = self.shown();
+                    self.converter.take(nibble);
+                }
+                self.module.set(tx_clk, (at >= period / 2).into());
             }
+        }
+    }
+
+    /// What is on the pins of a GMII's transmitter.
+    fn shown(&self) -> Gmii {
+        let Media::Gmii { en, tx_er, .. } = self.media else {
+            return Gmii::default();
+        };
+        Gmii {
+            data: self.module.get(self.pins.phy_txd) as u8,
+            valid: self.module.get(en) != 0,
+            error: self.module.get(tx_er) != 0,
         }
     }
 
@@ -298,29 +404,26 @@ impl BoardEngine {
             return;
         }
         self.txc = txc;
-        let data = self.module.get(self.pins.phy_txd);
         match self.media {
             Media::Rgmii { tx_ctl, .. } => {
-                let bits = data | self.module.get(tx_ctl) << 4;
+                let bits = self.module.get(self.pins.phy_txd) | self.module.get(tx_ctl) << 4;
                 if txc {
                     self.low = bits;
-                } else {
-                    // RGMII 2.0 table 1: EN with the rise, EN xor ER with the fall.
-                    let [en, other] = [self.low, bits].map(|b| b & 16 != 0);
-                    self.sent = Gmii {
-                        data: (self.low & 0xF | (bits & 0xF) << 4) as u8,
-                        valid: en,
-                        error: en != other,
-                    };
+                    return;
+                }
+                // RGMII 2.0 table 1: EN with the rise, EN xor ER with the fall.
+                let [en, other] = [self.low, bits].map(|b| b & 16 != 0);
+                let sent = Gmii {
+                    data: (self.low & 0xF | (bits & 0xF) << 4) as u8,
+                    valid: en,
+                    error: en != other,
+                };
+                match self.speed {
+                    SPEED_1000 => self.sent = sent,
+                    _ => self.converter.take(sent),
                 }
             }
-            Media::Gmii { en, tx_er, .. } if txc => {
-                self.sent = Gmii {
-                    data: data as u8,
-                    valid: self.module.get(en) != 0,
-                    error: self.module.get(tx_er) != 0,
-                };
-            }
+            Media::Gmii { .. } if txc && self.speed == SPEED_1000 => self.sent = self.shown(),
             Media::Gmii { .. } => {}
         }
     }
@@ -335,17 +438,33 @@ impl Engine for BoardEngine {
         };
         self.manage(inputs.link_up);
         self.drive_block(inputs);
+        // Nothing goes through a PHY without a link.
+        let linked = self.phy.speed().is_some();
+        let line = if linked {
+            inputs.gmii_rx
+        } else {
+            Gmii::default()
+        };
+        if self.speed != SPEED_1000 {
+            self.converter.give(line);
+        }
         for slot in 0..SLOTS {
             self.set(|p| p.user_clk, (slot >= SLOTS / 2).into());
-            self.set(|p| p.vco, slot & 1);
-            self.receive(slot, inputs.gmii_rx);
+            self.set(|p| p.vco, (slot & 1) as u32);
+            self.receive(self.cycles * SLOTS + slot, line);
             self.module.settle();
             self.transmit();
             if slot == 0 {
                 self.sample_block(inputs, &mut outputs);
             }
         }
-        outputs.gmii_tx = std::mem::take(&mut self.sent);
+        let sent = std::mem::take(&mut self.sent);
+        outputs.gmii_tx = match self.speed {
+            _ if !linked => Gmii::default(),
+            SPEED_1000 => sent,
+            _ => self.converter.byte(),
+        };
+        self.outside.show(self.leds());
         self.cycles += 1;
         outputs
     }

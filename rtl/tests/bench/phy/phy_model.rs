@@ -139,17 +139,27 @@ impl PhyModel {
         }
     }
 
-    /// Both sides have something in common: bits 9:5 of the base pages, or 1000BASE-T.
-    fn linked(&self) -> bool {
-        let fits = match self.partner {
-            None => false,
-            Some(Partner::Fixed100) => true,
-            Some(Partner::Negotiates { base, gigabit }) => {
-                self.registers[4] & base & 0x03E0 != 0
-                    || self.registers[9] & 0x0300 & (gigabit >> 2) != 0
+    /// The speed that negotiation came to, as STATUS.SPEED has it: the best one that both sides have (IEEE 802.3 clause 28B.3), by bits 9:5 of the base pages
+    /// and 1000BASE-T; 100 Mbit/s where it was found in parallel.
+    pub(super) fn speed(&self) -> Option<u8> {
+        if self.negotiation != Negotiation::Complete {
+            return None;
+        }
+        match self.partner? {
+            Partner::Fixed100 => Some(1),
+            Partner::Negotiates { base, gigabit } => {
+                let common = self.registers[4] & base;
+                match common & 0x03E0 {
+                    _ if self.registers[9] & 0x0300 & (gigabit >> 2) != 0 => Some(2),
+                    0 => None,
+                    common => Some(u8::from(common & 0x0380 != 0)),
+                }
             }
-        };
-        fits && self.negotiation == Negotiation::Complete
+        }
+    }
+
+    fn linked(&self) -> bool {
+        self.speed().is_some()
     }
 
     fn read(&mut self, register: u8) -> u16 {
