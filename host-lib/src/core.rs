@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferrule_abi::counter;
 use ferrule_driver::nic::{
-    mac_text, Checksum, NicEvent, RxBuf, RxFrame, Segments, TxFrame, TxMode, TxOutcome,
+    mac_text, Checksum, NextHop, NicEvent, RxBuf, RxFrame, Segments, TxFrame, TxMode, TxOutcome,
 };
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
@@ -72,6 +72,8 @@ struct Parked {
 pub(crate) struct Core {
     pub(crate) nic: Nic,
     pub(crate) stack: Stack<Body>,
+    /// The gateways that the NIC knows, in its order.
+    gateways: Vec<Ipv4Addr>,
     /// The sockets that programs poll.
     pub(crate) exports: Exports,
     parked: HashMap<Ipv4Addr, VecDeque<Parked>>,
@@ -119,10 +121,11 @@ fn can_recover(error: &io::Error) -> bool {
 }
 
 impl Core {
-    pub(crate) fn new(nic: Nic, stack: Stack<Body>) -> Self {
+    pub(crate) fn new(nic: Nic, stack: Stack<Body>, gateways: Vec<Ipv4Addr>) -> Self {
         Self {
             nic,
             stack,
+            gateways,
             exports: Exports::default(),
             parked: HashMap::new(),
             released: VecDeque::new(),
@@ -478,7 +481,13 @@ impl Core {
                 packet.append_to(&mut self.bytes);
             }
         }
-        let taken = hand_over(&mut self.nic, &self.held, &self.bytes, self.next_token);
+        let taken = hand_over(
+            &mut self.nic,
+            &self.gateways,
+            &self.held,
+            &self.bytes,
+            self.next_token,
+        );
         let taken = taken.map_err(io_error);
         // The first is what an error is about.
         let gone = *taken.as_ref().unwrap_or(&1);
@@ -514,6 +523,7 @@ impl Core {
 /// ordinary memory.
 fn hand_over(
     nic: &mut Nic,
+    gateways: &[Ipv4Addr],
     packets: &VecDeque<TxPacket<Body>>,
     mut copied: &[u8],
     first_token: u64,
@@ -540,7 +550,7 @@ fn hand_over(
         .map(|((packet, end), token)| TxFrame {
             parts: &parts[std::mem::replace(&mut begin, end)..end],
             mode: TxMode::Ip {
-                next_hop: Default::default(),
+                next_hop: next_hop(gateways, packet.next_hop),
                 ip_checksum: packet.insert_ipv4_checksum,
                 l4_checksum: packet.insert_l4_checksum,
             },
@@ -550,6 +560,15 @@ fn hand_over(
         })
         .collect();
     nic.tx_batch(&frames)
+}
+
+/// How the NIC is told of a gateway that the stack has chosen.
+fn next_hop(gateways: &[Ipv4Addr], gateway: Option<Ipv4Addr>) -> NextHop {
+    let known = gateway.and_then(|gateway| gateways.iter().position(|g| *g == gateway));
+    match known.and_then(|n| u8::try_from(n + 1).ok()) {
+        Some(n) => NextHop::Gateway(n),
+        None => NextHop::Automatic,
+    }
 }
 
 /// How a packet of the stack's is to be cut, if it is one: its head begins with the headers of IPv4 and TCP.

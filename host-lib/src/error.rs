@@ -1,5 +1,8 @@
 //! Why a host cannot be opened.
+use std::net::Ipv4Addr;
+
 use ferrule_driver::{DeviceError, NicError};
+use ferrule_stack::{Cidr, RouteError};
 
 /// An error of [`HostBuilder::open`](crate::HostBuilder::open).
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,16 @@ pub enum OpenError {
         name: &'static str,
         /// What it holds.
         value: String,
+    },
+    /// A route that cannot be.
+    #[error("no route to {destination} by way of {gateway}: {why}")]
+    Route {
+        /// Where to.
+        destination: Cidr,
+        /// By way of whom.
+        gateway: Ipv4Addr,
+        /// Why not.
+        why: RouteError,
     },
     /// The device.
     #[error(transparent)]

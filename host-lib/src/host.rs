@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ferrule_driver::nic::LocalAddress;
 use ferrule_driver::{Clock, Device, Nic, NicConfig, NicError, WallClock};
-use ferrule_stack::{Cidr, Config, Offload, Stack, Stats};
+use ferrule_stack::{Cidr, Config, Offload, Route, Stack, Stats};
 
 use crate::core::Core;
 use crate::error::OpenError;
@@ -41,7 +41,7 @@ pub struct HostBuilder {
     device: Option<Box<dyn Device>>,
     spec: Option<String>,
     addresses: Vec<Cidr>,
-    gateway: Option<Ipv4Addr>,
+    routes: Vec<Route>,
     clock: Arc<dyn Clock>,
     seed: Option<[u8; 16]>,
     initial_rto: Option<Duration>,
@@ -72,7 +72,7 @@ impl Host {
             device: None,
             spec: None,
             addresses: Vec::new(),
-            gateway: None,
+            routes: Vec::new(),
             clock: Arc::new(WallClock),
             seed: None,
             initial_rto: None,
@@ -177,6 +177,24 @@ impl Host {
         self.shared().with_waiting(|core| call(&mut core.nic))
     }
 
+    /// Our addresses, the first the default source.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn addresses(&self) -> io::Result<Vec<Cidr>> {
+        self.shared()
+            .with(|core, _| core.stack.addresses().to_vec())
+    }
+
+    /// All destinations that are reached, the subnets of our addresses included: to others calls fail with ENETUNREACH.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub fn reached(&self) -> io::Result<Vec<Cidr>> {
+        let destinations = |core: &mut Core| core.stack.routes().map(|r| r.destination).collect();
+        self.shared().with(|core, _| destinations(core))
+    }
+
     /// Nanoseconds on the clock that this host lives by.
     pub fn now_ns(&self) -> u64 {
         self.shared().now().as_nanos()
@@ -215,10 +233,21 @@ impl HostBuilder {
         self
     }
 
-    /// The default gateway.
+    /// The default gateway. Without one, and without a [route](Self::route), only the subnets of our addresses are reached: calls to
+    /// elsewhere fail with ENETUNREACH. Groups and broadcasts need none.
     #[must_use]
     pub fn gateway(mut self, gateway: Ipv4Addr) -> Self {
-        self.gateway = Some(gateway);
+        let default = Route::default_route();
+        (self.routes).retain(|route| route.destination != default.destination);
+        self.routes.insert(0, default.via(gateway));
+        self
+    }
+
+    /// Adds a route: what goes to `destination`, and to no longer prefix that has a route, goes by way of `gateway`, which must be on the
+    /// subnet of an address of ours. There may be seven gateways.
+    #[must_use]
+    pub fn route(mut self, destination: Cidr, gateway: Ipv4Addr) -> Self {
+        self.routes.push(Route::new(destination).via(gateway));
         self
     }
 
@@ -279,7 +308,7 @@ impl HostBuilder {
     /// Opens the NIC and starts the host.
     ///
     /// # Errors
-    /// When there is no device or address, the MTU is none, or the NIC cannot be brought up.
+    /// When there is no device or address, the MTU is none, a route cannot be, or the NIC cannot be brought up.
     pub fn open(self) -> Result<Host, OpenError> {
         let device = match (self.device, self.spec) {
             (Some(device), _) => device,
@@ -289,6 +318,7 @@ impl HostBuilder {
         if self.addresses.is_empty() {
             return Err(OpenError::NoAddress);
         }
+        let gateways = gateways(&self.routes);
         let nic_config = NicConfig {
             addresses: self
                 .addresses
@@ -298,7 +328,7 @@ impl HostBuilder {
                     prefix: a.prefix_len(),
                 })
                 .collect(),
-            gateways: self.gateway.into_iter().collect(),
+            gateways: gateways.clone(),
             push: self.push,
             ..NicConfig::default()
         };
@@ -307,6 +337,8 @@ impl HostBuilder {
         let nic = Nic::open(device, Arc::new(clock.clone()), &nic_config)?;
         let mut config = Config::new(self.addresses[0], self.seed.unwrap_or_else(rand::random));
         config.addrs = self.addresses;
+        // Where there is no route the stack is to say so, and not the hardware after it has asked for a neighbour.
+        config.routes = Vec::new();
         config.mtu = self.mtu;
         config.offload = Offload {
             tx_ipv4_checksum: true,
@@ -325,7 +357,15 @@ impl HostBuilder {
             .gone_fd()
             .map(|fd| fd.try_clone_to_owned())
             .transpose()?;
-        let core = Core::new(nic, Stack::new(config));
+        let mut stack = Stack::new(config);
+        for route in self.routes {
+            stack.add_route(route).map_err(|why| OpenError::Route {
+                destination: route.destination,
+                gateway: route.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED),
+                why,
+            })?;
+        }
+        let core = Core::new(nic, stack, gateways);
         let shared = Arc::new(Shared::new(core, clock, irqs, gone, self.busy_poll)?);
         let service = if self.background && !shared.leave_to_clock() {
             Some(serve(Arc::clone(&shared))?)
@@ -339,6 +379,17 @@ impl HostBuilder {
             }),
         })
     }
+}
+
+/// The gateways of routes, each once, in the order in which the NIC is told of them: the default one first, to which it sends by itself.
+fn gateways(routes: &[Route]) -> Vec<Ipv4Addr> {
+    let mut gateways: Vec<Ipv4Addr> = Vec::new();
+    for gateway in routes.iter().filter_map(|route| route.gateway) {
+        if !gateways.contains(&gateway) {
+            gateways.push(gateway);
+        }
+    }
+    gateways
 }
 
 /// Starts the thread that always waits.

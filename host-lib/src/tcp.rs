@@ -163,6 +163,15 @@ impl TcpStream {
         self.socket.once(|core, _, id| core.stack.tcp_unread(id))
     }
 
+    /// Bytes that were written and that the peer has not acknowledged (SIOCOUTQ); the end of the stream counts as one.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn unacknowledged(&self) -> io::Result<usize> {
+        self.socket
+            .once(|core, _, id| core.stack.tcp_unacknowledged(id))
+    }
+
     /// The connection's state.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use ferrule::{
 use ferrule_testnet::{Net, Wire};
 use nix::errno::Errno;
 
-use crate::side::Ours;
+use crate::ours::Ours;
 
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 

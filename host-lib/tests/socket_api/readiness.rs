@@ -10,7 +10,8 @@ use nix::sys::select::{select, FdSet};
 use nix::sys::time::{TimeVal, TimeValLike};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
-use crate::side::{Datagrams, Kernels, Listener, Ours, Side, Stream};
+use crate::ours::Ours;
+use crate::side::{Datagrams, Kernels, Listener, Side, Stream};
 
 /// What a story has seen: after each step its name, poll's bits, and what an edge-triggered epoll had to report.
 type Seen = Vec<(&'static str, PollFlags, Option<EpollFlags>)>;

@@ -1,12 +1,9 @@
-//! The same story told of two kinds of socket: ours on a simulated net, and the kernel's on its loopback.
+//! The same story told of several kinds of socket, and the C library's as one of them: the kernel's, or whatever a preloaded library makes of them.
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_testnet::{Clock, JoinHandle, Net};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::sockopt::{Linger, RcvBuf, SndBuf};
 use nix::sys::socket::{
     bind, connect, listen, setsockopt, socket, AddressFamily, Backlog, SockFlag, SockType,
@@ -161,13 +158,12 @@ macro_rules! streams {
         }
     };
 }
+#[allow(
+    unused_imports,
+    reason = "those who have but the C library's need no other"
+)]
+pub(crate) use streams;
 
-streams!(
-    ferrule::TcpStream,
-    ferrule::TcpListener,
-    ferrule::UdpSocket,
-    |stream| stream.set_linger(Some(Duration::ZERO)).unwrap()
-);
 streams!(
     std::net::TcpStream,
     std::net::TcpListener,
@@ -182,73 +178,32 @@ streams!(
 );
 
 /// Bytes of the buffers of both kinds.
-const BUFFER: usize = 16 * 1024;
+pub(crate) const BUFFER: usize = 16 * 1024;
 
-/// Ours: two hosts on a cable.
-pub(crate) struct Ours(pub(crate) Net);
-
-impl Ours {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(ferrule_testnet::new().seed(seed).start().unwrap())
-    }
-}
-
-impl Side for Ours {
-    type Stream = ferrule::TcpStream;
-    type Listener = ferrule::TcpListener;
-    type Datagrams = ferrule::UdpSocket;
-
-    fn there(&self) -> Ipv4Addr {
-        self.0.address(1)
-    }
-    fn here(&self) -> Ipv4Addr {
-        self.0.address(0)
-    }
-    fn listen(&self, at: SocketAddr, backlog: usize) -> io::Result<Self::Listener> {
-        let listener = self.0.host(1).listen(at, backlog)?;
-        listener.set_recv_buffer_size(BUFFER)?;
-        Ok(listener)
-    }
-    fn connect(&self, to: SocketAddr) -> io::Result<Self::Stream> {
-        let stream = self.0.host(0).connect(to)?;
-        stream.set_send_buffer_size(BUFFER)?;
-        Ok(stream)
-    }
-    fn begin_connect(&self, from: Option<SocketAddr>, to: SocketAddr) -> io::Result<Self::Stream> {
-        let socket = self.0.host(0).tcp_socket()?;
-        if let Some(from) = from {
-            socket.bind(from)?;
-        }
-        socket.connect_nonblocking(to)
-    }
-    fn bind_udp(&self, at: SocketAddr) -> io::Result<Self::Datagrams> {
-        self.0.host(0).bind_udp(at)
-    }
-    fn bind_udp_there(&self, at: SocketAddr) -> io::Result<Self::Datagrams> {
-        self.0.host(1).bind_udp(at)
-    }
-    fn settle(&self) {
-        self.0.sleep(Duration::from_millis(300)).unwrap();
-    }
-}
-
-/// The kernel's loopback.
+/// The C library's sockets, which are the kernel's where nothing is preloaded.
 pub(crate) struct Kernels {
+    address: Ipv4Addr,
     /// What is under way is there after this time, which is the machine's.
     settles_in: Duration,
 }
 
 impl Kernels {
-    /// Longer than a loaded machine takes, too.
-    pub(crate) fn patient() -> Self {
-        let settles_in = Duration::from_millis(20);
-        Self { settles_in }
+    /// On an address of the machine's.
+    pub(crate) fn on(address: Ipv4Addr, settles_in: Duration) -> Self {
+        Self {
+            address,
+            settles_in,
+        }
     }
 
-    /// Long enough as a rule: what seems to differ is to be looked at with patience.
+    /// On the loopback, with longer than a loaded machine takes, too.
+    pub(crate) fn patient() -> Self {
+        Self::on(Ipv4Addr::LOCALHOST, Duration::from_millis(20))
+    }
+
+    /// On the loopback, with long enough as a rule: what seems to differ is to be looked at with patience.
     pub(crate) fn hasty() -> Self {
-        let settles_in = Duration::from_millis(2);
-        Self { settles_in }
+        Self::on(Ipv4Addr::LOCALHOST, Duration::from_millis(2))
     }
 }
 
@@ -274,10 +229,10 @@ impl Side for Kernels {
     type Datagrams = std::net::UdpSocket;
 
     fn there(&self) -> Ipv4Addr {
-        Ipv4Addr::LOCALHOST
+        self.address
     }
     fn here(&self) -> Ipv4Addr {
-        Ipv4Addr::LOCALHOST
+        self.address
     }
     fn listen(&self, at: SocketAddr, backlog: usize) -> io::Result<Self::Listener> {
         let fd = kernel_socket(SockType::Stream, SockFlag::empty())?;
@@ -310,25 +265,5 @@ impl Side for Kernels {
     }
     fn settle(&self) {
         std::thread::sleep(self.settles_in);
-    }
-}
-
-/// Keeps simulated time going while the thread that has it is outside.
-pub(crate) struct Keeper(Arc<EventFd>, Option<JoinHandle<()>>);
-
-impl Keeper {
-    pub(crate) fn new(net: &Net) -> Self {
-        let done = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap());
-        let (clock, end) = (net.clock(), Arc::clone(&done));
-        let thread = net.spawn(move || clock.wait(&[end.as_fd()], None).unwrap());
-        Self(done, Some(thread))
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.write(1).unwrap();
-        let joined = self.1.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || matches!(joined, Some(Ok(()))));
     }
 }

@@ -5,8 +5,9 @@ use std::net::Shutdown;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::ours::Ours;
 use crate::readiness::bits;
-use crate::side::{Kernels, Ours, Side, Stream};
+use crate::side::{Kernels, Side, Stream};
 
 /// Lives; FERRULE_CASES asks for another number.
 const LIVES: u64 = 60;

@@ -1,6 +1,6 @@
 //! Addresses as bit strings, and prefixes of them: what routes and subnets are made of, whatever the IP version.
 
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 use core::hash::Hash;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -54,6 +54,12 @@ impl Address for Ipv6Addr {
 pub struct Cidr<A = Ipv4Addr> {
     addr: A,
     prefix_len: u8,
+}
+
+impl<A: fmt::Display> fmt::Display for Cidr<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix_len)
+    }
 }
 
 impl<A: Address> Cidr<A> {

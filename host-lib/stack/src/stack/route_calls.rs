@@ -94,6 +94,8 @@ impl<B: Payload> Stack<B> {
 
     /// The local address for packets to `dst` where the program has not chosen one (RFC 1122 section 3.3.4.3): the
     /// route's, else the one that shares most of the next hop's subnet, else the first.
+    ///
+    /// [`Error::NetworkUnreachable`] without a route, but for broadcasts and groups.
     pub(super) fn route_source(&self, dst: Ipv4Addr) -> Result<Ipv4Addr> {
         let addrs = &self.config.addrs;
         if self.config.is_local(dst) {
@@ -103,11 +105,12 @@ impl<B: Payload> Stack<B> {
         if dst.is_broadcast() {
             return Ok(first);
         }
-        let route = self
-            .ip
-            .routes
-            .lookup(dst)
-            .ok_or(Error::NetworkUnreachable)?;
+        let route = match self.ip.routes.lookup(dst) {
+            Some(route) => route,
+            // Groups are on every link. Linux wants a route to tell which of its interfaces is meant; here there is one.
+            None if dst.is_multicast() => return Ok(first),
+            None => return Err(Error::NetworkUnreachable),
+        };
         if let Some(source) = route.source {
             return Ok(source);
         }

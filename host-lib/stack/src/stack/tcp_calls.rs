@@ -48,8 +48,10 @@ impl<B: Payload> Stack<B> {
 
     /// The address to use towards `to`: `wanted` if it is one of ours, or the fitting one if it is unspecified.
     pub(super) fn source_address(&self, wanted: Ipv4Addr, to: Ipv4Addr) -> Result<Ipv4Addr> {
+        // That there is a way is asked even where the source is given.
+        let by_route = self.route_source(to)?;
         if wanted.is_unspecified() {
-            return self.route_source(to);
+            return Ok(by_route);
         }
         self.config
             .is_local(wanted)
@@ -200,6 +202,11 @@ impl<B: Payload> Stack<B> {
     /// Bytes that can be read at once (FIONREAD).
     pub fn tcp_unread(&mut self, id: SocketId) -> Result<usize> {
         Ok(self.tcp(id)?.unread())
+    }
+
+    /// Bytes that were sent and that the peer has not acknowledged (SIOCOUTQ); the end of the stream counts as one.
+    pub fn tcp_unacknowledged(&mut self, id: SocketId) -> Result<usize> {
+        Ok(self.tcp(id)?.unacknowledged())
     }
 
     /// Closes one or both halves of a connection; the socket stays.

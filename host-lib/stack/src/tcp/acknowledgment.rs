@@ -174,6 +174,8 @@ impl<B: Payload> Tcb<B> {
         match self.state {
             TcpState::FinWait1 => {
                 self.state = TcpState::FinWait2;
+                // As in Linux: who lingers is told.
+                cx.events |= Readiness::WRITABLE;
                 if self.orphan {
                     self.linger_at = Some(cx.now + cx.config.orphan_fin_wait_2);
                 }

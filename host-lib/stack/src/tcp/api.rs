@@ -95,6 +95,15 @@ impl<B: Payload> Tcb<B> {
         self.recv.len()
     }
 
+    /// What the program has sent and the peer has not acknowledged, the end of the stream counted as one.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        match self.state {
+            // As Linux: nothing before there is a connection.
+            TcpState::SynSent | TcpState::SynReceived => 0,
+            _ => self.send.len() + usize::from(self.fin_unacked()),
+        }
+    }
+
     /// Closes one or both halves.
     pub(crate) fn shutdown(&mut self, cx: &mut Cx<'_>, how: Shutdown) -> Result<()> {
         if matches!(
