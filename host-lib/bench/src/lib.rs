@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod cable;
+mod crowd;
 mod jobs;
 mod net;
 mod one_thread;
@@ -222,6 +223,43 @@ mod tests {
         // Closing has nobody to wait for either.
         std::mem::forget(stream);
         std::mem::forget(client);
+    }
+
+    /// connect(2), sendto(2): ENETUNREACH. Groups and broadcasts are for the hosts of the cable, which is the only one there is.
+    #[test]
+    fn where_no_route_leads_the_network_is_unreachable() {
+        const FOREIGN: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
+        let (near, far) = cable();
+        let host = open(near, CLIENT, 8, Duration::ZERO).expect("a host");
+        let unreachable = |result: io::Result<()>| {
+            let kind = result.map_err(|e| e.kind());
+            assert_eq!(kind, Err(io::ErrorKind::NetworkUnreachable));
+        };
+        unreachable(host.connect((FOREIGN, 9)).map(drop));
+        for bound in [CLIENT, Ipv4Addr::UNSPECIFIED] {
+            let socket = host.bind_udp((bound, 0)).expect("a socket");
+            socket.set_broadcast(true).expect("leave");
+            unreachable(socket.send_to(b"x", (FOREIGN, 9)).map(drop));
+            unreachable(socket.connect((FOREIGN, 9)));
+            let subnet = Ipv4Addr::new(10, 77, 0, 255);
+            for everybody in [Ipv4Addr::BROADCAST, subnet, Ipv4Addr::new(239, 1, 2, 3)] {
+                let sent = socket.send_to(b"x", (everybody, 9));
+                assert_eq!(sent.expect("a way"), 1, "{everybody}");
+            }
+        }
+        let by = |gateway| {
+            let (near, _far) = cable();
+            let subnet = Cidr::new(FOREIGN, 24).expect("a prefix");
+            let host = host_on(near, CLIENT, 8).expect("a host");
+            host.route(subnet, gateway).open()
+        };
+        let host = by(SERVER).expect("a host");
+        let socket = host.bind_udp((CLIENT, 0)).expect("a socket");
+        assert_eq!(socket.send_to(b"x", (FOREIGN, 9)).expect("a way"), 1);
+        unreachable(socket.connect((Ipv4Addr::new(203, 0, 114, 7), 9)));
+        let refused = by(FOREIGN).expect_err("a gateway that is no neighbour");
+        assert!(refused.to_string().contains("203.0.113.0/24"), "{refused}");
+        drop(far);
     }
 
     #[test]

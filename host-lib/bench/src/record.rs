@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::jobs::{Job, Spent};
 use crate::preloaded::Preloaded;
-use crate::{kernel, one_thread, ours, Error, Sides};
+use crate::{crowd, kernel, one_thread, ours, Error, Sides};
 
 /// Rounds of a job, both kinds in turn; the fastest counts, as the others were disturbed. They are short, so that one is not.
 const ROUNDS: usize = 40;
@@ -162,6 +162,16 @@ pub fn measure(program: &Path, library: Option<&Path>) -> Result<Vec<Record>, Er
         peer: Some(alone.stack_ns / 1e3),
         unit: "us".to_owned(),
         most: Some(1.5),
+        least: None,
+    });
+    let cost = crowd::measure()?;
+    records.push(Record {
+        what: "CPU of a message there and back among 100,000 connections, beside among 100"
+            .to_owned(),
+        ours: cost.among_many_ns / 1e3,
+        peer: Some(cost.among_few_ns / 1e3),
+        unit: "us".to_owned(),
+        most: None,
         least: None,
     });
     if let Some(library) = library {
