@@ -247,7 +247,8 @@ impl HostBuilder {
     /// subnet of an address of ours. There may be seven gateways.
     #[must_use]
     pub fn route(mut self, destination: Cidr, gateway: Ipv4Addr) -> Self {
-        self.routes.push(Route::new(destination).via(gateway));
+        self.routes
+            .push(Route::new(destination.subnet()).via(gateway));
         self
     }
 
