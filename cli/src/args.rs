@@ -9,6 +9,7 @@ use ferrule_driver::nic::MacAddress;
 use ferrule_rtl::board::description::Board;
 use ferrule_sim::engine::window::TraceWindow;
 use ferrule_sim::wire::impair::Impairments;
+use ferrule_stackd::{Ports, Program};
 
 use crate::size::Size;
 use crate::wire::WireSpec;
@@ -116,17 +117,47 @@ pub(crate) enum Command {
     Neigh(Neigh),
     /// Run a program on a NIC: its TCP and UDP sockets are the NIC's, unchanged as it is.
     #[command(
-        after_help = "Examples:\n  ferrule run -- curl http://192.0.2.2/\n  ferrule run --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 -- python3 -m http.server\n  ferrule run --stackd \"$FERRULE_STACKD\" -- nginx\n\n\
+        after_help = "Examples:\n  ferrule run -- curl http://192.0.2.2/\n  ferrule run --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 -- python3 -m http.server\n  ferrule run --stackd \"$FERRULE_STACKD\" -- nginx\n  ferrule run --config ferrule.toml --kernel-ports 22 -- sh\n\n\
         Without --device and --stackd there is a simulated NIC on the machine's time. 127.0.0.0/8, IPv6 that does not stand for IPv4, and names (the C\n\
         library's resolver) stay with the kernel. Programs that do not call the C library cannot be helped: static ones are refused, of Go ones it warns;\n\
         so does io_uring go past it.\n\
-        Exit status: the program's own; 128 and the signal's number if one ended it; 2 for a command line that makes no sense."
+        Exit status: the program's own; 128 and the signal's number if one ended it; 2 for a command line that makes no sense.\n\n\
+        A file of settings (--config), all of which may be left away:\n\n  \
+        device = \"pci:0000:01:00.0\"\n  \
+        addresses = [\"10.0.0.2/24\"]\n  \
+        gateway = \"10.0.0.1\"\n  \
+        mtu = 1500\n  \
+        busy-poll = 50\n  \
+        [[routes]]\n  \
+        to = \"172.16.0.0/12\"\n  \
+        via = \"10.0.0.254\"\n  \
+        [programs]          # nic: only these go to the NIC; kernel: these stay with the kernel\n  \
+        kernel = [\"ssh\"]\n  \
+        [ports]\n  \
+        nic = [80, \"8000-8999\"]\n  \
+        kernel = [\"53/udp\"]\n\n\
+        What is said on the command line goes before FERRULE_DEVICE, FERRULE_ADDRESS, FERRULE_GATEWAY and FERRULE_RULES, and these before the file."
     )]
     Run(Run),
     /// Own a NIC and its stack for the programs of several `ferrule run`.
     #[command(
         after_help = "Example:\n  ferrule stackd --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 > stackd.env &\n  . ./stackd.env; ferrule run --stackd \"$FERRULE_STACKD\" -- redis-server\n\n\
-        What it prints is the environment for `ferrule run`: where it listens, and the secret without which it serves nobody. Ctrl-C ends it."
+        What it prints is the environment for `ferrule run`: where it listens, and the secret without which it serves nobody. Ctrl-C ends it.\n\n\
+        A file of settings (--config), all of which may be left away:\n\n  \
+        device = \"pci:0000:01:00.0\"\n  \
+        addresses = [\"10.0.0.2/24\"]\n  \
+        gateway = \"10.0.0.1\"\n  \
+        mtu = 1500\n  \
+        busy-poll = 50\n  \
+        [[routes]]\n  \
+        to = \"172.16.0.0/12\"\n  \
+        via = \"10.0.0.254\"\n  \
+        [programs]          # nic: only these go to the NIC; kernel: these stay with the kernel\n  \
+        kernel = [\"ssh\"]\n  \
+        [ports]\n  \
+        nic = [80, \"8000-8999\"]\n  \
+        kernel = [\"53/udp\"]\n\n\
+        What is said on the command line goes before FERRULE_DEVICE, FERRULE_ADDRESS, FERRULE_GATEWAY and FERRULE_RULES, and these before the file."
     )]
     Stackd(Stackd),
     /// Write the NIC as Verilog, alone or with all that a board's bitstream is made of.
@@ -197,9 +228,11 @@ impl SimArgs {
 }
 
 impl AddressArgs {
-    /// The gateway that was named; without one, that of the simulated LAN where this is the wire.
+    /// The gateway that was named; without one, that of the simulated LAN where this is the wire, and our address on its subnet.
     pub(crate) fn gateway_on(&self, wire: &WireSpec) -> Option<Ipv4Addr> {
-        let lan = (*wire == WireSpec::Lan).then_some(ferrule_sim::wire::lan::GATEWAY);
+        let lan = wire
+            .gateway()
+            .filter(|gateway| self.address.contains(*gateway));
         self.gateway.or(lan)
     }
 }
@@ -297,21 +330,60 @@ pub(crate) struct Ping {
     pub(crate) json: bool,
 }
 
-/// A NIC with an address: one that is there, or a simulated one on the machine's time.
+/// A NIC with an address: one that is there, or a simulated one on the machine's time. What is left away here may be in the environment, or else in a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HostArgs {
-    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0. Without it a simulated one is made.
+    /// A file of settings in TOML, by default the one that FERRULE_CONFIG names. Options here go before the environment, and that before the file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0; or FERRULE_DEVICE. Without any a simulated one is made.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
     /// How to simulate, without --device.
     #[command(flatten)]
     pub(crate) sim: SimArgs,
-    /// Who we are.
-    #[command(flatten)]
-    pub(crate) address: AddressArgs,
+    /// Our IPv4 addresses and prefix lengths, up to eight, with commas; or FERRULE_ADDRESS. Without any 192.0.2.10/24.
+    #[arg(long = "address", value_parser = parse_address, value_delimiter = ',', value_name = "ADDR/LEN")]
+    pub(crate) addresses: Vec<ferrule::Cidr>,
+    /// Our default gateway; or FERRULE_GATEWAY.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) gateway: Option<Ipv4Addr>,
+    /// What goes by way of another gateway, which is on a subnet of ours; several with commas.
+    #[arg(long = "route", value_parser = parse_route, value_delimiter = ',', value_name = "ADDR/LEN=GATEWAY")]
+    pub(crate) routes: Vec<RouteSpec>,
+    /// The largest IP packet; 1500 without it.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(68..=9000))]
+    pub(crate) mtu: Option<u16>,
     /// Microseconds to look at the NIC's rings before sleeping until an interrupt: answers come sooner, and a processor is busy meanwhile.
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
-    pub(crate) busy_poll: u64,
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub(crate) busy_poll: Option<u64>,
+    /// What goes to the NIC.
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+}
+
+/// Which programs and ports go to the NIC, and which stay with the kernel.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RuleArgs {
+    /// Only programs of these names go to the NIC, children included; with commas.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) nic_programs: Vec<Program>,
+    /// Programs of these names stay with the kernel.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub(crate) kernel_programs: Vec<Program>,
+    /// Only these ports go to the NIC, such as 80,8000-8999,53/udp: the port that a socket connects or sends to, or else the one that it is bound to.
+    #[arg(long, value_delimiter = ',', value_name = "PORTS")]
+    pub(crate) nic_ports: Vec<Ports>,
+    /// These ports stay with the kernel.
+    #[arg(long, value_delimiter = ',', value_name = "PORTS")]
+    pub(crate) kernel_ports: Vec<Ports>,
+}
+
+/// A route: where to, by way of whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteSpec {
+    pub(crate) to: ferrule::Cidr,
+    pub(crate) via: Ipv4Addr,
 }
 
 /// `ferrule run`.
@@ -321,7 +393,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) host: HostArgs,
     /// Use the NIC of a `ferrule stackd`: what it has printed after FERRULE_STACKD=.
-    #[arg(long, value_name = "NAME#SECRET", conflicts_with_all = ["device", "impair", "gateway"])]
+    #[arg(long, value_name = "NAME#SECRET", conflicts_with_all = ["device", "impair", "addresses", "gateway", "routes", "mtu", "busy_poll"])]
     pub(crate) stackd: Option<ferrule_stackd::Address>,
     /// The library to preload; without it the one beside this program.
     #[arg(long, value_name = "FILE", env = "FERRULE_PRELOAD")]
@@ -660,7 +732,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// An address with its prefix length, as `192.0.2.10/24`.
-fn parse_address(text: &str) -> Result<ferrule::Cidr, String> {
+pub(crate) fn parse_address(text: &str) -> Result<ferrule::Cidr, String> {
     let bad = || format!("{text:?} is not an address with a prefix length, such as 192.0.2.10/24");
     let (addr, prefix) = text.split_once('/').ok_or_else(bad)?;
     let addr = addr.parse().map_err(|_| bad())?;
@@ -668,4 +740,13 @@ fn parse_address(text: &str) -> Result<ferrule::Cidr, String> {
     ferrule::Cidr::new(addr, prefix)
         .filter(|_| prefix > 0)
         .ok_or_else(bad)
+}
+
+/// A route, as `172.16.0.0/12=192.0.2.254`.
+fn parse_route(text: &str) -> Result<RouteSpec, String> {
+    let bad = || format!("{text:?} is no route, such as 172.16.0.0/12=192.0.2.254");
+    let (to, via) = text.split_once('=').ok_or_else(bad)?;
+    let to = parse_address(to).map_err(|_| bad())?;
+    let via = via.parse().map_err(|_| bad())?;
+    Ok(RouteSpec { to, via })
 }

@@ -21,6 +21,7 @@ mod selftest;
 mod serial;
 mod serve;
 mod session;
+mod settings;
 mod signal;
 mod size;
 mod stackd;

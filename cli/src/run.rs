@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_stackd::Address;
+use ferrule_stackd::{Address, Rules};
 use rustix::process::{kill_process, Pid, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
@@ -21,6 +21,7 @@ use signal_hook::low_level::siginfo::Cause;
 
 use crate::args::Run;
 use crate::error::Error;
+use crate::settings;
 use crate::stackd::Running;
 
 /// How often to look whether sockets are still in use.
@@ -45,8 +46,13 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Error> {
     };
     let library = library(args.preload.as_deref())?;
     check(program)?;
+    let rules = settings::rules(&args.host)?;
     let command = |address: &Address| {
         let mut command = Command::new(program);
+        match rules.is_empty() {
+            true => command.env_remove(Rules::VARIABLE),
+            false => command.env(Rules::VARIABLE, rules.to_setting()),
+        };
         command
             .args(rest)
             .env(LD_PRELOAD, before(&library, env::var_os(LD_PRELOAD)))

@@ -17,9 +17,9 @@ use ferrule_sim::wire::impair::Impaired;
 use ferrule_sim::wire::Wire;
 use rustix::time::{clock_gettime, ClockId};
 
-use crate::args::{Access, HostArgs, Serve, SimArgs};
-use crate::device;
+use crate::args::{Access, Serve, SimArgs};
 use crate::error::Error;
+use crate::settings::Settings;
 use crate::wire::WireSpec;
 
 /// RFC 6298's first time-out is a second; on wall time an engine may need longer for a round trip.
@@ -166,13 +166,9 @@ pub(crate) fn attach(
     address: Cidr,
     gateway: Option<Ipv4Addr>,
 ) -> Result<Host, Error> {
-    Ok(slow_host(device, address, gateway).open()?)
-}
-
-/// A host on a NIC that may be a slow simulator's, on the machine's time.
-fn slow_host(device: &str, address: Cidr, gateway: Option<Ipv4Addr>) -> HostBuilder {
+    // It may be a slow simulator's, on the machine's time.
     let host = Host::builder().device_spec(device).address(address);
-    by_way_of(host, gateway).initial_rto(SLOW_RTO)
+    Ok(by_way_of(host, gateway).initial_rto(SLOW_RTO).open()?)
 }
 
 /// The gateway, if there is one.
@@ -187,19 +183,22 @@ fn by_way_of(host: HostBuilder, gateway: Option<Ipv4Addr>) -> HostBuilder {
 ///
 /// # Errors
 /// When either cannot be had.
-pub(crate) fn on_wall_time(args: &HostArgs) -> Result<(Host, Option<WallSimulator>), Error> {
-    let (spec, simulator) = match &args.device {
-        Some(spec) if device::is_simulated(spec) => {
-            return Err(Error::Usage(format!(
-                "{spec} runs on simulated time, and programs do not; leave --device away for a simulated NIC on the machine's time"
-            )));
-        }
+pub(crate) fn on_wall_time(
+    settings: &Settings,
+    sim: &SimArgs,
+) -> Result<(Host, Option<WallSimulator>), Error> {
+    if let Some(spec) = settings.simulated_time() {
+        return Err(Error::Usage(format!(
+            "{spec} runs on simulated time, and programs do not; leave --device away for a simulated NIC on the machine's time"
+        )));
+    }
+    let (spec, simulator) = match &settings.device {
         Some(spec) => (spec.clone(), None),
         None => {
             let dir = tempfile::tempdir().map_err(Error::doing("making a temporary folder"))?;
             let socket = dir.path().join("nic.sock");
-            let builder = builder(&args.sim, None)?.listen(&socket).wall_time();
-            let simulator = start(&args.sim, builder, None)?;
+            let builder = builder(sim, None)?.listen(&socket).wall_time();
+            let simulator = start(sim, builder, None)?;
             let spec = format!("vfio-user:{}", socket.display());
             let simulator = WallSimulator {
                 simulator,
@@ -208,10 +207,21 @@ pub(crate) fn on_wall_time(args: &HostArgs) -> Result<(Host, Option<WallSimulato
             (spec, Some(simulator))
         }
     };
-    let host = slow_host(&spec, args.address.address, args.address.gateway)
-        .busy_poll(Duration::from_micros(args.busy_poll))
+    let mut host = Host::builder()
+        .device_spec(&spec)
+        .initial_rto(SLOW_RTO)
+        .busy_poll(settings.busy_poll)
         .background(false);
-    Ok((host.open()?, simulator))
+    for address in &settings.addresses {
+        host = host.address(*address);
+    }
+    for route in &settings.routes {
+        host = host.route(route.to, route.via);
+    }
+    if let Some(mtu) = settings.mtu {
+        host = host.mtu(mtu);
+    }
+    Ok((by_way_of(host, settings.gateway).open()?, simulator))
 }
 
 /// A simulator on the machine's time with its socket.

@@ -3,11 +3,12 @@ use std::io::Write;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ferrule_stackd::{Address, Handle, Server, ServerError};
+use ferrule_stackd::{Address, Handle, Rules, Server, ServerError};
 
 use crate::args::{HostArgs, Stackd};
 use crate::error::Error;
 use crate::session::{self, WallSimulator};
+use crate::settings::{self, Settings};
 use crate::signal::Interrupt;
 
 /// A server in a thread of its own.
@@ -24,7 +25,8 @@ impl Running {
     /// # Errors
     /// When there is no NIC, or no server.
     pub(crate) fn start(args: &HostArgs, name: Option<&str>) -> Result<Self, Error> {
-        let (host, simulator) = session::on_wall_time(args)?;
+        let settings = Settings::of(args)?;
+        let (host, simulator) = session::on_wall_time(&settings, &args.sim)?;
         let server = Server::new(host, name)?;
         let (address, handle) = (server.address().clone(), server.handle());
         let thread = std::thread::Builder::new()
@@ -80,20 +82,24 @@ impl Running {
 /// When there is no NIC, or it fails.
 pub(crate) fn run(args: &Stackd) -> Result<(), Error> {
     let interrupt = Interrupt::catch()?;
+    let rules = settings::rules(&args.host)?;
     let running = Running::start(&args.host, args.name.as_deref())?;
+    let mut said = export(Address::VARIABLE, &running.address().to_setting());
+    if !rules.is_empty() {
+        said += &export(Rules::VARIABLE, &rules.to_setting());
+    }
     let mut out = std::io::stdout().lock();
-    let told = writeln!(
-        out,
-        "export {}='{}'",
-        Address::VARIABLE,
-        running.address().to_setting()
-    );
-    told.and_then(|()| out.flush())
-        .map_err(Error::doing("saying where programs find it"))?;
+    let told = out.write_all(said.as_bytes()).and_then(|()| out.flush());
+    told.map_err(Error::doing("saying where programs find it"))?;
     drop(out);
     // A NIC that fails ends it as well.
     while running.is_serving() && !interrupt.wait(LOOK)? {}
     running.end()
+}
+
+/// A variable as a shell takes it. In a program's name there may be a quote.
+fn export(name: &str, value: &str) -> String {
+    format!("export {name}='{}'\n", value.replace('\'', r"'\''"))
 }
 
 /// How often to look whether the server still runs.

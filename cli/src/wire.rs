@@ -1,9 +1,11 @@
 //! `--wire`: which wire the simulated NIC is plugged into.
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use ferrule_sim::wire::{lan::Lan, loopback::Loopback, pcap::Replay, tap::Tap, Wire};
+use ferrule_sim::wire::lan::{self, Lan};
+use ferrule_sim::wire::{loopback::Loopback, pcap::Replay, tap::Tap, Wire};
 
 use crate::error::Error;
 
@@ -37,6 +39,11 @@ impl WireSpec {
             Self::Tap(name) => Box::new(Tap::open(name)?),
             Self::Pcap(path) => Box::new(Replay::open(path)?),
         })
+    }
+
+    /// The router on it, if we know one.
+    pub(crate) fn gateway(&self) -> Option<Ipv4Addr> {
+        (*self == Self::Lan).then_some(lan::GATEWAY)
     }
 
     /// Refuses a wire on which nobody answers.

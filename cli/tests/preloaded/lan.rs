@@ -115,13 +115,29 @@ impl Lan {
 
     /// A program on one of the two hosts, ended when it takes too long.
     pub(crate) fn program(&self, on: On, program: impl AsRef<OsStr>) -> Command {
+        if on == On::Nic {
+            return self.program_with(&[], program);
+        }
+        let mut command = self.timed();
+        command.arg(program);
+        command
+    }
+
+    /// What ends a program that takes too long.
+    fn timed(&self) -> Command {
         let mut command = self.inside("timeout");
         command.args(["--kill-after=1", &LONGEST.as_secs().to_string()]);
-        if on == On::Nic {
-            command.arg(env!("CARGO_BIN_EXE_ferrule"));
-            command.args(["run", "--stackd", &self.address, "--"]);
-        }
-        command.arg(program);
+        command
+    }
+
+    /// As [`Lan::program`] on the NIC, with more options of `ferrule run`.
+    pub(crate) fn program_with(&self, options: &[&str], program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.timed();
+        command.arg(env!("CARGO_BIN_EXE_ferrule"));
+        command
+            .args(["run", "--stackd", &self.address])
+            .args(options);
+        command.arg("--").arg(program);
         command
     }
 
@@ -163,6 +179,11 @@ impl Lan {
         bytes
     }
 
+    /// stackd's process.
+    pub(crate) fn stackd(&self) -> u32 {
+        self.network.last().expect("it runs").id()
+    }
+
     /// Waits until somebody listens on a TCP port: on the NIC's addresses, stackd also does on the kernel's loopback.
     pub(crate) fn wait_for_tcp(&self, port: u16) {
         const LISTEN: &str = "0A";
@@ -176,7 +197,7 @@ impl Lan {
 
     fn wait(&self, tables: &[&str], port: u16, state: Option<&str>) {
         let local = format!(":{port:04X}");
-        let stackd = self.network.last().expect("it runs").id();
+        let stackd = self.stackd();
         let is_there = || {
             tables.iter().any(|table| {
                 // proc(5): a number, the local and the remote address, the state, and more.

@@ -12,6 +12,7 @@ mod pci;
 mod ping;
 mod regs;
 mod selftest;
+mod settings;
 mod stats;
 mod usage;
 mod verilog;

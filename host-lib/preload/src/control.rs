@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
-use ferrule_preload_protocol::{sockaddr, AcceptRecord, Op, SocketState, ACCEPT_RECORD};
+use ferrule_preload_protocol::{sockaddr, AcceptRecord, Op, SocketState, Transport, ACCEPT_RECORD};
 use libc::{sockaddr, socklen_t};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
@@ -81,7 +81,7 @@ fn set_nonblocking(fd: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)
 }
 
-fn is_nonblocking(fd: c_int) -> bool {
+pub(crate) fn is_nonblocking(fd: c_int) -> bool {
     sys::fd(fd)
         .and_then(|fd| rustix::fs::fcntl_getfl(fd).ok())
         .is_some_and(|flags| flags.contains(OFlags::NONBLOCK))
@@ -108,7 +108,7 @@ fn put_in_place(new: OwnedFd, fd: c_int) -> Result<(), c_int> {
 }
 
 /// Makes a descriptor a socket of the kernel's, with the options that were set.
-fn to_kernel(fd: c_int) -> Result<(), c_int> {
+pub(crate) fn to_kernel(fd: c_int) -> Result<(), c_int> {
     let bound = stackd::call(fd, Op::Name, 0, 0, &[])?.data;
     let answer = stackd::call(fd, Op::ToKernel, 0, 0, &[])?;
     let (domain, kind) = (answer.value & 0xFFFF, answer.value >> 16);
@@ -158,11 +158,41 @@ fn to_kernel(fd: c_int) -> Result<(), c_int> {
     Ok(())
 }
 
-/// Whether an address is the kernel's business: its loopback, and IPv6 that stands for nothing else. Connecting to no address is connecting to the loopback.
-fn is_kernels(addr: &[u8], connecting: bool) -> bool {
+/// Whether a socket is TCP's or UDP's.
+fn transport(state: SocketState) -> Transport {
+    match state {
+        SocketState::Datagram | SocketState::ConnectedDatagram => Transport::Udp,
+        _ => Transport::Tcp,
+    }
+}
+
+/// Whether rules leave an address' port to the kernel.
+fn is_kernels_port(addr: &[u8], transport: Transport) -> bool {
+    match addr.get(2..4) {
+        // Any that is free is nobody's yet.
+        None | Some([0, 0]) => false,
+        Some(port) => !stackd::takes_port(u16::from_be_bytes([port[0], port[1]]), transport),
+    }
+}
+
+/// Whether what is sent there takes a socket to the kernel: by its port, unless the socket has one of the NIC's.
+pub(crate) fn leaves(fd: c_int, to: Option<&[u8]>) -> bool {
+    let is_kernels = to.is_some_and(|to| is_kernels_port(to, Transport::Udp));
+    is_kernels
+        && stackd::call(fd, Op::Name, 0, 0, &[])
+            .is_ok_and(|name| name.data.get(2..4) == Some(&[0, 0]))
+}
+
+/// Whether an address is the kernel's business: its loopback, IPv6 that stands for nothing else, and ports that rules leave it. Connecting to no address is connecting
+/// to the loopback.
+fn is_kernels(addr: &[u8], connecting: bool, transport: Transport) -> bool {
     let Some(family) = addr.get(..2) else {
         return false;
     };
+    let internet = [libc::AF_INET as u16, libc::AF_INET6 as u16].map(u16::to_ne_bytes);
+    if internet.iter().any(|f| f == family) && is_kernels_port(addr, transport) {
+        return true;
+    }
     let v4 = |ip: Ipv4Addr| ip.is_loopback() || (connecting && ip.is_unspecified());
     match c_int::from(u16::from_ne_bytes([family[0], family[1]])) {
         libc::AF_INET => addr
@@ -199,7 +229,7 @@ pub unsafe extern "C" fn bind(fd: c_int, addr: *const sockaddr, len: socklen_t) 
     let Some(bytes) = (unsafe { sys::input(addr.cast(), len as usize) }) else {
         return sys::give(Err(libc::EFAULT));
     };
-    if is_kernels(bytes, false) || (v6 && is_v6_only(fd)) {
+    if is_kernels(bytes, false, transport(state)) || (v6 && is_v6_only(fd)) {
         if let Err(errno) = to_kernel(fd) {
             return sys::give(Err(errno));
         }
@@ -266,7 +296,11 @@ pub unsafe extern "C" fn accept4(
     len: *mut socklen_t,
     flags: c_int,
 ) -> c_int {
-    match table::state(fd).0 {
+    let state = table::state(fd).0;
+    if state != SocketState::Foreign && flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
+        return sys::give(Err(libc::EINVAL));
+    }
+    match state {
         SocketState::Listening => {}
         SocketState::Foreign => {
             // SAFETY: the caller's.
@@ -278,9 +312,6 @@ pub unsafe extern "C" fn accept4(
             return sys::give(Err(libc::EOPNOTSUPP));
         }
         SocketState::Fresh | SocketState::Stream => return sys::give(Err(libc::EINVAL)),
-    }
-    if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
-        return sys::give(Err(libc::EINVAL));
     }
     let (record, accepted) = match take_connection(fd, flags) {
         Ok(taken) => taken,
@@ -360,7 +391,7 @@ pub unsafe extern "C" fn connect(fd: c_int, addr: *const sockaddr, len: socklen_
         state,
         SocketState::Fresh | SocketState::Datagram | SocketState::ConnectedDatagram
     );
-    if may_move && is_kernels(bytes, true) {
+    if may_move && is_kernels(bytes, true, transport(state)) {
         if let Err(errno) = to_kernel(fd) {
             return sys::give(Err(errno));
         }
@@ -560,7 +591,15 @@ pub unsafe extern "C" fn getsockopt(
 
 /// Takes what a socket has failed with; 0 if it has not.
 pub(crate) fn take_error(fd: c_int) -> c_int {
-    stackd::call(fd, Op::TakeError, 0, 0, &[]).map_or(0, |answer| answer.value)
+    if transport(table::state(fd).0) == Transport::Udp {
+        if let Some(errno) = sys::fd(fd).and_then(datagram::pending_error) {
+            return errno;
+        }
+    }
+    match stackd::call(fd, Op::TakeError, 0, 0, &[]) {
+        Ok(answer) => answer.value,
+        Err(failed) => failed.into(),
+    }
 }
 
 /// setsockopt(2).
@@ -584,9 +623,13 @@ pub unsafe extern "C" fn setsockopt(
         return sys::give(Err(libc::EFAULT));
     };
     let set = stackd::call(fd, Op::SetOption, level, name, bytes);
-    let pair_too = matches!(name, libc::SO_SNDBUF | libc::SO_RCVBUF) && level == libc::SOL_SOCKET;
-    if set.is_ok() && pair_too {
-        // What waits in the pair is in the socket's buffer for the program.
+    let pair_too = matches!(
+        name,
+        libc::SO_SNDBUF | libc::SO_RCVBUF | libc::SO_LINGER | libc::SO_BROADCAST
+    );
+    if set.is_ok() && pair_too && level == libc::SOL_SOCKET {
+        // What waits in the pair is in the socket's buffer for the program; who closes it
+        // asks the pair whether to wait, who sends to everybody whether he may.
         // SAFETY: the caller's.
         unsafe { next::setsockopt(fd, level, name, from, len) };
     }
@@ -620,22 +663,44 @@ pub unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
     unsafe { next::shutdown(fd, how) }
 }
 
-/// ioctl(2): how much there is to read.
+/// ioctl(2): how much there is to read (FIONREAD, SIOCINQ), and what the peer has not acknowledged (TIOCOUTQ, SIOCOUTQ).
 ///
 /// # Safety
 /// As the C library's.
 #[no_mangle]
 pub unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, arg: *mut c_void) -> c_int {
-    if request == libc::FIONREAD && !arg.is_null() {
-        if let SocketState::Datagram | SocketState::ConnectedDatagram = table::state(fd).0 {
-            let unread = datagram::unread(fd);
-            // SAFETY: the caller's argument of this request points to an int.
-            unsafe { arg.cast::<c_int>().write(unread) };
-            return 0;
-        }
+    let asks = matches!(request, libc::FIONREAD | libc::TIOCOUTQ) && !arg.is_null();
+    if !asks {
+        // SAFETY: the caller's.
+        return unsafe { next::ioctl(fd, request, arg) };
     }
-    // SAFETY: the caller's.
-    unsafe { next::ioctl(fd, request, arg) }
+    let found = match table::state(fd).0 {
+        SocketState::Stream => queued(fd, request),
+        SocketState::Listening => Err(libc::EINVAL),
+        SocketState::Fresh => Ok(0),
+        SocketState::Datagram | SocketState::ConnectedDatagram if request == libc::FIONREAD => {
+            Ok(datagram::unread(fd))
+        }
+        // SAFETY: the caller's.
+        _ => return unsafe { next::ioctl(fd, request, arg) },
+    };
+    sys::give(found.map(|bytes| {
+        // SAFETY: the caller's argument of these requests points to an int.
+        unsafe { arg.cast::<c_int>().write(bytes) };
+        0
+    }))
+}
+
+/// What a connection has to be read or acknowledged, wherever it lies.
+fn queued(fd: c_int, request: c_ulong) -> Result<c_int, c_int> {
+    if request == libc::TIOCOUTQ {
+        return number(fd, Op::Unacknowledged, 0, &[]);
+    }
+    // What is in the pair comes last, or it would be missed while it goes there.
+    let behind = number(fd, Op::Unread, 0, &[])?;
+    let in_pair = sys::fd(fd).and_then(|fd| rustix::io::ioctl_fionread(fd).ok());
+    let in_pair = c_int::try_from(in_pair.unwrap_or(0)).unwrap_or(c_int::MAX);
+    Ok(behind.saturating_add(in_pair))
 }
 
 /// Whether the pair shows that stackd has closed its end.

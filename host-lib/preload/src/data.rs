@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_uint, c_void};
 use ferrule_preload_protocol::{Choices, SocketState};
 use libc::{iovec, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec};
 
-use crate::control::{is_hung_up, take_error};
+use crate::control::{is_hung_up, leaves, take_error, to_kernel};
 use crate::datagram::{self, Parts};
 use crate::{ancillary, next, sys, table};
 
@@ -18,8 +18,8 @@ enum Way {
     Stream,
     /// With headers.
     Datagram { v6: bool, connected: bool },
-    /// Not at all, with this errno for reading.
-    Not(c_int),
+    /// Not at all: it has no connection.
+    Not(SocketState),
 }
 
 fn way(fd: c_int) -> Way {
@@ -34,7 +34,7 @@ fn way(fd: c_int) -> Way {
             v6,
             connected: true,
         },
-        (SocketState::Fresh | SocketState::Listening, _) => Way::Not(libc::ENOTCONN),
+        (state @ (SocketState::Fresh | SocketState::Listening), _) => Way::Not(state),
     }
 }
 
@@ -44,8 +44,8 @@ fn fail(errno: c_int) -> ssize_t {
 }
 
 /// What a stream's read has come to: the pair's end may be the connection's failure.
-fn was_read(fd: c_int, got: ssize_t, wanted: bool) -> ssize_t {
-    if got > 0 || !wanted {
+fn was_read(fd: c_int, got: ssize_t) -> ssize_t {
+    if got > 0 {
         return got;
     }
     if got == 0 {
@@ -58,8 +58,9 @@ fn was_read(fd: c_int, got: ssize_t, wanted: bool) -> ssize_t {
         };
     }
     if sys::errno() == libc::ECONNRESET {
+        // What the pair says of itself: it has ended with something unread.
         return match take_error(fd) {
-            0 => fail(libc::ECONNRESET),
+            0 => 0,
             errno => fail(errno),
         };
     }
@@ -76,7 +77,7 @@ fn was_written(fd: c_int, sent: ssize_t, flags: c_int) -> ssize_t {
         return sent;
     }
     match take_error(fd) {
-        0 => broken_pipe(flags),
+        0 | libc::EPIPE => broken_pipe(flags),
         errno => fail(errno),
     }
 }
@@ -91,13 +92,20 @@ fn broken_pipe(flags: c_int) -> ssize_t {
 
 /// Flags of a stream's receiving call that the pair would take for something else.
 fn refused_in(flags: c_int) -> Option<c_int> {
-    if flags & libc::MSG_OOB != 0 {
-        return Some(libc::EINVAL);
-    }
     if flags & libc::MSG_ERRQUEUE != 0 {
         return Some(libc::EAGAIN);
     }
-    None
+    (flags & libc::MSG_OOB != 0).then_some(libc::EINVAL)
+}
+
+/// What a receiving call without a connection is told, in Linux' order.
+fn without_connection(state: SocketState, flags: c_int) -> c_int {
+    let urgent = flags & (libc::MSG_OOB | libc::MSG_ERRQUEUE) == libc::MSG_OOB;
+    match refused_in(flags) {
+        Some(_) if urgent && state == SocketState::Listening => libc::ENOTCONN,
+        Some(errno) => errno,
+        None => libc::ENOTCONN,
+    }
 }
 
 /// As [`refused_in`], for sending.
@@ -117,14 +125,14 @@ pub unsafe extern "C" fn read(fd: c_int, to: *mut c_void, len: size_t) -> ssize_
         Way::Stream => {
             // SAFETY: the caller's.
             let got = unsafe { next::read(fd, to, len) };
-            was_read(fd, got, len > 0)
+            was_read(fd, got)
         }
         Way::Datagram { v6, .. } => {
             // SAFETY: the caller's memory.
             let mut parts = unsafe { Parts::one(to, len) };
             datagram::recv(fd, v6, &mut parts, 0).map_or_else(fail, |got| got.result)
         }
-        Way::Not(errno) => fail(errno),
+        Way::Not(_) => fail(libc::ENOTCONN),
     }
 }
 
@@ -163,10 +171,7 @@ pub unsafe extern "C" fn readv(fd: c_int, parts: *const iovec, count: c_int) -> 
         Way::Stream => {
             // SAFETY: the caller's.
             let got = unsafe { next::readv(fd, parts, count) };
-            // SAFETY: the caller's. What was received needs no look at them.
-            let wanted = || unsafe { Parts::many(parts, count as size_t) };
-            let wanted = got != 0 || wanted().is_ok_and(|parts| parts.len() > 0);
-            was_read(fd, got, wanted)
+            was_read(fd, got)
         }
         Way::Datagram { v6, .. } => {
             // SAFETY: the caller's memory.
@@ -175,7 +180,7 @@ pub unsafe extern "C" fn readv(fd: c_int, parts: *const iovec, count: c_int) -> 
                 .and_then(|mut parts| datagram::recv(fd, v6, &mut parts, 0))
                 .map_or_else(fail, |got| got.result)
         }
-        Way::Not(errno) => fail(errno),
+        Way::Not(_) => fail(libc::ENOTCONN),
     }
 }
 
@@ -237,7 +242,7 @@ pub unsafe extern "C" fn recvfrom(
             }
             // SAFETY: the caller's.
             let got = unsafe { next::recvfrom(fd, to, len, flags, addr, addr_len) };
-            was_read(fd, got, len > 0)
+            was_read(fd, got)
         }
         Way::Datagram { v6, .. } => {
             // SAFETY: the caller's memory.
@@ -251,7 +256,7 @@ pub unsafe extern "C" fn recvfrom(
                 Err(errno) => fail(errno),
             }
         }
-        Way::Not(errno) => fail(errno),
+        Way::Not(state) => fail(without_connection(state, flags)),
     }
 }
 
@@ -298,13 +303,13 @@ pub unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) 
             }
             // SAFETY: the caller's.
             let got = unsafe { next::recvmsg(fd, message, flags) };
-            was_read(fd, got, true)
+            was_read(fd, got)
         }
         Way::Datagram { v6, .. } => {
             // SAFETY: the caller's.
             unsafe { recv_datagram(fd, v6, message, flags) }.unwrap_or_else(fail)
         }
-        Way::Not(errno) => fail(errno),
+        Way::Not(state) => fail(without_connection(state, flags)),
     }
 }
 
@@ -499,6 +504,13 @@ pub unsafe extern "C" fn sendto(
             let parts = unsafe { Parts::one(from.cast_mut(), len) };
             // SAFETY: the caller's address.
             let to = unsafe { sys::input(addr.cast(), addr_len as usize) };
+            if leaves(fd, to) {
+                if let Err(errno) = to_kernel(fd) {
+                    return fail(errno);
+                }
+                // SAFETY: the caller's.
+                return unsafe { next::sendto(fd, from, len, flags, addr, addr_len) };
+            }
             let choices = Choices::default();
             datagram::send(fd, v6, connected, &parts, to, choices, flags).unwrap_or_else(fail)
         }
@@ -527,6 +539,13 @@ pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int
             let parts = unsafe { Parts::many(header.msg_iov, header.msg_iovlen) };
             // SAFETY: the caller's address.
             let to = unsafe { sys::input(header.msg_name, header.msg_namelen as usize) };
+            if leaves(fd, to) {
+                if let Err(errno) = to_kernel(fd) {
+                    return fail(errno);
+                }
+                // SAFETY: the caller's.
+                return unsafe { next::sendmsg(fd, message, flags) };
+            }
             // SAFETY: the caller's control messages.
             let control = unsafe { sys::input(header.msg_control, header.msg_controllen) };
             let choices = ancillary::choices(control.unwrap_or(&[]));

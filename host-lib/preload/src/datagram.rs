@@ -2,15 +2,16 @@
 use std::ffi::{c_int, c_void};
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use ferrule_preload_protocol::{
-    sockaddr, Choices, DatagramHeader, Op, SocketState, DATAGRAM_HEADER, MAX_DATAGRAM,
+    sockaddr, Choices, DatagramHeader, Destination, Op, SocketState, DATAGRAM_HEADER, MAX_DATAGRAM,
 };
 use libc::{iovec, size_t, ssize_t};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::{sockopt, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags};
 
-use crate::{ancillary, stackd, sys, table};
+use crate::{ancillary, control, stackd, sys, table};
 
 /// The most parts of a message (UIO_MAXIOV), less that of the header.
 const MAX_PARTS: usize = 1_023;
@@ -63,6 +64,18 @@ impl Parts {
             .fold(0usize, |sum, part| sum.saturating_add(part.iov_len))
     }
 
+    /// Whether there is memory at all: the kernel would say so itself, but these are read here.
+    ///
+    /// # Errors
+    /// EFAULT.
+    fn check(&self) -> Result<(), c_int> {
+        let missing = |part: &iovec| part.iov_base.is_null() && part.iov_len > 0;
+        match self.0.iter().any(missing) {
+            true => Err(libc::EFAULT),
+            false => Ok(()),
+        }
+    }
+
     fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().filter(|part| part.iov_len > 0).map(|part| {
             // SAFETY: memory of the caller's, as those that make it say.
@@ -98,22 +111,24 @@ pub(crate) fn recv(fd: c_int, v6: bool, parts: &mut Parts, flags: c_int) -> Resu
     if flags & libc::MSG_ERRQUEUE != 0 {
         return Err(libc::EAGAIN);
     }
-    if flags & libc::MSG_OOB != 0 {
-        return Err(libc::EOPNOTSUPP);
-    }
     let fd = sys::fd(fd).ok_or(libc::EBADF)?;
+    parts.check()?;
     let room = parts.len();
     let mut header = [0; DATAGRAM_HEADER];
     let mut slices = vec![IoSliceMut::new(&mut header)];
     slices.extend(parts.slices_mut().map(IoSliceMut::new));
     // Its true length shows that it was cut, whatever the caller has asked for.
-    let asked = RecvFlags::from_bits_retain(flags as u32) | RecvFlags::TRUNC;
+    // There is no urgent data, and nothing to be said of that.
+    let asked = RecvFlags::from_bits_retain((flags & !libc::MSG_OOB) as u32) | RecvFlags::TRUNC;
     let got = rustix::net::recvmsg(fd, &mut slices, &mut RecvAncillaryBuffer::default(), asked)
         .map_err(|e| e.raw_os_error())?;
     if got.bytes == 0 {
         // Shut down for reading, or stackd is gone.
-        return match crate::control::is_hung_up(std::os::fd::AsRawFd::as_raw_fd(&fd)) {
+        let number = fd.as_raw_fd();
+        let waits = flags & libc::MSG_DONTWAIT == 0 && !control::is_nonblocking(number);
+        return match control::is_hung_up(number) {
             true => Err(libc::ENETDOWN),
+            false if !waits => Err(libc::EAGAIN),
             false => Ok(Got {
                 result: 0,
                 from: vec![],
@@ -183,12 +198,22 @@ pub(crate) fn send(
             None
         }
     };
+    let fd = sys::fd(fd).ok_or(libc::EBADF)?;
+    if let Some(to) = to {
+        may_send(fd, *to.ip())?;
+    }
+    // Others are not told of any.
+    let pending = connected.then(|| pending_error(fd)).flatten();
+    if let Some(errno) = pending {
+        return Err(errno);
+    }
     let header = DatagramHeader::Out { to, choices }.to_bytes();
+    parts.check()?;
     let mut slices = vec![IoSlice::new(&header)];
     slices.extend(parts.slices().map(IoSlice::new));
     let flags = SendFlags::from_bits_retain((flags & libc::MSG_DONTWAIT) as u32);
     let sent = rustix::net::sendmsg(
-        sys::fd(fd).ok_or(libc::EBADF)?,
+        fd,
         &slices,
         &mut SendAncillaryBuffer::default(),
         flags | SendFlags::NOSIGNAL,
@@ -199,6 +224,39 @@ pub(crate) fn send(
         Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Err(libc::ENETDOWN),
         Err(e) => Err(e.raw_os_error()),
     }
+}
+
+/// Whether a datagram has a way to an address, and the socket leave to send it there.
+fn may_send(fd: BorrowedFd<'_>, to: Ipv4Addr) -> Result<(), c_int> {
+    if to.is_loopback() || to.is_unspecified() {
+        // This host itself.
+        return Ok(());
+    }
+    match stackd::destination(to) {
+        Destination::Reached => Ok(()),
+        Destination::Unreachable => Err(libc::ENETUNREACH),
+        Destination::Everybody => match sockopt::socket_broadcast(fd) {
+            Ok(true) => Ok(()),
+            _ => Err(libc::EACCES),
+        },
+    }
+}
+
+/// Takes the error that is the next thing to be received, if it is one.
+pub(crate) fn pending_error(fd: BorrowedFd<'_>) -> Option<c_int> {
+    let mut header = [0; DATAGRAM_HEADER];
+    let mut receive = |flags: RecvFlags| {
+        let mut control = RecvAncillaryBuffer::default();
+        let to = &mut [IoSliceMut::new(&mut header)];
+        let got = rustix::net::recvmsg(fd, to, &mut control, flags | RecvFlags::DONTWAIT);
+        got.ok().filter(|got| got.bytes > 0)?;
+        match DatagramHeader::from_bytes(&header) {
+            Some(DatagramHeader::Error(errno)) => Some(errno),
+            _ => None,
+        }
+    };
+    receive(RecvFlags::PEEK)?;
+    receive(RecvFlags::empty())
 }
 
 /// Another process, or an earlier life of this one, may have connected it.
@@ -245,6 +303,7 @@ fn address(bytes: &[u8], v6: bool) -> Result<SocketAddrV4, c_int> {
             // IPv6 proper is the kernel's, and this socket is not.
             Ok(SocketAddrV4::new(mapped.ok_or(libc::ENETUNREACH)?, port(b)))
         }
-        _ => Err(libc::EAFNOSUPPORT),
+        (_, true) => Err(libc::EINVAL),
+        (_, false) => Err(libc::EAFNOSUPPORT),
     }
 }

@@ -18,8 +18,10 @@ pub mod data;
 mod datagram;
 #[allow(unsafe_code)]
 pub mod descriptors;
+mod linger;
 #[allow(unsafe_code)]
 mod next;
+mod program;
 #[allow(unsafe_code)]
 mod stackd;
 #[allow(unsafe_code)]

@@ -2,25 +2,34 @@
 use std::ffi::c_int;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use ferrule_preload_protocol::{Address, Op, Reply, Request, Verdict, MAX_MESSAGE};
+use ferrule_preload_protocol::{
+    Address, Destination, Op, Reach, Reply, Request, Rules, Transport, Verdict, MAX_MESSAGE,
+};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::{retry_on_intr, Errno};
 use rustix::net::{
     sockopt, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags,
     SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-use crate::sys;
+use crate::{program, sys};
 
-/// Where stackd is, and what to say to it.
+/// Where stackd is, what to say to it, and what it is asked for.
 struct Stackd {
     addr: SocketAddrUnix,
     secret: [u8; 16],
+    rules: Rules,
 }
 
 static STACKD: OnceLock<Option<Stackd>> = OnceLock::new();
+/// It is being read, before there is any other thread.
+static BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// Reads the environment before the program can change it.
 extern "C" fn begin() {
@@ -37,17 +46,49 @@ fn stackd() -> Option<&'static Stackd> {
         let setting = std::env::var(Address::VARIABLE).ok()?;
         let address: Address = setting.parse().ok()?;
         let addr = SocketAddrUnix::new_abstract_name(address.name.as_bytes()).ok()?;
-        Some(Stackd {
+        let rules = std::env::var(Rules::VARIABLE).ok();
+        // `ferrule run` has refused what cannot be read.
+        let rules: Rules = rules.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let whose = program::names();
+        let names: Vec<&str> = whose.iter().map(String::as_str).collect();
+        rules.take_program(&names).then_some(Stackd {
             addr,
             secret: address.secret,
+            rules,
         })
     };
+    if let Some(known) = STACKD.get() {
+        return known.as_ref();
+    }
+    // Reading who this is makes calls that ask the same: for these nobody is there.
+    if BEGUN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
     STACKD.get_or_init(read).as_ref()
 }
 
-/// Whether this process was told of a stackd.
+/// Whether this process was told of a stackd, and is one of those that go there.
 pub(crate) fn is_there() -> bool {
     stackd().is_some()
+}
+
+/// Where datagrams can be sent; everywhere, if stackd does not say.
+pub(crate) fn destination(address: Ipv4Addr) -> Destination {
+    static REACH: OnceLock<Reach> = OnceLock::new();
+    if REACH.get().is_none() {
+        let answer = call_of(0, Op::Reach, 0, 0, &[]).ok();
+        if let Some(reach) = answer.and_then(|answer| Reach::from_bytes(&answer.data)) {
+            // Another thread's is the same.
+            let _ = REACH.set(reach);
+        }
+    }
+    let reach = REACH.get();
+    reach.map_or(Destination::Reached, |reach| reach.of(address))
+}
+
+/// Whether a port is for the NIC.
+pub(crate) fn takes_port(port: u16, transport: Transport) -> bool {
+    stackd().is_some_and(|stackd| stackd.rules.take_port(port, transport))
 }
 
 /// What stackd has answered.
@@ -128,11 +169,29 @@ pub(crate) fn call_of(cookie: u64, op: Op, a: i32, b: i32, data: &[u8]) -> Resul
     }
 }
 
-fn exchange(
-    stackd: &Stackd,
-    request: &[u8],
-    answer: &mut [u8],
-) -> Result<(usize, Option<OwnedFd>), Errno> {
+/// Waits until stackd answers a call about the socket of a cookie, a signal comes, or the time is over.
+pub(crate) fn wait(cookie: u64, op: Op, longest: Duration) {
+    let Some(stackd) = stackd() else { return };
+    let mut bytes = vec![];
+    Request {
+        op,
+        cookie,
+        a: 0,
+        b: 0,
+        secret: stackd.secret,
+        data: &[],
+    }
+    .write(&mut bytes);
+    if let Ok(socket) = ask(stackd, &bytes) {
+        let longest = Timespec::try_from(longest).ok();
+        let mut answer = [PollFd::new(&socket, PollFlags::IN)];
+        // Whatever ends it: there is nobody to be told.
+        let _ = poll(&mut answer, longest.as_ref());
+    }
+}
+
+/// Sends a request; whence the answer comes.
+fn ask(stackd: &Stackd, request: &[u8]) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -148,6 +207,15 @@ fn exchange(
             SendFlags::NOSIGNAL,
         )
     })?;
+    Ok(socket)
+}
+
+fn exchange(
+    stackd: &Stackd,
+    request: &[u8],
+    answer: &mut [u8],
+) -> Result<(usize, Option<OwnedFd>), Errno> {
+    let socket = ask(stackd, request)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {

@@ -41,6 +41,17 @@ pub(crate) fn forget_range(first: usize, last: usize) {
     }
 }
 
+/// The descriptors from `first` to `last` that are known as connections.
+pub(crate) fn streams(first: usize, last: usize) -> impl Iterator<Item = c_int> {
+    let entries = STATES.iter().enumerate();
+    let entries = entries.take(last.saturating_add(1)).skip(first);
+    entries.filter_map(|(fd, entry)| {
+        let known = SocketState::from_number(i32::from(entry.load(Ordering::Relaxed)));
+        let is_stream = matches!(known, Some((SocketState::Stream, _)));
+        c_int::try_from(fd).ok().filter(|_| is_stream)
+    })
+}
+
 /// What a descriptor is, and whether it is of AF_INET6.
 pub(crate) fn state(fd: c_int) -> (SocketState, bool) {
     if !stackd::is_there() {

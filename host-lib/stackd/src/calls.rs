@@ -3,7 +3,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 
 use ferrule::{Host, TcpSocket};
-use ferrule_preload_protocol::{Op, Request, SocketState, Verdict};
+use ferrule_preload_protocol::{Op, Reach, Request, SocketState, Verdict};
 
 use crate::datagram::Datagrams;
 use crate::kernel;
@@ -78,8 +78,10 @@ fn datagrams_on(host: &Host) -> Called<Datagrams> {
 impl Server {
     /// Does what a program asks for.
     pub(crate) fn call(&mut self, request: &Request<'_>) -> Answer {
-        if request.op == Op::Socket {
-            return self.open(request);
+        match request.op {
+            Op::Socket => return self.open(request),
+            Op::Reach => return bytes(self.reach()),
+            _ => {}
         }
         let cookie = request.cookie;
         // What the program has sent before comes before.
@@ -91,7 +93,7 @@ impl Server {
             };
         };
         match request.op {
-            Op::Socket => Verdict::Errno(libc::EINVAL).into(),
+            Op::Socket | Op::Reach => Verdict::Errno(libc::EINVAL).into(),
             Op::State => Verdict::Done(socket.state().to_number(socket.v6)).into(),
             Op::Name => bytes(checked(socket.local()).map(|a| name::write(a, socket.v6))),
             Op::Peer => bytes(checked(socket.peer()).map(|a| name::write(a, socket.v6))),
@@ -100,13 +102,29 @@ impl Server {
                 let set = options::set(socket, request.a, request.b, request.data);
                 done(set.map(|()| 0))
             }
-            Op::Shutdown => done(may_shut_down(socket)),
+            Op::Shutdown => done(shut_down(socket, request.a)),
             Op::TakeError => Verdict::Done(take_error(socket)).into(),
             Op::Bind => done(self.bind(cookie, request.data)),
             Op::Listen => done(self.listen(cookie, request.a)),
             Op::Connect => self.connect(cookie, request.data, request.a),
             Op::ToKernel => self.give_to_kernel(cookie),
+            Op::Unread => done(unread(socket)),
+            Op::Unacknowledged => done(unacknowledged(socket)),
+            // Answered later, by another way.
+            Op::Linger => done(Ok(0)),
         }
+    }
+
+    /// Where datagrams can be sent. It fits into a message: there are eight addresses and a few routes.
+    fn reach(&self) -> Called<Vec<u8>> {
+        let own = checked(self.host.addresses())?;
+        let reached = checked(self.host.reached())?;
+        let subnets = reached.iter().map(|to| (to.addr(), to.prefix_len()));
+        let reach = Reach {
+            subnets: subnets.collect(),
+            broadcasts: own.iter().filter_map(|own| own.broadcast()).collect(),
+        };
+        Ok(reach.to_bytes())
     }
 
     /// socket(2).
@@ -134,8 +152,13 @@ impl Server {
             _ => return Err(libc::ESOCKTNOSUPPORT),
         };
         let pair = pair::make(matches!(kind, Kind::Datagrams(_))).map_err(|e| e.raw_os_error())?;
+        let like = self.sockets.get(&like);
+        if let Some(like) = like {
+            let linger = pair.set_linger(like.settings.linger());
+            linger.map_err(|e| e.raw_os_error())?;
+        }
         let mut socket = Socket::new(pair.ours, v6, kind);
-        if let Some(like) = self.sockets.get(&like) {
+        if let Some(like) = like {
             let settings: Vec<_> = like.settings.all().cloned().collect();
             for (level, name, value) in settings {
                 options::set(&mut socket, level, name, &value)?;
@@ -165,10 +188,29 @@ impl Server {
 
     /// Whether the port was to be had on the loopback too; if not, it is given back.
     fn bind_once(&mut self, cookie: u64, addr: &[u8]) -> Called<(SocketAddrV4, bool)> {
+        let own = checked(self.host.addresses())?;
         let socket = self.sockets.get_mut(&cookie).ok_or(libc::EBADF)?;
-        let Name::V4(addr) = name::read(addr, socket.v6)? else {
-            return Err(libc::EAFNOSUPPORT);
+        let addr = match name::read(addr, socket.v6)? {
+            Name::V4(addr) => addr,
+            // As Linux, for programs that leave the family away.
+            Name::Unspecified if !socket.v6 => {
+                let family = (libc::AF_INET as u16).to_ne_bytes();
+                let named = [&family[..], addr.get(2..).unwrap_or(&[])].concat();
+                match name::read(&named, false)? {
+                    Name::V4(any) if any.ip().is_unspecified() => any,
+                    _ => return Err(libc::EAFNOSUPPORT),
+                }
+            }
+            Name::Unspecified => return Err(libc::EAFNOSUPPORT),
         };
+        let ip = addr.ip();
+        let nobodys = !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast());
+        let is_own = own
+            .iter()
+            .any(|own| own.addr() == *ip || own.broadcast() == Some(*ip));
+        if nobodys && !is_own {
+            return Err(libc::EADDRNOTAVAIL);
+        }
         let everywhere = addr.ip().is_unspecified();
         let reuse = socket.settings.reuse;
         match &mut socket.kind {
@@ -241,19 +283,24 @@ impl Server {
         let Some(socket) = self.sockets.get_mut(&cookie) else {
             return Verdict::Errno(libc::EBADF).into();
         };
-        let addr = match name::read(addr, socket.v6) {
-            Ok(addr) => addr,
-            Err(errno) => return Verdict::Errno(errno).into(),
-        };
+        let name = name::read(addr, socket.v6);
         let filler = usize::try_from(filler).unwrap_or(0);
-        let connected = match (&mut socket.kind, addr) {
-            (Kind::Datagrams(datagrams), Name::Unspecified) => {
+        let connected = match (&mut socket.kind, name) {
+            (Kind::Datagrams(datagrams), Ok(Name::Unspecified)) => {
                 checked(datagrams.socket().disconnect())
             }
-            (Kind::Datagrams(datagrams), Name::V4(addr)) => {
-                checked(datagrams.socket().connect(addr))
+            (Kind::Datagrams(datagrams), name) => {
+                // Of IPv6, it may be connected to IPv4's own addresses.
+                let name = name.or_else(|errno| match (socket.v6, name::read(addr, false)) {
+                    (true, Ok(name)) => Ok(name),
+                    _ => Err(errno),
+                });
+                name.and_then(|name| match name {
+                    Name::V4(addr) => checked(datagrams.socket().connect(addr)),
+                    Name::Unspecified => Err(libc::EAFNOSUPPORT),
+                })
             }
-            (Kind::Fresh(fresh), Name::V4(addr)) => {
+            (Kind::Fresh(fresh), Ok(Name::V4(addr))) => {
                 let begun = fresh
                     .socket
                     .try_clone()
@@ -266,26 +313,30 @@ impl Server {
                         socket.kind = Kind::Connecting { stream, filler };
                         Err(libc::EINPROGRESS)
                     }
-                    Err(e) => {
-                        if let Some(end) = &socket.end {
-                            throw_away(end, filler);
-                        }
-                        Err(errno::of(&e))
-                    }
+                    Err(e) => Err(errno::of(&e)),
                 }
             }
+            (Kind::Fresh(_), Ok(Name::Unspecified)) => Ok(()),
+            (Kind::Fresh(_), Err(errno)) => Err(errno),
             (Kind::Connecting { .. }, _) => Err(libc::EALREADY),
             (Kind::Stream { told, .. }, _) if !*told => {
                 *told = true;
                 Ok(())
             }
             (Kind::Stream { .. } | Kind::Listening(_), _) => Err(libc::EISCONN),
-            (Kind::Ended { .. }, _) => match socket.error.take() {
-                Some(errno) => Err(errno),
-                None => return Verdict::Replace.into(),
-            },
-            (Kind::Fresh(_), Name::Unspecified) => Ok(()),
+            (Kind::Ended { refused, .. }, _) if *refused => {
+                *refused = false;
+                Err(socket.error.take().unwrap_or(libc::ECONNABORTED))
+            }
+            (Kind::Ended { connected, .. }, Ok(Name::V4(_)) | Err(_)) if *connected => {
+                Err(libc::EISCONN)
+            }
+            (Kind::Ended { .. }, _) => return Verdict::Replace.into(),
         };
+        // What the program has sent for poll(2)'s sake, if there is nothing to wait for.
+        if let (Kind::Fresh(_), Some(end)) = (&socket.kind, &socket.end) {
+            throw_away(end, filler);
+        }
         done(connected.map(|()| 0))
     }
 
@@ -328,11 +379,37 @@ fn set_again(socket: &mut Socket) {
     }
 }
 
-fn may_shut_down(socket: &Socket) -> Called<i32> {
+/// Whether shutdown(2) may be; the program does it itself then.
+fn shut_down(socket: &mut Socket, how: i32) -> Called<i32> {
     match &socket.kind {
+        Kind::Ended { peer: Some(_), .. } => Ok(0),
         Kind::Fresh(_) | Kind::Connecting { .. } | Kind::Ended { .. } => Err(libc::ENOTCONN),
         Kind::Datagrams(datagrams) if datagrams.socket().peer_addr().is_err() => {
             Err(libc::ENOTCONN)
+        }
+        _ => {
+            socket.shut[0] |= how != libc::SHUT_WR;
+            socket.shut[1] |= how != libc::SHUT_RD;
+            Ok(0)
+        }
+    }
+}
+
+fn bytes_of(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn unread(socket: &Socket) -> Called<i32> {
+    match &socket.kind {
+        Kind::Stream { relay, .. } => checked(relay.unread()).map(bytes_of),
+        _ => Ok(0),
+    }
+}
+
+fn unacknowledged(socket: &Socket) -> Called<i32> {
+    match (&socket.kind, &socket.end) {
+        (Kind::Stream { relay, .. }, Some(end)) => {
+            checked(relay.unacknowledged(end.as_fd())).map(bytes_of)
         }
         _ => Ok(0),
     }

@@ -20,5 +20,5 @@ mod relay;
 mod server;
 mod socket;
 
-pub use ferrule_preload_protocol::Address;
+pub use ferrule_preload_protocol::{Address, Lists, NoRule, Ports, Program, Rules};
 pub use server::{Handle, Server, ServerError};

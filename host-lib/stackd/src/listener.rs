@@ -2,6 +2,7 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use ferrule::{TcpListener, TcpStream};
 use ferrule_preload_protocol::AcceptRecord;
@@ -81,8 +82,12 @@ impl Listening {
         }
     }
 
-    /// The next connection, sent to the program; none if there is none, or enough wait there.
-    pub(crate) fn next(&mut self, end: BorrowedFd<'_>) -> Option<Arrived> {
+    /// The next connection, sent to the program with the listener's SO_LINGER; none if there is none, or enough wait there.
+    pub(crate) fn next(
+        &mut self,
+        end: BorrowedFd<'_>,
+        linger: Option<Duration>,
+    ) -> Option<Arrived> {
         while self.ahead < self.most_ahead {
             if self.next_of_kernel(end) {
                 continue;
@@ -97,7 +102,7 @@ impl Listening {
             };
             let SocketAddr::V4(peer) = peer else { continue };
             // A connection that no pair can be made for is closed, as the kernel does when it has no memory.
-            match self.hand_over(end, peer) {
+            match self.hand_over(end, peer, linger) {
                 Ok(pair) => return Some(Arrived { pair, stream }),
                 Err(e) => tracing::error!("a connection of {peer} is closed again: {e}"),
             }
@@ -105,8 +110,14 @@ impl Listening {
         None
     }
 
-    fn hand_over(&mut self, end: BorrowedFd<'_>, peer: SocketAddrV4) -> Result<Pair, Errno> {
+    fn hand_over(
+        &mut self,
+        end: BorrowedFd<'_>,
+        peer: SocketAddrV4,
+        linger: Option<Duration>,
+    ) -> Result<Pair, Errno> {
         let pair = pair::make(false)?;
+        pair.set_linger(linger)?;
         self.send(end, peer, pair.theirs.as_fd(), false)?;
         Ok(pair)
     }

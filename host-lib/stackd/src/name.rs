@@ -28,8 +28,12 @@ pub(crate) fn read(bytes: &[u8], v6: bool) -> Result<Name, i32> {
         let ip = Ipv4Addr::new(b[4], b[5], b[6], b[7]);
         return Ok(Name::V4(SocketAddrV4::new(ip, port(b))));
     }
-    if family == libc::AF_INET6 && v6 {
-        let b = bytes.get(..SOCKADDR_IN6).ok_or(libc::EINVAL)?;
+    if v6 {
+        // The scope may be left away (RFC 2133). Linux looks at the length before the family.
+        let b = bytes.get(..SOCKADDR_IN6 - 4).ok_or(libc::EINVAL)?;
+        if family != libc::AF_INET6 {
+            return Err(libc::EAFNOSUPPORT);
+        }
         let mut ip = [0; 16];
         ip.copy_from_slice(&b[8..24]);
         let ip = Ipv6Addr::from(ip);

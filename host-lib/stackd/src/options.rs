@@ -50,11 +50,25 @@ impl Settings {
         self.kept.iter()
     }
 
+    /// SO_LINGER, if it is on.
+    pub(crate) fn linger(&self) -> Option<Duration> {
+        let (on, seconds) = self.linger;
+        (on != 0).then(|| Duration::from_secs(u64::from(seconds.unsigned_abs())))
+    }
+
+    /// Whether closing waits for the peer.
+    pub(crate) fn lingers(&self) -> bool {
+        self.linger().is_some_and(|time| !time.is_zero())
+    }
+
     /// Whether closing cuts the connection off.
     pub(crate) fn cuts_off(&self) -> bool {
-        self.linger.0 != 0 && self.linger.1 == 0
+        self.linger().is_some_and(|time| time.is_zero())
     }
 }
+
+/// No errno: there is no connection any more whose option it could be.
+const ENDED: i32 = -1;
 
 /// Calls a method that several kinds of socket have on whichever this one is.
 macro_rules! on {
@@ -65,7 +79,7 @@ macro_rules! on {
             Kind::Stream { relay, .. } => { let $socket = relay.stream(); $call }
             Kind::Listening(listening) => { let $socket = Listening::listener(listening); $call }
             Kind::Datagrams(_) => Err(libc::EOPNOTSUPP),
-            Kind::Ended { .. } => Err(libc::EINVAL),
+            Kind::Ended { .. } => Err(ENDED),
         }
     };
     ($kind:expr, any, $socket:ident => $call:expr) => {
@@ -95,11 +109,12 @@ fn int(level: i32, value: &[u8]) -> Result<i32, i32> {
     }
 }
 
-fn positive(value: i32) -> Result<u64, i32> {
-    u64::try_from(value)
+/// Seconds of keep-alive, as Linux limits them (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL).
+fn keep_alive_time(value: i32) -> Result<Duration, i32> {
+    let seconds = u64::try_from(value)
         .ok()
-        .filter(|v| *v > 0)
-        .ok_or(libc::EINVAL)
+        .filter(|v| (1..=32_767).contains(v));
+    seconds.map(Duration::from_secs).ok_or(libc::EINVAL)
 }
 
 /// An IPv4 address at an offset of a structure.
@@ -115,7 +130,7 @@ fn ip(value: &[u8], at: usize) -> Result<Ipv4Addr, i32> {
 /// # Errors
 /// The errno that Linux gives.
 pub(crate) fn set(socket: &mut Socket, level: i32, name: i32, value: &[u8]) -> Result<(), i32> {
-    match level {
+    let set = match level {
         libc::SOL_SOCKET => set_socket(socket, name, value),
         libc::IPPROTO_IP => set_ip(socket, name, value),
         libc::IPPROTO_IPV6 if socket.v6 => set_ipv6(socket, name, value),
@@ -123,8 +138,12 @@ pub(crate) fn set(socket: &mut Socket, level: i32, name: i32, value: &[u8]) -> R
             set_tcp(socket, name, value)
         }
         _ => Err(libc::ENOPROTOOPT),
-    }?;
-    socket.settings.keep(level, name, value);
+    };
+    match set {
+        // As with Linux: it does not matter any more.
+        Ok(()) | Err(ENDED) => socket.settings.keep(level, name, value),
+        Err(errno) => return Err(errno),
+    }
     Ok(())
 }
 
@@ -209,7 +228,19 @@ fn set_keep_alive(socket: &Socket) -> Result<(), i32> {
 
 fn set_ip(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
     let kind = &socket.kind;
+    let stream = !matches!(kind, Kind::Datagrams(_));
     match name {
+        // Of groups a stream knows nothing, in Linux' words.
+        libc::IP_ADD_MEMBERSHIP
+        | libc::IP_DROP_MEMBERSHIP
+        | libc::IP_ADD_SOURCE_MEMBERSHIP
+        | libc::IP_DROP_SOURCE_MEMBERSHIP
+            if stream =>
+        {
+            return Err(libc::EPROTO);
+        }
+        libc::IP_MULTICAST_IF | libc::IP_MULTICAST_TTL if stream => return Err(libc::EINVAL),
+        libc::IP_MULTICAST_LOOP | libc::IP_MULTICAST_ALL if stream => return Ok(()),
         libc::IP_ADD_MEMBERSHIP | libc::IP_DROP_MEMBERSHIP => {
             // ip_mreq, or ip_mreqn, which has an index behind it.
             let (group, interface) = (ip(value, 0)?, ip(value, 4)?);
@@ -255,6 +286,9 @@ fn set_ip(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
                 -1 => 64,
                 ttl => u32::try_from(ttl).map_err(|_| libc::EINVAL)?,
             };
+            if !(1..=255).contains(&ttl) {
+                return Err(libc::EINVAL);
+            }
             on!(kind, any, s => checked(s.set_ttl(ttl)))
         }
         libc::IP_TOS => on!(kind, any, s => checked(s.set_tos(number as u8))),
@@ -328,15 +362,17 @@ fn set_tcp(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
         libc::TCP_CORK => on!(kind, tcp, s => checked(s.set_cork(on))),
         libc::TCP_QUICKACK => on!(kind, tcp, s => checked(s.set_quick_ack(on))),
         libc::TCP_KEEPIDLE => {
-            socket.settings.times.idle = Duration::from_secs(positive(number)?);
+            socket.settings.times.idle = keep_alive_time(number)?;
             set_keep_alive(socket)
         }
         libc::TCP_KEEPINTVL => {
-            socket.settings.times.interval = Duration::from_secs(positive(number)?);
+            socket.settings.times.interval = keep_alive_time(number)?;
             set_keep_alive(socket)
         }
         libc::TCP_KEEPCNT => {
-            let probes = u8::try_from(positive(number)?).map_err(|_| libc::EINVAL)?;
+            // MAX_TCP_KEEPCNT.
+            let probes = u8::try_from(number).ok().filter(|n| (1..=127).contains(n));
+            let probes = probes.ok_or(libc::EINVAL)?;
             socket.settings.times.probes = probes;
             set_keep_alive(socket)
         }
@@ -352,6 +388,8 @@ fn set_tcp(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
             let most = most.ok_or(libc::EINVAL)?;
             on!(kind, tcp, s => checked(s.set_syn_retransmits(Some(most))))
         }
+        // TCP_MIN_MSS and MAX_TCP_WINDOW; a right one cannot be had.
+        libc::TCP_MAXSEG if number != 0 && !(88..=32_767).contains(&number) => Err(libc::EINVAL),
         // Hints that change when a call returns or a segment is cut, not what arrives.
         libc::TCP_DEFER_ACCEPT
         | libc::TCP_LINGER2
@@ -367,10 +405,26 @@ fn set_tcp(socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), i32> {
 /// # Errors
 /// The errno that Linux gives.
 pub(crate) fn get(socket: &Socket, level: i32, name: i32) -> Result<Vec<u8>, i32> {
+    let found = find(socket, level, name);
+    found.map_err(|errno| if errno == ENDED { libc::EINVAL } else { errno })
+}
+
+fn find(socket: &Socket, level: i32, name: i32) -> Result<Vec<u8>, i32> {
+    let udp = matches!(socket.kind, Kind::Datagrams(_));
+    let known = match level {
+        libc::SOL_SOCKET | libc::IPPROTO_IP => true,
+        libc::IPPROTO_IPV6 => socket.v6,
+        libc::IPPROTO_TCP => !udp,
+        libc::IPPROTO_UDP => udp,
+        _ => false,
+    };
+    if !known {
+        return Err(match socket.v6 {
+            true => libc::ENOPROTOOPT,
+            false => libc::EOPNOTSUPP,
+        });
+    }
     if level == libc::IPPROTO_TCP {
-        if let Kind::Datagrams(_) = socket.kind {
-            return Err(libc::EOPNOTSUPP);
-        }
         match name {
             libc::TCP_INFO => {
                 return match &socket.kind {

@@ -2,6 +2,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -34,6 +35,26 @@ pub(crate) fn make(messages: bool) -> Result<Pair, Errno> {
         theirs,
         cookie,
     })
+}
+
+impl Pair {
+    /// Lets the program's end know with which time it is closed (SO_LINGER): a pair's close waits for nobody, but whoever has it can ask.
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> Result<(), Errno> {
+        match linger {
+            // As it is made.
+            None => Ok(()),
+            linger => sockopt::set_socket_linger(&self.theirs, linger),
+        }
+    }
+}
+
+/// Bytes that the other side has sent and that were not received yet.
+pub(crate) fn unread(end: BorrowedFd<'_>) -> usize {
+    let unread = rustix::io::ioctl_fionread(end).unwrap_or(0);
+    usize::try_from(unread).unwrap_or(usize::MAX)
 }
 
 /// Sends bytes with a descriptor.

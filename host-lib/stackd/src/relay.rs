@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use ferrule::TcpStream;
+use ferrule::{TcpState, TcpStream};
 use rustix::io::Errno;
 
 use crate::{errno, pair};
@@ -105,6 +105,30 @@ impl Relay {
 
     pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// The connection, once nothing is left to be moved.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Bytes that have come and are not in the program's end yet.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub(crate) fn unread(&self) -> std::io::Result<usize> {
+        Ok(match self.deaf {
+            true => 0,
+            false => self.to_app.rest().len() + self.stream.unread()?,
+        })
+    }
+
+    /// Bytes that the program has sent and the peer has not acknowledged.
+    ///
+    /// # Errors
+    /// When the NIC fails.
+    pub(crate) fn unacknowledged(&self, end: BorrowedFd<'_>) -> std::io::Result<usize> {
+        Ok(pair::unread(end) + self.to_net.rest().len() + self.stream.unacknowledged()?)
     }
 
     /// Cuts the connection off when it is closed (SO_LINGER with a time of zero).
@@ -243,7 +267,8 @@ impl Relay {
                 self.net = Side::Told;
                 return true;
             }
-            Side::Told | Side::Gone => return false,
+            Side::Told => return self.has_failed(),
+            Side::Gone => return false,
         }
         match (&self.stream).read(scratch) {
             Ok(0) => {
@@ -281,6 +306,16 @@ impl Relay {
                 true
             }
         }
+    }
+
+    /// Whether the peer, which had sent its last byte, has cut the connection off since: no call that moves bytes would tell before the program sends.
+    fn has_failed(&mut self) -> Moved {
+        let closed = matches!(self.stream.state(), Ok(TcpState::Closed));
+        if closed && self.app == Side::Open {
+            let error = self.stream.take_error().ok().flatten();
+            self.failed = Some(error.map_or(libc::EPIPE, |e| errno::of(&e)));
+        }
+        self.failed.is_some()
     }
 
     fn blocked(&mut self, e: &std::io::Error) -> Moved {

@@ -2,21 +2,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddrV4;
+use std::net::{Shutdown, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule::{Events, Host, TcpState, TcpStream};
-use ferrule_preload_protocol::{Address, Op, Reply, Request, MAX_MESSAGE};
+use ferrule_preload_protocol::{Address, Op, Reply, Request, Verdict, MAX_MESSAGE};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{eventfd, EventfdFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{getrlimit, setrlimit, Resource};
 
-use crate::calls::throw_away;
+use crate::calls::{throw_away, Answer};
+use crate::options::Settings;
 use crate::relay::{Progress, Relay};
 use crate::socket::{Kind, Socket};
 use crate::{errno, listener, pair};
@@ -35,6 +36,8 @@ const LISTENER: u64 = u64::MAX;
 const STOP: u64 = u64::MAX - 1;
 const CLIENT: u64 = 1 << 62;
 const LOOPBACK: u64 = 1 << 61;
+/// What a key of [`Events`] is for: a connection that lingers; a socket's own is its cookie alone.
+const LINGERS: u64 = 1 << 60;
 
 /// A server for preloaded programs.
 pub struct Server {
@@ -52,6 +55,10 @@ pub struct Server {
     /// Sockets that have failed, the oldest first.
     ended: VecDeque<u64>,
     scratch: Vec<u8>,
+    /// Connections that were closed with SO_LINGER and a time, until the peer has acknowledged everything.
+    lingering: HashMap<u64, TcpStream>,
+    /// Who waits for a connection to have lingered.
+    mourners: HashMap<u64, Vec<OwnedFd>>,
 }
 
 /// What other threads can do with a [`Server`] that runs.
@@ -152,6 +159,8 @@ impl Server {
             again: vec![],
             ended: VecDeque::new(),
             scratch: vec![0; SCRATCH],
+            lingering: HashMap::new(),
+            mourners: HashMap::new(),
         })
     }
 
@@ -178,8 +187,11 @@ impl Server {
             (self.events.wait(&[self.epoll.as_fd()], at_once)).map_err(ServerError::Nic)?;
             keys.append(&mut self.again);
             self.events.take(&mut keys);
-            for cookie in keys.drain(..) {
-                self.serve(cookie);
+            for key in keys.drain(..) {
+                match key & LINGERS {
+                    0 => self.serve(key),
+                    _ => self.see_off(key & !LINGERS),
+                }
             }
             for tag in self.look().map_err(doing("waiting for programs"))? {
                 match tag {
@@ -304,20 +316,60 @@ impl Server {
             }
         }
         let answer = self.call(&request);
-        let mut out = vec![];
-        Reply {
-            verdict: answer.verdict,
-            data: &answer.data,
+        if request.op == Op::Linger && self.is_closing(request.cookie) {
+            let mourners = self.mourners.entry(request.cookie);
+            mourners.or_default().push(client);
+            return None;
         }
-        .write(&mut out);
-        let sent = match &answer.fd {
-            Some(fd) => pair::send_with(client.as_fd(), &out, fd.as_fd()),
-            None => pair::send(client.as_fd(), &[io::IoSlice::new(&out)]).map(|_| ()),
-        };
-        if let Err(e) = sent {
-            tracing::debug!("a caller has gone before its answer: {e}");
-        }
+        reply(&client, &answer);
         None
+    }
+
+    /// Whether a program has closed a connection of which not everything is acknowledged yet.
+    fn is_closing(&self, cookie: u64) -> bool {
+        let socket = self.sockets.get(&cookie);
+        let end = socket.and_then(|socket| match socket.kind {
+            Kind::Stream { .. } => socket.end.as_ref(),
+            _ => None,
+        });
+        self.lingering.contains_key(&cookie) || end.is_some_and(|end| pair::is_hung_up(end.as_fd()))
+    }
+
+    /// Looks after a connection that its program has closed: nothing of it is left to be moved.
+    fn closed(&mut self, cookie: u64, kind: Kind, settings: &Settings) {
+        if let (Kind::Stream { relay, .. }, true) = (kind, settings.lingers()) {
+            if let Err(e) = self.linger(cookie, relay.into_stream()) {
+                tracing::debug!("a connection does not linger: {e}");
+            }
+        }
+        self.see_off(cookie);
+    }
+
+    fn linger(&mut self, cookie: u64, stream: TcpStream) -> io::Result<()> {
+        // One that is cut off has nothing to wait for, be it because something was not read.
+        if stream.linger()? != Some(Duration::ZERO) && stream.unread()? == 0 {
+            if stream.state()? != TcpState::LastAck {
+                stream.shutdown(Shutdown::Write)?;
+            }
+            self.events.watch(&stream, LINGERS | cookie)?;
+            self.lingering.insert(cookie, stream);
+        }
+        Ok(())
+    }
+
+    /// Lets go of a connection that has lingered long enough, and tells those who wait for it.
+    fn see_off(&mut self, cookie: u64) {
+        let waits = self.lingering.get(&cookie).is_some_and(|stream| {
+            use TcpState::{Closing, FinWait1, LastAck};
+            matches!(stream.state(), Ok(FinWait1 | Closing | LastAck))
+        });
+        if waits {
+            return;
+        }
+        self.lingering.remove(&cookie);
+        for client in self.mourners.remove(&cookie).unwrap_or_default() {
+            reply(&client, &Verdict::Done(0).into());
+        }
     }
 
     /// Moves what there is to move for a socket.
@@ -358,8 +410,11 @@ impl Server {
                 }
             }
             Progress::More => self.again.push(cookie),
+            Progress::Closed if socket.shut == [true; 2] => self.end(cookie, None),
             Progress::Closed => {
-                self.sockets.remove(&cookie);
+                if let Some(socket) = self.sockets.remove(&cookie) {
+                    self.closed(cookie, socket.kind, &socket.settings);
+                }
             }
             Progress::Finished => self.end(cookie, None),
             Progress::Failed(errno) => self.end(cookie, Some(errno)),
@@ -372,9 +427,18 @@ impl Server {
             return;
         };
         let local: Option<SocketAddrV4> = socket.local().ok();
-        socket.kind = Kind::Ended { local };
+        let by_program = socket.shut == [true; 2] && error.is_none();
+        let ended = Kind::Ended {
+            local,
+            peer: socket.peer().ok().filter(|_| by_program),
+            refused: matches!(socket.kind, Kind::Connecting { .. }),
+            connected: matches!(socket.kind, Kind::Stream { .. }),
+        };
+        let kind = std::mem::replace(&mut socket.kind, ended);
         socket.error = error;
         socket.end = None;
+        let settings = socket.settings.clone();
+        self.closed(cookie, kind, &settings);
         self.ended.push_back(cookie);
         if self.ended.len() > MAX_ENDED {
             if let Some(oldest) = self.ended.pop_front() {
@@ -395,7 +459,8 @@ impl Server {
                 self.sockets.remove(&cookie);
                 return;
             }
-            let Some(arrived) = listening.next(end.as_fd()) else {
+            let linger = socket.settings.linger();
+            let Some(arrived) = listening.next(end.as_fd(), linger) else {
                 return;
             };
             let (v6, settings) = (socket.v6, socket.settings.clone());
@@ -413,13 +478,29 @@ impl Server {
         pair: pair::Pair,
         relay: Relay,
         v6: bool,
-        settings: crate::options::Settings,
+        settings: Settings,
     ) -> io::Result<()> {
         relay.stream().set_nonblocking(true)?;
         self.events.watch(relay.stream(), pair.cookie)?;
         let mut accepted = Socket::new(pair.ours, v6, Kind::Stream { relay, told: true });
         accepted.settings = settings;
         Ok(self.insert(pair.cookie, accepted)?)
+    }
+}
+
+fn reply(client: &OwnedFd, answer: &Answer) {
+    let mut out = vec![];
+    Reply {
+        verdict: answer.verdict,
+        data: &answer.data,
+    }
+    .write(&mut out);
+    let sent = match &answer.fd {
+        Some(fd) => pair::send_with(client.as_fd(), &out, fd.as_fd()),
+        None => pair::send(client.as_fd(), &[io::IoSlice::new(&out)]).map(|_| ()),
+    };
+    if let Err(e) = sent {
+        tracing::debug!("a caller has gone before its answer: {e}");
     }
 }
 

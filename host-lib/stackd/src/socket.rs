@@ -20,6 +20,8 @@ pub(crate) struct Socket {
     /// What SO_ERROR is to give.
     pub(crate) error: Option<i32>,
     pub(crate) settings: Settings,
+    /// The program has shut it down for reading, and for writing: it looks closed then, and is not.
+    pub(crate) shut: [bool; 2],
 }
 
 /// What a socket is.
@@ -46,6 +48,12 @@ pub(crate) enum Kind {
     Ended {
         /// Its address, for getsockname(2).
         local: Option<SocketAddrV4>,
+        /// Its peer's, if it is the program that has ended both ways: the kernel's connection is still there then.
+        peer: Option<SocketAddrV4>,
+        /// An attempt to connect has failed, and connect(2) has not said so yet.
+        refused: bool,
+        /// There was a connection.
+        connected: bool,
     },
 }
 
@@ -64,6 +72,7 @@ impl Socket {
             kind,
             error: None,
             settings: Settings::default(),
+            shut: [false; 2],
         }
     }
 
@@ -93,7 +102,7 @@ impl Socket {
             Kind::Stream { relay, .. } => relay.stream().local_addr(),
             Kind::Listening(listening) => listening.listener().local_addr(),
             Kind::Datagrams(datagrams) => datagrams.socket().local_addr(),
-            Kind::Ended { local } => return Ok(local.unwrap_or(UNBOUND)),
+            Kind::Ended { local, .. } => return Ok(local.unwrap_or(UNBOUND)),
         }?;
         Ok(v4(addr))
     }
@@ -104,6 +113,9 @@ impl Socket {
     /// ENOTCONN.
     pub(crate) fn peer(&self) -> std::io::Result<SocketAddrV4> {
         let addr = match &self.kind {
+            Kind::Ended {
+                peer: Some(peer), ..
+            } => return Ok(*peer),
             Kind::Stream { relay, .. } => relay.stream().peer_addr(),
             Kind::Datagrams(datagrams) => datagrams.socket().peer_addr(),
             _ => Err(rustix::io::Errno::NOTCONN.into()),

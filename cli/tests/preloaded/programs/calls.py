@@ -15,6 +15,7 @@ import sys
 import tempfile
 import termios
 import threading
+import time
 
 ADDRESS = sys.argv[1]
 libc = ctypes.CDLL(None, use_errno=True)
@@ -261,6 +262,129 @@ def without_waiting():
     assert len(got) == sent and got == (pattern * (sent // 251 + 1))[:sent], (len(got), sent)
 
 
+SIOCINQ, SIOCOUTQ = termios.FIONREAD, termios.TIOCOUTQ
+
+
+def queued(s, request):
+    count = array.array("i", [0])
+    fcntl.ioctl(s, request, count)
+    return count[0]
+
+
+def fill(s):
+    """Sends until nothing more is taken, with a peer that does not read; how much."""
+    sent, waits = 0, s.gettimeout()
+    s.settimeout(0.3)
+    try:
+        while True:
+            sent += s.send(bytes(100_000))
+    except TimeoutError:
+        s.settimeout(waits)
+    return sent
+
+
+def queues():
+    """tcp(7): SIOCOUTQ is what the peer has not acknowledged, SIOCINQ what is to be read, wherever it lies."""
+    a, b = pair()
+    assert [queued(s, r) for s in (a, b) for r in (SIOCINQ, SIOCOUTQ)] == [0] * 4
+    sent = fill(a)
+    # What is on its way is counted twice, or not at all.
+    while queued(a, SIOCOUTQ) + queued(b, SIOCINQ) != sent:
+        time.sleep(0.01)
+    assert queued(b, SIOCOUTQ) == queued(a, SIOCINQ) == 0
+    reading = threading.Thread(target=exactly, args=(b, sent))
+    reading.start()
+    while queued(a, SIOCOUTQ):
+        time.sleep(0.01)
+    reading.join()
+    assert queued(b, SIOCINQ) == 0
+    b.send(b"seven77")
+    assert unread(a, 7) == 7
+    # The end is nothing to be read.
+    b.shutdown(socket.SHUT_WR)
+    poll = select.poll()
+    poll.register(a, select.POLLRDHUP)
+    assert poll.poll(60_000)
+    assert queued(a, SIOCINQ) == 7
+
+
+def linger(s, seconds):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+
+
+def closing(close):
+    begun = time.monotonic()
+    close()
+    return time.monotonic() - begun
+
+
+def lingering():
+    """socket(7), SO_LINGER: closing waits until all is acknowledged, or the time is over; so it does for a socket without waiting, and for the last descriptor only."""
+    for waits in True, False:
+        a, b = pair()
+        fill(a)
+        linger(a, 1)
+        a.setblocking(waits)
+        assert closing(a.close) >= 0.9
+    # Somebody reads: what was sent is there when closing is over, and is not before.
+    for close in (lambda s: s.close(), lambda s: os.dup2(0, s.fileno()), lambda s: libc.close_range(s.fileno(), s.fileno(), 0)):
+        a, b = pair()
+        sent = fill(a)
+        linger(a, 100)
+        got = [0]
+
+        def read():
+            while part := b.recv(100_000):
+                got[0] += len(part)
+
+        reading = threading.Timer(0.2, read)
+        reading.start()
+        took = closing(lambda: close(a))
+        # All but what the reader's buffer holds had been read.
+        assert took >= 0.15 and got[0] > 0, (took, got)
+        reading.join()
+        assert got[0] == sent
+        # It was closed behind Python's back.
+        if a.fileno() != -1:
+            a.detach()
+    # The listener's is the connection's.
+    linger(listener, 1)
+    a, b = pair()
+    linger(listener, 0)
+    assert struct.unpack("ii", b.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)) == (1, 1)
+    fill(b)
+    assert closing(b.close) >= 0.9
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+    # Another descriptor still has it, and another process.
+    a, b = pair()
+    fill(a)
+    linger(a, 60)
+    copy = a.dup()
+    assert closing(a.close) < 30
+    pid = os.fork()
+    if pid == 0:
+        # A process that ends waits for nobody.
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    linger(copy, 0)
+    copy.close()
+    # Nothing is left to be acknowledged.
+    a, b = pair()
+    linger(a, 60)
+    a.send(b"x")
+    assert b.recv(1) == b"x"
+    assert closing(a.close) < 30
+    assert b.recv(1) == b""
+    # The peer has ended first.
+    a, b = pair()
+    b.shutdown(socket.SHUT_WR)
+    assert a.recv(1) == b""
+    linger(a, 60)
+    a.send(b"x")
+    assert closing(a.close) < 30
+    assert b.recv(2) == b"x" and b.recv(1) == b""
+
+
 def children():
     a, b = pair()
     # vfork() in subprocess, posix_spawn(), and a child into which nothing is preloaded: a stream is a stream.
@@ -342,7 +466,7 @@ def one_after_the_other():
             thread.join()
 
 
-for lesson in one_after_the_other, lowest_number, vectors, files, many_messages, control_messages, waiting, without_waiting, children, options:
+for lesson in one_after_the_other, lowest_number, vectors, files, many_messages, control_messages, waiting, without_waiting, queues, lingering, children, options:
     try:
         lesson()
     except BaseException:

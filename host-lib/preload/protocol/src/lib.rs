@@ -13,11 +13,15 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 mod address;
 mod datagram;
 mod message;
+mod reach;
+mod rules;
 mod sockaddr;
 
 pub use address::Address;
 pub use datagram::{Choices, DatagramHeader, Tell, DATAGRAM_HEADER, MAX_DATAGRAM};
 pub use message::{Op, Reply, Request, Verdict, MAX_MESSAGE};
+pub use reach::{Destination, Reach};
+pub use rules::{Lists, NoRule, Ports, Program, Rules, Transport};
 pub use sockaddr::{sockaddr, sockaddr_in6, SOCKADDR_IN, SOCKADDR_IN6};
 
 /// What precedes each connection in a listener's stream; its descriptor comes with it.

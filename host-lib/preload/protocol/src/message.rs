@@ -35,10 +35,18 @@ pub enum Op {
     /// The socket becomes one of the kernel's: the reply's value is its domain and, 16 bits higher, its type; the data are the options that were set: level, name, length (4 bytes each)
     /// and value.
     ToKernel = 12,
+    /// How much there is to read that is not in the program's end of the pair yet: the reply's value is a number of bytes.
+    Unread = 13,
+    /// How much was sent that the peer has not acknowledged, what lies in the pair included: the reply's value is a number of bytes.
+    Unacknowledged = 14,
+    /// Asked for when the program has closed its end: the reply comes when the peer has acknowledged all that was sent, or nobody waits for that any more.
+    Linger = 15,
+    /// Where datagrams can be sent: the reply's data is a [`Reach`](crate::Reach).
+    Reach = 16,
 }
 
 impl Op {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 16] = [
         Self::Socket,
         Self::State,
         Self::Bind,
@@ -51,6 +59,10 @@ impl Op {
         Self::Shutdown,
         Self::TakeError,
         Self::ToKernel,
+        Self::Unread,
+        Self::Unacknowledged,
+        Self::Linger,
+        Self::Reach,
     ];
 }
 
