@@ -75,6 +75,10 @@ impl<B: Payload> Stack<B> {
                 break;
             }
             let port = low + (start.wrapping_add(i) % count) as u16;
+            // As in Linux, one that a program has bound stays its own: who connects to that from the same host would connect to himself.
+            if self.tcp_ports.contains_key(&port) {
+                continue;
+            }
             let candidate = Flow {
                 local: SocketAddrV4::new(*flow.local.ip(), port),
                 ..*flow
