@@ -81,6 +81,8 @@ pub(crate) struct Core {
     released: VecDeque<Parked>,
     /// Packets of the stack's that the NIC is to be handed; any that are left found the transmit ring full.
     held: VecDeque<TxPacket<Body>>,
+    /// Where the stack makes the next one: mostly there is none.
+    next: TxPacket<Body>,
     /// Bytes of those that must be copied, while they are handed over.
     bytes: Vec<u8>,
     /// The stack's tokens by the NIC's, modulo its size.
@@ -130,6 +132,7 @@ impl Core {
             parked: HashMap::new(),
             released: VecDeque::new(),
             held: VecDeque::new(),
+            next: TxPacket::default(),
             bytes: Vec::new(),
             tokens: vec![None; TOKENS],
             next_token: 0,
@@ -455,11 +458,8 @@ impl Core {
             moved = true;
         }
         loop {
-            while self.held.len() < BATCH {
-                match self.stack.poll_transmit(now) {
-                    Some(packet) => self.held.push_back(packet),
-                    None => break,
-                }
+            while self.held.len() < BATCH && self.stack.transmit_to(now, &mut self.next) {
+                self.held.push_back(std::mem::take(&mut self.next));
             }
             if self.held.is_empty() {
                 return Ok(moved);
