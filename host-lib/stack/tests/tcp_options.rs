@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use ferrule_stack::{Algorithm, Error, KeepAlive, TcpState};
+use ferrule_stack::{Algorithm, Bytes, Cidr, Config, Error, Instant, KeepAlive, Stack, TcpState};
 use std::time::Duration;
 
 #[test]
@@ -85,4 +85,18 @@ fn info_says_what_was_agreed_and_what_is_in_flight() {
     let info = net.hosts[0].tcp_info(net.now, client).expect("open");
     assert_eq!(info.unacked, 0);
     assert!(info.since_data_sent >= Duration::from_millis(900));
+}
+
+/// Who was given the port of his own host's listener would connect to himself.
+#[test]
+fn a_port_that_is_bound_is_given_to_nobody_who_connects() {
+    let mut config = Config::new(Cidr::new(A, 24).expect("a prefix"), [7; 16]);
+    config.tcp.ephemeral_ports = (40_000, 40_001);
+    let mut host = Stack::<Bytes>::new(config);
+    host.tcp_listen(at(A, 40_000), 4).expect("free");
+    let client = host.tcp_connect(Instant::ZERO, None, at(A, 40_000));
+    let client = client.expect("the other port");
+    assert_eq!(host.local_addr(client), Ok(at(A, 40_001)));
+    let next = host.tcp_connect(Instant::ZERO, None, at(A, 40_000));
+    assert_eq!(next, Err(Error::AddrNotAvailable));
 }
