@@ -88,6 +88,8 @@ fn every_command_has_help_with_an_example() {
         "neigh del",
         "neigh flush",
         "neigh ask",
+        "run",
+        "stackd",
         "verilog",
         "boards",
     ] {
