@@ -11,8 +11,9 @@ use ferrule_abi::{regs, BAR_REGS};
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 use ferrule_driver_bench::queue::{after_reset, slots, Queue, Registers};
 
-/// Frames that wait for a slot.
-const MAX_WAITING: usize = 1_024;
+/// Frames that wait for a slot: more than a window has, or the delayed ACKs of all connections that were asked while the other side did
+/// something else.
+const MAX_WAITING: usize = 16_384;
 const ETHERNET: usize = 14;
 /// MSI-X vectors.
 const TX_VECTOR: usize = 1;
