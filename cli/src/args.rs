@@ -14,6 +14,27 @@ use ferrule_stackd::{Ports, Program};
 use crate::size::Size;
 use crate::wire::WireSpec;
 
+/// The end of the help of commands that read a file of settings.
+macro_rules! settings_help {
+    () => {
+        "A file of settings (--config), all of which may be left away:\n\n  \
+        device = \"pci:0000:01:00.0\"\n  \
+        addresses = [\"10.0.0.2/24\"]\n  \
+        gateway = \"10.0.0.1\"\n  \
+        mtu = 1500\n  \
+        busy-poll = 50\n  \
+        [[routes]]\n  \
+        to = \"172.16.0.0/12\"\n  \
+        via = \"10.0.0.254\"\n  \
+        [programs]          # nic: only these go to the NIC; kernel: these stay with the kernel\n  \
+        kernel = [\"ssh\"]\n  \
+        [ports]\n  \
+        nic = [80, \"8000-8999\"]\n  \
+        kernel = [\"53/udp\"]\n\n\
+        What is said on the command line goes before FERRULE_DEVICE, FERRULE_ADDRESS, FERRULE_GATEWAY and FERRULE_RULES, and these before the file."
+    };
+}
+
 /// `ferrule`: an Ethernet NIC in Rust, from the FPGA to the socket, and its simulator.
 #[derive(Debug, Parser)]
 #[command(
@@ -117,47 +138,23 @@ pub(crate) enum Command {
     Neigh(Neigh),
     /// Run a program on a NIC: its TCP and UDP sockets are the NIC's, unchanged as it is.
     #[command(
-        after_help = "Examples:\n  ferrule run -- curl http://192.0.2.2/\n  ferrule run --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 -- python3 -m http.server\n  ferrule run --stackd \"$FERRULE_STACKD\" -- nginx\n  ferrule run --config ferrule.toml --kernel-ports 22 -- sh\n\n\
+        after_help = concat!(
+            "Examples:\n  ferrule run -- curl http://192.0.2.2/\n  ferrule run --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 -- python3 -m http.server\n  ferrule run --stackd \"$FERRULE_STACKD\" -- nginx\n  ferrule run --config ferrule.toml --kernel-ports 22 -- sh\n\n\
         Without --device and --stackd there is a simulated NIC on the machine's time. 127.0.0.0/8, IPv6 that does not stand for IPv4, and names (the C\n\
         library's resolver) stay with the kernel. Programs that do not call the C library cannot be helped: static ones are refused, of Go ones it warns;\n\
         so does io_uring go past it.\n\
-        Exit status: the program's own; 128 and the signal's number if one ended it; 2 for a command line that makes no sense.\n\n\
-        A file of settings (--config), all of which may be left away:\n\n  \
-        device = \"pci:0000:01:00.0\"\n  \
-        addresses = [\"10.0.0.2/24\"]\n  \
-        gateway = \"10.0.0.1\"\n  \
-        mtu = 1500\n  \
-        busy-poll = 50\n  \
-        [[routes]]\n  \
-        to = \"172.16.0.0/12\"\n  \
-        via = \"10.0.0.254\"\n  \
-        [programs]          # nic: only these go to the NIC; kernel: these stay with the kernel\n  \
-        kernel = [\"ssh\"]\n  \
-        [ports]\n  \
-        nic = [80, \"8000-8999\"]\n  \
-        kernel = [\"53/udp\"]\n\n\
-        What is said on the command line goes before FERRULE_DEVICE, FERRULE_ADDRESS, FERRULE_GATEWAY and FERRULE_RULES, and these before the file."
+        Exit status: the program's own; 128 and the signal's number if one ended it; 2 for a command line that makes no sense.\n\n",
+            settings_help!()
+        )
     )]
     Run(Run),
     /// Own a NIC and its stack for the programs of several `ferrule run`.
     #[command(
-        after_help = "Example:\n  ferrule stackd --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 > stackd.env &\n  . ./stackd.env; ferrule run --stackd \"$FERRULE_STACKD\" -- redis-server\n\n\
-        What it prints is the environment for `ferrule run`: where it listens, and the secret without which it serves nobody. Ctrl-C ends it.\n\n\
-        A file of settings (--config), all of which may be left away:\n\n  \
-        device = \"pci:0000:01:00.0\"\n  \
-        addresses = [\"10.0.0.2/24\"]\n  \
-        gateway = \"10.0.0.1\"\n  \
-        mtu = 1500\n  \
-        busy-poll = 50\n  \
-        [[routes]]\n  \
-        to = \"172.16.0.0/12\"\n  \
-        via = \"10.0.0.254\"\n  \
-        [programs]          # nic: only these go to the NIC; kernel: these stay with the kernel\n  \
-        kernel = [\"ssh\"]\n  \
-        [ports]\n  \
-        nic = [80, \"8000-8999\"]\n  \
-        kernel = [\"53/udp\"]\n\n\
-        What is said on the command line goes before FERRULE_DEVICE, FERRULE_ADDRESS, FERRULE_GATEWAY and FERRULE_RULES, and these before the file."
+        after_help = concat!(
+            "Example:\n  ferrule stackd --device vfio-user:/tmp/nic.sock --address 10.0.0.2/24 > stackd.env &\n  . ./stackd.env; ferrule run --stackd \"$FERRULE_STACKD\" -- redis-server\n\n\
+        What it prints is the environment for `ferrule run`: where it listens, and the secret without which it serves nobody. Ctrl-C ends it.\n\n",
+            settings_help!()
+        )
     )]
     Stackd(Stackd),
     /// Write the NIC as Verilog, alone or with all that a board's bitstream is made of.
