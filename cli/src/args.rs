@@ -227,10 +227,7 @@ impl SimArgs {
 impl AddressArgs {
     /// The gateway that was named; without one, that of the simulated LAN where this is the wire, and our address on its subnet.
     pub(crate) fn gateway_on(&self, wire: &WireSpec) -> Option<Ipv4Addr> {
-        let lan = wire
-            .gateway()
-            .filter(|gateway| self.address.contains(*gateway));
-        self.gateway.or(lan)
+        self.gateway.or(wire.gateway(&[self.address]))
     }
 }
 

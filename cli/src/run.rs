@@ -21,7 +21,7 @@ use signal_hook::low_level::siginfo::Cause;
 
 use crate::args::Run;
 use crate::error::Error;
-use crate::settings;
+use crate::settings::Said;
 use crate::stackd::Running;
 
 /// How often to look whether sockets are still in use.
@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Error> {
     };
     let library = library(args.preload.as_deref())?;
     check(program)?;
-    let rules = settings::rules(&args.host)?;
+    let said = Said::read(&args.host)?;
+    let rules = said.rules()?;
     let command = |address: &Address| {
         let mut command = Command::new(program);
         match rules.is_empty() {
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Error> {
         // From here on this process is the program.
         return Err(Error::doing(running_it())(command(address).exec()));
     }
-    let running = Running::start(&args.host, None)?;
+    let running = Running::start(&said, None)?;
     let mut signals = SignalsInfo::<WithOrigin>::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT])
         .map_err(Error::doing("catching signals"))?;
     let mut child = command(running.address())

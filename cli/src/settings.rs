@@ -10,7 +10,7 @@ use ferrule_stackd::{Lists, Ports, Program, Rules};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::args::{parse_address, HostArgs, RouteSpec, RuleArgs};
+use crate::args::{parse_address, HostArgs, RouteSpec, RuleArgs, SimArgs};
 use crate::device;
 use crate::error::Error;
 
@@ -162,13 +162,33 @@ fn inner<T: Clone>(texts: &[Text<T>]) -> Vec<T> {
     texts.iter().map(|text| text.0.clone()).collect()
 }
 
-impl Settings {
-    /// Puts them together.
+/// What the command line says and what the file says, which is read once.
+pub(crate) struct Said<'a> {
+    args: &'a HostArgs,
+    file: File,
+}
+
+impl<'a> Said<'a> {
+    /// Reads the file, if there is one.
     ///
     /// # Errors
-    /// When the file or a variable cannot be read.
-    pub(crate) fn of(args: &HostArgs) -> Result<Self, Error> {
+    /// When it cannot be read.
+    pub(crate) fn read(args: &'a HostArgs) -> Result<Self, Error> {
         let file = file(args.config.as_deref())?;
+        Ok(Self { args, file })
+    }
+
+    /// How a NIC of this command's own is simulated.
+    pub(crate) fn sim(&self) -> &SimArgs {
+        &self.args.sim
+    }
+
+    /// Puts the host's settings together.
+    ///
+    /// # Errors
+    /// When a variable cannot be read, or makes no sense with an option.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let Self { args, file } = self;
         let device = variable("FERRULE_DEVICE", |text| Ok::<_, String>(text.to_owned()))?;
         let addresses = variable("FERRULE_ADDRESS", |text| {
             text.split(',')
@@ -179,7 +199,7 @@ impl Settings {
             let gateway = text.parse::<Ipv4Addr>();
             gateway.map_err(|_| format!("{text:?} is no address, such as 192.0.2.1"))
         })?;
-        let device = args.device.clone().or(device).or(file.device);
+        let device = args.device.clone().or(device).or(file.device.clone());
         if let (Some(device), Some(_)) = (&device, &args.sim.impair) {
             return Err(Error::Usage(format!(
                 "--impair cannot be used with the device {device}: it is for a simulated NIC of this command's own, or for `ferrule serve`"
@@ -193,16 +213,15 @@ impl Settings {
         if addresses.is_empty() {
             addresses.extend(Cidr::new(ADDRESS.0, ADDRESS.1));
         }
-        let lan = device.is_none().then(|| args.sim.wire.gateway()).flatten();
-        let lan = lan.filter(|gateway| addresses.iter().any(|own| own.contains(*gateway)));
+        let lan = device.is_none().then(|| args.sim.wire.gateway(&addresses));
         let in_file: Vec<_> = (file.routes.iter())
             .map(|route| RouteSpec {
                 to: route.to,
                 via: route.via,
             })
             .collect();
-        Ok(Self {
-            gateway: args.gateway.or(gateway).or(file.gateway).or(lan),
+        Ok(Settings {
+            gateway: args.gateway.or(gateway).or(file.gateway).or(lan.flatten()),
             routes: first([&args.routes, &[], &in_file]),
             mtu: args.mtu.or(file.mtu),
             busy_poll: Duration::from_micros(args.busy_poll.or(file.busy_poll).unwrap_or(0)),
@@ -211,47 +230,49 @@ impl Settings {
         })
     }
 
+    /// Which programs and ports go to the NIC.
+    ///
+    /// # Errors
+    /// When the variable cannot be read.
+    pub(crate) fn rules(&self) -> Result<Rules, Error> {
+        let Self { args, file } = self;
+        let variable = variable(Rules::VARIABLE, str::parse::<Rules>)?.unwrap_or_default();
+        let RuleArgs {
+            nic_programs,
+            kernel_programs,
+            nic_ports,
+            kernel_ports,
+        } = &args.rules;
+        Ok(Rules {
+            programs: Lists {
+                nic: first([
+                    nic_programs,
+                    &variable.programs.nic,
+                    &inner(&file.programs.nic),
+                ]),
+                kernel: first([
+                    kernel_programs,
+                    &variable.programs.kernel,
+                    &inner(&file.programs.kernel),
+                ]),
+            },
+            ports: Lists {
+                nic: first([nic_ports, &variable.ports.nic, &inner(&file.ports.nic)]),
+                kernel: first([
+                    kernel_ports,
+                    &variable.ports.kernel,
+                    &inner(&file.ports.kernel),
+                ]),
+            },
+        })
+    }
+}
+
+impl Settings {
     /// Whether the NIC is a simulated one on simulated time, where no program lives.
     pub(crate) fn simulated_time(&self) -> Option<&str> {
         self.device
             .as_deref()
             .filter(|spec| device::is_simulated(spec))
     }
-}
-
-/// Which programs and ports go to the NIC.
-///
-/// # Errors
-/// As [`Settings::of`].
-pub(crate) fn rules(args: &HostArgs) -> Result<Rules, Error> {
-    let file = file(args.config.as_deref())?;
-    let variable = variable(Rules::VARIABLE, str::parse::<Rules>)?.unwrap_or_default();
-    let RuleArgs {
-        nic_programs,
-        kernel_programs,
-        nic_ports,
-        kernel_ports,
-    } = &args.rules;
-    Ok(Rules {
-        programs: Lists {
-            nic: first([
-                nic_programs,
-                &variable.programs.nic,
-                &inner(&file.programs.nic),
-            ]),
-            kernel: first([
-                kernel_programs,
-                &variable.programs.kernel,
-                &inner(&file.programs.kernel),
-            ]),
-        },
-        ports: Lists {
-            nic: first([nic_ports, &variable.ports.nic, &inner(&file.ports.nic)]),
-            kernel: first([
-                kernel_ports,
-                &variable.ports.kernel,
-                &inner(&file.ports.kernel),
-            ]),
-        },
-    })
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use ferrule_stackd::{Address, Handle, Rules, Server, ServerError};
 
-use crate::args::{HostArgs, Stackd};
+use crate::args::Stackd;
 use crate::error::Error;
 use crate::session::{self, WallSimulator};
-use crate::settings::{self, Settings};
+use crate::settings::Said;
 use crate::signal::Interrupt;
 
 /// A server in a thread of its own.
@@ -24,9 +24,8 @@ impl Running {
     ///
     /// # Errors
     /// When there is no NIC, or no server.
-    pub(crate) fn start(args: &HostArgs, name: Option<&str>) -> Result<Self, Error> {
-        let settings = Settings::of(args)?;
-        let (host, simulator) = session::on_wall_time(&settings, &args.sim)?;
+    pub(crate) fn start(said: &Said<'_>, name: Option<&str>) -> Result<Self, Error> {
+        let (host, simulator) = session::on_wall_time(&said.settings()?, said.sim())?;
         let server = Server::new(host, name)?;
         let (address, handle) = (server.address().clone(), server.handle());
         let thread = std::thread::Builder::new()
@@ -82,14 +81,15 @@ impl Running {
 /// When there is no NIC, or it fails.
 pub(crate) fn run(args: &Stackd) -> Result<(), Error> {
     let interrupt = Interrupt::catch()?;
-    let rules = settings::rules(&args.host)?;
-    let running = Running::start(&args.host, args.name.as_deref())?;
-    let mut said = export(Address::VARIABLE, &running.address().to_setting());
+    let said = Said::read(&args.host)?;
+    let rules = said.rules()?;
+    let running = Running::start(&said, args.name.as_deref())?;
+    let mut exports = export(Address::VARIABLE, &running.address().to_setting());
     if !rules.is_empty() {
-        said += &export(Rules::VARIABLE, &rules.to_setting());
+        exports += &export(Rules::VARIABLE, &rules.to_setting());
     }
     let mut out = std::io::stdout().lock();
-    let told = out.write_all(said.as_bytes()).and_then(|()| out.flush());
+    let told = out.write_all(exports.as_bytes()).and_then(|()| out.flush());
     told.map_err(Error::doing("saying where programs find it"))?;
     drop(out);
     // A NIC that fails ends it as well.

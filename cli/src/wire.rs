@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use ferrule::Cidr;
 use ferrule_sim::wire::lan::{self, Lan};
 use ferrule_sim::wire::{loopback::Loopback, pcap::Replay, tap::Tap, Wire};
 
@@ -41,9 +42,10 @@ impl WireSpec {
         })
     }
 
-    /// The router on it, if we know one.
-    pub(crate) fn gateway(&self) -> Option<Ipv4Addr> {
-        (*self == Self::Lan).then_some(lan::GATEWAY)
+    /// The router on it, if we know one and it is on a subnet of ours.
+    pub(crate) fn gateway(&self, own: &[Cidr]) -> Option<Ipv4Addr> {
+        let is_near = own.iter().any(|address| address.contains(lan::GATEWAY));
+        (*self == Self::Lan && is_near).then_some(lan::GATEWAY)
     }
 
     /// Refuses a wire on which nobody answers.

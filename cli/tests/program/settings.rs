@@ -26,6 +26,21 @@ fn output(command: &mut Command) -> Output {
     command.output().expect("runs")
 }
 
+/// Makes sure that a command ends with a status and an error that has all of these in it.
+fn refuses(command: &mut Command, status: i32, hints: &[&str], place: &str) {
+    let output = output(command);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "{place}: {}",
+        said(&output)
+    );
+    for hint in hints {
+        assert!(error.contains(hint), "{place}: no {hint:?} in {error}");
+    }
+}
+
 #[test]
 fn a_file_that_makes_no_sense_is_named_with_the_line_and_what_is_right() {
     let dir = tempfile::tempdir().expect("temporary folder");
@@ -56,21 +71,13 @@ fn a_file_that_makes_no_sense_is_named_with_the_line_and_what_is_right() {
             if command == "run" {
                 ferrule.args(["--", "true"]);
             }
-            let output = output(&mut ferrule);
-            let error = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{text:?}: {}", said(&output));
-            for hint in hints.iter().chain([&"nic.toml"]) {
-                assert!(error.contains(hint), "{text:?}: no {hint:?} in {error}");
-            }
+            let [first, second] = hints;
+            refuses(&mut ferrule, 2, &[first, second, "nic.toml"], text);
         }
     }
-    let output = output(run(dir.path()).args(["--config", "no.toml", "--", "true"]));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(
-        error.contains("no.toml") && error.contains("FERRULE_CONFIG"),
-        "{error}"
-    );
+    let mut missing = run(dir.path());
+    missing.args(["--config", "no.toml", "--", "true"]);
+    refuses(&mut missing, 2, &["no.toml", "FERRULE_CONFIG"], "no file");
 }
 
 #[test]
@@ -82,23 +89,17 @@ fn a_variable_that_makes_no_sense_is_named() {
         ("FERRULE_RULES", "ports.all=80", "ports.kernel="),
         ("FERRULE_DEVICE", "sim:", "simulated time"),
     ] {
-        let output = output(run(dir.path()).env(variable, value).args(["--", "true"]));
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{variable}: {}",
-            said(&output)
-        );
-        assert!(error.contains(hint), "{variable}: {error}");
+        let mut run = run(dir.path());
+        run.env(variable, value).args(["--", "true"]);
+        refuses(&mut run, 2, &[hint], variable);
     }
-    let route = ["--route", "203.0.113.0/24=10.0.0.1", "--", "true"];
-    let output = output(run(dir.path()).args(route));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(
-        error.contains("203.0.113.0/24") && error.contains("10.0.0.1"),
-        "{error}"
+    let mut run = run(dir.path());
+    run.args(["--route", "203.0.113.0/24=10.0.0.1", "--", "true"]);
+    refuses(
+        &mut run,
+        1,
+        &["203.0.113.0/24", "10.0.0.1"],
+        "a gateway that is no neighbour",
     );
 }
 

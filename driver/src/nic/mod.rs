@@ -371,13 +371,10 @@ impl Nic {
     /// Whether [`rx_batch`](Self::rx_batch), [`events`](Self::events) and [`tx_completions`](Self::tx_completions) have nothing to tell and
     /// nothing to do: no entry in a ring, no slot that came back, no queue that has stopped. Cheaper than asking them.
     pub fn is_quiet(&self) -> bool {
-        let quiet = |lane: &Lane| lane.is_running() && !lane.ring.has_entry();
-        let salvaged = &self.salvaged;
-        self.completed.is_empty()
-            && salvaged.frames.is_empty()
-            && salvaged.events.is_empty()
+        !self.has_work()
             && self.lanes.as_ref().is_some_and(|l| {
-                quiet(&l.rx) && quiet(&l.tx) && quiet(&l.events) && !l.receive.has_returned()
+                let lanes = [&l.rx, &l.tx, &l.events];
+                lanes.iter().all(|lane| lane.is_running()) && !l.receive.has_returned()
             })
     }
 

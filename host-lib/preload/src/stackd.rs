@@ -27,6 +27,23 @@ struct Stackd {
     rules: Rules,
 }
 
+impl Stackd {
+    /// A request as bytes.
+    fn request(&self, cookie: u64, op: Op, a: i32, b: i32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![];
+        Request {
+            op,
+            cookie,
+            a,
+            b,
+            secret: self.secret,
+            data,
+        }
+        .write(&mut bytes);
+        bytes
+    }
+}
+
 static STACKD: OnceLock<Option<Stackd>> = OnceLock::new();
 /// It is being read, before there is any other thread.
 static BEGUN: AtomicBool = AtomicBool::new(false);
@@ -136,16 +153,7 @@ pub(crate) fn cookie(fd: c_int) -> Result<u64, Errno> {
 /// As [`call`].
 pub(crate) fn call_of(cookie: u64, op: Op, a: i32, b: i32, data: &[u8]) -> Result<Answer, Failed> {
     let stackd = stackd().ok_or(Failed::Errno(libc::ENETDOWN))?;
-    let request = Request {
-        op,
-        cookie,
-        a,
-        b,
-        secret: stackd.secret,
-        data,
-    };
-    let mut bytes = vec![];
-    request.write(&mut bytes);
+    let bytes = stackd.request(cookie, op, a, b, data);
     if bytes.len() > MAX_MESSAGE {
         return Err(Failed::Errno(libc::EINVAL));
     }
@@ -172,17 +180,7 @@ pub(crate) fn call_of(cookie: u64, op: Op, a: i32, b: i32, data: &[u8]) -> Resul
 /// Waits until stackd answers a call about the socket of a cookie, a signal comes, or the time is over.
 pub(crate) fn wait(cookie: u64, op: Op, longest: Duration) {
     let Some(stackd) = stackd() else { return };
-    let mut bytes = vec![];
-    Request {
-        op,
-        cookie,
-        a: 0,
-        b: 0,
-        secret: stackd.secret,
-        data: &[],
-    }
-    .write(&mut bytes);
-    if let Ok(socket) = ask(stackd, &bytes) {
+    if let Ok(socket) = ask(stackd, &stackd.request(cookie, op, 0, 0, &[])) {
         let longest = Timespec::try_from(longest).ok();
         let mut answer = [PollFd::new(&socket, PollFlags::IN)];
         // Whatever ends it: there is nobody to be told.

@@ -149,10 +149,7 @@ impl<B: Payload> Stack<B> {
         if !is_handed_out(tcb) {
             return Err(Error::Stale);
         }
-        if self.recent.index != id.0.index {
-            self.recent = id.0;
-            tcb.warm();
-        }
+        tcb.use_after(&mut self.recent, id.0);
         tcb.end_burst();
         let result = f(tcb, &Cx::new(now, &self.config, &mut self.stats, &mut None));
         let has_turn = match tcb.usual {

@@ -46,10 +46,7 @@ impl<B: Payload> Stack<B> {
         let Kind::Tcp(tcb) = &mut entry.kind else {
             return Err(body);
         };
-        if self.recent.index != key.index {
-            self.recent = key;
-            tcb.warm();
-        }
+        tcb.use_after(&mut self.recent, key);
         if !tcb.predicts(now, &arrived.plain, arrived.end - arrived.text) {
             return Err(body);
         }

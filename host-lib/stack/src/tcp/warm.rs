@@ -5,11 +5,21 @@ use core::hint::black_box;
 
 use super::Tcb;
 use crate::payload::Payload;
+use crate::slab::Key;
 
 impl<B: Payload> Tcb<B> {
+    /// Warms the connection, which is `key`'s, unless it was the one in use last.
+    #[inline]
+    pub(crate) fn use_after(&self, recent: &mut Key, key: Key) {
+        if recent.index != key.index {
+            *recent = key;
+            self.warm();
+        }
+    }
+
     /// Reads a little of each line that every packet needs. Nothing depends on what is read, nor one read on another.
     #[inline]
-    pub(crate) fn warm(&self) {
+    fn warm(&self) {
         let words = self.snd_una.0
             ^ self.rcv_nxt.0
             ^ self.last_send.as_nanos() as u32
