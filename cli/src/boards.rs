@@ -53,11 +53,8 @@ impl Told {
             },
             tested: Tested {
                 simulation: match board.name {
-                    "ac701" | "kc705" => {
-                        "the whole top at its pins, with models of the vendor's cells"
-                    }
-                    "ax7203" => "the core and RGMII by themselves; it has the ac701's top",
-                    _ => "the core with its UART at its ports; not the top",
+                    "arty-a7-100" => "its Verilog is the arty-a7-35's",
+                    _ => "the whole top at its pins, with models of the vendor's cells",
                 },
                 lint: "Verilator",
                 synthesis: "Yosys",

@@ -55,6 +55,10 @@ pub struct Nic {
     pub msix_enable: Signal<In, Bit>,
     /// MSI-X function mask.
     pub msix_mask: Signal<In, Bit>,
+    /// What is pending of a second port's vectors; see [`crate::pcie::msix::Msix`]. 0 where there is one port.
+    pub msix_others: Signal<In, Bits<4>>,
+    /// What is pending of its own.
+    pub msix_waits: Signal<Out, Bits<4>>,
     /// TLPs from the host.
     pub tlp_rx: TlpSink,
     /// TLPs to the host.
@@ -73,6 +77,8 @@ pub struct Nic {
     pub gmii_tx_er: Signal<Out, Bit>,
     /// Memory of the host was asked for and has not come whole yet: Transactions Pending of the Device Status register.
     pub reading: Signal<Out, Bit>,
+    /// A TLP from the host is being worked on.
+    pub answering: Signal<Out, Bit>,
     /// Something moves or waits inside; without it nothing changes before `deadline` while all inputs are idle.
     pub busy: Signal<Out, Bit>,
     /// The earliest timer, in ticks of 2^20 ns.
@@ -150,6 +156,9 @@ impl Logic for Nic {
         self.host.bus_master.next = self.bus_master.val();
         self.host.msix_enable.next = self.msix_enable.val();
         self.host.msix_mask.next = self.msix_mask.val();
+        self.host.msix_others.next = self.msix_others.val();
+        self.msix_waits.next = self.host.msix_waits.val();
+        self.answering.next = self.host.answering.val();
         MdioSource::link(&mut self.mdio, &mut self.host.mdio);
         TlpSink::link(&mut self.tlp_rx, &mut self.host.tlp_rx);
         TlpSource::link(&mut self.tlp_tx, &mut self.host.tlp_tx);

@@ -21,7 +21,10 @@ pub const BOARD: Board = Board {
         address: 7,
     },
     // The PHY delays its clock; the transmit clock comes a quarter of a period late out of the FPGA (taxi).
-    top: Top::PcieRgmii { delayed: false },
+    top: Top::PcieRgmii {
+        delayed: false,
+        two_ports: false,
+    },
     ports: &[
         Port::input("clk_200_p", &["R3"], "LVDS_25"),
         Port::input("clk_200_n", &["P3"], "LVDS_25"),
@@ -43,9 +46,9 @@ pub const BOARD: Board = Board {
         Port::inout("phy_mdio", &["T14"], "LVCMOS18").untimed(),
         Port::output("led", &["M26", "T24", "T25", "R26"], "LVCMOS33").untimed(),
     ],
-    clocks: &RGMII_CLOCKS,
+    clocks: &[CLK_200, PCIE_CLK, RGMII_RX, USER, TX, CLK_2_5],
     exclusive: &[&["mmcm/CLKOUT0", "mmcm/CLKOUT1"], &["mmcm/CLKOUT2", "mmcm/CLKOUT3"], &["clk_2_5"]],
     crossings: &[["user", "rx"], ["user", "tx"]],
-    inputs: &[rgmii_inputs("rx")],
+    inputs: &[rgmii_inputs("rx", &["rgmii_rxd", "rgmii_rx_ctl"])],
     config_voltage: "3.3",
 };

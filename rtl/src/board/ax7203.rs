@@ -1,4 +1,4 @@
-//! Alinx AX7203: XC7A200T, two PHYs on RGMII of which the first is used, PCI Express x4.
+//! Alinx AX7203: XC7A200T, two PHYs on RGMII, PCI Express x4.
 use super::description::*;
 
 /// The board.
@@ -16,12 +16,15 @@ pub const BOARD: Board = Board {
         "the same file of an earlier state: RGMII; no second source was found",
     ],
     phy: Phy {
-        chip: "Micrel KSZ9031RNX (two; the first is used)",
+        chip: "Micrel KSZ9031RNX (two)",
         interface: "RGMII",
         address: 1,
     },
     // The KSZ9031 delays its clock by 1.2 ns, less than the FPGA's clock buffer: the data is delayed too.
-    top: Top::PcieRgmii { delayed: true },
+    top: Top::PcieRgmii {
+        delayed: true,
+        two_ports: true,
+    },
     ports: &[
         Port::input("clk_200_p", &["R4"], "DIFF_SSTL15"),
         Port::input("clk_200_n", &["T4"], "DIFF_SSTL15"),
@@ -41,11 +44,32 @@ pub const BOARD: Board = Board {
         Port::output("phy_reset_n", &["D16"], "LVCMOS33").untimed(),
         Port::output("phy_mdc", &["B16"], "LVCMOS33").untimed(),
         Port::inout("phy_mdio", &["B15"], "LVCMOS33").untimed(),
+        Port::input("rgmii1_rx_clk", &["E19"], "LVCMOS33"),
+        Port::input("rgmii1_rxd", &["A20", "B20", "D19", "C17"], "LVCMOS33"),
+        Port::input("rgmii1_rx_ctl", &["F19"], "LVCMOS33"),
+        Port::output("rgmii1_tx_clk", &["A14"], "LVCMOS33").fast(16),
+        Port::output("rgmii1_txd", &["E17", "C14", "C15", "A13"], "LVCMOS33").fast(16),
+        Port::output("rgmii1_tx_ctl", &["D17"], "LVCMOS33").fast(16),
+        Port::output("phy1_reset_n", &["B22"], "LVCMOS33").untimed(),
+        Port::output("phy1_mdc", &["F20"], "LVCMOS33").untimed(),
+        Port::inout("phy1_mdio", &["C22"], "LVCMOS33").untimed(),
         Port::output("led", &["B13", "C13", "D14", "D15"], "LVCMOS33").untimed(),
     ],
-    clocks: &RGMII_CLOCKS,
+    clocks: &[
+        CLK_200,
+        PCIE_CLK,
+        RGMII_RX,
+        Clock::at_port("rx1", 8_000, "rgmii1_rx_clk"),
+        USER,
+        TX,
+        Clock::on_net("tx1", 8_000, "tx1_clk"),
+        CLK_2_5,
+    ],
     exclusive: &[&["mmcm/CLKOUT0", "mmcm/CLKOUT1"], &["mmcm/CLKOUT2", "mmcm/CLKOUT3"], &["clk_2_5"]],
-    crossings: &[["user", "rx"], ["user", "tx"]],
-    inputs: &[rgmii_inputs("rx")],
+    crossings: &[["user", "rx"], ["user", "tx"], ["user", "rx1"], ["user", "tx1"]],
+    inputs: &[
+        rgmii_inputs("rx", &["rgmii_rxd", "rgmii_rx_ctl"]),
+        rgmii_inputs("rx1", &["rgmii1_rxd", "rgmii1_rx_ctl"]),
+    ],
     config_voltage: "3.3",
 };

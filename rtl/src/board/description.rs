@@ -56,10 +56,12 @@ pub struct Phy {
 /// Which top module a board has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Top {
-    /// PCI Express and RGMII; data that comes in is delayed by so many taps of 78 ps.
+    /// PCI Express and RGMII.
     PcieRgmii {
-        /// 0 or [`DELAY_TAPS`]: the modules for both are compiled in.
+        /// Data that comes in is delayed by [`DELAY_TAPS`] taps.
         delayed: bool,
+        /// There are two PHYs: two NICs behind one function.
+        two_ports: bool,
     },
     /// PCI Express and GMII.
     PcieGmii,
@@ -78,7 +80,17 @@ pub struct Open {
     pub loader: &'static str,
 }
 
-/// Taps by which an RGMII's data is delayed where it must be: 2 ns.
+impl Top {
+    /// How many ports the board's function has.
+    pub fn ports(&self) -> u8 {
+        match self {
+            Self::PcieRgmii { two_ports, .. } => 1 + u8::from(*two_ports),
+            Self::PcieGmii | Self::Uart(_) => 1,
+        }
+    }
+}
+
+/// Taps of 78 ps by which an RGMII's data is delayed where it must be: 2 ns.
 pub const DELAY_TAPS: usize = 26;
 
 /// Direction of a port, from the FPGA.
@@ -249,10 +261,10 @@ pub struct InputDelay {
 }
 
 /// RGMII from a PHY that delays its clock, RGMII 2.0 table 2: 1 ns of setup and hold at the receiver, of 4 ns.
-pub const fn rgmii_inputs(clock: &'static str) -> InputDelay {
+pub const fn rgmii_inputs(clock: &'static str, ports: &'static [&'static str]) -> InputDelay {
     InputDelay {
         clock,
-        ports: &["rgmii_rxd", "rgmii_rx_ctl"],
+        ports,
         min_ps: 1_000,
         max_ps: 3_000,
         both_edges: true,
@@ -269,19 +281,14 @@ pub const USER: Clock = Clock::on_net("user", 8_000, "nic/user_clk");
 /// The transmit clock behind its multiplexers.
 pub const TX: Clock = Clock::on_net("tx", 8_000, "tx_clk");
 
-/// The clocks of a board with RGMII and PCI Express.
-pub const RGMII_CLOCKS: [Clock; 6] = [
-    CLK_200,
-    PCIE_CLK,
-    Clock::at_port("rx", 8_000, "rgmii_rx_clk"),
-    USER,
-    TX,
-    Clock {
-        name: "clk_2_5",
-        period_ps: 400_000,
-        origin: Origin::Divided("clk_2_5_reg", 10),
-    },
-];
+/// The receive clock of an RGMII.
+pub const RGMII_RX: Clock = Clock::at_port("rx", 8_000, "rgmii_rx_clk");
+/// A tenth of 25 MHz, for 10 Mbit/s.
+pub const CLK_2_5: Clock = Clock {
+    name: "clk_2_5",
+    period_ps: 400_000,
+    origin: Origin::Divided("clk_2_5_reg", 10),
+};
 
 impl Board {
     /// The name of the top module.

@@ -1,6 +1,7 @@
 //! All files of a board: Verilog, constraints, scripts.
 use super::description::{Board, Top, DELAY_TAPS};
 use super::pcie_nic::PcieNic;
+use super::pcie_two_ports::PcieTwoPorts;
 use super::uart_board::UartBoard;
 use super::{makefile, vivado, xdc};
 use crate::phy::rgmii::Rgmii;
@@ -45,41 +46,67 @@ fn verilog(board: &Board) -> Result<Vec<File>, String> {
         name: format!("{name}.v"),
         text,
     };
-    let core = || emit::<PcieNic>("ferrule_core");
-    let around = || file("ferrule_pcie", include_str!("tops/pcie.v").to_owned());
+    let around = || {
+        let text = include_str!("tops/pcie.v");
+        file("ferrule_pcie", each_port(text, board.top.ports()))
+    };
+    let top = |text: &str| file(&board.module(), top(board, text));
     Ok(match board.top {
-        Top::PcieRgmii { delayed } => {
+        Top::PcieRgmii { delayed, two_ports } => {
+            let core = match two_ports {
+                true => emit::<PcieTwoPorts>("ferrule_core")?,
+                false => emit::<PcieNic>("ferrule_core")?,
+            };
             let rgmii = match delayed {
                 true => emit::<Rgmii<DELAY_TAPS>>("ferrule_rgmii")?,
                 false => emit::<Rgmii<0>>("ferrule_rgmii")?,
             };
             vec![
-                file("ferrule_core", core()?),
+                file("ferrule_core", core),
                 file("ferrule_rgmii", rgmii),
                 around(),
-                file(
-                    &board.module(),
-                    top(board, include_str!("tops/pcie_rgmii.v")),
-                ),
+                top(include_str!("tops/pcie_rgmii.v")),
             ]
         }
         Top::Uart(_) => vec![
             file("ferrule_core", emit::<UartBoard>("ferrule_core")?),
-            file(&board.module(), top(board, include_str!("tops/arty.v"))),
+            top(include_str!("tops/arty.v")),
         ],
         Top::PcieGmii => vec![
-            file("ferrule_core", core()?),
+            file("ferrule_core", emit::<PcieNic>("ferrule_core")?),
             around(),
-            file(
-                &board.module(),
-                top(board, include_str!("tops/pcie_gmii.v")),
-            ),
+            top(include_str!("tops/pcie_gmii.v")),
         ],
     })
 }
 
 /// A top module with the names and numbers of `board` in it.
 fn top(board: &Board, text: &str) -> String {
-    text.replace("__TOP__", &board.module())
+    each_port(text, board.top.ports())
+        .replace("__TOP__", &board.module())
         .replace("__PHY__", &board.phy.address.to_string())
+}
+
+/// `text` with what stands between `//: each port` and `//: end` once a port. There `%` is the port's number, nothing for port 0, and `[%]` its place in an
+/// array of the core's, where it has arrays.
+pub fn each_port(text: &str, ports: u8) -> String {
+    let mut made = String::new();
+    let mut parts = text.split("//: each port\n");
+    made += parts.next().unwrap_or_default();
+    for part in parts {
+        let (block, rest) = part.split_once("//: end\n").unwrap_or((part, ""));
+        for port in 0..ports {
+            let number = match port {
+                0 => String::new(),
+                _ => port.to_string(),
+            };
+            let place = match ports {
+                1 => String::new(),
+                _ => format!("${port}"),
+            };
+            made += &block.replace("[%]", &place).replace('%', &number);
+        }
+        made += rest;
+    }
+    made
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`description`] | what is known of a board: part, pins, clocks, crossings |
 //! | [`ac701`], [`arty_a7`], [`ax7203`], [`kc705`] | the boards |
-//! | [`pcie_nic`] | a PCIe board but for its cells; the cells are Verilog, in `tops` |
+//! | [`pcie_nic`], [`pcie_two_ports`] | a PCIe board with one port or two but for its cells; the cells are Verilog, in `tops` |
+//! | [`gmii_port`] | one port of such a board |
 //! | [`uart_board`] | a board with a UART but for its cells |
-//! | [`services`] | time, MAC address, PHY and LEDs, as every board has them |
+//! | [`services`] | time, MAC address and LEDs, as every board has them |
+//! | [`phy_port`] | what is around each PHY |
 //! | [`time`], [`dna`], [`leds`] | the parts of that |
 //! | [`export`] | all files of a board |
 //! | [`xdc`], [`vivado`], [`makefile`] | constraints; the script for Vivado; the Makefile for open tools |
@@ -17,10 +19,13 @@ pub mod ax7203;
 pub mod description;
 pub mod dna;
 pub mod export;
+pub mod gmii_port;
 pub mod kc705;
 pub mod leds;
 pub mod makefile;
 pub mod pcie_nic;
+pub mod pcie_two_ports;
+pub mod phy_port;
 pub mod services;
 pub mod time;
 pub mod uart_board;

@@ -1,9 +1,8 @@
 //! A PCIe board but for its cells: the NIC between the 7-series integrated block's interfaces and GMII, with the board's services.
+use super::gmii_port::GmiiPort;
 use super::services::Services;
-use crate::nic::Nic;
 use crate::pcie::axi::PcieAxi;
 use crate::pcie::ports::TlpSource;
-use crate::phy::ports::MdioSource;
 use rust_hdl::prelude::*;
 
 /// All ports belong to `clock`, the block's user_clk_out of 125 MHz, but those of the GMII. Names of the block's side: see [`PcieAxi`].
@@ -104,7 +103,7 @@ pub struct PcieNic {
     /// Bit 0 link, 1 activity, 2 error, 3 heartbeat; 1: lit.
     pub leds: Signal<Out, Bits<4>>,
     axi: PcieAxi,
-    nic: Nic,
+    port: GmiiPort,
     services: Services<8>,
     reset: DFF<Bit>,
 }
@@ -113,7 +112,7 @@ impl Logic for PcieNic {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, reset);
-        clock!(self, clock, axi, nic, services);
+        clock!(self, clock, axi, port, services);
         // A hot reset shows in both, at the latest when the link goes down.
         self.reset.d.next =
             self.user_reset.val() | !self.user_lnk_up.val() | !self.services.ready.val();
@@ -138,32 +137,39 @@ impl Logic for PcieNic {
         self.axi.cfg_function.next = self.cfg_function.val();
         self.axi.cfg_command.next = self.cfg_command.val();
         self.axi.cfg_dcommand.next = self.cfg_dcommand.val();
-        TlpSource::join(&mut self.axi.from_host, &mut self.nic.tlp_rx);
-        TlpSource::join(&mut self.nic.tlp_tx, &mut self.axi.to_host);
+        TlpSource::join(&mut self.axi.from_host, &mut self.port.tlp_rx);
+        TlpSource::join(&mut self.port.tlp_tx, &mut self.axi.to_host);
 
-        self.nic.reset.next = self.reset.q.val();
-        self.nic.gmii_rx_clk.next = self.gmii_rx_clk.val();
-        self.nic.gmii_tx_clk.next = self.gmii_tx_clk.val();
-        self.nic.time_lo.next = self.services.time_lo.val();
-        self.nic.time_hi.next = self.services.time_hi.val();
-        self.nic.mac_lo.next = self.services.mac_lo.val();
-        self.nic.mac_hi.next = self.services.mac_hi.val();
-        self.nic.link_up.next = self.services.link_up.val();
-        self.nic.link_speed.next = self.services.link_speed.val();
-        MdioSource::join(&mut self.nic.mdio, &mut self.services.host);
-        self.nic.completer_id.next = self.axi.completer_id.val();
-        self.nic.bus_master.next = self.axi.bus_master.val();
-        self.nic.max_payload.next = self.axi.max_payload.val();
-        self.nic.max_read.next = self.axi.max_read.val();
-        self.nic.msix_enable.next = self.msix_enable.val();
-        self.nic.msix_mask.next = self.msix_mask.val();
-        self.pending.next = self.nic.reading.val();
-        self.nic.gmii_rxd.next = self.gmii_rxd.val();
-        self.nic.gmii_rx_dv.next = self.gmii_rx_dv.val();
-        self.nic.gmii_rx_er.next = self.gmii_rx_er.val();
-        self.gmii_txd.next = self.nic.gmii_txd.val();
-        self.gmii_tx_en.next = self.nic.gmii_tx_en.val();
-        self.gmii_tx_er.next = self.nic.gmii_tx_er.val();
+        self.port.reset.next = self.reset.q.val();
+        self.port.power_reset.next = self.services.power_reset.val();
+        self.port.tick.next = self.services.tick.val();
+        self.port.time_lo.next = self.services.time_lo.val();
+        self.port.time_hi.next = self.services.time_hi.val();
+        self.port.mac_lo.next = self.services.mac_lo.val();
+        self.port.mac_hi.next = self.services.mac_hi.val();
+        self.port.completer_id.next = self.axi.completer_id.val();
+        self.port.bus_master.next = self.axi.bus_master.val();
+        self.port.max_payload.next = self.axi.max_payload.val();
+        self.port.max_read.next = self.axi.max_read.val();
+        self.port.msix_enable.next = self.msix_enable.val();
+        self.port.msix_mask.next = self.msix_mask.val();
+        self.port.gmii_rx_clk.next = self.gmii_rx_clk.val();
+        self.port.gmii_tx_clk.next = self.gmii_tx_clk.val();
+        self.port.gmii_rxd.next = self.gmii_rxd.val();
+        self.port.gmii_rx_dv.next = self.gmii_rx_dv.val();
+        self.port.gmii_rx_er.next = self.gmii_rx_er.val();
+        self.port.phy.next = self.phy.val();
+        self.port.mdio_i.next = self.mdio_i.val();
+        self.gmii_txd.next = self.port.gmii_txd.val();
+        self.gmii_tx_en.next = self.port.gmii_tx_en.val();
+        self.gmii_tx_er.next = self.port.gmii_tx_er.val();
+        self.link_speed.next = self.port.link_speed.val();
+        self.phy_reset_n.next = self.port.phy_reset_n.val();
+        self.mdc.next = self.port.mdc.val();
+        self.mdio_o.next = self.port.mdio_o.val();
+        self.mdio_oe.next = self.port.mdio_oe.val();
+        self.port.msix_others.next = 0.into();
+        self.pending.next = self.port.reading.val();
 
         self.services.hold.next = self.hold.val();
         self.services.fast.next = self.fast.val();
@@ -171,19 +177,9 @@ impl Logic for PcieNic {
         self.dna_clk.next = self.services.dna_clk.val();
         self.dna_read.next = self.services.dna_read.val();
         self.dna_shift.next = self.services.dna_shift.val();
-        self.services.phy.next = self.phy.val();
-        self.services.gigabit.next = true;
-        self.link_speed.next = self.services.link_speed.val();
-        self.phy_reset_n.next = self.services.phy_reset_n.val();
-        self.mdc.next = self.services.mdc.val();
-        self.mdio_o.next = self.services.mdio_o.val();
-        self.mdio_oe.next = self.services.mdio_oe.val();
-        self.services.mdio_i.next = self.mdio_i.val();
-        self.services.gmii_rx_clk.next = self.gmii_rx_clk.val();
-        self.services.gmii_tx_clk.next = self.gmii_tx_clk.val();
-        self.services.gmii_rx_dv.next = self.gmii_rx_dv.val();
-        self.services.gmii_tx_en.next = self.nic.gmii_tx_en.val();
-        self.services.error.next = self.axi.error.val();
+        self.services.link.next = self.port.link_up.val();
+        self.services.activity.next = self.port.active.val();
+        self.services.error.next = self.axi.error.val() | self.port.link_error.val();
         self.leds.next = self.services.leds.val();
     }
 }

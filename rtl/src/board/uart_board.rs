@@ -1,4 +1,5 @@
 //! An Arty but for its cells: the NIC behind a UART, with the board's services.
+use super::phy_port::PhyPort;
 use super::services::Services;
 use crate::phy::ports::MdioSource;
 use crate::uart::nic::UartNic;
@@ -59,6 +60,7 @@ pub struct UartBoard {
     pub host_alive: Signal<Out, Bit>,
     nic: UartNic,
     services: Services<16>,
+    port: PhyPort,
     reset: DFF<Bit>,
 }
 
@@ -66,7 +68,7 @@ impl Logic for UartBoard {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, reset);
-        clock!(self, clock, nic, services);
+        clock!(self, clock, nic, services, port);
         self.reset.d.next = !self.services.ready.val();
         self.nic.reset.next = self.reset.q.val();
         self.nic.mii_rx_clk.next = self.mii_rx_clk.val();
@@ -75,9 +77,9 @@ impl Logic for UartBoard {
         self.nic.time_hi.next = self.services.time_hi.val();
         self.nic.mac_lo.next = self.services.mac_lo.val();
         self.nic.mac_hi.next = self.services.mac_hi.val();
-        self.nic.link_up.next = self.services.link_up.val();
-        self.nic.link_fast.next = self.services.link_speed.val() == 1;
-        MdioSource::join(&mut self.nic.mdio, &mut self.services.host);
+        self.nic.link_up.next = self.port.link_up.val();
+        self.nic.link_fast.next = self.port.link_speed.val() == 1;
+        MdioSource::join(&mut self.nic.mdio, &mut self.port.host);
         self.nic.rate.next = self.rate.val();
         self.nic.uart_rx.next = self.uart_rx.val();
         self.uart_tx.next = self.nic.uart_tx.val();
@@ -94,18 +96,22 @@ impl Logic for UartBoard {
         self.dna_clk.next = self.services.dna_clk.val();
         self.dna_read.next = self.services.dna_read.val();
         self.dna_shift.next = self.services.dna_shift.val();
-        self.services.phy.next = self.phy.val();
-        self.services.gigabit.next = false;
-        self.phy_reset_n.next = self.services.phy_reset_n.val();
-        self.mdc.next = self.services.mdc.val();
-        self.mdio_o.next = self.services.mdio_o.val();
-        self.mdio_oe.next = self.services.mdio_oe.val();
-        self.services.mdio_i.next = self.mdio_i.val();
-        self.services.gmii_rx_clk.next = self.mii_rx_clk.val();
-        self.services.gmii_tx_clk.next = self.mii_tx_clk.val();
-        self.services.gmii_rx_dv.next = self.mii_rx_dv.val();
-        self.services.gmii_tx_en.next = self.nic.mii_tx_en.val();
-        self.services.error.next = self.nic.damaged.val();
+        self.port.reset.next = self.services.power_reset.val();
+        self.port.tick.next = self.services.tick.val();
+        self.port.phy.next = self.phy.val();
+        self.port.gigabit.next = false;
+        self.phy_reset_n.next = self.port.phy_reset_n.val();
+        self.mdc.next = self.port.mdc.val();
+        self.mdio_o.next = self.port.mdio_o.val();
+        self.mdio_oe.next = self.port.mdio_oe.val();
+        self.port.mdio_i.next = self.mdio_i.val();
+        self.port.gmii_rx_clk.next = self.mii_rx_clk.val();
+        self.port.gmii_tx_clk.next = self.mii_tx_clk.val();
+        self.port.gmii_rx_dv.next = self.mii_rx_dv.val();
+        self.port.gmii_tx_en.next = self.nic.mii_tx_en.val();
+        self.services.link.next = self.port.link_up.val();
+        self.services.activity.next = self.port.active.val();
+        self.services.error.next = self.nic.damaged.val() | self.port.link_error.val();
         self.leds.next = self.services.leds.val();
     }
 }

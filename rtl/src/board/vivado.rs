@@ -10,10 +10,11 @@ use super::description::{Board, Top};
 // The properties' names have the BARs' numbers in them.
 const _: () = assert!(BAR_REGS == 0 && BAR_MSIX == 2);
 
-/// The properties of the integrated block (`pcie_7x`, PG054) that make it the function which the driver expects: name and value.
+/// The properties of the integrated block (`pcie_7x`, PG054) that make it the function with so many ports which the driver expects: name and
+/// value.
 ///
 /// Gen1 x4 and 64 bits give a user clock of 125 MHz. Offsets and the number of vectors are hexadecimal.
-pub fn pcie_properties() -> Vec<(&'static str, String)> {
+pub fn pcie_properties(ports: u8) -> Vec<(&'static str, String)> {
     let flag = |on: bool| on.to_string();
     let mut all = vec![
         ("mode_selection", "Advanced".to_owned()),
@@ -41,7 +42,10 @@ pub fn pcie_properties() -> Vec<(&'static str, String)> {
         ("Bar0_64bit", flag(false)),
         ("Bar0_Prefetchable", flag(false)),
         ("Bar0_Scale", "Megabytes".to_owned()),
-        ("Bar0_Size", (BAR_REGS_SIZE >> 20).to_string()),
+        (
+            "Bar0_Size",
+            (u32::from(ports) * (BAR_REGS_SIZE >> 20)).to_string(),
+        ),
         ("Bar1_Enabled", flag(false)),
         ("Bar2_Enabled", flag(true)),
         ("Bar2_Type", "Memory".to_owned()),
@@ -57,7 +61,10 @@ pub fn pcie_properties() -> Vec<(&'static str, String)> {
         ("Legacy_Interrupt", "NONE".to_owned()),
         ("MSI_Enabled", flag(false)),
         ("MSIx_Enabled", flag(true)),
-        ("MSIx_Table_Size", format!("{MSIX_VECTORS:x}")),
+        (
+            "MSIx_Table_Size",
+            format!("{:x}", u16::from(ports) * MSIX_VECTORS),
+        ),
         ("MSIx_Table_BIR", format!("BAR_{BAR_MSIX}")),
         ("MSIx_Table_Offset", "0".to_owned()),
         ("MSIx_PBA_BIR", format!("BAR_{BAR_MSIX}")),
@@ -97,7 +104,7 @@ pub fn script(board: &Board, sources: &[String]) -> String {
               file mkdir ip\n\
               create_ip -vendor xilinx.com -library ip -name pcie_7x -module_name pcie_7x_0 -dir ip -force\n\
               set_property -dict [list \\\n";
-        for (name, value) in pcie_properties() {
+        for (name, value) in pcie_properties(board.top.ports()) {
             let _ = writeln!(t, "    CONFIG.{name} {{{value}}} \\");
         }
         t += "] [get_ips pcie_7x_0]\n\

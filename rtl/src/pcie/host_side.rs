@@ -42,6 +42,10 @@ pub struct HostSide {
     pub msix_enable: Signal<In, Bit>,
     /// MSI-X function mask.
     pub msix_mask: Signal<In, Bit>,
+    /// See [`Msix`].
+    pub msix_others: Signal<In, Bits<4>>,
+    /// See [`Msix`].
+    pub msix_waits: Signal<Out, Bits<4>>,
     /// TLPs from the host.
     pub tlp_rx: TlpSink,
     /// TLPs to the host.
@@ -120,6 +124,8 @@ pub struct HostSide {
     pub ticks: Signal<Out, Bits<32>>,
     /// Resets everything outside this block; see above.
     pub soft_reset: Signal<Out, Bit>,
+    /// A TLP from the host is being worked on.
+    pub answering: Signal<Out, Bit>,
     /// Something moves inside.
     pub busy: Signal<Out, Bit>,
     /// When ages of outstanding reads are checked next, in ticks.
@@ -211,6 +217,9 @@ impl Logic for HostSide {
         self.msix.enable.next = self.msix_enable.val();
         self.msix.mask.next = self.msix_mask.val();
         self.msix.irq.next = self.irq.val();
+        self.msix.others.next = self.msix_others.val();
+        self.msix_waits.next = self.msix.waits.val();
+        self.answering.next = self.rx.busy.val();
 
         self.rx_enable.next = self.regs.rx_enable.val();
         self.tx_enable.next = self.regs.tx_enable.val();

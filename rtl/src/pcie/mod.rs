@@ -6,6 +6,7 @@ pub mod counters;
 pub mod host_side;
 pub mod internal;
 pub mod msix;
+pub mod port_switch;
 pub mod ports;
 pub mod read_engine;
 pub mod reg_file;

@@ -45,6 +45,10 @@ pub struct Msix {
     pub mask: Signal<In, Bit>,
     /// One pulse bit a vector.
     pub irq: Signal<In, Bits<4>>,
+    /// What is pending of four more vectors of the same function: bits 7:4 of the pending bits.
+    pub others: Signal<In, Bits<4>>,
+    /// What is pending.
+    pub waits: Signal<Out, Bits<4>>,
     /// Accesses of the MSI-X BAR.
     pub access: RegAccessSink,
     /// Pulse: an access beyond the table and the pending bits.
@@ -85,6 +89,8 @@ impl Default for Msix {
             enable: Default::default(),
             mask: Default::default(),
             irq: Default::default(),
+            others: Default::default(),
+            waits: Default::default(),
             access: Default::default(),
             bad_access: Default::default(),
             message: Default::default(),
@@ -127,6 +133,7 @@ impl Logic for Msix {
         self.message.d1.next = 0.into();
         self.message.last.next = true;
         self.message.valid.next = self.state.q.val() == MsixState::Send;
+        self.waits.next = self.pending.q.val();
         self.access.rdata.next = self.storage.read_data.val();
         self.access.done.next = false;
         self.bad_access.next = false;
@@ -201,7 +208,8 @@ impl Logic for Msix {
                         }
                     }
                 } else if bit_cast::<12, 20>(self.access.addr.val()) == self.pba_lo.val() {
-                    self.access.rdata.next = bit_cast::<32, 4>(self.pending.q.val());
+                    self.access.rdata.next = bit_cast::<32, 4>(self.pending.q.val())
+                        | (bit_cast::<32, 4>(self.others.val()) << 4);
                 } else if bit_cast::<12, 20>(self.access.addr.val()) == self.pba_hi.val() {
                     self.access.rdata.next = 0.into();
                 } else {

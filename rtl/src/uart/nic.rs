@@ -128,6 +128,7 @@ impl Logic for UartNic {
         self.nic.max_read.next = self.link.max_read.val();
         self.nic.msix_enable.next = self.link.msix_enable.val();
         self.nic.msix_mask.next = self.link.msix_mask.val();
+        self.nic.msix_others.next = 0.into();
         self.host_alive.next = self.link.alive.val();
         self.damaged.next = self.link.damaged.val();
 

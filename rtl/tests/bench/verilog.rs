@@ -102,6 +102,7 @@ fn the_parts_of_the_data_paths_are_written_as_by_rust_hdl() {
 #[test]
 fn the_parts_of_the_host_side_are_written_as_by_rust_hdl() {
     both::<pcie::HostSide>();
+    both::<pcie::port_switch::PortSwitch>();
     both::<queue::queues::Queues>();
     both::<queue::cq_writer::CqWriter>();
     both::<queue::event::EventQueue>();

@@ -193,17 +193,20 @@ fn exceptions(name: &str, commands: &[Vec<String>], texts: &[&str]) {
             }
         }
     }
-    // The NIC's clock and the two of the PHY's interface.
-    let [core, tx] = match name.starts_with("arty") {
-        true => ["[get_clocks -of_objects [get_nets clk]]", "[get_clocks tx]"],
-        false => [
-            "[get_clocks -of_objects [get_nets nic/user_clk]]",
-            "[get_clocks -of_objects [get_nets tx_clk]]",
-        ],
+    // The NIC's clock and the two of each PHY's interface.
+    let net = |net: &str| format!("[get_clocks -of_objects [get_nets {net}]]");
+    let clock = |clock: &str| format!("[get_clocks {clock}]");
+    let (core, others) = match name {
+        "ax7203" => (
+            net("nic/user_clk"),
+            vec![clock("rx"), net("tx_clk"), clock("rx1"), net("tx1_clk")],
+        ),
+        _ if name.starts_with("arty") => (net("clk"), vec![clock("rx"), clock("tx")]),
+        _ => (net("nic/user_clk"), vec![clock("rx"), net("tx_clk")]),
     };
-    let rx = "[get_clocks rx]";
-    let wanted: BTreeSet<_> = [(core, rx), (rx, core), (core, tx), (tx, core)]
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
-        .into();
+    let wanted: BTreeSet<_> = others
+        .into_iter()
+        .flat_map(|other| [(core.clone(), other.clone()), (other, core.clone())])
+        .collect();
     assert_eq!(crossed, wanted, "{name}");
 }

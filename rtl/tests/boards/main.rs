@@ -2,4 +2,5 @@
 mod axi;
 mod constraints;
 mod parts;
+mod ports;
 mod tools;

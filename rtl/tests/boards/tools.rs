@@ -64,25 +64,31 @@ fn yosys_knows_every_cell_and_its_ports() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let sources = written(board, dir.path());
         let top = board.module();
-        let counts: &[(usize, &str)] = match board.top {
-            Top::PcieRgmii { .. } => &[
-                (5, "IDDR"),
-                (6, "ODDR"),
-                (5, "IDELAYE2"),
-                (4, "BUFGMUX_CTRL"),
-                (1, "IBUFDS_GTE2"),
-            ],
-            Top::PcieGmii => &[(1, "ODDR"), (1, "BUFGMUX_CTRL"), (1, "IBUFDS_GTE2")],
-            Top::Uart(_) => &[(4, "BUFG")],
+        let ports = usize::from(board.top.ports());
+        // Of each port, and of the board.
+        let (each, once): (&[(usize, &str)], &[(usize, &str)]) = match board.top {
+            Top::PcieRgmii { .. } => (
+                &[
+                    (5, "IDDR"),
+                    (6, "ODDR"),
+                    (5, "IDELAYE2"),
+                    (4, "BUFGMUX_CTRL"),
+                    (1, "BUFR"),
+                ],
+                &[(1, "IBUFDS_GTE2"), (1, "IDELAYCTRL")],
+            ),
+            Top::PcieGmii => (&[(1, "ODDR"), (1, "BUFGMUX_CTRL")], &[(1, "IBUFDS_GTE2")]),
+            Top::Uart(_) => (&[], &[(4, "BUFG")]),
         };
+        let each = each.iter().map(|(n, cell)| (n * ports, cell));
+        let counts = each.chain(once.iter().map(|(n, cell)| (*n, cell)));
         let counts: String = counts
-            .iter()
             .map(|(n, cell)| format!("select -assert-count {n} t:{cell}; "))
             .collect();
         let script = format!(
             "read_verilog {} {BLOCK}; blackbox ferrule_core; \
              synth_xilinx -family xc7 -top {top} -flatten; check -assert; {counts}select -assert-count 1 t:MMCME2_BASE; \
-             select -assert-count 1 t:DNA_PORT; select -assert-count 1 t:IOBUF",
+             select -assert-count 1 t:DNA_PORT; select -assert-count {ports} t:IOBUF",
             sources.join(" ")
         );
         run(dir.path(), "yosys", &["-q", "-p", &script]);
@@ -153,30 +159,32 @@ fn make_goes_from_the_verilog_to_the_bitstream_by_open_tools() {
 /// PG054 and the driver agree about the function.
 #[test]
 fn the_script_makes_the_function_that_the_driver_expects() {
-    let properties = vivado::pcie_properties();
-    let of = |name: &str| {
-        let found: Vec<_> = properties.iter().filter(|(n, _)| *n == name).collect();
-        assert_eq!(found.len(), 1, "{name}");
-        found[0].1.as_str()
-    };
-    // The registers are a MiB in BAR0, the vectors' table and pending bits a page in BAR2: docs/registers.md.
-    for (name, value) in [
-        ("Vendor_ID", "1234"),
-        ("Device_ID", "4645"),
-        ("Class_Code_Base", "02"),
-        ("Class_Code_Sub", "00"),
-        ("Bar0_Scale", "Megabytes"),
-        ("Bar0_Size", "1"),
-        ("Bar2_Scale", "Kilobytes"),
-        ("Bar2_Size", "4"),
-        ("MSIx_Table_Size", "4"),
-        ("MSIx_Table_BIR", "BAR_2"),
-        ("MSIx_Table_Offset", "0"),
-        ("MSIx_PBA_Offset", "800"),
-        ("Interface_Width", "64_bit"),
-        ("User_Clk_Freq", "125"),
-    ] {
-        assert_eq!(of(name), value, "{name}");
+    for (ports, registers, vectors) in [(1, "1", "4"), (2, "2", "8")] {
+        let properties = vivado::pcie_properties(ports);
+        let of = |name: &str| {
+            let found: Vec<_> = properties.iter().filter(|(n, _)| *n == name).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            found[0].1.as_str()
+        };
+        // The registers are a MiB a port in BAR0, the vectors' table and pending bits a page in BAR2: docs/registers.md.
+        for (name, value) in [
+            ("Vendor_ID", "1234"),
+            ("Device_ID", "4645"),
+            ("Class_Code_Base", "02"),
+            ("Class_Code_Sub", "00"),
+            ("Bar0_Scale", "Megabytes"),
+            ("Bar0_Size", registers),
+            ("Bar2_Scale", "Kilobytes"),
+            ("Bar2_Size", "4"),
+            ("MSIx_Table_Size", vectors),
+            ("MSIx_Table_BIR", "BAR_2"),
+            ("MSIx_Table_Offset", "0"),
+            ("MSIx_PBA_Offset", "800"),
+            ("Interface_Width", "64_bit"),
+            ("User_Clk_Freq", "125"),
+        ] {
+            assert_eq!(of(name), value, "{ports} ports: {name}");
+        }
     }
     for board in BOARDS {
         let files = files(board).expect("the board is exported");

@@ -27,6 +27,8 @@ module around (
 );
 tri1 mdio;
 assign mdio = mdio_drive ? mdio_i : 1'bz;
+assign mdio_o = dut.nic.mdio_o;
+assign mdio_oe = dut.nic.mdio_oe;
 
 board dut (
     .clk_200_p(1'b1), .clk_200_n(1'b0), .pcie_clk_p(1'b1), .pcie_clk_n(1'b0), .pcie_perst_n(!user_reset),

@@ -1,4 +1,4 @@
-// Around the top of a board with RGMII: the PCI Express block's inside, the PLL's oscillator and the PHY's end of MDIO, as plain ports.
+// Around the top of a board with RGMII: the PCI Express block's inside, the PLL's oscillator and the end of MDIO of each PHY, as plain ports.
 module around (
     input  wire        vco,
     input  wire        user_clk, user_reset, user_lnk_up,
@@ -14,25 +14,34 @@ module around (
     input  wire [15:0] completer_id, command, dcommand,
     input  wire        msix_enable, msix_mask,
     output wire        pending,
-    input  wire        mdio_i, mdio_drive,
-    output wire        mdc, mdio_o, mdio_oe, phy_reset_n,
-    output wire [3:0]  led,
-    input  wire        phy_rx_clk,
-    input  wire [3:0]  phy_rxd,
-    input  wire        phy_rx_ctl,
-    output wire        phy_tx_clk,
-    output wire [3:0]  phy_txd,
-    output wire        phy_tx_ctl
+//: each port
+    input  wire        mdio%_i, mdio%_drive,
+    output wire        mdc%, mdio%_o, mdio%_oe, phy%_reset_n,
+    input  wire        phy%_rx_clk,
+    input  wire [3:0]  phy%_rxd,
+    input  wire        phy%_rx_ctl,
+    output wire        phy%_tx_clk,
+    output wire [3:0]  phy%_txd,
+    output wire        phy%_tx_ctl,
+//: end
+    output wire [3:0]  led
 );
-tri1 mdio;
-assign mdio = mdio_drive ? mdio_i : 1'bz;
+//: each port
+tri1 mdio%;
+assign mdio% = mdio%_drive ? mdio%_i : 1'bz;
+assign mdio%_o = dut.nic.mdio%_o;
+assign mdio%_oe = dut.nic.mdio%_oe;
+//: end
 
 board dut (
     .clk_200_p(1'b1), .clk_200_n(1'b0), .pcie_clk_p(1'b1), .pcie_clk_n(1'b0), .pcie_perst_n(!user_reset),
     .pcie_rx_p(4'd0), .pcie_rx_n(4'd0), .pcie_tx_p(), .pcie_tx_n(),
-    .rgmii_rx_clk(phy_rx_clk), .rgmii_rxd(phy_rxd), .rgmii_rx_ctl(phy_rx_ctl),
-    .rgmii_tx_clk(phy_tx_clk), .rgmii_txd(phy_txd), .rgmii_tx_ctl(phy_tx_ctl),
-    .phy_reset_n(phy_reset_n), .phy_mdc(mdc), .phy_mdio(mdio), .led(led)
+//: each port
+    .rgmii%_rx_clk(phy%_rx_clk), .rgmii%_rxd(phy%_rxd), .rgmii%_rx_ctl(phy%_rx_ctl),
+    .rgmii%_tx_clk(phy%_tx_clk), .rgmii%_txd(phy%_txd), .rgmii%_tx_ctl(phy%_tx_ctl),
+    .phy%_reset_n(phy%_reset_n), .phy%_mdc(mdc%), .phy%_mdio(mdio%),
+//: end
+    .led(led)
 );
 `INSIDE
 endmodule

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ferrule_rtl::board::description::{Board, Top};
-use ferrule_rtl::board::export::files;
+use ferrule_rtl::board::export::{each_port, files};
 use ferrule_rtl::pins::{Clocks, Gmii, Inputs, Outputs, TlpBeat};
 use ferrule_sim::engine::verilated::{Module, Pin};
 use ferrule_sim::engine::{verilator, Engine, EngineError};
 
-use crate::converter::Converter;
-use crate::phy_model::{Partner, PhyModel};
+use crate::phy_model::Partner;
+use crate::phy_pins::PhyPins;
 
 pub(crate) const CELLS: &str = include_str!("../../../rtl/tests/boards/cells.v");
 const BLOCK: &str = include_str!("../../../rtl/tests/boards/pcie_7x_0.v");
@@ -21,10 +21,6 @@ const INSIDE: &str = include_str!("inside.v");
 const SLOTS: u64 = 8;
 /// Nanoseconds in a period of the PHY's clocks at 10, 100 and 1000 Mbit/s.
 pub(crate) const PERIODS: [u64; 3] = [400, 40, 8];
-/// STATUS.SPEED of 1000 Mbit/s.
-const SPEED_1000: u8 = 2;
-/// Nanoseconds by which the PHY delays its receive clock.
-const DELAY: u64 = 2;
 /// The partner at the other end of the cable: 10, 100 and 1000 Mbit/s, full duplex, as IEEE 802.3 clauses 28 and 40 have them in ANLPAR and GBSR.
 pub(crate) const PARTNER: Partner = Partner::Negotiates {
     base: 0x41E1,
@@ -75,17 +71,7 @@ pins!(
     dcommand,
     msix_enable,
     msix_mask,
-    mdio_i,
-    mdio_drive,
-    mdc,
-    mdio_o,
-    mdio_oe,
-    phy_reset_n,
-    led,
-    phy_rx_clk,
-    phy_rxd,
-    phy_tx_clk,
-    phy_txd
+    led
 );
 
 /// What whoever holds the simulator sees and changes of a board.
@@ -121,22 +107,6 @@ impl Outside {
     }
 }
 
-/// The pins of a PHY's data that its kind of interface has.
-enum Media {
-    Rgmii {
-        rx_ctl: Pin,
-        tx_ctl: Pin,
-    },
-    Gmii {
-        dv: Pin,
-        er: Pin,
-        en: Pin,
-        tx_er: Pin,
-        /// The transmit clock that it gives.
-        tx_clk: Pin,
-    },
-}
-
 /// How often the PCI Express block shows a beat that it has, and takes one that it is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gaps {
@@ -149,14 +119,10 @@ pub(crate) struct Gaps {
 pub(crate) struct BoardEngine {
     module: Module,
     pins: Pins,
-    media: Media,
-    phy: PhyModel,
+    phys: Vec<PhyPins>,
+    /// What each PHY of a board with two has put on the cable that joins them.
+    joined: Vec<Gmii>,
     outside: Arc<Outside>,
-    /// The speed that the PHY's clocks have: the last one that was negotiated.
-    speed: u8,
-    converter: Converter,
-    /// What the PHY shows at 10 and 100 Mbit/s.
-    nibble: Gmii,
     random: u64,
     of_eight: u64,
     /// The beat at the block's output stays until it is taken.
@@ -167,28 +133,26 @@ pub(crate) struct BoardEngine {
     pub(crate) hit: Option<u32>,
     /// The block marks what it gives as poisoned, whatever the header says.
     pub(crate) poison: bool,
-    txc: bool,
-    /// The half of a byte that came at TXC's rise, with its CTL.
-    low: u32,
-    sent: Gmii,
     cycles: u64,
 }
 
 impl BoardEngine {
-    /// The board's top with what is around it; the PHY is at `address`, and the cable in.
+    /// The board's top with what is around it; its PHYs are at `address`, and the cable in: of a board with two ports it joins them.
     pub(crate) fn open(
         board: &'static Board,
         address: u8,
         gaps: Gaps,
     ) -> Result<Self, EngineError> {
         let files = files(board).map_err(EngineError::Export)?;
-        let around = match board.top {
-            Top::PcieRgmii { .. } => include_str!("around_rgmii.v"),
-            Top::PcieGmii => include_str!("around_gmii.v"),
+        let (around, rgmii) = match board.top {
+            Top::PcieRgmii { .. } => (include_str!("around_rgmii.v"), true),
+            Top::PcieGmii => (include_str!("around_gmii.v"), false),
             Top::Uart(_) => panic!("{} has no PCI Express", board.name),
         };
+        let ports = board.top.ports();
         // Milliseconds of the PHY's management would be half an hour.
         let top = format!("{} #(.FAST(1'b1)) dut", board.module());
+        let around = each_port(around, ports);
         let around = around.replace("`INSIDE", INSIDE).replace("board dut", &top);
         let verilog = files.iter().filter(|f| f.name.ends_with(".v"));
         let text: String = verilog
@@ -196,41 +160,21 @@ impl BoardEngine {
             .chain([CELLS, BLOCK, &around])
             .collect();
         let module = Module::build(&text, "around", Path::new(&verilator::cache_dir()))?;
-        let pin = |name: &str| module.pin(name).unwrap_or_else(|| panic!("no pin {name}"));
-        let media = match board.top {
-            Top::PcieRgmii { .. } => Media::Rgmii {
-                rx_ctl: pin("phy_rx_ctl"),
-                tx_ctl: pin("phy_tx_ctl"),
-            },
-            Top::PcieGmii => Media::Gmii {
-                dv: pin("phy_rx_dv"),
-                er: pin("phy_rx_er"),
-                en: pin("phy_tx_en"),
-                tx_er: pin("phy_tx_er"),
-                tx_clk: pin("phy_mii_tx_clk"),
-            },
-            Top::Uart(_) => panic!("{} has no PCI Express", board.name),
-        };
-        let mut phy = PhyModel::new(address);
-        phy.connect(Some(PARTNER));
+        let phys: Vec<PhyPins> = (0..usize::from(ports))
+            .map(|port| PhyPins::new(&module, port, rgmii, address, PARTNER))
+            .collect();
         Ok(Self {
             outside: Outside::new(PARTNER),
-            speed: SPEED_1000,
-            converter: Converter::new(),
-            nibble: Gmii::default(),
+            joined: vec![Gmii::default(); phys.len()],
+            phys,
             pins: Pins::of(&module),
             module,
-            media,
-            phy,
             random: gaps.seed | 1,
             of_eight: gaps.of_eight,
             shown: false,
             first: true,
             hit: None,
             poison: false,
-            txc: false,
-            low: 0,
-            sent: Gmii::default(),
             cycles: 0,
         })
     }
@@ -313,120 +257,6 @@ impl BoardEngine {
             });
         }
     }
-
-    /// MDIO and the PHY's reset, once a cycle.
-    fn manage(&mut self, link: bool) {
-        if self.is(|p| p.phy_reset_n) {
-            if self.phy.held {
-                self.phy.reset();
-            }
-            self.phy.held = false;
-        } else {
-            self.phy.held = true;
-        }
-        let partner = link.then(|| self.outside.partner());
-        if partner != self.phy.partner {
-            self.phy.connect(partner);
-        }
-        let driven = self.is(|p| p.mdio_oe).then(|| self.is(|p| p.mdio_o));
-        let mdc = self.is(|p| p.mdc);
-        let level = self.phy.clock(mdc, driven);
-        self.set(|p| p.mdio_drive, driven.is_none().into());
-        self.set(|p| p.mdio_i, level.into());
-        let speed = self.phy.speed().unwrap_or(self.speed);
-        if speed != self.speed {
-            self.speed = speed;
-            (self.converter, self.nibble) = (Converter::new(), Gmii::default());
-        }
-    }
-
-    /// What the PHY shows in a nanosecond: data at each edge, its clock later (RGMII) or in the middle (GMII, which changes data at a fall). At 10 and 100
-    /// Mbit/s a nibble, in RGMII at both edges (RGMII 2.0 section 3.4).
-    fn receive(&mut self, now_ns: u64, line: Gmii) {
-        let period = PERIODS[usize::from(self.speed)];
-        let at = now_ns % period;
-        let slow = self.speed != SPEED_1000;
-        if slow && at == 0 {
-            self.nibble = self.converter.nibble();
-        }
-        let line = if slow { self.nibble } else { line };
-        match self.media {
-            Media::Rgmii { rx_ctl, .. } => {
-                let second = at >= period / 2;
-                let data = match second && !slow {
-                    true => line.data >> 4,
-                    false => line.data,
-                };
-                let ctl = if second {
-                    line.valid != line.error
-                } else {
-                    line.valid
-                };
-                self.set(|p| p.phy_rxd, u32::from(data & 0xF));
-                self.module.set(rx_ctl, ctl.into());
-                let high = (DELAY..DELAY + period / 2).contains(&at);
-                self.set(|p| p.phy_rx_clk, high.into());
-            }
-            Media::Gmii { dv, er, tx_clk, .. } => {
-                self.set(|p| p.phy_rxd, line.data.into());
-                self.module.set(dv, line.valid.into());
-                self.module.set(er, line.error.into());
-                let high = at >= period / 2;
-                self.set(|p| p.phy_rx_clk, high.into());
-                // At 1000 Mbit/s this one is not used; it keeps the 25 MHz that the PHY has after its reset.
-                let period = PERIODS[usize::from(self.speed.min(1))];
-                let at = now_ns % period;
-                if slow && at == period / 2 {
-                    let nibble = self.shown();
-                    self.converter.take(nibble);
-                }
-                self.module.set(tx_clk, (at >= period / 2).into());
-            }
-        }
-    }
-
-    /// What is on the pins of a GMII's transmitter.
-    fn shown(&self) -> Gmii {
-        let Media::Gmii { en, tx_er, .. } = self.media else {
-            return Gmii::default();
-        };
-        Gmii {
-            data: self.module.get(self.pins.phy_txd) as u8,
-            valid: self.module.get(en) != 0,
-            error: self.module.get(tx_er) != 0,
-        }
-    }
-
-    /// What the PHY takes at an edge of the board's transmit clock.
-    fn transmit(&mut self) {
-        let txc = self.is(|p| p.phy_tx_clk);
-        if txc == self.txc {
-            return;
-        }
-        self.txc = txc;
-        match self.media {
-            Media::Rgmii { tx_ctl, .. } => {
-                let bits = self.module.get(self.pins.phy_txd) | self.module.get(tx_ctl) << 4;
-                if txc {
-                    self.low = bits;
-                    return;
-                }
-                // RGMII 2.0 table 1: EN with the rise, EN xor ER with the fall.
-                let [en, other] = [self.low, bits].map(|b| b & 16 != 0);
-                let sent = Gmii {
-                    data: (self.low & 0xF | (bits & 0xF) << 4) as u8,
-                    valid: en,
-                    error: en != other,
-                };
-                match self.speed {
-                    SPEED_1000 => self.sent = sent,
-                    _ => self.converter.take(sent),
-                }
-            }
-            Media::Gmii { .. } if txc && self.speed == SPEED_1000 => self.sent = self.shown(),
-            Media::Gmii { .. } => {}
-        }
-    }
 }
 
 impl Engine for BoardEngine {
@@ -436,34 +266,37 @@ impl Engine for BoardEngine {
             busy: true,
             ..Outputs::default()
         };
-        self.manage(inputs.link_up);
-        self.drive_block(inputs);
-        // Nothing goes through a PHY without a link.
-        let linked = self.phy.speed().is_some();
-        let line = if linked {
-            inputs.gmii_rx
-        } else {
-            Gmii::default()
-        };
-        if self.speed != SPEED_1000 {
-            self.converter.give(line);
+        let partner = inputs.link_up.then(|| self.outside.partner());
+        for phy in &mut self.phys {
+            phy.manage(&mut self.module, partner);
         }
+        self.drive_block(inputs);
+        // A cable between the board's own two ports, or to whatever the engine is plugged into.
+        let coming: Vec<Gmii> = match self.joined[..] {
+            [first, second] => vec![second, first],
+            _ => vec![inputs.gmii_rx],
+        };
+        let phys = self.phys.iter_mut().zip(coming);
+        let lines: Vec<Gmii> = phys.map(|(phy, line)| phy.begin(line)).collect();
         for slot in 0..SLOTS {
             self.set(|p| p.user_clk, (slot >= SLOTS / 2).into());
             self.set(|p| p.vco, (slot & 1) as u32);
-            self.receive(self.cycles * SLOTS + slot, line);
+            for (phy, line) in self.phys.iter_mut().zip(&lines) {
+                phy.receive(&mut self.module, self.cycles * SLOTS + slot, *line);
+            }
             self.module.settle();
-            self.transmit();
+            for phy in &mut self.phys {
+                phy.transmit(&self.module);
+            }
             if slot == 0 {
                 self.sample_block(inputs, &mut outputs);
             }
         }
-        let sent = std::mem::take(&mut self.sent);
-        outputs.gmii_tx = match self.speed {
-            _ if !linked => Gmii::default(),
-            SPEED_1000 => sent,
-            _ => self.converter.byte(),
-        };
+        let sent = self.phys.iter_mut().map(PhyPins::end);
+        self.joined = sent.collect();
+        if let [sent] = self.joined[..] {
+            outputs.gmii_tx = sent;
+        }
         self.outside.show(self.leds());
         self.cycles += 1;
         outputs

@@ -27,5 +27,3 @@ assign tx_keep = dut.nic.pcie.s_axis_tx_tkeep;
 assign tx_last = dut.nic.pcie.s_axis_tx_tlast;
 assign tx_valid = dut.nic.pcie.s_axis_tx_tvalid;
 assign pending = dut.nic.pcie.cfg_trn_pending;
-assign mdio_o = dut.nic.mdio_o;
-assign mdio_oe = dut.nic.mdio_oe;

@@ -1,8 +1,8 @@
 //! TLPs at the block's AXI4-Stream of a whole board: what is no register access is refused there as it is at the core, and a hot reset cuts off whatever is under way.
 use crate::engine::{BoardEngine, Gaps};
 use crate::open;
-use ferrule_abi::{regs, BAR_REGS};
-use ferrule_rtl::board::kc705;
+use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, BAR_REGS_SIZE};
+use ferrule_rtl::board::{ax7203, kc705};
 use ferrule_rtl::pins::{Clocks, Inputs, TlpBeat};
 use ferrule_sim::engine::Engine;
 use ferrule_sim::tlp::{to_beats, Assembler, Status, Tlp};
@@ -81,11 +81,19 @@ impl Bench {
     }
 
     fn tlp(&mut self, tlp: &Tlp) -> Option<Tlp> {
-        self.send(to_beats(&tlp.encode(), BAR_REGS))
+        self.tlp_at(BAR_REGS, tlp)
+    }
+
+    fn tlp_at(&mut self, bar: u8, tlp: &Tlp) -> Option<Tlp> {
+        self.send(to_beats(&tlp.encode(), bar))
     }
 
     fn read(&mut self, offset: u32) -> (Status, Option<u32>) {
-        match self.tlp(&read(offset, 1)) {
+        self.read_at(BAR_REGS, offset)
+    }
+
+    fn read_at(&mut self, bar: u8, offset: u32) -> (Status, Option<u32>) {
+        match self.tlp_at(bar, &read(offset, 1)) {
             Some(Tlp::Completion {
                 status,
                 data,
@@ -103,15 +111,20 @@ impl Bench {
     }
 
     fn scratch(&mut self, value: u32, poisoned: bool) {
-        let answer = self.tlp(&Tlp::MemWrite {
+        self.write(BAR_REGS, regs::scratch::OFFSET, value, poisoned);
+    }
+
+    fn write(&mut self, bar: u8, offset: u32, value: u32, poisoned: bool) {
+        let write = Tlp::MemWrite {
             requester: HOST,
             tag: 0,
-            addr: regs::scratch::OFFSET.into(),
+            addr: offset.into(),
             first_be: 0xF,
             last_be: 0,
             poisoned,
             data: value.to_le_bytes().to_vec(),
-        });
+        };
+        let answer = self.tlp_at(bar, &write);
         assert_eq!(answer, None, "a write is not answered");
     }
 }
@@ -213,4 +226,57 @@ fn a_board_answers_refuses_and_comes_out_of_a_hot_reset_at_any_moment() {
 
     // No cable was there all the time: the link's LED is dark; nothing went wrong.
     assert_eq!(b.engine.leds() & 0b101, 0);
+}
+
+#[test]
+fn each_port_of_an_ax7203_has_its_registers_its_vectors_and_its_reset() {
+    let gaps = Gaps {
+        seed: 12,
+        of_eight: 5,
+    };
+    let Some(engine) = open(&ax7203::BOARD, 1, gaps) else {
+        return;
+    };
+    let mut b = Bench::new(engine);
+    let good = |value| (Status::Success, Some(value));
+    let second = BAR_REGS_SIZE;
+    let scratch = regs::scratch::OFFSET;
+    for (port, value) in [(0, 0x1111_0000), (second, 0x2222_0001)] {
+        assert_eq!(b.read(port + regs::magic::OFFSET), good(regs::MAGIC));
+        b.write(BAR_REGS, port + scratch, value, false);
+    }
+    assert_eq!(b.read(scratch), good(0x1111_0000));
+    assert_eq!(b.read(second + scratch), good(0x2222_0001));
+
+    // Local addresses of one board: 02 and 06 before the same 40 bits.
+    let [first, other] = [0, second].map(|port| {
+        let [lo, hi] = [regs::mac_lo::OFFSET, regs::mac_hi::OFFSET]
+            .map(|offset| b.read(port + offset).1.expect("a value"));
+        (lo, hi)
+    });
+    assert_eq!((first.0 & 0xFF, other.0 & 0xFF), (2, 6));
+    assert_eq!((first.0 | 4, first.1), other);
+
+    // Eight vectors (PCI 3.0, section 6.8.2): address, data and mask of each, and nothing behind them.
+    for vector in 0..8_u32 {
+        for (word, value) in [0x1000_0000 | vector << 8, vector, 0xA0 + vector, 0]
+            .into_iter()
+            .enumerate()
+        {
+            b.write(BAR_MSIX, 16 * vector + 4 * word as u32, value, false);
+        }
+    }
+    for vector in 0..8_u32 {
+        let row = [0, 4, 8, 12].map(|at| b.read_at(BAR_MSIX, 16 * vector + at));
+        let expected = [0x1000_0000 | vector << 8, vector, 0xA0 + vector, 0].map(good);
+        assert_eq!(row, expected, "vector {vector}");
+    }
+    assert_eq!(b.read_at(BAR_MSIX, 16 * 8), good(u32::MAX));
+    assert_eq!(b.read_at(BAR_MSIX, 0x800), good(0));
+
+    // A reset of one port is none of the other.
+    b.write(BAR_REGS, second + regs::ctrl::OFFSET, 1, false);
+    b.run(4_000);
+    assert_eq!(b.read(second + scratch), good(0));
+    assert_eq!(b.read(scratch), good(0x1111_0000));
 }

@@ -5,7 +5,7 @@
 module ferrule_pcie #(
     // For simulation: the PHY's milliseconds are 4 us.
     parameter FAST = 1'b0,
-    // The PHY's address on its management interface.
+    // The address of each PHY on its management interface.
     parameter [4:0] PHY = 5'd0
 ) (
     input  wire       pcie_clk_p,
@@ -17,19 +17,21 @@ module ferrule_pcie #(
     output wire [3:0] pcie_tx_n,
     // The board's clocks are not good yet.
     input  wire       hold,
-    input  wire       gmii_rx_clk,
-    input  wire       gmii_tx_clk,
-    input  wire [7:0] gmii_rxd,
-    input  wire       gmii_rx_dv,
-    input  wire       gmii_rx_er,
-    output wire [7:0] gmii_txd,
-    output wire       gmii_tx_en,
-    output wire       gmii_tx_er,
+//: each port
+    input  wire       gmii%_rx_clk,
+    input  wire       gmii%_tx_clk,
+    input  wire [7:0] gmii%_rxd,
+    input  wire       gmii%_rx_dv,
+    input  wire       gmii%_rx_er,
+    output wire [7:0] gmii%_txd,
+    output wire       gmii%_tx_en,
+    output wire       gmii%_tx_er,
     // 0: 10, 1: 100, 2: 1000 Mbit/s.
-    output wire [1:0] link_speed,
-    output wire       phy_reset_n,
-    output wire       phy_mdc,
-    inout  wire       phy_mdio,
+    output wire [1:0] link%_speed,
+    output wire       phy%_reset_n,
+    output wire       phy%_mdc,
+    inout  wire       phy%_mdio,
+//: end
     // Link, activity, error, heartbeat.
     output wire [3:0] led
 );
@@ -45,7 +47,9 @@ wire [4:0]  cfg_device;
 wire [2:0]  cfg_function;
 wire [15:0] cfg_command, cfg_dcommand;
 wire        msix_enable, msix_mask, pending, turnoff;
-wire        mdio_i, mdio_o, mdio_oe;
+//: each port
+wire        mdio%_i, mdio%_o, mdio%_oe;
+//: end
 wire        dna_clk, dna_read, dna_shift, dna_dout;
 
 IBUFDS_GTE2 pcie_clk_buffer (
@@ -118,17 +122,17 @@ DNA_PORT dna (
     .DOUT(dna_dout)
 );
 
-IOBUF mdio_buffer (
-    .IO(phy_mdio),
-    .I(mdio_o),
-    .O(mdio_i),
-    .T(!mdio_oe)
+//: each port
+IOBUF mdio%_buffer (
+    .IO(phy%_mdio),
+    .I(mdio%_o),
+    .O(mdio%_i),
+    .T(!mdio%_oe)
 );
+//: end
 
 ferrule_core core (
     .clock(user_clk),
-    .gmii_rx_clk(gmii_rx_clk),
-    .gmii_tx_clk(gmii_tx_clk),
     .hold(hold),
     .fast(FAST),
     .user_reset(user_reset),
@@ -155,19 +159,23 @@ ferrule_core core (
     .msix_enable(msix_enable),
     .msix_mask(msix_mask),
     .pending(pending),
-    .gmii_rxd(gmii_rxd),
-    .gmii_rx_dv(gmii_rx_dv),
-    .gmii_rx_er(gmii_rx_er),
-    .gmii_txd(gmii_txd),
-    .gmii_tx_en(gmii_tx_en),
-    .gmii_tx_er(gmii_tx_er),
-    .link_speed(link_speed),
-    .phy(PHY),
-    .phy_reset_n(phy_reset_n),
-    .mdc(phy_mdc),
-    .mdio_o(mdio_o),
-    .mdio_oe(mdio_oe),
-    .mdio_i(mdio_i),
+//: each port
+    .gmii_rx_clk[%](gmii%_rx_clk),
+    .gmii_tx_clk[%](gmii%_tx_clk),
+    .gmii_rxd[%](gmii%_rxd),
+    .gmii_rx_dv[%](gmii%_rx_dv),
+    .gmii_rx_er[%](gmii%_rx_er),
+    .gmii_txd[%](gmii%_txd),
+    .gmii_tx_en[%](gmii%_tx_en),
+    .gmii_tx_er[%](gmii%_tx_er),
+    .link_speed[%](link%_speed),
+    .phy[%](PHY),
+    .phy_reset_n[%](phy%_reset_n),
+    .mdc[%](phy%_mdc),
+    .mdio_o[%](mdio%_o),
+    .mdio_oe[%](mdio%_oe),
+    .mdio_i[%](mdio%_i),
+//: end
     .dna_clk(dna_clk),
     .dna_read(dna_read),
     .dna_shift(dna_shift),

@@ -1,10 +1,10 @@
-// Top of a board with PCI Express and a PHY on RGMII: clocks and cells.
+// Top of a board with PCI Express and PHYs on RGMII: clocks and cells.
 `default_nettype none
 
 module __TOP__ #(
     // For simulation: the PHY's milliseconds are 4 us.
     parameter FAST = 1'b0,
-    // The PHY's address on its management interface.
+    // The address of each PHY on its management interface.
     parameter [4:0] PHY = 5'd__PHY__,
     // An LED is lit by a low level.
     parameter LED_LOW = 1'b0
@@ -18,24 +18,29 @@ module __TOP__ #(
     input  wire [3:0] pcie_rx_n,
     output wire [3:0] pcie_tx_p,
     output wire [3:0] pcie_tx_n,
-    input  wire       rgmii_rx_clk,
-    input  wire [3:0] rgmii_rxd,
-    input  wire       rgmii_rx_ctl,
-    output wire       rgmii_tx_clk,
-    output wire [3:0] rgmii_txd,
-    output wire       rgmii_tx_ctl,
-    output wire       phy_reset_n,
-    output wire       phy_mdc,
-    inout  wire       phy_mdio,
+//: each port
+    input  wire       rgmii%_rx_clk,
+    input  wire [3:0] rgmii%_rxd,
+    input  wire       rgmii%_rx_ctl,
+    output wire       rgmii%_tx_clk,
+    output wire [3:0] rgmii%_txd,
+    output wire       rgmii%_tx_ctl,
+    output wire       phy%_reset_n,
+    output wire       phy%_mdc,
+    inout  wire       phy%_mdio,
+//: end
     output wire [3:0] led
 );
 
 wire       clk_200, feedback, locked;
 wire       mmcm_125, mmcm_125_late, mmcm_25, mmcm_25_late, mmcm_200;
-wire       clk_25, delay_clk, slow_clk, slow_clk_late, tx_clk, tx_clk_late, rx_clk;
-wire [1:0] speed;
-wire [7:0] gmii_rxd, gmii_txd;
-wire       gmii_rx_dv, gmii_rx_er, gmii_tx_en, gmii_tx_er;
+wire       clk_25, delay_clk;
+//: each port
+wire       slow%_clk, slow%_clk_late, tx%_clk, tx%_clk_late, rx%_clk;
+wire [1:0] speed%;
+wire [7:0] gmii%_rxd, gmii%_txd;
+wire       gmii%_rx_dv, gmii%_rx_er, gmii%_tx_en, gmii%_tx_er;
+//: end
 wire [3:0] lit;
 
 IBUFDS clk_200_buffer (.I(clk_200_p), .IB(clk_200_n), .O(clk_200));
@@ -88,33 +93,35 @@ always @(posedge clk_25) begin
     clk_2_5_late <= tenth >= 4'd3 && tenth < 4'd8;
 end
 
-BUFGMUX_CTRL slow_buffer (.I0(mmcm_25), .I1(clk_2_5), .S(speed == 2'd0), .O(slow_clk));
-BUFGMUX_CTRL slow_late_buffer (.I0(mmcm_25_late), .I1(clk_2_5_late), .S(speed == 2'd0), .O(slow_clk_late));
-BUFGMUX_CTRL tx_buffer (.I0(mmcm_125), .I1(slow_clk), .S(speed != 2'd2), .O(tx_clk));
-BUFGMUX_CTRL tx_late_buffer (.I0(mmcm_125_late), .I1(slow_clk_late), .S(speed != 2'd2), .O(tx_clk_late));
+//: each port
+BUFGMUX_CTRL slow%_buffer (.I0(mmcm_25), .I1(clk_2_5), .S(speed% == 2'd0), .O(slow%_clk));
+BUFGMUX_CTRL slow%_late_buffer (.I0(mmcm_25_late), .I1(clk_2_5_late), .S(speed% == 2'd0), .O(slow%_clk_late));
+BUFGMUX_CTRL tx%_buffer (.I0(mmcm_125), .I1(slow%_clk), .S(speed% != 2'd2), .O(tx%_clk));
+BUFGMUX_CTRL tx%_late_buffer (.I0(mmcm_125_late), .I1(slow%_clk_late), .S(speed% != 2'd2), .O(tx%_clk_late));
 
 // Near the pins: a clock region's buffer adds less delay than a global one.
-BUFR #(.BUFR_DIVIDE("BYPASS")) rx_buffer (.I(rgmii_rx_clk), .CE(1'b1), .CLR(1'b0), .O(rx_clk));
+BUFR #(.BUFR_DIVIDE("BYPASS")) rx%_buffer (.I(rgmii%_rx_clk), .CE(1'b1), .CLR(1'b0), .O(rx%_clk));
 
-ferrule_rgmii rgmii (
-    .gmii_rx_clk(rx_clk),
-    .gmii_tx_clk(tx_clk),
-    .txc_clk(tx_clk_late),
-    .link_speed(speed),
-    .rgmii_rd(rgmii_rxd),
-    .rgmii_rx_ctl(rgmii_rx_ctl),
-    .rgmii_txc(rgmii_tx_clk),
-    .rgmii_td(rgmii_txd),
-    .rgmii_tx_ctl(rgmii_tx_ctl),
-    .gmii_rxd(gmii_rxd),
-    .gmii_rx_dv(gmii_rx_dv),
-    .gmii_rx_er(gmii_rx_er),
-    .gmii_txd(gmii_txd),
-    .gmii_tx_en(gmii_tx_en),
-    .gmii_tx_er(gmii_tx_er),
+ferrule_rgmii rgmii% (
+    .gmii_rx_clk(rx%_clk),
+    .gmii_tx_clk(tx%_clk),
+    .txc_clk(tx%_clk_late),
+    .link_speed(speed%),
+    .rgmii_rd(rgmii%_rxd),
+    .rgmii_rx_ctl(rgmii%_rx_ctl),
+    .rgmii_txc(rgmii%_tx_clk),
+    .rgmii_td(rgmii%_txd),
+    .rgmii_tx_ctl(rgmii%_tx_ctl),
+    .gmii_rxd(gmii%_rxd),
+    .gmii_rx_dv(gmii%_rx_dv),
+    .gmii_rx_er(gmii%_rx_er),
+    .gmii_txd(gmii%_txd),
+    .gmii_tx_en(gmii%_tx_en),
+    .gmii_tx_er(gmii%_tx_er),
     .in_band()
 );
 
+//: end
 ferrule_pcie #(.FAST(FAST), .PHY(PHY)) nic (
     .pcie_clk_p(pcie_clk_p),
     .pcie_clk_n(pcie_clk_n),
@@ -124,18 +131,20 @@ ferrule_pcie #(.FAST(FAST), .PHY(PHY)) nic (
     .pcie_tx_p(pcie_tx_p),
     .pcie_tx_n(pcie_tx_n),
     .hold(!locked),
-    .gmii_rx_clk(rx_clk),
-    .gmii_tx_clk(tx_clk),
-    .gmii_rxd(gmii_rxd),
-    .gmii_rx_dv(gmii_rx_dv),
-    .gmii_rx_er(gmii_rx_er),
-    .gmii_txd(gmii_txd),
-    .gmii_tx_en(gmii_tx_en),
-    .gmii_tx_er(gmii_tx_er),
-    .link_speed(speed),
-    .phy_reset_n(phy_reset_n),
-    .phy_mdc(phy_mdc),
-    .phy_mdio(phy_mdio),
+//: each port
+    .gmii%_rx_clk(rx%_clk),
+    .gmii%_tx_clk(tx%_clk),
+    .gmii%_rxd(gmii%_rxd),
+    .gmii%_rx_dv(gmii%_rx_dv),
+    .gmii%_rx_er(gmii%_rx_er),
+    .gmii%_txd(gmii%_txd),
+    .gmii%_tx_en(gmii%_tx_en),
+    .gmii%_tx_er(gmii%_tx_er),
+    .link%_speed(speed%),
+    .phy%_reset_n(phy%_reset_n),
+    .phy%_mdc(phy%_mdc),
+    .phy%_mdio(phy%_mdio),
+//: end
     .led(lit)
 );
 
