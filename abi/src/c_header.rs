@@ -117,6 +117,7 @@ impl Display for CHeader {
             ("PCI_DEVICE", crate::PCI_DEVICE.into()),
             ("BAR_REGS", crate::BAR_REGS.into()),
             ("BAR_MSIX", crate::BAR_MSIX.into()),
+            ("MAX_PORTS", crate::MAX_PORTS.into()),
             ("MSIX_VECTORS", crate::MSIX_VECTORS.into()),
             ("MAGIC", regs::MAGIC),
             ("VERSION", regs::VERSION),
@@ -127,9 +128,19 @@ impl Display for CHeader {
         ] {
             writeln!(f, "#define FERRULE_{name} 0x{value:X}u")?;
         }
+        let (port, vectors) = (crate::port_offset(1), crate::port_vector(1));
+        writeln!(
+            f,
+            "\n/* Where in BAR0 the registers of port p are, and its first MSI-X vector. */"
+        )?;
+        writeln!(f, "#define FERRULE_PORT_OFFSET(p) (0x{port:X}u * (p))")?;
+        writeln!(f, "#define FERRULE_PORT_VECTOR(p) ({vectors}u * (p))")?;
         let (tx, rx) = (regs::tx_page(0), regs::rx_page(0));
         let stride = regs::tx_page(1) - tx;
-        writeln!(f, "\n/* Pages in BAR0 of transmit and receive queue i. */")?;
+        writeln!(
+            f,
+            "\n/* Pages of transmit and receive queue i, from the port on. */"
+        )?;
         writeln!(
             f,
             "#define FERRULE_TX_PAGE(i) (0x{tx:X}u + 0x{stride:X}u * (i))"

@@ -2,8 +2,8 @@
 //!
 //! PCI Local Bus Specification 3.0 chapter 6; PCI Express Base Specification 2.1 chapter 7; PCI Power Management 1.2 section 3.2.
 use ferrule_abi::{
-    BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_PBA_OFFSET, MSIX_VECTORS, PCI_CLASS,
-    PCI_DEVICE, PCI_SLOW_LINK, PCI_VENDOR,
+    port_offset, port_vector, BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, MAX_PORTS, MSIX_PBA_OFFSET,
+    PCI_CLASS, PCI_DEVICE, PCI_SLOW_LINK, PCI_VENDOR,
 };
 
 /// Size in bytes.
@@ -54,6 +54,7 @@ impl Way {
 /// The registers and which of their bits the host may change.
 pub struct ConfigSpace {
     way: Way,
+    ports: u8,
     bytes: Box<[u8; SIZE]>,
     writable: Box<[u8; SIZE]>,
 }
@@ -65,15 +66,17 @@ impl Default for ConfigSpace {
 }
 
 impl ConfigSpace {
-    /// As after power-on: memory space and bus mastering off.
+    /// As after power-on, of a NIC with one port: memory space and bus mastering off.
     pub fn new() -> Self {
-        Self::of(Way::Express)
+        Self::of(Way::Express, 1)
     }
 
-    /// As after power-on, of a NIC that is reached in such a way.
-    pub fn of(way: Way) -> Self {
+    /// As after power-on, of a NIC that is reached in such a way and has so many ports: 1 to [`MAX_PORTS`], the nearest of these otherwise.
+    pub fn of(way: Way, ports: u8) -> Self {
+        let ports = ports.clamp(1, MAX_PORTS);
         let mut c = Self {
             way,
+            ports,
             bytes: Box::new([0; SIZE]),
             writable: Box::new([0; SIZE]),
         };
@@ -85,8 +88,9 @@ impl ConfigSpace {
         c.put(0x06, &[0x10, 0], &[]);
         c.put(0x08, &(PCI_CLASS << 8 | 1).to_le_bytes(), &[]);
         c.put(0x0C, &[0], &[0xFF]);
-        for (bar, size) in [(BAR_REGS, BAR_REGS_SIZE), (BAR_MSIX, BAR_MSIX_SIZE)] {
+        for bar in [BAR_REGS, BAR_MSIX] {
             // Sizing: the bits below the size stay 0 (PCI 6.2.5.1). 32-bit, not prefetchable.
+            let size = c.bar_size(bar);
             c.put(
                 BARS + 4 * usize::from(bar),
                 &[0; 4],
@@ -106,7 +110,7 @@ impl ConfigSpace {
         c.put(MSIX, &[0x11, EXPRESS as u8], &[]);
         c.put(
             MSIX + 2,
-            &(MSIX_VECTORS - 1).to_le_bytes(),
+            &(c.vectors() - 1).to_le_bytes(),
             &[0, MSIX_ENABLE | MSIX_MASK_ALL],
         );
         c.put(MSIX + 4, &u32::from(BAR_MSIX).to_le_bytes(), &[]);
@@ -142,7 +146,24 @@ impl ConfigSpace {
 
     /// Goes back to what it was after power-on.
     pub fn reset(&mut self) {
-        *self = Self::of(self.way);
+        *self = Self::of(self.way, self.ports);
+    }
+
+    /// How many ports the function has.
+    pub fn ports(&self) -> u8 {
+        self.ports
+    }
+    /// How many MSI-X vectors the function has.
+    pub fn vectors(&self) -> u16 {
+        port_vector(self.ports)
+    }
+    /// Bytes of a BAR, a power of two; 0 for one that is not there.
+    pub fn bar_size(&self, bar: u8) -> u32 {
+        match bar {
+            BAR_REGS => port_offset(self.ports),
+            BAR_MSIX => BAR_MSIX_SIZE,
+            _ => 0,
+        }
     }
 
     fn put(&mut self, at: usize, value: &[u8], writable: &[u8]) {
@@ -257,6 +278,22 @@ mod tests {
     }
 
     #[test]
+    fn two_ports_have_twice_the_registers_and_vectors_also_after_a_reset() {
+        let mut c = ConfigSpace::of(Way::Express, 2);
+        for _ in 0..2 {
+            for (bar, size) in [(0, 2 << 20), (2, 4096)] {
+                let _ = c.write(0x10 + 4 * bar, &[0xFF; 4]);
+                assert_eq!(dword(&c, 0x10 + 4 * bar).wrapping_neg(), size, "BAR{bar}");
+            }
+            assert_eq!(dword(&c, 0x50) >> 16 & 0x7FF, 7, "table size - 1");
+            assert_eq!(dword(&c, 0x54), 2, "table at BAR2 + 0");
+            assert_eq!(dword(&c, 0x58), 0x802, "PBA at BAR2 + 0x800");
+            assert!(c.write(0x68, &[0x10, 0xA8]), "a function-level reset");
+            assert_eq!(dword(&c, 0x10), 0);
+        }
+    }
+
+    #[test]
     fn the_capability_list_holds_pm_msix_and_pcie_and_ends() {
         let c = ConfigSpace::new();
         assert_eq!(dword(&c, 4) >> 20 & 1, 1);
@@ -296,7 +333,7 @@ mod tests {
 
     #[test]
     fn behind_a_uart_there_is_no_express_link_and_payloads_are_long_also_after_a_reset() {
-        let mut c = ConfigSpace::of(Way::Uart);
+        let mut c = ConfigSpace::of(Way::Uart, 1);
         assert_eq!(dword(&c, 0x6C), 0, "link capabilities");
         assert_eq!(dword(&c, 0x70) >> 16, 0, "link status: width 0");
         assert_eq!(dword(&c, 0x60) >> 8 & 0xFF, 0xA0, "another capability");

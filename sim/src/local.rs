@@ -74,6 +74,13 @@ impl NicSetup {
         self.settings = settings;
         self
     }
+    /// How many ports the NIC has behind its one PCIe function, 1 to [`ferrule_abi::MAX_PORTS`]; the engine must have as many. The wire is the first
+    /// one's. The model and what is behind a UART have one whatever this says.
+    #[must_use]
+    pub fn ports(mut self, ports: u8) -> Self {
+        self.settings.ports = ports;
+        self
+    }
     /// Which of its frames a capture holds: those sent only, where the far end of the cable is captured too.
     #[must_use]
     pub fn recorded(mut self, recorded: Recorded) -> Self {

@@ -7,12 +7,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, MSIX_VECTORS};
+use ferrule_abi::{regs, BAR_MSIX, BAR_REGS};
 use ferrule_rtl::pins::{Inputs, Outputs, TlpBeat};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::config_space::ConfigSpace;
+use crate::config_space::{ConfigSpace, Way};
 use crate::dma::DmaTable;
 use crate::tlp::{enabled_ranges, to_beats, Assembler, Status, Tlp, TlpError};
 
@@ -64,6 +64,8 @@ pub struct Settings {
     pub read_latency_ns: u64,
     /// How answers are split.
     pub split: Split,
+    /// How many ports the device has, 1 to [`ferrule_abi::MAX_PORTS`]: so large is BAR0, and so many vectors there are.
+    pub ports: u8,
 }
 
 impl Default for Settings {
@@ -71,6 +73,7 @@ impl Default for Settings {
         Self {
             read_latency_ns: 1_000,
             split: Split::Largest,
+            ports: 1,
         }
     }
 }
@@ -173,12 +176,13 @@ impl RootComplex {
             Split::Random { seed } => seed,
             _ => 0,
         };
+        let config = ConfigSpace::of(Way::Express, settings.ports);
         Self {
-            config: ConfigSpace::new(),
+            vectors: Vectors::new(config.vectors()),
+            config,
             dma: DmaTable::default(),
             settings,
             random: StdRng::seed_from_u64(seed),
-            vectors: Vectors::new(),
             cycle: 0,
             reset_cycles: RESET_CYCLES,
             queue: VecDeque::new(),
@@ -272,7 +276,7 @@ impl RootComplex {
     /// Writes a register: posted, so it is done when the device takes it. Without memory decoding it goes nowhere.
     pub fn write_register(&mut self, bar: u8, offset: u32, first_be: u8, value: u32) {
         if self.config.memory_enabled() {
-            // RX_EN is in the first byte.
+            // RX_EN is in the first byte. Whoever asks has the cable of the first port.
             if (bar, offset) == (BAR_REGS, regs::ctrl::OFFSET) && first_be & 1 != 0 {
                 self.receiver = match (regs::ctrl::RX_EN.get(value), self.receiver) {
                     (0, _) => Receiver::Off,
@@ -363,9 +367,7 @@ impl RootComplex {
 
     /// Takes all vectors away and unmaps all memory: the program behind the device is gone. The device should be reset as well.
     pub fn release(&mut self) {
-        for vector in 0..MSIX_VECTORS {
-            self.vectors.set(vector, None);
-        }
+        self.vectors.clear();
         self.dma.clear();
     }
 

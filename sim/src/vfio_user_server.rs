@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, MSIX_VECTORS};
+use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, BAR_REGS_SIZE, MSIX_ENTRY_SIZE};
 use ferrule_driver::vfio_user::proto::{region, Command, Header, RegionAccess};
 use ferrule_driver::vfio_user::socket::{Connection, Message, SocketError};
 use rustix::io::Errno;
@@ -27,8 +27,6 @@ use commands::{Answer, MAX_ACCESS};
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Register writes that may wait for the device before the client has to.
 const MAX_QUEUED: usize = 64;
-/// Bytes of a vector's entry in the MSI-X table.
-const TABLE_ENTRY_BYTES: u64 = 16;
 
 /// The server.
 pub struct VfioUserServer {
@@ -279,8 +277,8 @@ impl Client {
                 answer
             }
             Command::DeviceGetInfo => commands::device_info(body),
-            Command::DeviceGetRegionInfo => commands::region_info(body),
-            Command::DeviceGetIrqInfo => commands::irq_info(body),
+            Command::DeviceGetRegionInfo => commands::region_info(host, body),
+            Command::DeviceGetIrqInfo => commands::irq_info(host, body),
             Command::DeviceSetIrqs => commands::set_irqs(host, body, message.fds),
             Command::DmaMap => commands::dma_map(host, body, message.fds),
             Command::DmaUnmap => commands::dma_unmap(host, body),
@@ -288,11 +286,11 @@ impl Client {
                 host.reset_device();
                 Ok(vec![])
             }
-            Command::RegionRead => match access(body) {
+            Command::RegionRead => match access(host, body) {
                 Ok((access, _)) => return start_read(message.header, access, host),
                 Err(e) => Err(e),
             },
-            Command::RegionWrite => match access(body) {
+            Command::RegionWrite => match access(host, body) {
                 Ok((access, _)) if access.region == region::CONFIG && host.queued() > 0 => {
                     self.deferred = Some(message);
                     return Outcome::Deferred;
@@ -313,9 +311,9 @@ impl Client {
 }
 
 /// An access that lies within its region, and the data behind it.
-fn access(body: &[u8]) -> Result<(RegionAccess, &[u8]), Errno> {
+fn access<'a>(host: &mut dyn HostSide, body: &'a [u8]) -> Result<(RegionAccess, &'a [u8]), Errno> {
     let (access, data) = RegionAccess::decode(body).map_err(|_| Errno::INVAL)?;
-    let size = commands::region_size(access.region);
+    let size = commands::region_size(host, access.region);
     let end = access.offset.checked_add(access.count.into());
     if access.count > MAX_ACCESS || end.is_none_or(|end| end > size) {
         return Err(Errno::INVAL);
@@ -324,9 +322,9 @@ fn access(body: &[u8]) -> Result<(RegionAccess, &[u8]), Errno> {
 }
 
 /// The MSI-X table belongs to the root complex: as with the kernel's VFIO, the client reads all-ones there and writes nothing.
-fn in_msix_table(access: &RegionAccess, word: &Word) -> bool {
+fn in_msix_table(host: &mut dyn HostSide, access: &RegionAccess, word: &Word) -> bool {
     access.region == region::BAR0 + u32::from(BAR_MSIX)
-        && u64::from(word.offset) < u64::from(MSIX_VECTORS) * TABLE_ENTRY_BYTES
+        && word.offset < u32::from(host.config().vectors()) * MSIX_ENTRY_SIZE
 }
 
 fn start_read(header: Header, access: RegionAccess, host: &mut dyn HostSide) -> Outcome {
@@ -338,7 +336,7 @@ fn start_read(header: Header, access: RegionAccess, host: &mut dyn HostSide) -> 
         }
         bar => words(access.offset, access.count)
             .map(|word| Word {
-                id: match in_msix_table(&access, &word) {
+                id: match in_msix_table(host, &access, &word) {
                     true => None,
                     false => host.read_register(bar as u8, word.offset, word.byte_enables()),
                 },
@@ -371,12 +369,12 @@ impl RegisterRead {
     }
 }
 
-/// A write of whole DWs to the push window, which takes several at once; registers are written one by one.
+/// A write of whole DWs to a port's push window, which takes several at once; registers are written one by one.
 fn is_push(access: &RegionAccess) -> bool {
     let window = u64::from(regs::push_window(0));
     let window = window..window + u64::from(regs::PUSH_WINDOW_BYTES);
     access.region == u32::from(BAR_REGS)
-        && window.contains(&access.offset)
+        && window.contains(&(access.offset % u64::from(BAR_REGS_SIZE)))
         && access.offset.is_multiple_of(4)
         && access.count.is_multiple_of(4)
 }
@@ -395,7 +393,7 @@ fn write(access: &RegionAccess, data: &[u8], host: &mut dyn HostSide) -> Answer 
         host.write_block(access.region as u8, access.offset as u32, &values);
     } else {
         for word in words(access.offset, access.count) {
-            if !in_msix_table(access, &word) {
+            if !in_msix_table(host, access, &word) {
                 let mut bytes = [0; 4];
                 bytes[word.first_byte..word.first_byte + word.len]
                     .copy_from_slice(&data[word.at..word.at + word.len]);

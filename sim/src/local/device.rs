@@ -3,7 +3,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, MutexGuard};
 
-use ferrule_abi::{BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
+use ferrule_abi::{port_offset, port_vector, BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, MSIX_ENTRY_SIZE};
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 
 use super::{Shared, State};
@@ -20,13 +20,13 @@ const STUCK_NS: u64 = 1_000_000;
 const ALL_BYTES: u8 = 0xF;
 /// Number of the configuration space among the regions (linux/vfio.h).
 const CONFIG_REGION: u32 = 7;
-/// Bytes of a vector's entry in the MSI-X table.
-const TABLE_ENTRY_BYTES: u32 = 16;
 
 /// The NIC; dropped, it is reset and can be opened again.
 pub struct LocalDevice {
     shared: Arc<Shared>,
     nic: usize,
+    /// How many it has.
+    ports: u8,
 }
 
 impl LocalDevice {
@@ -50,11 +50,13 @@ impl LocalDevice {
             }
             Some(opened) => *opened = true,
         }
-        host_side::open(state.world.look(nic));
+        let host = state.world.look(nic);
+        host_side::open(host);
+        let ports = host.config().ports();
         state.world.touch(nic);
         drop(state);
         shared.stir();
-        Ok(Self { shared, nic })
+        Ok(Self { shared, nic, ports })
     }
 
     /// Lets `call` use the simulator's state, then lets the world see what came of it.
@@ -68,6 +70,24 @@ impl LocalDevice {
         drop(state);
         self.shared.stir();
         result
+    }
+
+    /// A register; whether it is in the MSI-X table, which belongs to the root complex, as with the kernel's VFIO.
+    fn register(&self, bar: u8, offset: u32) -> Result<bool, DeviceError> {
+        if !offset.is_multiple_of(4) {
+            return Err(DeviceError::Misaligned(offset));
+        }
+        let size = match bar {
+            BAR_REGS => port_offset(self.ports),
+            BAR_MSIX => BAR_MSIX_SIZE,
+            _ => 0,
+        };
+        within(bar.into(), size.into(), offset.into(), 4)?;
+        Ok(bar == BAR_MSIX && offset < u32::from(self.vectors()) * MSIX_ENTRY_SIZE)
+    }
+
+    fn vectors(&self) -> u16 {
+        port_vector(self.ports)
     }
 
     /// Lets the NIC take register accesses until at most `left` wait.
@@ -102,20 +122,6 @@ fn within(region: u32, size: u64, offset: u64, len: usize) -> Result<(), DeviceE
     }
 }
 
-/// A register; whether it is in the MSI-X table, which belongs to the root complex, as with the kernel's VFIO.
-fn register(bar: u8, offset: u32) -> Result<bool, DeviceError> {
-    if !offset.is_multiple_of(4) {
-        return Err(DeviceError::Misaligned(offset));
-    }
-    let size = match bar {
-        BAR_REGS => BAR_REGS_SIZE,
-        BAR_MSIX => BAR_MSIX_SIZE,
-        _ => 0,
-    };
-    within(bar.into(), size.into(), offset.into(), 4)?;
-    Ok(bar == BAR_MSIX && offset < u32::from(MSIX_VECTORS) * TABLE_ENTRY_BYTES)
-}
-
 fn config(offset: u16, len: usize) -> Result<usize, DeviceError> {
     within(CONFIG_REGION, config_space::SIZE as u64, offset.into(), len)?;
     Ok(offset.into())
@@ -134,7 +140,7 @@ impl Device for LocalDevice {
     }
 
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        let in_table = register(bar, offset)?;
+        let in_table = self.register(bar, offset)?;
         self.with(|device, state| {
             let host = state.world.look(device.nic);
             let read = match in_table {
@@ -157,7 +163,7 @@ impl Device for LocalDevice {
     }
 
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        if register(bar, offset)? {
+        if self.register(bar, offset)? {
             return Ok(());
         }
         self.with(|device, state| {
@@ -170,7 +176,7 @@ impl Device for LocalDevice {
     }
 
     fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        if register(bar, offset)? {
+        if self.register(bar, offset)? {
             return Ok(());
         }
         self.with(|device, state| {
@@ -228,9 +234,9 @@ impl Device for LocalDevice {
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        if eventfds.len() > usize::from(MSIX_VECTORS) {
+        if eventfds.len() > usize::from(self.vectors()) {
             return Err(DeviceError::Vectors {
-                have: MSIX_VECTORS.into(),
+                have: self.vectors().into(),
                 want: u32::try_from(eventfds.len()).unwrap_or(u32::MAX),
             });
         }
@@ -255,7 +261,7 @@ impl Device for LocalDevice {
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
         self.with(|device, state| {
             let host = state.world.look(device.nic);
-            (0..MSIX_VECTORS).for_each(|vector| host.set_vector(vector, None));
+            (0..device.vectors()).for_each(|vector| host.set_vector(vector, None));
             host.config().set_msix(false);
             state.world.touch(device.nic);
             Ok(())

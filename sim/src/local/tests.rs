@@ -77,6 +77,88 @@ fn registers_are_read_and_written_in_order_without_any_wait() {
 }
 
 #[test]
+fn two_ports_have_registers_and_vectors_of_their_own_behind_one_function() {
+    let core = Core::Rtl(Box::new(FakeDevice::with_ports(2)));
+    let nic = NicSetup::new(core, Box::new(Loopback::new(100))).ports(2);
+    let sim = LocalSimulator::builder().nic(nic).start().unwrap();
+    let (mut device, clock) = (sim.device(0).unwrap(), sim.clock());
+    let _attached = clock.attach();
+    let port = ferrule_abi::port_offset;
+    for p in 0..2 {
+        device
+            .write32(0, port(p) + SCRATCH, 5 + u32::from(p))
+            .unwrap();
+    }
+    for p in 0..2 {
+        assert_eq!(device.read32(0, port(p) + ID).unwrap(), ID_VALUE);
+        let scratch = device.read32(0, port(p) + SCRATCH).unwrap();
+        assert_eq!(scratch, 5 + u32::from(p));
+    }
+    assert!(matches!(
+        device.read32(0, port(2)),
+        Err(DeviceError::OutOfRegion {
+            size: 0x20_0000,
+            ..
+        })
+    ));
+    let events: Vec<OwnedFd> = (0..9).map(|_| new_eventfd().unwrap()).collect();
+    let fds: Vec<BorrowedFd<'_>> = events.iter().map(AsFd::as_fd).collect();
+    assert!(matches!(
+        device.enable_msix(&fds),
+        Err(DeviceError::Vectors { have: 8, want: 9 })
+    ));
+    device.enable_msix(&fds[..8]).unwrap();
+    device.config_write(4, &[6, 0]).unwrap();
+    let buf = DmaBuf::new(4096).unwrap();
+    device.dma_map(0x1000, &buf).unwrap();
+    let fired_now = || (0..9).filter(|n| fired(&events[*n])).collect::<Vec<_>>();
+    // Both at once, each on its own vector; and then each alone.
+    device.write32(0, port(0) + COPY, 0x1000).unwrap();
+    device.write32(0, port(1) + COPY, 0x1010).unwrap();
+    clock.wait(&[], Some(clock.now() + 10_000)).unwrap();
+    assert_eq!(fired_now(), [0, 4]);
+    for p in [1, 0] {
+        device.write32(0, port(p) + COPY, 0x1000).unwrap();
+        clock.wait(&[], Some(clock.now() + 10_000)).unwrap();
+        assert_eq!(fired_now(), [4 * usize::from(p)]);
+        let tick = (clock.now() / TICK_NS) as u32 + 1;
+        device.write32(0, port(p) + TIMER, tick).unwrap();
+        let limit = clock.now() + 2 * TICK_NS;
+        clock.wait(&[], Some(limit)).unwrap();
+        assert_eq!(fired_now(), [4 * usize::from(p) + 1]);
+    }
+    device.disable_msix().unwrap();
+    device.write32(0, port(1) + COPY, 0x1000).unwrap();
+    clock.wait(&[], Some(clock.now() + 10_000)).unwrap();
+    assert_eq!(fired_now(), [0; 0]);
+    // A reset is both ports'.
+    device.reset().unwrap();
+    assert_eq!(device.read32(0, port(0) + SCRATCH).unwrap(), 0);
+    assert_eq!(device.read32(0, port(1) + SCRATCH).unwrap(), 0);
+    assert_eq!(sim.stats(0).unwrap().tlps.violations, 0);
+    sim.stop().unwrap();
+}
+
+#[test]
+fn a_model_has_one_port_whatever_is_asked_for() {
+    let nic = NicSetup::new(Core::Model, Box::new(Loopback::new(100))).ports(2);
+    let sim = LocalSimulator::builder().nic(nic).start().unwrap();
+    let mut device = sim.device(0).unwrap();
+    assert_eq!(
+        device.read32(0, 0).unwrap(),
+        ferrule_abi::regs::MAGIC,
+        "the first port's"
+    );
+    assert!(matches!(
+        device.read32(0, ferrule_abi::port_offset(1)),
+        Err(DeviceError::OutOfRegion {
+            size: 0x10_0000,
+            ..
+        })
+    ));
+}
+
+#[test]
 fn waiting_an_hour_takes_few_cycles_and_ends_on_time() {
     let (sim, _device, clock) = one();
     let _attached = clock.attach();

@@ -1,7 +1,7 @@
 //! MSI-X vectors: the messages that the device is told to send, and whom each one wakes.
 use std::os::fd::OwnedFd;
 
-use ferrule_abi::MSIX_VECTORS;
+use ferrule_abi::MSIX_ENTRY_SIZE;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 /// Where message-signalled interrupts go, as on x86 (Intel SDM volume 3, section 11.11).
@@ -11,7 +11,6 @@ const ADDRESS: u64 = WINDOW.start;
 const ADDRESS_STEP: u64 = 0x1000;
 /// Data of vector 0's message; the next ones count up.
 const DATA: u32 = 0x4000;
-const TABLE_ENTRY_BYTES: u32 = 16;
 
 /// Whom a vector wakes.
 pub enum Interrupt {
@@ -51,14 +50,20 @@ pub(super) struct TableWrite {
 
 /// The vectors.
 pub(super) struct Vectors {
-    vectors: [Option<Interrupt>; MSIX_VECTORS as usize],
+    vectors: Vec<Option<Interrupt>>,
 }
 
 impl Vectors {
-    pub(super) fn new() -> Self {
+    /// So many vectors, which nobody has.
+    pub(super) fn new(count: u16) -> Self {
         Self {
-            vectors: [const { None }; MSIX_VECTORS as usize],
+            vectors: (0..count).map(|_| None).collect(),
         }
+    }
+
+    /// Takes all of them away; nothing is written to the table of a device that is reset.
+    pub(super) fn clear(&mut self) {
+        self.vectors.fill_with(|| None);
     }
 
     /// Whether an address takes messages instead of data.
@@ -76,7 +81,7 @@ impl Vectors {
         match (was, slot.is_some()) {
             (false, true) => programme(vector),
             (true, false) => vec![TableWrite {
-                offset: u32::from(vector) * TABLE_ENTRY_BYTES + 12,
+                offset: u32::from(vector) * MSIX_ENTRY_SIZE + 12,
                 value: 1,
             }],
             _ => vec![],
@@ -125,7 +130,7 @@ fn programme(vector: u16) -> Vec<TableWrite> {
     (0..)
         .zip(values)
         .map(|(i, value)| TableWrite {
-            offset: vector * TABLE_ENTRY_BYTES + 4 * i,
+            offset: vector * MSIX_ENTRY_SIZE + 4 * i,
             value,
         })
         .collect()

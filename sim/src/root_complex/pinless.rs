@@ -4,9 +4,6 @@ use super::{Downstream, ReadId, RootComplex, Split, Vectors, RCB_BYTES};
 use crate::model::{Bus, ReadOutcome};
 use crate::tlp::Tlp;
 
-/// Address bits of a register within the largest BAR.
-const OFFSET_BITS: u64 = ferrule_abi::BAR_REGS_SIZE as u64 - 1;
-
 /// An access of the host to a BAR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -63,7 +60,7 @@ impl RootComplex {
                     else {
                         continue;
                     };
-                    let offset = (addr & OFFSET_BITS) as u32;
+                    let offset = self.bar_offset(bar, addr);
                     let dw = |d: &[u8]| u32::from_le_bytes([d[0], d[1], d[2], d[3]]);
                     let values: Vec<u32> = data.chunks_exact(4).map(dw).collect();
                     self.stats.down.add_writes(1, addr, values.len() as u64);
@@ -91,7 +88,7 @@ impl RootComplex {
                     return Some(Access::Read {
                         id,
                         bar,
-                        offset: (addr & OFFSET_BITS) as u32,
+                        offset: self.bar_offset(bar, addr),
                         first_be,
                     });
                 }
@@ -99,6 +96,11 @@ impl RootComplex {
                 Downstream::Completion(_) => {}
             }
         }
+    }
+
+    /// Where in its BAR a register is.
+    fn bar_offset(&self, bar: u8, addr: u64) -> u32 {
+        addr as u32 & self.config.bar_size(bar).saturating_sub(1)
     }
 
     /// Answers a read; without a value the device has refused it.

@@ -22,6 +22,7 @@ impl Bench {
         let mut rc = RootComplex::new(Settings {
             read_latency_ns: LATENCY,
             split,
+            ports: 1,
         });
         let memory = tempfile::tempfile().unwrap();
         let data: Vec<u8> = (0..0x1_0000u32).map(|i| (i * 7 + i / 251) as u8).collect();

@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 use crate::host_side::HostSide;
 use crate::model::Model;
 use crate::phy::{on_the_line, PhyStats, GAP, MIN_FRAME};
-use crate::root_complex::{Access, RootComplex};
+use crate::root_complex::{Access, RootComplex, Settings};
 use crate::wire::{Arrival, Wire};
 
 /// The engine's name.
@@ -50,7 +50,11 @@ impl ModelStation {
         model.set_link(true, LINK_SPEED_1000);
         Self {
             model,
-            host: RootComplex::new(around.settings),
+            // The model is one port.
+            host: RootComplex::new(Settings {
+                ports: 1,
+                ..around.settings
+            }),
             wire: around.wire,
             capture: around.capture,
             arriving: None,

@@ -33,8 +33,12 @@ pub struct UartHost {
 impl UartHost {
     /// A host on a line of so many baud that is not connected yet.
     pub fn new(settings: Settings, baud: u32, seed: u8) -> Self {
-        let mut root = RootComplex::new(settings);
-        root.config = ConfigSpace::of(Way::Uart);
+        // What the line reaches has one port.
+        let mut root = RootComplex::new(Settings {
+            ports: 1,
+            ..settings
+        });
+        root.config = ConfigSpace::of(Way::Uart, 1);
         Self {
             root,
             endpoint: Endpoint::new(Role::Host, baud, seed),

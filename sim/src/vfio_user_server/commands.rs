@@ -1,7 +1,6 @@
 //! The vfio-user commands that are answered at once: each from its body to the body of its reply, or an errno.
 use std::os::fd::OwnedFd;
 
-use ferrule_abi::{BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
 use ferrule_driver::vfio_user::proto::{
     decode_version, device_flags, dma_flags, encode_version, irq, irq_info_flags, irq_set_flags,
     region, region_flags, unmap_flags, Capabilities, DeviceInfo, DmaMap, DmaUnmap, IrqInfo, IrqSet,
@@ -24,12 +23,11 @@ fn invalid(_: ProtoError) -> Errno {
 }
 
 /// Size of a region; 0 for one that is not there.
-pub(super) fn region_size(index: u32) -> u64 {
+pub(super) fn region_size(host: &mut dyn HostSide, index: u32) -> u64 {
     match index {
-        i if i == region::BAR0 + u32::from(BAR_REGS) => BAR_REGS_SIZE.into(),
-        i if i == region::BAR0 + u32::from(BAR_MSIX) => BAR_MSIX_SIZE.into(),
         region::CONFIG => config_space::SIZE as u64,
-        _ => 0,
+        // BARs and regions have the same numbers.
+        bar => u8::try_from(bar).map_or(0, |bar| host.config().bar_size(bar).into()),
     }
 }
 
@@ -60,12 +58,12 @@ pub(super) fn device_info(body: &[u8]) -> Answer {
     reply(asked.argsz, |out| info.encode(out))
 }
 
-pub(super) fn region_info(body: &[u8]) -> Answer {
+pub(super) fn region_info(host: &mut dyn HostSide, body: &[u8]) -> Answer {
     let (asked, _) = RegionInfo::decode(body).map_err(invalid)?;
     if asked.index >= region::COUNT {
         return Err(Errno::INVAL);
     }
-    let size = region_size(asked.index);
+    let size = region_size(host, asked.index);
     let info = RegionInfo {
         argsz: RegionInfo::SIZE as u32,
         flags: if size > 0 {
@@ -80,12 +78,12 @@ pub(super) fn region_info(body: &[u8]) -> Answer {
     reply(asked.argsz, |out| info.encode(out))
 }
 
-pub(super) fn irq_info(body: &[u8]) -> Answer {
+pub(super) fn irq_info(host: &mut dyn HostSide, body: &[u8]) -> Answer {
     let (asked, _) = IrqInfo::decode(body).map_err(invalid)?;
     let (flags, count) = match asked.index {
         irq::MSIX => (
             irq_info_flags::EVENTFD | irq_info_flags::NORESIZE,
-            u32::from(MSIX_VECTORS),
+            host.config().vectors().into(),
         ),
         i if i < irq::COUNT => (0, 0),
         _ => return Err(Errno::INVAL),
@@ -170,7 +168,7 @@ pub(super) fn set_irqs(host: &mut dyn HostSide, body: &[u8], fds: Vec<OwnedFd>) 
     const TRIGGER_EVENTFD: u32 = ACTION_TRIGGER | DATA_EVENTFD;
     let (set, data) = IrqSet::decode(body).map_err(invalid)?;
     let available = if set.index == irq::MSIX {
-        u32::from(MSIX_VECTORS)
+        host.config().vectors().into()
     } else {
         0
     };
@@ -181,12 +179,12 @@ pub(super) fn set_irqs(host: &mut dyn HostSide, body: &[u8], fds: Vec<OwnedFd>) 
     let (Some(end), true) = (end, set.index < irq::COUNT) else {
         return Err(Errno::INVAL);
     };
-    // Fits: `end` is at most MSIX_VECTORS.
+    // Fits: `end` is at most the number of vectors.
     let vectors = set.start as u16..end as u16;
     match set.flags {
         TRIGGER_NONE if set.count == 0 => {
             if set.index == irq::MSIX {
-                (0..MSIX_VECTORS).for_each(|v| host.set_vector(v, None));
+                (0..host.config().vectors()).for_each(|v| host.set_vector(v, None));
                 host.config().set_msix(false);
             }
         }

@@ -28,8 +28,15 @@ struct World {
 
 impl World {
     fn with_client() -> (Self, Raw) {
+        Self::with_ports(1)
+    }
+
+    fn with_ports(ports: u8) -> (Self, Raw) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let mut host = RootComplex::new(Settings::default());
+        let mut host = RootComplex::new(Settings {
+            ports,
+            ..Settings::default()
+        });
         let server = VfioUserServer::serve(ours, &mut host).unwrap();
         theirs
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -37,7 +44,7 @@ impl World {
         let world = Self {
             server,
             host,
-            device: FakeDevice::new(),
+            device: FakeDevice::with_ports(ports),
             now_ns: 0,
         };
         (
@@ -212,6 +219,41 @@ fn a_device_introduces_itself() {
     }
     assert_eq!(c.ask(&mut w, 7, &words(&[16, 0, 5, 0])), Err(EINVAL));
     assert_eq!(c.read(&mut w, 7, 0, 4), Ok(vec![0x34, 0x12, 0x45, 0x46]));
+}
+
+#[test]
+fn two_ports_share_one_function() {
+    let (mut w, mut c) = World::with_ports(2);
+    c.version(&mut w);
+    let words = |w: &[u32]| w.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    for (index, size) in [(0, 2 << 20), (2, 4096)] {
+        let got = c.ask(&mut w, 5, &words(&[32, 0, index, 0, 0, 0, 0, 0]));
+        assert_eq!(got, Ok(words(&[32, 0b11, index, 0, size, 0, 0, 0])));
+    }
+    let vectors = c.ask(&mut w, 7, &words(&[16, 0, 2, 0]));
+    assert_eq!(vectors, Ok(words(&[16, 0b1001, 2, 8])));
+    for port in 0..2u32 {
+        let base = u64::from(port) << 20;
+        c.write(&mut w, 0, base + u64::from(SCRATCH), &words(&[port + 5]))
+            .unwrap();
+    }
+    for port in 0..2u32 {
+        let base = u64::from(port) << 20;
+        let got = c.read(&mut w, 0, base + u64::from(SCRATCH), 4);
+        assert_eq!(got, Ok(words(&[port + 5])));
+        assert_eq!(c.read(&mut w, 0, base, 4), Ok(words(&[ID_VALUE])));
+    }
+    assert_eq!(c.read(&mut w, 0, 2 << 20, 4), Err(EINVAL));
+    // DEVICE_SET_IRQS: argsz, flags, index, start, count; the ninth vector is not there.
+    let trigger = |start: u32| words(&[20, 0b100001, 2, start, 1]);
+    assert_eq!(c.ask(&mut w, 8, &trigger(7)), Ok(vec![]));
+    assert_eq!(c.ask(&mut w, 8, &trigger(8)), Err(EINVAL));
+    // The whole table is the root complex': all-ones. Behind it the device answers, and this one refuses.
+    let table = c.read(&mut w, 2, 7 * 16, 16);
+    assert_eq!(table, Ok(vec![0xFF; 16]));
+    assert_eq!(w.host.stats().down.reads, 4, "none of the table");
+    assert!(c.read(&mut w, 2, 8 * 16, 4).is_ok());
+    assert_eq!(w.host.stats().down.reads, 5);
 }
 
 #[test]

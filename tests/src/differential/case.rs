@@ -149,6 +149,7 @@ impl<'a> Case<'a> {
             settings: Settings {
                 split,
                 read_latency_ns: r.random_range(50..1_000),
+                ports: 1,
             },
             stalls,
             sizes: (r.random_range(0..2), r.random_range(0..4)),

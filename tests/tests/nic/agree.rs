@@ -148,6 +148,7 @@ fn traffic(seed: u64) {
     let settings = Settings {
         split: Split::Random { seed },
         read_latency_ns: random.random_range(50..1_500),
+        ports: 1,
     };
     let layout = Layout {
         settings,
