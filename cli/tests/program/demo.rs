@@ -114,7 +114,7 @@ fn the_verilated_demo_echoes_a_mebibyte() {
 #[test]
 fn on_a_looped_wire_every_frame_comes_back() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let report = demo(dir.path(), &["--engine", "native", "--wire", "loopback"]);
+    let report = demo(dir.path(), &["--engine", "compiled", "--wire", "loopback"]);
     assert_eq!(report["ok"], true, "{report:#}");
     assert_eq!(report["counters"]["tx_frames"], 6);
     assert_eq!(report["counters"]["rx_frames"], 6);
@@ -123,14 +123,14 @@ fn on_a_looped_wire_every_frame_comes_back() {
 #[test]
 fn nothing_to_echo_is_echoed_too() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let report = demo(dir.path(), &["--engine", "native", "--bytes", "0"]);
+    let report = demo(dir.path(), &["--engine", "compiled", "--bytes", "0"]);
     assert_eq!(report["ok"], true, "{report:#}");
 }
 
 #[test]
 fn a_waveform_is_written_on_request() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let report = demo(dir.path(), &["--engine", "native", "--bytes", "1", "--vcd"]);
+    let report = demo(dir.path(), &["--engine", "compiled", "--bytes", "1", "--vcd"]);
     assert_eq!(report["ok"], true, "{report:#}");
     let vcd = std::fs::read_to_string(dir.path().join("ferrule-demo.vcd")).expect("a waveform");
     assert!(
@@ -163,8 +163,8 @@ fn in_process_the_same_seed_gives_the_same_capture_byte_for_byte() {
 
 #[test]
 fn in_process_the_hardware_description_runs_the_same_twice() {
-    let first = in_process("native", "7", "500");
-    assert!(first == in_process("native", "7", "500"), "two runs differ");
+    let first = in_process("compiled", "7", "64KiB");
+    assert!(first == in_process("compiled", "7", "64KiB"), "two runs differ");
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn badly_treated(engine: &str) {
 
 #[test]
 fn damaged_frames_are_dropped_by_the_hardware_and_marked_in_the_capture() {
-    badly_treated("native");
+    badly_treated("compiled");
 }
 
 #[test]
