@@ -63,8 +63,8 @@ pub struct PhyManager {
     timer: DFF<Bits<8>>,
     /// Own transfers are to be done.
     due: DFF<Bit>,
-    /// The next one of them: 0 to 2 set up, 3 to 7 are a round.
-    step: DFF<Bits<3>>,
+    /// The next one of them: 0 to 2 set up, 3 to 8 are a round.
+    step: DFF<Bits<4>>,
     up: DFF<Bit>,
     error: DFF<Bit>,
     speed: DFF<Bits<2>>,
@@ -74,6 +74,7 @@ pub struct PhyManager {
     can_100: DFF<Bit>,
     can_1000: DFF<Bit>,
     data: Signal<Local, Bits<16>>,
+    linked: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
 }
 
@@ -101,7 +102,8 @@ impl Logic for PhyManager {
         self.host.rdata.next = self.data.val();
         self.host.done.next = false;
 
-        // A round reads BMSR, ANAR, ANLPAR, GBCR, GBSR.
+        // A round reads BMSR, ANAR, ANLPAR, GBCR, GBSR, and BMSR again: link status stays low once it fell (clause 22.2.4.2.13), so what was read between two
+        // that have it is of one link. Half a round of a cable that was pulled would look like half duplex.
         self.mdio.s.valid.next = self.state.q.val() == ManagerState::Own;
         self.mdio.s.phy.next = self.phy.val();
         self.mdio.s.write.next = false;
@@ -144,6 +146,9 @@ impl Logic for PhyManager {
             self.timer.d.next = self.timer.q.val() + 1;
         }
         self.ends.next = false;
+        // Link status and autonegotiation complete.
+        self.linked.next =
+            self.mdio.answered.val() & self.data.val().get_bit(2) & self.data.val().get_bit(5);
         match self.state.q.val() {
             ManagerState::Reset => {
                 self.released.d.next = false;
@@ -177,11 +182,7 @@ impl Logic for PhyManager {
                     self.step.d.next = self.step.q.val() + 1;
                     if self.step.q.val() == 3 {
                         self.asked.next = true;
-                        // Link status, which has stayed low since it fell, and autonegotiation complete.
-                        if !self.mdio.answered.val()
-                            | !self.data.val().get_bit(2)
-                            | !self.data.val().get_bit(5)
-                        {
+                        if !self.linked.val() {
                             self.up.d.next = false;
                             self.error.d.next = false;
                             self.ends.next = true;
@@ -199,10 +200,15 @@ impl Logic for PhyManager {
                         self.can_1000.d.next = self.gigabit.val() & self.data.val().get_bit(9);
                     }
                     if self.step.q.val() == 7 {
+                        self.can_1000.d.next = self.can_1000.q.val() & self.data.val().get_bit(11);
+                    }
+                    if self.step.q.val() == 8 {
                         self.ends.next = true;
                         self.up.d.next = true;
                         self.error.d.next = false;
-                        if self.can_1000.q.val() & self.data.val().get_bit(11) {
+                        if !self.linked.val() {
+                            self.up.d.next = false;
+                        } else if self.can_1000.q.val() {
                             self.speed.d.next = 2.into();
                         } else if self.can_100.q.val() {
                             self.speed.d.next = 1.into();

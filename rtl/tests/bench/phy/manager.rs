@@ -252,6 +252,27 @@ fn a_link_that_was_down_between_two_looks_is_told() {
 }
 
 #[test]
+fn a_cable_that_is_pulled_within_a_round_is_a_link_that_is_down_and_no_error() {
+    for read in 0..6 {
+        let mut bench = with(partner(FD_100, FD_1000));
+        bench.settle();
+        bench.rounds(3);
+        assert_eq!(bench.link(), (true, 2, false));
+        let transfers = bench.phy().transfers;
+        while bench.phy().transfers <= transfers + read {
+            bench.cycle();
+        }
+        bench.phy().connect(None);
+        for _ in 0..2 * 8 * bench.tick {
+            bench.cycle();
+            let (_, speed, error) = bench.link();
+            assert_eq!((speed, error), (2, false), "after {read} reads");
+        }
+        assert_eq!(bench.link(), (false, 2, false), "after {read} reads");
+    }
+}
+
+#[test]
 fn without_a_phy_there_is_no_link_and_the_host_reads_ones() {
     let mut bench = Bench::new(None);
     bench.settle();
@@ -303,9 +324,9 @@ proptest! {
         }
         bench.rounds(1);
         prop_assert_eq!(bench.links.last(), Some(&(true, 2)));
-        // Five for each round, beside the host's.
+        // Six for each round, beside the host's.
         let rounds = (bench.clocks - since) / (8 * bench.tick);
-        prop_assert!(bench.phy().transfers - transfers >= wanted + 5 * (rounds - 1));
+        prop_assert!(bench.phy().transfers - transfers >= wanted + 6 * (rounds - 1));
     }
 }
 
@@ -324,6 +345,14 @@ fn iverilog_agrees_with_the_native_simulation() {
     bench.rounds(1);
     bench.host((4, None));
     assert_eq!(bench.link(), (true, 2, false));
+    let transfers = bench.phy().transfers;
+    while bench.phy().transfers < transfers + 2 {
+        bench.cycle();
+    }
+    // Within a round.
+    bench.phy().connect(None);
+    bench.rounds(1);
+    assert_eq!(bench.link(), (false, 2, false));
     bench.phy().connect(Some(Partner::Fixed100));
     bench.rounds(2);
     bench
