@@ -40,6 +40,10 @@ pub struct HeardSource {
     pub open: Signal<Out, Bit>,
     /// BACK.
     pub back: Signal<Out, Bit>,
+    /// TURN.
+    pub turn: Signal<Out, Bit>,
+    /// OF_TURN.
+    pub of_turn: Signal<Out, Bit>,
     /// Position of its first DW.
     pub position: Signal<Out, Bits<12>>,
     /// Position up to which it acknowledges.
@@ -62,6 +66,10 @@ pub struct HeardSink {
     pub open: Signal<In, Bit>,
     /// BACK.
     pub back: Signal<In, Bit>,
+    /// TURN.
+    pub turn: Signal<In, Bit>,
+    /// OF_TURN.
+    pub of_turn: Signal<In, Bit>,
     /// Position of its first DW.
     pub position: Signal<In, Bits<12>>,
     /// Position up to which it acknowledges.
@@ -82,6 +90,10 @@ pub struct SayingSource {
     pub session: Signal<Out, Bits<8>>,
     /// BACK.
     pub back: Signal<Out, Bit>,
+    /// TURN.
+    pub turn: Signal<Out, Bit>,
+    /// OF_TURN.
+    pub of_turn: Signal<Out, Bit>,
     /// What is expected next.
     pub ack: Signal<Out, Bits<12>>,
     /// Position before which there is room here.
@@ -112,6 +124,10 @@ pub struct SayingSink {
     pub session: Signal<In, Bits<8>>,
     /// BACK.
     pub back: Signal<In, Bit>,
+    /// TURN.
+    pub turn: Signal<In, Bit>,
+    /// OF_TURN.
+    pub of_turn: Signal<In, Bit>,
     /// What is expected next.
     pub ack: Signal<In, Bits<12>>,
     /// Position before which there is room here.

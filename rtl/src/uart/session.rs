@@ -37,12 +37,16 @@ pub struct Session {
     room: DFF<Bits<12>>,
     /// A unit is owed.
     owes: DFF<Bit>,
-    /// With BACK.
-    asks: DFF<Bit>,
-    /// BACK has been said, and nothing has been accepted since.
-    asked: DFF<Bit>,
+    /// Something is missing, and nothing has been accepted since that was seen: BACK.
+    missing: DFF<Bit>,
+    /// The host's turn in which it was seen.
+    of_turn: DFF<Bit>,
     /// To be sent from `base` on again.
     again: DFF<Bit>,
+    /// Changes with that.
+    turn: DFF<Bit>,
+    /// Units with data that are to be short.
+    brief: DFF<Bits<5>>,
     /// Ticks without acknowledgement.
     waited: DFF<Bits<7>>,
     /// Bits 20 and 26 of the time, and bit 8 of `worked`, a clock ago.
@@ -66,8 +70,8 @@ impl Logic for Session {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, session, renewing, next_in, base, room, owes, asks, asked, again, waited,
-            tick_was, beat_was, worked_was, heard, living
+            self, clock, session, renewing, next_in, base, room, owes, missing, of_turn, again,
+            turn, brief, waited, tick_was, beat_was, worked_was, heard, living
         );
         self.expected.next = self.next_in.q.val();
         self.acknowledged.next = self.base.q.val();
@@ -83,13 +87,14 @@ impl Logic for Session {
         // What goes.
         self.behind.next = self.m.sent.val() - self.base.q.val();
         self.from.next = self.m.sent.val();
-        self.m.brief.next = false;
         if self.behind.val().get_bit(11) | self.again.q.val() {
             self.from.next = self.base.q.val();
-            self.m.brief.next = true;
         }
+        self.m.brief.next = self.again.q.val() | self.brief.q.val().any();
+        self.m.turn.next = self.turn.q.val() ^ self.again.q.val();
         self.m.session.next = self.session.q.val();
-        self.m.back.next = self.asks.q.val();
+        self.m.back.next = self.missing.q.val();
+        self.m.of_turn.next = self.of_turn.q.val();
         self.m.ack.next = self.next_in.q.val();
         self.m.limit.next = self.worked.val() + 1023;
         self.m.from.next = self.from.val();
@@ -105,8 +110,17 @@ impl Logic for Session {
             | self.renewing.q.val().any();
         if self.m.taken.val() {
             self.owes.d.next = false;
-            self.asks.d.next = false;
             self.again.d.next = false;
+            self.turn.d.next = self.turn.q.val() ^ self.again.q.val();
+            // One without data does not count.
+            if self.again.q.val() {
+                self.brief.d.next = 31.into();
+            } else if (self.m.sent.val() != self.written.val())
+                & (self.m.sent.val() != self.room.q.val())
+                & self.brief.q.val().any()
+            {
+                self.brief.d.next = self.brief.q.val() - 1;
+            }
         }
         if self.beat.val() | (self.worked.val().get_bit(8) ^ self.worked_was.q.val()) {
             self.owes.d.next = true;
@@ -146,20 +160,23 @@ impl Logic for Session {
                 self.heard.d.next = true;
                 self.living.d.next = true;
                 self.room.d.next = self.s.limit.val();
-                if self.s.back.val() {
+                if self.s.back.val() & (self.s.of_turn.val() == self.turn.q.val()) {
                     self.again.d.next = true;
                 }
                 if self.s.beyond.val() != self.next_in.q.val() {
                     self.owes.d.next = true;
                     if !self.ahead.val().any() {
                         self.next_in.d.next = self.s.beyond.val();
-                        self.asked.d.next = false;
+                        self.missing.d.next = false;
                     }
                 }
-                if self.ahead.val().any() & !self.ahead.val().get_bit(11) & !self.asked.q.val() {
-                    self.owes.d.next = true;
-                    self.asks.d.next = true;
-                    self.asked.d.next = true;
+                if self.ahead.val().any() & !self.ahead.val().get_bit(11) {
+                    self.missing.d.next = true;
+                    self.of_turn.d.next = self.s.turn.val();
+                    // What was sent again is missing as well.
+                    if !self.missing.q.val() | (self.of_turn.q.val() != self.s.turn.val()) {
+                        self.owes.d.next = true;
+                    }
                 }
                 if self.gained.val().any()
                     & !self.gained.val().get_bit(11)
@@ -186,9 +203,11 @@ impl Logic for Session {
         if self.reset.val() | self.renewing.q.val().any() {
             self.next_in.d.next = 0.into();
             self.base.d.next = 0.into();
-            self.asks.d.next = false;
-            self.asked.d.next = false;
+            self.missing.d.next = false;
+            self.of_turn.d.next = false;
             self.again.d.next = false;
+            self.turn.d.next = false;
+            self.brief.d.next = 0.into();
             self.waited.d.next = 0.into();
             self.heard.d.next = false;
             // The answer to OPEN.

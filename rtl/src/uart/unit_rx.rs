@@ -66,6 +66,8 @@ impl Logic for UnitRx {
         self.m.session.next = self.head.q.val().get_bits::<8>(16);
         self.m.open.next = self.head.q.val().get_bit(15);
         self.m.back.next = self.head.q.val().get_bit(14);
+        self.m.turn.next = self.head.q.val().get_bit(13);
+        self.m.of_turn.next = self.head.q.val().get_bit(12);
         self.m.position.next = bit_cast::<12, 24>(self.head.q.val());
         self.m.ack.next = self.tail.q.val().get_bits::<12>(16);
         self.m.limit.next = bit_cast::<12, 32>(self.tail.q.val());

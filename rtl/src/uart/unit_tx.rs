@@ -46,11 +46,17 @@ pub struct UnitTx {
     next: DFF<Bits<12>>,
     session: DFF<Bits<8>>,
     back: DFF<Bit>,
+    turn: DFF<Bit>,
+    of_turn: DFF<Bit>,
     brief: DFF<Bit>,
     position: DFF<Bits<12>>,
     ack: DFF<Bits<12>>,
     limit: DFF<Bits<12>>,
     head: Signal<Local, Bits<8>>,
+    /// The flags beside the position.
+    back_flag: Signal<Local, Bits<8>>,
+    turn_flag: Signal<Local, Bits<8>>,
+    of_turn_flag: Signal<Local, Bits<8>>,
     /// What FCS or DW the bytes are of.
     long: Signal<Local, Bits<32>>,
     part: Signal<Local, Bits<8>>,
@@ -60,19 +66,32 @@ impl Logic for UnitTx {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, count, dwords, next, session, back, brief, position, ack, limit
+            self, clock, state, count, dwords, next, session, back, turn, of_turn, brief, position,
+            ack, limit
         );
         clock!(self, clock, fcs);
         self.place.next = bit_cast::<11, 12>(self.next.q.val());
         self.s.idle.next = self.state.q.val() == UnitTxState::Idle;
         self.s.sent.next = self.next.q.val();
         self.s.taken.next = false;
+        self.back_flag.next = 0.into();
+        if self.back.q.val() {
+            self.back_flag.next = 0x40.into();
+        }
+        self.turn_flag.next = 0.into();
+        if self.turn.q.val() {
+            self.turn_flag.next = 0x20.into();
+        }
+        self.of_turn_flag.next = 0.into();
+        if self.of_turn.q.val() {
+            self.of_turn_flag.next = 0x10.into();
+        }
         self.head.next = self.session.q.val();
         if self.count.q.val() == 1 {
-            self.head.next = bit_cast::<8, 4>(self.position.q.val().get_bits::<4>(8));
-            if self.back.q.val() {
-                self.head.next = bit_cast::<8, 4>(self.position.q.val().get_bits::<4>(8)) | 0x40;
-            }
+            self.head.next = bit_cast::<8, 4>(self.position.q.val().get_bits::<4>(8))
+                | self.back_flag.val()
+                | self.turn_flag.val()
+                | self.of_turn_flag.val();
         }
         if self.count.q.val() == 2 {
             self.head.next = bit_cast::<8, 12>(self.position.q.val());
@@ -123,6 +142,8 @@ impl Logic for UnitTx {
                     self.next.d.next = self.s.from.val();
                     self.session.d.next = self.s.session.val();
                     self.back.d.next = self.s.back.val();
+                    self.turn.d.next = self.s.turn.val();
+                    self.of_turn.d.next = self.s.of_turn.val();
                     self.brief.d.next = self.s.brief.val();
                     self.position.d.next = self.s.from.val();
                     self.ack.d.next = self.s.ack.val();

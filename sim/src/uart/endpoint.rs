@@ -95,8 +95,8 @@ pub struct Endpoint {
     out: Outgoing,
     incoming: Incoming,
     owes: bool,
-    asks: bool,
-    asked: bool,
+    /// Something is missing, as a unit of this turn of the other side's has shown, and nothing was accepted since.
+    missing: Option<bool>,
     /// When the line has sent all that it was given.
     line_free_ns: u64,
     /// When a unit is due whatever there is to say.
@@ -124,8 +124,7 @@ impl Endpoint {
             out: Outgoing::new(0),
             incoming: Incoming::new(0),
             owes: false,
-            asks: false,
-            asked: false,
+            missing: None,
             line_free_ns: 0,
             beat_ns: BEAT_NS,
             resend_ns: 0,
@@ -158,7 +157,7 @@ impl Endpoint {
             Role::Host => WINDOW as usize,
             Role::Device => DEVICE_ROOM,
         });
-        (self.owes, self.asks, self.asked) = (false, false, false);
+        (self.owes, self.missing) = (false, None);
     }
 
     /// Where the session is.
@@ -257,17 +256,16 @@ impl Endpoint {
         if self.out.hear(unit) {
             self.resend_ns = now_ns.max(self.line_free_ns) + self.resend_after_ns();
         }
-        if unit.back {
+        if self.out.is_asked(unit) {
             self.stats.resent_dwords += self.out.go_back();
         }
         match self.incoming.hear(unit) {
-            Fit::Accepted => (self.owes, self.asked) = (true, false),
+            Fit::Accepted => (self.owes, self.missing) = (true, None),
             Fit::Empty => {}
             Fit::Refused => self.owes = true,
             Fit::Gap => {
-                self.owes |= !unit.dwords.is_empty() | !self.asked;
-                self.asks |= !self.asked;
-                self.asked = true;
+                let before = self.missing.replace(unit.turn);
+                self.owes |= !unit.dwords.is_empty() | (before != Some(unit.turn));
             }
         }
     }
@@ -325,7 +323,8 @@ impl Endpoint {
                 if !(beat || self.owes || self.out.sendable()) {
                     return;
                 }
-                unit.back = std::mem::take(&mut self.asks);
+                unit.back = self.missing.is_some();
+                unit.of_turn = self.missing == Some(true);
                 self.out.fill(&mut unit, self.most_dwords());
             }
             self.owes = false;

@@ -6,8 +6,10 @@ use super::unit::{Unit, POSITIONS};
 /// The longest window: differences of positions keep their sign.
 pub const WINDOW: u64 = POSITIONS / 2 - 1;
 
-/// Most DWs in the first unit after going back: a line that damages every long unit still carries something.
+/// Most DWs in the units after going back: what a line that damages every long one still carries.
 const BACK_DWORDS: usize = 32;
+/// So many units with data are as short as that. Only a line that carries them all is tried with long ones again.
+const BACK_UNITS: u32 = 32;
 
 /// The position nearest behind `from` (or at it) that is `wire` in a unit; nothing if that is beyond the window.
 fn unwrap(from: u64, wire: u16) -> Option<u64> {
@@ -33,8 +35,9 @@ pub struct Outgoing {
     high: u64,
     /// Before which the other side has room.
     limit: u64,
-    /// The next unit is the first one after going back.
-    back: bool,
+    /// Short units with data that are to come.
+    brief: u32,
+    turn: bool,
 }
 
 impl Outgoing {
@@ -85,21 +88,31 @@ impl Outgoing {
     pub fn go_back(&mut self) -> u64 {
         let back = self.next - self.base;
         self.next = self.base;
-        self.back = true;
+        self.brief = BACK_UNITS;
+        self.turn = !self.turn;
         back
+    }
+
+    /// Whether a unit of the other side asks for something to be sent again, and it was not yet since that was found missing.
+    pub fn is_asked(&self, unit: &Unit) -> bool {
+        unit.back && unit.of_turn == self.turn && self.waits()
     }
 
     /// Puts the next piece, of `most` DWs at most, into a unit.
     pub fn fill(&mut self, unit: &mut Unit, most: usize) {
         unit.position = wrap(self.next);
-        let most = match std::mem::take(&mut self.back) {
-            true => most.min(BACK_DWORDS),
-            false => most,
+        unit.turn = self.turn;
+        let most = match self.brief {
+            0 => most,
+            _ => most.min(BACK_DWORDS),
         };
         let room = self.limit.saturating_sub(self.next) as usize;
         let at = (self.next - self.base) as usize;
         let piece = self.kept.iter().skip(at).take(room.min(most));
         unit.dwords.extend(piece);
+        if !unit.dwords.is_empty() {
+            self.brief = self.brief.saturating_sub(1);
+        }
         self.next += unit.dwords.len() as u64;
         self.high = self.high.max(self.next);
     }

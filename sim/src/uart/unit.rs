@@ -15,6 +15,8 @@ const TURNED: u8 = 0x20;
 const VERSION: u16 = 1;
 const OPEN: u16 = 1 << 15;
 const BACK: u16 = 1 << 14;
+const TURN: u16 = 1 << 13;
+const OF_TURN: u16 = 1 << 12;
 /// Positions are numbers of this many.
 pub const POSITIONS: u64 = 1 << 12;
 const POSITION_BITS: u16 = (POSITIONS - 1) as u16;
@@ -28,6 +30,10 @@ pub struct Unit {
     pub open: bool,
     /// Send again from `ack` on.
     pub back: bool,
+    /// Another one each time that the sender goes back.
+    pub turn: bool,
+    /// With `back`: the turn of the other side in which something was missing.
+    pub of_turn: bool,
     /// Of the first DW.
     pub position: u16,
     /// What is expected next.
@@ -42,7 +48,14 @@ impl Unit {
     /// Appends the unit to `line`, framed; how many bytes that is.
     pub fn write(&self, line: &mut Vec<u8>) -> usize {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + 4 * self.dwords.len() + FCS_BYTES);
-        let flags = if self.open { OPEN } else { 0 } | if self.back { BACK } else { 0 };
+        let flags = [
+            (self.open, OPEN),
+            (self.back, BACK),
+            (self.turn, TURN),
+            (self.of_turn, OF_TURN),
+        ];
+        let flags = flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag);
+        let flags = flags.fold(0, |all, flag| all | flag);
         bytes.push(self.session);
         bytes.extend((flags | self.position & POSITION_BITS).to_be_bytes());
         bytes.extend((VERSION << 12 | self.ack & POSITION_BITS).to_be_bytes());
@@ -77,6 +90,8 @@ impl Unit {
             session,
             open: position & OPEN != 0,
             back: position & BACK != 0,
+            turn: position & TURN != 0,
+            of_turn: position & OF_TURN != 0,
             position: position & POSITION_BITS,
             ack: ack & POSITION_BITS,
             limit: limit & POSITION_BITS,

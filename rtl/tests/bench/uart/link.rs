@@ -266,20 +266,31 @@ fn a_session_begins_and_tlps_and_settings_go_both_ways() {
 }
 
 #[test]
-fn what_was_lost_is_asked_for_once_and_sent_again() {
+fn what_was_lost_is_asked_for_until_it_comes_and_sent_again() {
     let mut b = Bench::new();
     b.open(1);
     // The host's second unit comes without its first.
+    let asks = |unit: Unit| (unit.back, unit.of_turn, unit.ack);
     b.send(&data(1, 4, &WRITE));
-    let answer = b.wait();
-    assert_eq!((answer.back, answer.ack), (true, 0));
+    assert_eq!(asks(b.wait()), (true, false, 0));
+    // Each answer says so until it comes: one may be lost.
     b.send(&data(1, 8, &WRITE));
-    let answer = b.wait();
-    assert_eq!((answer.back, answer.ack), (false, 0), "once");
+    assert_eq!(asks(b.wait()), (true, false, 0));
+    // The first that is sent again is lost, too, as is seen by the second.
+    let again = |position, dwords: &[u32]| Unit {
+        turn: true,
+        ..data(1, position, dwords)
+    };
+    b.send(&again(4, &WRITE));
+    assert_eq!(asks(b.wait()), (true, true, 0));
+    // One without data that says the same gets no answer.
+    b.send(&again(8, &[]));
+    b.settle();
+    assert!(b.heard.is_empty());
     b.send(&data(1, 0, &WRITE));
     b.send(&data(1, 4, &WRITE));
-    let acks: Vec<_> = [b.wait(), b.wait()].iter().map(|u| u.ack).collect();
-    assert_eq!(acks, [4, 8]);
+    let answers = [b.wait(), b.wait()].map(|u| (u.back, u.ack));
+    assert_eq!(answers, [(false, 4), (false, 8)]);
     // One that is there already is acknowledged and not taken again.
     b.send(&data(1, 4, &WRITE));
     let answer = b.wait();
@@ -294,19 +305,52 @@ fn what_was_lost_is_asked_for_once_and_sent_again() {
     assert_eq!(b.wait().position, 0);
     b.up.extend(beats(&[0x4000_0001, 4, 5, 6]));
     assert_eq!(b.wait().position, 4);
-    b.send(&Unit {
+    let back = |of_turn| Unit {
         session: 1,
         position: 8,
         ack: 4,
         back: true,
+        of_turn,
         limit: 2_047,
         ..Unit::default()
-    });
+    };
+    b.send(&back(false));
     let unit = b.wait();
     assert_eq!(
         (unit.position, &unit.dwords[..]),
         (4, &[0x4000_0001, 4, 5, 6][..])
     );
+    assert!(unit.turn);
+    // What asks for that once more was on its way before.
+    b.send(&back(false));
+    b.settle();
+    assert!(b.heard.is_empty());
+    b.send(&back(true));
+    let unit = b.wait();
+    assert_eq!((unit.position, unit.dwords.len(), unit.turn), (4, 4, false));
+}
+
+#[test]
+fn after_going_back_32_units_are_short() {
+    let mut b = Bench::new();
+    b.open(1);
+    b.up.extend(beats(&(0..1_100).collect::<Vec<_>>()));
+    b.send(&Unit {
+        session: 1,
+        back: true,
+        limit: 2_047,
+        ..Unit::default()
+    });
+    let mut want = vec![(false, 0, 640)];
+    want.extend((0..32).map(|n| (true, 32 * n, 32)));
+    want.push((true, 1_024, 76));
+    for want in want {
+        let unit = b.wait();
+        assert_eq!((unit.turn, unit.position, unit.dwords.len()), want);
+        assert!((u32::from(unit.position)..)
+            .zip(unit.dwords)
+            .all(|(n, dw)| n == dw));
+    }
 }
 
 #[test]

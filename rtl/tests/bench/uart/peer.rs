@@ -6,6 +6,8 @@ pub(super) struct Unit {
     pub(super) session: u8,
     pub(super) open: bool,
     pub(super) back: bool,
+    pub(super) turn: bool,
+    pub(super) of_turn: bool,
     pub(super) position: u16,
     pub(super) ack: u16,
     pub(super) limit: u16,
@@ -16,7 +18,11 @@ impl Unit {
     /// Its bytes, FCS included.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![self.session];
-        let flags = u16::from(self.open) << 15 | u16::from(self.back) << 14;
+        let flags = [self.open, self.back, self.turn, self.of_turn];
+        let flags = flags
+            .iter()
+            .fold(0, |all, flag| all << 1 | u16::from(*flag))
+            << 12;
         bytes.extend((flags | self.position).to_be_bytes());
         bytes.extend((0x1000 | self.ack).to_be_bytes());
         bytes.extend(self.limit.to_be_bytes());
@@ -37,6 +43,8 @@ impl Unit {
             session: head[0],
             open: word(1) & 0x8000 != 0,
             back: word(1) & 0x4000 != 0,
+            turn: word(1) & 0x2000 != 0,
+            of_turn: word(1) & 0x1000 != 0,
             position: word(1) & 0xFFF,
             ack: word(3) & 0xFFF,
             limit: word(5) & 0xFFF,

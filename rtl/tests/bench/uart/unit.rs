@@ -9,17 +9,19 @@ fn unit() -> impl Strategy<Value = Unit> {
     let position = 0u16..4096;
     (
         any::<u8>(),
-        any::<(bool, bool)>(),
+        any::<[bool; 4]>(),
         position.clone(),
         position.clone(),
         position,
         proptest::collection::vec(any::<u32>(), 0..24),
     )
         .prop_map(
-            |(session, (open, back), position, ack, limit, dwords)| Unit {
+            |(session, [open, back, turn, of_turn], position, ack, limit, dwords)| Unit {
                 session,
                 open,
                 back,
+                turn,
+                of_turn,
                 position,
                 ack,
                 limit,
@@ -76,6 +78,8 @@ impl Receiver {
                 session: u.m.session.val().to_u64() as u8,
                 open: u.m.open.val(),
                 back: u.m.back.val(),
+                turn: u.m.turn.val(),
+                of_turn: u.m.of_turn.val(),
                 position: field(&u.m.position),
                 ack: field(&u.m.ack),
                 limit: field(&u.m.limit),
@@ -207,6 +211,8 @@ proptest! {
                 let s = &mut u.s;
                 s.session.next = u64::from(unit.session).into();
                 s.back.next = unit.back;
+                s.turn.next = unit.turn;
+                s.of_turn.next = unit.of_turn;
                 s.ack.next = u64::from(if taken { 0 } else { unit.ack }).into();
                 s.limit.next = u64::from(if taken { 0 } else { unit.limit }).into();
                 s.from.next = u64::from(if taken { 1 } else { from }).into();
