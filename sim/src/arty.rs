@@ -89,6 +89,8 @@ pub trait AtPins: Send {
     fn cycle(&mut self, now_ns: u64, uart_rx: bool) -> bool;
     /// Whether nothing moves on the board, as long as nothing moves on its lines.
     fn is_quiet(&self) -> bool;
+    /// Whether nothing moves at its pins but for the UART's: less than quiet, as it may wait for a timer of 2^20 ns.
+    fn is_still(&self) -> bool;
     /// When something happens on a quiet board.
     fn deadline_ns(&self, now_ns: u64) -> u64;
     /// Asks the cable anew what is next.
@@ -248,6 +250,11 @@ impl AtPins for Arty {
 
     fn is_quiet(&self) -> bool {
         self.quiet_cycles >= GRACE_CYCLES && self.reset_cycles == 0
+    }
+
+    fn is_still(&self) -> bool {
+        let phy = self.phy.receive_idle() && self.phy.transmit_idle();
+        phy && self.reset_cycles == 0
     }
 
     fn deadline_ns(&self, now_ns: u64) -> u64 {

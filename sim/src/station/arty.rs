@@ -1,6 +1,7 @@
 //! A station with the NIC behind a UART: root complex, USB adapter, the line at real bit times, and a simulated Arty at its pins.
 use std::os::fd::BorrowedFd;
 
+use ferrule_abi::TICK_NS;
 use ferrule_rtl::pins::Gmii;
 
 use super::{Next, Station, StationStats, Step};
@@ -9,7 +10,7 @@ use crate::engine::EngineError;
 use crate::host_side::HostSide;
 use crate::root_complex::Settings;
 use crate::uart::pins::{LineIn, LineOut};
-use crate::uart::{Broken, UartHost};
+use crate::uart::{Broken, Noise, UartHost};
 
 /// What the adapter gives to USB at once at most: a packet of 64 bytes, two of which are its own (FTDI AN232B-04).
 const PACKET_BYTES: usize = 62;
@@ -17,6 +18,9 @@ const PACKET_BYTES: usize = 62;
 const LATENCY_NS: u64 = 1_000_000;
 /// The byte that it does not wait behind: `ferrule bridge` makes that the flag.
 const EVENT_CHAR: u8 = 0x7E;
+/// On a bad line both ends wait for their timers most of the time. A board is taken to do nothing else once it was still for so many cycles: longer than
+/// between two bytes, or than either end needs to begin.
+const STILL_CYCLES: u32 = 1_000;
 /// What goes to USB goes with the next microframe.
 const MICROFRAME_NS: u64 = 125_000;
 const PS_PER_SECOND: u64 = 1_000_000_000_000;
@@ -28,12 +32,16 @@ pub(super) const NAME: &str = "arty";
 pub struct ArtyStation {
     host: UartHost,
     arty: Box<dyn AtPins>,
+    /// Towards the board, and from it.
+    noise: Option<[Noise; 2]>,
     to_board: LineOut,
     from_board: LineIn,
     /// What the adapter holds, and when it goes to the host.
     packet: Vec<u8>,
     packet_due_ns: u64,
     free_ns: u64,
+    /// Cycles for which nothing has moved at any pin.
+    still_cycles: u32,
     last_broken: Option<Broken>,
 }
 
@@ -46,13 +54,22 @@ impl ArtyStation {
         Self {
             host,
             arty,
+            noise: None,
             to_board: LineOut::new(bit_ps),
             from_board: LineIn::new(bit_ps),
             packet: vec![],
             packet_due_ns: 0,
             free_ns: 0,
+            still_cycles: 0,
             last_broken: None,
         }
+    }
+
+    /// With lines that damage bytes: towards the board, and from it.
+    #[must_use]
+    pub fn noise(mut self, lines: [Noise; 2]) -> Self {
+        self.noise = Some(lines);
+        self
     }
 
     fn packet_due_ns(&self) -> Option<u64> {
@@ -73,6 +90,9 @@ impl ArtyStation {
             if let Some(broken) = self.host.poll(now_ns, &mut line) {
                 self.last_broken = Some(broken);
             }
+            if let Some([noise, _]) = &mut self.noise {
+                line = noise.carry(&line);
+            }
             self.to_board.send(&line);
         }
         if self.host.root.take_receiver_on() {
@@ -86,9 +106,19 @@ impl ArtyStation {
         let level = self.to_board.level(now_ps);
         let level = self.arty.cycle(now_ns, level);
         if let Some(byte) = self.from_board.sample(now_ps, level) {
-            self.take(now_ns, byte);
+            match &mut self.noise {
+                Some([_, noise]) => noise
+                    .carry(&[byte])
+                    .into_iter()
+                    .for_each(|b| self.take(now_ns, b)),
+                None => self.take(now_ns, byte),
+            }
         }
         self.free_ns = now_ns + CYCLE_NS;
+        self.still_cycles = match self.lines_idle() && self.arty.is_still() {
+            true => self.still_cycles.saturating_add(1),
+            false => 0,
+        };
     }
 
     fn lines_idle(&self) -> bool {
@@ -108,10 +138,16 @@ impl ArtyStation {
 
     fn next(&self, now_ns: u64) -> Next {
         let at_ns = now_ns.max(self.free_ns);
-        if !self.lines_idle() || !self.arty.is_quiet() || self.host.is_due() {
+        let still = self.still_cycles.checked_sub(STILL_CYCLES);
+        // What comes of a tick comes within some cycles.
+        let waits = self.noise.is_some() && still.is_some_and(|n| n.is_multiple_of(64));
+        let quiet = self.arty.is_quiet() || waits;
+        if !self.lines_idle() || !quiet || self.host.is_due() {
             return Next::Busy(at_ns);
         }
+        let tick_ns = (now_ns / TICK_NS + 1) * TICK_NS;
         let deadlines = [
+            waits.then_some(tick_ns),
             Some(self.arty.deadline_ns(now_ns)),
             self.host.next_deadline(),
             self.packet_due_ns(),

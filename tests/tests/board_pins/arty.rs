@@ -236,6 +236,10 @@ impl AtPins for Top {
         false
     }
 
+    fn is_still(&self) -> bool {
+        false
+    }
+
     fn deadline_ns(&self, now_ns: u64) -> u64 {
         now_ns
     }
