@@ -195,7 +195,7 @@ pub(crate) struct SimArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArgs {
     /// The NIC: pci:0000:01:00.0 through the kernel's VFIO, vfio-user:PATH on a socket (`ferrule serve`), or sim:, a simulated one in this
-    /// process.
+    /// process. With #1 behind it the second port of the first two.
     #[arg(long, value_name = "DEVICE", default_value = "sim:")]
     pub(crate) device: String,
     /// How to simulate, with sim:.
@@ -300,8 +300,8 @@ pub(crate) struct Bridge {
 pub(crate) struct Ping {
     /// The host to ping.
     pub(crate) host: Ipv4Addr,
-    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0, or sim:, a simulated one in this process. Without it a simulated one is made behind
-    /// a socket.
+    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0, either with #1 behind it for a second port, or sim:, a simulated one in this process.
+    /// Without it a simulated one is made behind a socket.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
     /// How to simulate, without --device.
@@ -330,7 +330,8 @@ pub(crate) struct HostArgs {
     /// A file of settings in TOML, by default the one that FERRULE_CONFIG names. Options here go before the environment, and that before the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0; or FERRULE_DEVICE. Without any a simulated one is made.
+    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0, with #1 behind it for a second port; or FERRULE_DEVICE. Without any a simulated one is
+    /// made.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
     /// How to simulate, without --device.

@@ -1,11 +1,11 @@
 //! What the driver needs of a device, however it is reached.
-use crate::vfio::KernelVfio;
-use crate::vfio_user::VfioUser;
+use crate::iova::IovaAllocator;
 use crate::{DeviceError, DmaBuf};
+use ferrule_abi::BAR_REGS_SIZE;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 
-/// A PCI device with registers, DMA and MSI-X. Registers are 32 bits wide on 4-byte boundaries.
+/// A PCI device, or a port of one ([`crate::ports`]), with registers, DMA and MSI-X. Registers are 32 bits wide on 4-byte boundaries.
 pub trait Device: Send {
     /// Name of the kind of access, for messages: `vfio`, `vfio-user`, ...
     fn backend(&self) -> &'static str;
@@ -41,6 +41,15 @@ pub trait Device: Send {
     /// # Errors
     /// See [`DeviceError`].
     fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError>;
+    /// Bytes of the BAR with the registers, which may have room for several ports ([`ferrule_abi::port_offset`]); one port's where nothing else is known.
+    fn registers_size(&self) -> u64 {
+        BAR_REGS_SIZE.into()
+    }
+    /// Chooses I/O virtual addresses in `range` for `len` bytes that are about to be mapped, as [`IovaAllocator::allocate`] does; none if there is no room. What
+    /// shares its table with other ports keeps them from those, until the memory is unmapped or the device dropped.
+    fn reserve_iova(&mut self, range: &Range<u64>, len: u64) -> Option<u64> {
+        IovaAllocator::new(range.clone()).allocate(len)
+    }
     /// Lets the device read and write all of `buf` at I/O virtual address `iova` (a multiple of 4096).
     ///
     /// # Errors
@@ -56,6 +65,11 @@ pub trait Device: Send {
     /// # Errors
     /// See [`DeviceError`].
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError>;
+    /// Attaches other eventfds to the vectors from `first` on, while MSI-X is enabled and they have some; all other vectors go on as they are.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError>;
     /// Disables MSI-X and lets go of the eventfds.
     ///
     /// # Errors
@@ -70,19 +84,5 @@ pub trait Device: Send {
     /// sleeps on the interrupts sleeps on this too, and looks with a register read.
     fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
         None
-    }
-}
-
-/// Opens the device that `spec` names: `pci:0000:01:00.0` through the kernel's VFIO, `vfio-user:PATH` over a unix socket.
-///
-/// # Errors
-/// [`DeviceError::Spec`] for anything else; otherwise why the device cannot be had.
-pub fn open(spec: &str) -> Result<Box<dyn Device>, DeviceError> {
-    match spec.split_once(':') {
-        Some(("pci", address)) => Ok(Box::new(KernelVfio::open(address)?)),
-        Some(("vfio-user", path)) if !path.is_empty() => {
-            Ok(Box::new(VfioUser::connect(Path::new(path))?))
-        }
-        _ => Err(DeviceError::Spec(spec.into())),
     }
 }

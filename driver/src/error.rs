@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// [`open`](crate::open) does not know this kind of device.
-    #[error("{0:?} names no device; write pci:0000:01:00.0 for a PCI device or vfio-user:PATH for a vfio-user socket")]
+    #[error("{0:?} names no device; write pci:0000:01:00.0 for a PCI device or vfio-user:PATH for a vfio-user socket, with #1 behind it for a second port")]
     Spec(String),
     /// The device is not there any more: unplugged, or its simulator ended.
     #[error(
@@ -61,6 +61,46 @@ pub enum DeviceError {
         /// Vectors wanted.
         want: u32,
     },
+    /// The function has no port of this number.
+    #[error("there is no port {port}: the device has {}", count(*.ports))]
+    NoPort {
+        /// The number, counted from 0.
+        port: u32,
+        /// How many ports there are.
+        ports: u8,
+    },
+    /// A port is open in this process.
+    #[error("port {port} is open in this process already; the device has {}", count(*.ports))]
+    PortOpen {
+        /// The number, counted from 0.
+        port: u8,
+        /// How many ports there are.
+        ports: u8,
+    },
+    /// What a port may not write, as it is the function's.
+    #[error("the configuration space at {offset:#x} belongs to all ports of the device; a port may write the command register alone")]
+    Shared {
+        /// Byte offset of the access.
+        offset: u16,
+    },
+    /// A port cannot have memory where there is some.
+    #[error("no {len} bytes can be mapped at {iova:#x}: port {port} of the same device has addresses there")]
+    IovaTaken {
+        /// Where.
+        iova: u64,
+        /// How many bytes.
+        len: u64,
+        /// Whose addresses they are.
+        port: u8,
+    },
+    /// A port cannot give back what it has not mapped.
+    #[error("this port has not mapped {len} bytes at {iova:#x}")]
+    NotMapped {
+        /// Where.
+        iova: u64,
+        /// How many bytes.
+        len: usize,
+    },
     /// The device cannot be reset by command.
     #[error("this device has no reset by VFIO; CTRL.RESET is the way")]
     NoReset,
@@ -78,6 +118,14 @@ pub enum DeviceError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+/// A number of ports in words.
+fn count(ports: u8) -> String {
+    match ports {
+        1 => "1 port, number 0".into(),
+        n => format!("{n} ports, numbers 0 to {}", n - 1),
+    }
 }
 
 impl DeviceError {

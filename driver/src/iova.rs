@@ -31,6 +31,16 @@ impl IovaAllocator {
         Self { range, taken }
     }
 
+    /// Without ranges that are in use already.
+    #[must_use]
+    pub fn without(mut self, used: impl IntoIterator<Item = Range<u64>>) -> Self {
+        for Range { start, end } in used {
+            let taken = self.taken.entry(start).or_insert(end);
+            *taken = end.max(*taken);
+        }
+        self
+    }
+
     /// Takes `len` bytes, rounded up to [`PAGE`], aligned to [`PAGE`], or to [`HUGE_PAGE`] if that large; `None` if there is no such room or
     /// `len` is 0.
     pub fn allocate(&mut self, len: u64) -> Option<u64> {
@@ -84,6 +94,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_in_use_is_left_out() {
+        let free = IovaAllocator::new(0..0x5000);
+        // The second begins where another ends, the third within the first.
+        let mut free = free.without([0x1000..0x3000, 0x3000..0x4000, 0x2000..0x2800]);
+        assert_eq!(free.allocate(0x2000), None);
+        assert_eq!(free.allocate(0x1000), Some(0));
+        assert_eq!(free.allocate(0x1000), Some(0x4000));
+        assert_eq!(free.allocate(0x1000), None);
+        // The window of interrupts stays out, whatever begins where it does.
+        let mut free = IovaAllocator::new(MSI_WINDOW.start..MSI_WINDOW.end + PAGE);
+        free = free.without(Some(MSI_WINDOW.start..MSI_WINDOW.start + PAGE));
+        assert_eq!(free.allocate(PAGE), Some(MSI_WINDOW.end));
     }
 
     #[test]

@@ -197,6 +197,9 @@ mod tests {
         fn enable_msix(&mut self, _: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
             Err(DeviceError::NoReset)
         }
+        fn swap_vectors(&mut self, _: u16, _: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+            Err(DeviceError::NoReset)
+        }
         fn disable_msix(&mut self) -> Result<(), DeviceError> {
             Err(DeviceError::NoReset)
         }

@@ -5,6 +5,7 @@
 //! at every access by the driver, and whenever [`FaultHandle::pump`] is called. Frames, slots and submission rings are the driver's and the
 //! device's alone.
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -503,6 +504,14 @@ impl Device for FaultDevice {
         self.with((), |state| state.inner.config_write(offset, data))
     }
 
+    fn registers_size(&self) -> u64 {
+        locked(&self.0).inner.registers_size()
+    }
+
+    fn reserve_iova(&mut self, range: &Range<u64>, len: u64) -> Option<u64> {
+        locked(&self.0).inner.reserve_iova(range, len)
+    }
+
     // Mappings and vectors are the host's: they are there even if the device is not.
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let mut state = locked(&self.0);
@@ -527,6 +536,19 @@ impl Device for FaultDevice {
             source,
         })?;
         state.inner.enable_msix(eventfds)
+    }
+
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let mut state = locked(&self.0);
+        let vectors = state.irqs.iter_mut().skip(first.into());
+        for (slot, fd) in vectors.zip(eventfds) {
+            let own = fd.try_clone_to_owned();
+            *slot = own.map_err(|source| DeviceError::Os {
+                doing: "keeping an eventfd",
+                source,
+            })?;
+        }
+        state.inner.swap_vectors(first, eventfds)
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {

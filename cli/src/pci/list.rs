@@ -15,6 +15,9 @@ struct Row {
     /// `vendor:device` in hexadecimal.
     id: String,
     is_ferrule: bool,
+    /// Of a Ferrule NIC, what its BAR0 has room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ports: Option<u8>,
     driver: Option<String>,
     iommu_group: Option<String>,
     group_others: Vec<Other>,
@@ -76,7 +79,11 @@ pub(crate) fn run(args: &List) -> Result<(), Error> {
         table.add_row([
             row.address.clone(),
             row.id.clone(),
-            if row.is_ferrule { "Ferrule NIC" } else { "" }.to_owned(),
+            match row.ports {
+                Some(1) => "Ferrule NIC".to_owned(),
+                Some(ports) => format!("Ferrule NIC, {ports} ports"),
+                None => String::new(),
+            },
             or_none(&row.driver),
             format!("{}{others}", or_none(&row.iommu_group)),
             holders.collect::<Vec<_>>().join(", "),
@@ -113,6 +120,7 @@ fn row(sysfs: &Sysfs, device: PciDevice) -> Row {
         address: address.clone(),
         id: format!("{vendor:04x}:{id:04x}"),
         is_ferrule: device.is_ferrule(),
+        ports: device.is_ferrule().then_some(device.ports),
         driver: driver.clone(),
         iommu_group: group.clone(),
         group_others: others

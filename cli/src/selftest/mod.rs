@@ -2,6 +2,7 @@
 use std::os::fd::AsFd;
 
 use comfy_table::{presets::UTF8_BORDERS_ONLY, Table};
+use ferrule_abi::MSIX_VECTORS;
 use ferrule_driver::irq::Irq;
 use ferrule_driver::nic::{mac_text, RawNic};
 use ferrule_driver::{pci, DeviceError, NicError};
@@ -20,9 +21,6 @@ mod traffic;
 
 use rings::Rings;
 use traffic::Traffic;
-
-/// Vectors that a queue can name.
-const MOST_VECTORS: u16 = 16;
 
 /// Why a check did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +230,7 @@ fn interrupts(nic: &mut RawNic, traffic: &mut Traffic, checks: &mut Checks) -> R
     if vectors == 0 {
         return Err(Failure::Wrong("the device has no MSI-X".to_owned()));
     }
-    let irqs: Vec<Irq> = (0..vectors.min(MOST_VECTORS))
+    let irqs: Vec<Irq> = (0..vectors.min(MSIX_VECTORS))
         .map(|_| Irq::new())
         .collect::<Result<_, _>>()
         .map_err(|source| DeviceError::Os {

@@ -87,6 +87,9 @@ impl Device for Faulty {
         }
         self.device.enable_msix(&fds)
     }
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        self.device.swap_vectors(first, eventfds)
+    }
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
         self.device.disable_msix()
     }

@@ -187,6 +187,39 @@ fn a_list_shows_ours_and_with_all_every_network_controller() {
 }
 
 #[test]
+fn a_list_says_how_many_ports_a_nic_has_room_for() {
+    let machine = Machine::new();
+    let ports = |machine: &Machine| machine.list(&[])[0]["ports"].clone();
+    assert_eq!(ports(&machine), 1, "as far as one knows");
+    // First and last address and flags of each BAR, as Documentation/PCI/sysfs-pci.rst of the kernel has them: BAR0 2 MiB, BAR1 none, BAR2 4 KiB.
+    let resource = |last: &str| {
+        let none = "0x0000000000000000 0x0000000000000000 0x0000000000000000";
+        format!(
+            "0x00000000f7000000 {last} 0x0000000000040200\n{none}\n0x00000000f7200000 0x00000000f7200fff 0x0000000000040200\n{none}\n"
+        )
+    };
+    let file = format!("sys/bus/pci/devices/{NIC}/resource");
+    for (last, there) in [
+        ("0x00000000f71fffff", 2),
+        ("0x00000000f70fffff", 1),
+        ("0x00000000f6ffffff", 1),
+        ("0xffffffffffffffff", 2),
+        ("nonsense", 1),
+    ] {
+        machine.put(&file, &resource(last));
+        assert_eq!(ports(&machine), there, "{last}");
+        let table = text(&machine.run(&["list"]));
+        assert_eq!(
+            table.contains("Ferrule NIC, 2 ports"),
+            there == 2,
+            "{table}"
+        );
+    }
+    let all = machine.list(&["--all"]);
+    assert!(all.iter().any(|row| row.get("ports").is_none()), "others'");
+}
+
+#[test]
 fn a_device_goes_to_vfio_and_back_to_its_driver() {
     let machine = Machine::new();
     machine.boot();

@@ -181,6 +181,10 @@ impl Device for EmulatedNic {
         Ok(())
     }
 
+    fn swap_vectors(&mut self, _: u16, _: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }

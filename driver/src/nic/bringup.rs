@@ -8,7 +8,7 @@ use super::queue::{Disabled, Lane, QueueName, Quiesced};
 use super::recovery::{Rings, Salvaged};
 use super::stats::Caps;
 use super::{Lanes, Mapping, Nic};
-use crate::iova::{IovaAllocator, HUGE_PAGE};
+use crate::iova::HUGE_PAGE;
 use crate::irq::Irq;
 use crate::pci::has_slow_link;
 use crate::ring::completion::CompletionRing;
@@ -287,8 +287,9 @@ impl Nic {
         let memory = DmaBuf::new(len).map_err(DeviceError::from)?;
         let len = memory.len();
         // Asking for a huge page aligns the start, and with it the slots, however large they are.
-        let iova = IovaAllocator::new(self.config.iova.clone())
-            .allocate((len as u64).max(HUGE_PAGE))
+        let device = &mut self.port.device;
+        let iova = device
+            .reserve_iova(&self.config.iova, (len as u64).max(HUGE_PAGE))
             .ok_or(NicError::NoIova { len })?;
         self.port.device.dma_map(iova, &memory)?;
         self.mapping = Some(Mapping { memory, iova });

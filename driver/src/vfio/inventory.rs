@@ -1,7 +1,8 @@
 //! The PCI devices of a machine: what they are, who drives them, who holds them.
 use super::diagnose::{link_name, names};
 use super::{parse_address, GroupMember, Sysfs, VfioProblem};
-use ferrule_abi::{PCI_DEVICE, PCI_VENDOR};
+use crate::ports::room;
+use ferrule_abi::{BAR_REGS, PCI_DEVICE, PCI_VENDOR};
 use std::fs;
 use std::path::Path;
 
@@ -55,6 +56,8 @@ pub struct PciDevice {
     pub holders: Vec<Holder>,
     /// The kernel's network interfaces on it.
     pub interfaces: Vec<Interface>,
+    /// How many ports of a Ferrule NIC its BAR0 has room for; what is there shows when it is opened.
+    pub ports: u8,
 }
 
 impl PciDevice {
@@ -78,6 +81,19 @@ fn text(path: &Path) -> Option<String> {
 fn number(path: &Path) -> Option<u32> {
     let text = text(path)?;
     u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// Bytes of a BAR by the file `resource`, whose line n has BAR n's first and last address and its flags; 0 if it has none.
+fn bar_size(path: &Path, bar: u8) -> u64 {
+    let size = |line: &str| {
+        let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+        let mut words = line.split_whitespace().map(hex);
+        let (first, last) = (words.next()??, words.next()??);
+        // One that is not there has zeros.
+        last.checked_sub(first).filter(|_| last > 0)?.checked_add(1)
+    };
+    let lines = text(path).unwrap_or_default();
+    lines.lines().nth(bar.into()).and_then(size).unwrap_or(0)
 }
 
 impl Sysfs {
@@ -116,6 +132,7 @@ impl Sysfs {
             others: others.unwrap_or_default(),
             holders: holders.unwrap_or_default(),
             interfaces: self.interfaces(&folder.join("net")),
+            ports: room(bar_size(&folder.join("resource"), BAR_REGS)),
             group,
             address,
         })

@@ -13,6 +13,7 @@ pub use inventory::{Holder, Interface, PciDevice};
 use crate::irq::Irq;
 use crate::mmio::MappedBar;
 use crate::{Device, DeviceError, DmaBuf};
+use ferrule_abi::BAR_REGS;
 use rustix::io::{pread, pwrite, Errno};
 use rustix::ioctl::{ioctl, opcode, NoArg, Opcode, Setter};
 use rustix::process::{getrlimit, Resource};
@@ -85,7 +86,7 @@ impl KernelVfio {
             // Not every bus and kernel has both.
             if this.vectors(index) > 0 {
                 let fd = [this.called_back.as_fd()];
-                this.set_irqs(index, VFIO_IRQ_SET_DATA_EVENTFD, &fd)?;
+                this.set_irqs(index, VFIO_IRQ_SET_DATA_EVENTFD, 0, &fd)?;
             }
         }
         if this.device.get_region_flags(0) & VFIO_REGION_INFO_FLAG_MMAP != 0 {
@@ -174,19 +175,26 @@ impl KernelVfio {
         self.device.get_irq_info(index).map_or(0, |info| info.count)
     }
 
-    fn set_irqs(&self, index: u32, flags: u32, fds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+    fn set_irqs(
+        &self,
+        index: u32,
+        flags: u32,
+        start: u16,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), DeviceError> {
         let have = self.vectors(index);
-        if fds.len() > (have as usize).min(MAX_VECTORS) {
+        let want = usize::from(start) + fds.len();
+        if want > (have as usize).min(MAX_VECTORS) {
             return Err(DeviceError::Vectors {
                 have,
-                want: fds.len() as u32,
+                want: want as u32,
             });
         }
         let mut set = IrqSet {
             argsz: (20 + 4 * fds.len()) as u32,
             flags: flags | VFIO_IRQ_SET_ACTION_TRIGGER,
             index,
-            start: 0,
+            start: start.into(),
             count: fds.len() as u32,
             fds: [-1; MAX_VECTORS],
         };
@@ -241,6 +249,10 @@ impl Device for KernelVfio {
         self.region_write(VFIO_PCI_CONFIG_REGION_INDEX, offset.into(), data)
     }
 
+    fn registers_size(&self) -> u64 {
+        self.device.get_region_size(u32::from(BAR_REGS))
+    }
+
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let (len, memory) = (buf.len(), buf.as_mut_ptr());
         // SAFETY: `DmaBuf` gives no references to its memory, only volatile and atomic access; the kernel pins the pages, so that they stay
@@ -262,11 +274,17 @@ impl Device for KernelVfio {
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        self.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD, eventfds)
+        let (index, flags) = (VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD);
+        self.set_irqs(index, flags, 0, eventfds)
+    }
+
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let (index, flags) = (VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD);
+        self.set_irqs(index, flags, first, eventfds)
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        self.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE, &[])
+        self.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE, 0, &[])
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {

@@ -9,6 +9,7 @@ use super::proto::{
 };
 use super::socket::{Connection, Message, SocketError};
 use crate::{Device, DeviceError, DmaBuf};
+use ferrule_abi::BAR_REGS;
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -350,6 +351,10 @@ impl Device for VfioUser {
         self.region_write(region::CONFIG, offset.into(), data, false)
     }
 
+    fn registers_size(&self) -> u64 {
+        self.region_sizes[BAR_REGS as usize]
+    }
+
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let mut body = Vec::new();
         DmaMap {
@@ -378,15 +383,21 @@ impl Device for VfioUser {
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        if eventfds.len() > self.vectors as usize {
+        self.swap_vectors(0, eventfds)
+    }
+
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let want = usize::from(first) + eventfds.len();
+        if want > self.vectors as usize {
             return Err(DeviceError::Vectors {
                 have: self.vectors,
-                want: eventfds.len() as u32,
+                want: want as u32,
             });
         }
         let at_once = self.peer_max_fds.max(1);
         for (i, fds) in eventfds.chunks(at_once).enumerate() {
-            self.set_irqs(irq_set_flags::DATA_EVENTFD, (i * at_once) as u32, fds)?;
+            let start = u32::from(first) + (i * at_once) as u32;
+            self.set_irqs(irq_set_flags::DATA_EVENTFD, start, fds)?;
         }
         Ok(())
     }

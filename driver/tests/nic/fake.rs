@@ -593,6 +593,13 @@ impl Device for FakeDevice {
             .collect();
         Ok(())
     }
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let mut state = self.0.lock();
+        for (slot, fd) in state.irqs[first.into()..].iter_mut().zip(eventfds) {
+            *slot = fd.try_clone_to_owned().unwrap();
+        }
+        Ok(())
+    }
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
         let mut state = self.0.lock();
         state.ops.push(Op::Msix(0));

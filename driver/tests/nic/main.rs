@@ -5,5 +5,6 @@ mod data;
 mod fake;
 mod hostile;
 mod neighbours;
+mod ports;
 mod raw;
 mod recovery;

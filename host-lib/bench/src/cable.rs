@@ -282,6 +282,19 @@ impl Device for End {
         Ok(())
     }
 
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let mut state = locked(&self.ours);
+        let vectors = state.interrupts.iter_mut().skip(first.into());
+        for (slot, fd) in vectors.zip(eventfds) {
+            let own = fd.try_clone_to_owned();
+            *slot = own.map_err(|source| DeviceError::Os {
+                doing: "keeping an eventfd",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
         locked(&self.ours).interrupts.clear();
         Ok(())

@@ -210,6 +210,10 @@ impl Device for LocalDevice {
         })
     }
 
+    fn registers_size(&self) -> u64 {
+        port_offset(self.ports).into()
+    }
+
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         const DOING: &str = "mapping memory for a simulated NIC";
         let fd = buf.as_fd().try_clone_to_owned().map_err(|e| os(DOING, e))?;
@@ -234,10 +238,20 @@ impl Device for LocalDevice {
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        if eventfds.len() > usize::from(self.vectors()) {
+        self.swap_vectors(0, eventfds)?;
+        self.with(|device, state| {
+            state.world.look(device.nic).config().set_msix(true);
+            state.world.touch(device.nic);
+            Ok(())
+        })
+    }
+
+    fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let want = usize::from(first) + eventfds.len();
+        if want > usize::from(self.vectors()) {
             return Err(DeviceError::Vectors {
                 have: self.vectors().into(),
-                want: u32::try_from(eventfds.len()).unwrap_or(u32::MAX),
+                want: u32::try_from(want).unwrap_or(u32::MAX),
             });
         }
         let own: Vec<OwnedFd> = eventfds
@@ -247,12 +261,11 @@ impl Device for LocalDevice {
             .map_err(|e| os("attaching an eventfd to a simulated NIC", e))?;
         self.with(|device, state| {
             let host = state.world.look(device.nic);
-            for (vector, fd) in (0..).zip(own) {
+            for (vector, fd) in (first..).zip(own) {
                 let (interrupts, event) = (Arc::clone(&device.shared.interrupts), Arc::new(fd));
                 let raise = move || interrupts.raise(&event);
                 host.set_vector(vector, Some(Interrupt::Callback(Box::new(raise))));
             }
-            host.config().set_msix(true);
             state.world.touch(device.nic);
             Ok(())
         })

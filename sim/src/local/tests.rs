@@ -6,6 +6,7 @@ use crate::wire::link::Link;
 use crate::wire::loopback::Loopback;
 use ferrule_abi::TICK_NS;
 use ferrule_driver::clock::{Clock, Served, Service};
+use ferrule_driver::ports::{Function, PortDevice};
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use rand::rngs::StdRng;
@@ -137,6 +138,42 @@ fn two_ports_have_registers_and_vectors_of_their_own_behind_one_function() {
     assert_eq!(device.read32(0, port(1) + SCRATCH).unwrap(), 0);
     assert_eq!(sim.stats(0).unwrap().tlps.violations, 0);
     sim.stop().unwrap();
+}
+
+#[test]
+fn ports_of_a_simulated_function_are_devices_of_their_own() {
+    let core = Core::Rtl(Box::new(FakeDevice::with_ports(2)));
+    let nic = NicSetup::new(core, Box::new(Loopback::new(100))).ports(2);
+    let sim = LocalSimulator::builder().nic(nic).start().unwrap();
+    let clock = sim.clock();
+    let _attached = clock.attach();
+    let function = Function::over(Box::new(sim.device(0).unwrap())).unwrap();
+    assert_eq!(function.ports(), 2);
+    let mut ports = [function.open(0).unwrap(), function.open(1).unwrap()];
+    let events: Vec<OwnedFd> = (0..2).map(|_| new_eventfd().unwrap()).collect();
+    let buf = DmaBuf::new(4096).unwrap();
+    for (n, port) in ports.iter_mut().enumerate() {
+        port.config_write(4, &[6, 0]).unwrap();
+        port.enable_msix(&[events[n].as_fd()]).unwrap();
+        let iova = port.reserve_iova(&(0x1000..0x9000), 4096).unwrap();
+        assert_eq!(iova, 0x1000 * (n as u64 + 1));
+        port.dma_map(iova, &buf).unwrap();
+    }
+    let fired_after = |port: &mut PortDevice, address: u32| {
+        port.write32(0, COPY, address).unwrap();
+        clock.wait(&[], Some(clock.now() + 10_000)).unwrap();
+        events.iter().map(fired).collect::<Vec<_>>()
+    };
+    let [first, second] = &mut ports;
+    assert_eq!(fired_after(first, 0x1000), [true, false]);
+    assert_eq!(fired_after(second, 0x2000), [false, true]);
+    first.disable_msix().unwrap();
+    assert_eq!(fired_after(first, 0x1000), [false, false]);
+    assert_eq!(fired_after(second, 0x2000), [false, true]);
+    drop((ports, function));
+    assert_eq!(sim.stats(0).unwrap().tlps.refused_reads, 0);
+    let mut alone = sim.device(0).unwrap();
+    assert_eq!(alone.read32(0, SCRATCH).unwrap(), 0, "and it is free again");
 }
 
 #[test]

@@ -473,15 +473,17 @@ fn await_event(fd: &OwnedFd) {
 }
 
 /// Runs `client` against a world in another thread; gives the world back.
-fn with_driver(path: &Path, client: impl FnOnce()) -> World {
-    let mut host = RootComplex::new(Settings::default());
+fn with_driver(path: &Path, ports: u8, client: impl FnOnce()) -> World {
+    let host = RootComplex::new(Settings {
+        ports,
+        ..Settings::default()
+    });
     let server = VfioUserServer::bind(path).unwrap();
-    host.config = ConfigSpace::new();
     let stop = Arc::new(AtomicBool::new(false));
     let world = World {
         server,
         host,
-        device: FakeDevice::new(),
+        device: FakeDevice::with_ports(ports),
         now_ns: 0,
     };
     let running = world.run(Arc::clone(&stop));
@@ -498,7 +500,7 @@ fn with_driver(path: &Path, client: impl FnOnce()) -> World {
 fn our_driver_moves_data_and_gets_interrupts_one_client_after_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("vfio-user.sock");
-    let world = with_driver(&path, || {
+    let world = with_driver(&path, 1, || {
         for round in 0..3 {
             let mut d = VfioUser::connect(&path).unwrap();
             assert_eq!(d.read32(0, ID).unwrap(), ID_VALUE);
@@ -538,6 +540,83 @@ fn our_driver_moves_data_and_gets_interrupts_one_client_after_the_other() {
         (0, 6, 3)
     );
     assert!(!world.server.has_client() || world.host.dma.is_empty());
+}
+
+#[test]
+fn two_ports_are_opened_by_name_and_share_the_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let name = |port: &str| format!("vfio-user:{}{port}", path.display());
+    let world = with_driver(&path, 2, || {
+        let mut first = ferrule_driver::open(&name("")).unwrap();
+        // The server takes one client: another name of the same socket is the same function.
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mut second = ferrule_driver::open(&format!("vfio-user:{}#1", link.display())).unwrap();
+        for (port, expected) in [
+            (
+                "",
+                "port 0 is open in this process already; the device has 2 ports, numbers 0 to 1",
+            ),
+            (
+                "#1",
+                "port 1 is open in this process already; the device has 2 ports, numbers 0 to 1",
+            ),
+            (
+                "#2",
+                "there is no port 2: the device has 2 ports, numbers 0 to 1",
+            ),
+        ] {
+            let error = ferrule_driver::open(&name(port)).err().unwrap();
+            assert_eq!(error.to_string(), expected);
+        }
+        let events: Vec<OwnedFd> = (0..2).map(|_| event()).collect();
+        let buf = DmaBuf::new(4096).unwrap();
+        for (n, port) in [&mut first, &mut second].into_iter().enumerate() {
+            port.write32(0, SCRATCH, 70 + n as u32).unwrap();
+            port.config_write(4, &[6, 0]).unwrap();
+            port.enable_msix(&[events[n].as_fd()]).unwrap();
+            let iova = port.reserve_iova(&(0x10_0000..0x20_0000), 4096).unwrap();
+            assert_eq!(iova, 0x10_0000 + 4096 * n as u64);
+            port.dma_map(iova, &buf).unwrap();
+            port.write32(0, COPY, iova as u32).unwrap();
+            await_event(&events[n]);
+            assert!(events.iter().all(|e| !fired(e)));
+        }
+        assert_eq!(first.read32(0, SCRATCH).unwrap(), 70);
+        assert!(first.gone_fd().is_some() && second.gone_fd().is_some());
+        // The second goes on without the first, which can be had again.
+        drop(first);
+        second.write32(0, COPY, 0x10_1000).unwrap();
+        await_event(&events[1]);
+        let mut first = ferrule_driver::open(&name("#0")).unwrap();
+        first.write32(0, COPY, 0x10_1000).unwrap();
+        assert_eq!(second.read32(0, SCRATCH).unwrap(), 71);
+        assert!(!fired(&events[0]), "it has no vector now");
+        drop((first, second));
+        // With the last port the connection went: the device begins anew.
+        let mut second = ferrule_driver::open(&name("#1")).unwrap();
+        assert_eq!(second.read32(0, SCRATCH).unwrap(), 0);
+        let mut command = [0; 2];
+        second.config_read(4, &mut command).unwrap();
+        assert_eq!(command, [2, 0], "memory space, and no bus mastering");
+    });
+    assert_eq!(world.host.stats().violations, 0);
+}
+
+#[test]
+fn a_device_with_one_port_has_no_second_and_is_not_asked_for_its_magic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let name = |port: &str| format!("vfio-user:{}{port}", path.display());
+    let world = with_driver(&path, 1, || {
+        let error = ferrule_driver::open(&name("#1")).err().unwrap();
+        let expected = "there is no port 1: the device has 1 port, number 0";
+        assert_eq!(error.to_string(), expected);
+        drop(ferrule_driver::open(&name("#0")).unwrap());
+        drop(ferrule_driver::open(&name("")).unwrap());
+    });
+    assert_eq!(world.host.stats().down.reads, 0);
 }
 
 #[test]
