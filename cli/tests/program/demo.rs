@@ -130,7 +130,10 @@ fn nothing_to_echo_is_echoed_too() {
 #[test]
 fn a_waveform_is_written_on_request() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let report = demo(dir.path(), &["--engine", "compiled", "--bytes", "1", "--vcd"]);
+    let report = demo(
+        dir.path(),
+        &["--engine", "compiled", "--bytes", "1", "--vcd"],
+    );
     assert_eq!(report["ok"], true, "{report:#}");
     let vcd = std::fs::read_to_string(dir.path().join("ferrule-demo.vcd")).expect("a waveform");
     assert!(
@@ -164,7 +167,10 @@ fn in_process_the_same_seed_gives_the_same_capture_byte_for_byte() {
 #[test]
 fn in_process_the_hardware_description_runs_the_same_twice() {
     let first = in_process("compiled", "7", "64KiB");
-    assert!(first == in_process("compiled", "7", "64KiB"), "two runs differ");
+    assert!(
+        first == in_process("compiled", "7", "64KiB"),
+        "two runs differ"
+    );
 }
 
 #[test]

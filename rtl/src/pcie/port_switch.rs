@@ -1,7 +1,10 @@
 //! Two ports behind one function: TLPs from the host go to the port that they are for, those of both ports to the host.
 use super::ports::{TlpSink, TlpSource};
-use ferrule_abi::{BAR_MSIX, BAR_REGS};
+use ferrule_abi::{BAR_MSIX, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
 use rust_hdl::prelude::*;
+
+// Bit 20 of a register's address is its port, bit 6 that of an entry in the table.
+const _: () = assert!(BAR_REGS_SIZE == 1 << 20 && MSIX_VECTORS == 4);
 
 /// Between the PCIe block and two NIC cores, which know nothing of each other.
 ///

@@ -288,9 +288,9 @@ proptest! {
         }
         let order: Vec<usize> = told.iter().map(|t| t.port).collect();
         prop_assert_eq!(began, order);
-        for p in 0..2 {
+        for (p, got) in got.iter().enumerate() {
             let expected: Vec<TlpBeat> = told.iter().filter(|t| t.port == p).flat_map(|t| beats(&t.seen, t.bar)).collect();
-            prop_assert_eq!(&got[p], &expected, "to port {}", p);
+            prop_assert_eq!(got, &expected, "to port {}", p);
         }
         // Whole TLPs, each the next of one port's.
         let mut left: Vec<_> = sent_by.iter().map(|all| all.iter().map(|(_, seen)| beats(seen, 0)).collect::<std::collections::VecDeque<_>>()).collect();

@@ -14,6 +14,9 @@ const CELLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boards/cells.v")
 /// The PCI Express block's ports.
 const BLOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boards/pcie_7x_0.v");
 
+/// How many of a kind of cell.
+type Cells = (usize, &'static str);
+
 /// Writes a board's files and gives the names of those in Verilog.
 fn written(board: &Board, dir: &Path) -> Vec<String> {
     let files = files(board).expect("the board is exported");
@@ -66,7 +69,7 @@ fn yosys_knows_every_cell_and_its_ports() {
         let top = board.module();
         let ports = usize::from(board.top.ports());
         // Of each port, and of the board.
-        let (each, once): (&[(usize, &str)], &[(usize, &str)]) = match board.top {
+        let (each, once): (&[Cells], &[Cells]) = match board.top {
             Top::PcieRgmii { .. } => (
                 &[
                     (5, "IDDR"),

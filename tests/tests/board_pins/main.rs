@@ -7,6 +7,7 @@ mod engine;
 #[allow(dead_code, reason = "the PHY's own bench uses more of it")]
 mod phy_model;
 mod phy_pins;
+mod ports;
 mod tlps;
 mod traffic;
 

@@ -32,7 +32,7 @@ fn mac_of_dna() -> [u8; 6] {
 }
 
 /// Lengths of frames.
-const LENGTHS: &[usize] = &[60, 61, 64, 127, 128, 129, 511, 1_000, 1_513, 1_514];
+pub(crate) const LENGTHS: &[usize] = &[60, 61, 64, 127, 128, 129, 511, 1_000, 1_513, 1_514];
 /// For cables on which a byte takes 80 or 800 ns.
 pub(crate) const FEW_LENGTHS: &[usize] = &[60, 129, 300];
 
