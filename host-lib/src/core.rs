@@ -308,9 +308,10 @@ impl Core {
     /// Takes away the signals of those interrupts whose bits are set.
     ///
     /// # Errors
-    /// When reading them fails.
-    pub(crate) fn drain_irqs(&self, readable: u64) -> io::Result<()> {
-        self.nic.drain_some_irqs(readable).map_err(io_error)
+    /// When reading them fails, or the NIC is gone.
+    pub(crate) fn drain_irqs(&mut self, readable: u64) -> io::Result<()> {
+        let drained = self.nic.drain_some_irqs(readable).map_err(io_error);
+        drained.inspect_err(|e| self.fail(e))
     }
 
     /// Whether nothing waits to be sent or acknowledged on behalf of sockets that are closed.

@@ -355,6 +355,11 @@ impl RootComplex {
         self.vectors.raise(vector);
     }
 
+    /// Wakes everybody who has a vector: the device has lost its state, and can tell nobody. A driver that finds nothing in its rings looks.
+    pub fn trigger_all(&mut self) {
+        self.vectors.raise_all();
+    }
+
     /// How many TLPs wait for their way to the device.
     pub fn queued(&self) -> usize {
         self.queue.len() + usize::from(!self.beats.is_empty())

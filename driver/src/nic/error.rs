@@ -107,6 +107,8 @@ pub enum Stop {
     Quarantined(RingFault),
     /// The device stopped it: a value of [`queue_error`].
     ByDevice(u32),
+    /// The device runs no queue any more: it was reset, and not by this driver.
+    Reset,
 }
 
 impl fmt::Display for Stop {
@@ -128,6 +130,7 @@ impl fmt::Display for Stop {
                 f.write_str("the device refused the ring's size or base")
             }
             Self::ByDevice(code) => write!(f, "the device reports error {code}"),
+            Self::Reset => f.write_str("the device was reset by something else than this driver"),
         }
     }
 }

@@ -391,9 +391,12 @@ impl Nic {
 
     /// Takes the interrupts' signals away, after waking up.
     ///
+    /// All of them at once and nothing in any ring is how a link to the device tells that the device has lost its state, since a device that was reset
+    /// raises no interrupt: then, and only then, registers are read, and if it is so, the next call that looks at a ring tells.
+    ///
     /// # Errors
-    /// [`NicError::Os`].
-    pub fn drain_irqs(&self) -> Result<(), NicError> {
+    /// [`NicError::Os`]; when registers are read, [`NicError::Gone`] and [`NicError::Device`].
+    pub fn drain_irqs(&mut self) -> Result<(), NicError> {
         self.drain_some_irqs(u64::MAX)
     }
 
@@ -401,14 +404,32 @@ impl Nic {
     /// [`irq_fds`](Self::irq_fds).
     ///
     /// # Errors
-    /// What the operating system reports.
-    pub fn drain_some_irqs(&self, readable: u64) -> Result<(), NicError> {
+    /// As those of [`drain_irqs`](Self::drain_irqs).
+    pub fn drain_some_irqs(&mut self, readable: u64) -> Result<(), NicError> {
         let some = self.irqs.iter().enumerate();
+        let mut signalled = 0;
         for (_, irq) in some.filter(|(n, _)| readable >> n & 1 == 1) {
-            irq.drain().map_err(|source| NicError::Os {
+            let signals = irq.drain().map_err(|source| NicError::Os {
                 doing: "reading an interrupt's eventfd",
                 source,
             })?;
+            signalled += usize::from(signals > 0);
+        }
+        if signalled == self.irqs.len() && !self.has_work() {
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the device whether its queues still run.
+    fn look(&mut self) -> Result<(), NicError> {
+        let Some(lanes) = &mut self.lanes else {
+            return Ok(());
+        };
+        for lane in [&mut lanes.events, &mut lanes.tx, &mut lanes.rx] {
+            if lane.is_running() {
+                lane.look(&mut self.port)?;
+            }
         }
         Ok(())
     }

@@ -138,6 +138,19 @@ impl Lane {
         self.stopped.is_none()
     }
 
+    /// Asks the device whether the queue still runs, and remembers if it does not.
+    pub(crate) fn look(&mut self, port: &mut Port) -> Result<(), NicError> {
+        let status = port.read(self.name().page() + event_status::OFFSET)?;
+        match event_status::ERROR.get(status) {
+            queue_error::NONE if event_status::RUNNING.get(status) == 1 => {}
+            queue_error::NONE => {
+                self.stopped.get_or_insert(Stop::Reset);
+            }
+            error => self.stopped_by_device(error),
+        }
+        Ok(())
+    }
+
     /// The device stopped it.
     pub(crate) fn stopped_by_device(&mut self, error: u32) {
         self.stopped.get_or_insert(Stop::ByDevice(error));

@@ -163,6 +163,23 @@ fn catch_up(count: u64, index: u32) -> u64 {
 }
 
 impl State {
+    /// As after a reset that was not the driver's: no queue runs, and who sends interrupts instead is the link to the device.
+    pub(crate) fn lose_state(&mut self) {
+        self.regs.clear();
+        for register in regs::PORT {
+            self.regs.insert(register.offset, register.reset);
+        }
+        self.power_on();
+        self.call_all();
+    }
+
+    /// All vectors at once.
+    pub(crate) fn call_all(&mut self) {
+        for irq in &self.irqs {
+            rustix::io::write(irq, &1u64.to_ne_bytes()).unwrap();
+        }
+    }
+
     fn power_on(&mut self) {
         let [a, b, c, d, e, f] = MAC;
         self.regs

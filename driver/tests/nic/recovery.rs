@@ -468,3 +468,45 @@ proptest! {
         fake.assert_content();
     }
 }
+
+#[test]
+fn who_only_receives_learns_of_a_reset_by_all_interrupts_at_once_and_is_asked_for_nothing_else() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&small()).unwrap();
+    let receive = |nic: &mut Nic| nic.rx_batch(9, &mut Vec::new());
+    nic.arm().unwrap();
+
+    // For nothing: the queues still run.
+    fake.lock().call_all();
+    nic.drain_irqs().unwrap();
+    assert_eq!(receive(&mut nic).unwrap(), 0);
+    // With a frame there, or one interrupt alone, no register is read.
+    let reads = fake.lock().reads;
+    assert!(fake.lock().deliver(&pattern(1, 60), 0));
+    fake.lock().call_all();
+    nic.drain_irqs().unwrap();
+    assert_eq!(receive(&mut nic).unwrap(), 1);
+    nic.arm().unwrap();
+    assert!(fake.lock().deliver(&pattern(2, 60), 0));
+    assert_eq!(receive(&mut nic).unwrap(), 1);
+    nic.drain_irqs().unwrap();
+    assert_eq!(fake.lock().reads, reads);
+
+    fake.lock().lose_state();
+    nic.drain_irqs().unwrap();
+    assert!(matches!(
+        receive(&mut nic),
+        Err(NicError::Stopped {
+            why: Stop::Reset,
+            ..
+        })
+    ));
+    nic.recover().unwrap();
+    assert!(fake.lock().deliver(&pattern(3, 60), 0));
+    assert_eq!(receive(&mut nic).unwrap(), 1);
+    fake.assert_content();
+
+    fake.lock().gone = true;
+    fake.lock().call_all();
+    assert!(matches!(nic.drain_irqs(), Err(NicError::Gone)));
+}

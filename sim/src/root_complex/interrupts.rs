@@ -105,6 +105,12 @@ impl Vectors {
         }
     }
 
+    /// Wakes everybody who has one.
+    pub(super) fn raise_all(&mut self) {
+        let used = self.vectors.iter_mut().flatten();
+        used.for_each(Interrupt::raise);
+    }
+
     /// Delivers a message; false if no vector was told to send it.
     pub(super) fn message(&mut self, address: u64, data: &[u8]) -> bool {
         let vector = (address - ADDRESS) / ADDRESS_STEP;

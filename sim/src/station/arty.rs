@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 use crate::host_side::HostSide;
 use crate::root_complex::Settings;
 use crate::uart::pins::{LineIn, LineOut};
-use crate::uart::{Broken, Noise, UartHost};
+use crate::uart::{Noise, UartHost};
 
 /// What the adapter gives to USB at once at most: a packet of 64 bytes, two of which are its own (FTDI AN232B-04).
 const PACKET_BYTES: usize = 62;
@@ -42,7 +42,6 @@ pub struct ArtyStation {
     free_ns: u64,
     /// Cycles for which nothing has moved at any pin.
     still_cycles: u32,
-    last_broken: Option<Broken>,
 }
 
 impl ArtyStation {
@@ -61,7 +60,6 @@ impl ArtyStation {
             packet_due_ns: 0,
             free_ns: 0,
             still_cycles: 0,
-            last_broken: None,
         }
     }
 
@@ -88,7 +86,7 @@ impl ArtyStation {
         if full || due || wanted || self.host.is_due() {
             let mut line = vec![];
             if let Some(broken) = self.host.poll(now_ns, &mut line) {
-                self.last_broken = Some(broken);
+                tracing::warn!("the session is over: {broken}");
             }
             if let Some([noise, _]) = &mut self.noise {
                 line = noise.carry(&line);

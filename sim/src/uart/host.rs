@@ -57,7 +57,7 @@ impl UartHost {
     /// The line is there, or is not any more.
     pub fn set_connected(&mut self, now_ns: u64, connected: bool) {
         if connected && !self.connected {
-            self.root.reset_device();
+            self.device_was_reset();
         } else if !connected && self.connected {
             self.absent_since_ns = now_ns;
         }
@@ -83,17 +83,25 @@ impl UartHost {
             self.discard_if_absent(now_ns);
             return None;
         }
+        // A unit may have broken it, or time does.
+        let before = self.take_broken(now_ns);
         self.fill(now_ns);
         self.endpoint.poll_bytes(now_ns, line);
-        let broken = self.endpoint.take_broken();
-        if broken.is_some() {
-            // To the driver, a device that was reset: registers have their reset values, the vectors are written anew.
-            self.absent_since_ns = now_ns;
-            self.root.reset_device();
+        let now = self.take_broken(now_ns);
+        if now.is_some() {
             self.fill(now_ns);
             self.endpoint.poll_bytes(now_ns, line);
         }
-        broken
+        now.or(before)
+    }
+
+    /// Why a session broke, if one did since the last call. To the driver it is a device that was reset: registers have their reset values, the vectors are
+    /// written anew. What it asks meanwhile waits for the next session.
+    fn take_broken(&mut self, now_ns: u64) -> Option<Broken> {
+        let broken = self.endpoint.take_broken()?;
+        self.absent_since_ns = now_ns;
+        self.device_was_reset();
+        Some(broken)
     }
 
     /// Gives the link what the root complex has for the device.
@@ -131,8 +139,16 @@ impl UartHost {
     fn discard_if_absent(&mut self, now_ns: u64) {
         if now_ns >= self.absent_since_ns + ABSENT_NS {
             self.root.discard();
-            self.discarded = true;
+            if !std::mem::replace(&mut self.discarded, true) {
+                // It finds all-ones now.
+                self.root.trigger_all();
+            }
         }
+    }
+
+    fn device_was_reset(&mut self) {
+        self.root.reset_device();
+        self.root.trigger_all();
     }
 
     fn settings(&self) -> u32 {
@@ -157,10 +173,110 @@ impl UartHost {
         [
             self.endpoint.next_deadline().filter(|_| self.connected),
             self.root.next_event_ns(),
-            (absent && self.root.queued() > 0).then_some(self.absent_since_ns + ABSENT_NS),
+            (absent && (self.root.queued() > 0 || !self.discarded))
+                .then_some(self.absent_since_ns + ABSENT_NS),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root_complex::Interrupt;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::Arc;
+
+    const BAUD: u32 = 3_000_000;
+    const MS: u64 = 1_000_000;
+
+    struct Bench {
+        now_ns: u64,
+        host: UartHost,
+        device: Endpoint,
+        /// How often each vector was raised.
+        raised: [Arc<AtomicU32>; 3],
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut host = UartHost::new(Settings::default(), BAUD, 0);
+            let raised: [Arc<AtomicU32>; 3] = Default::default();
+            for (vector, count) in (0..).zip(&raised) {
+                let count = Arc::clone(count);
+                let raise = move || {
+                    count.fetch_add(1, Ordering::Relaxed);
+                };
+                let call = Interrupt::Callback(Box::new(raise));
+                host.root.set_vector(vector, Some(call));
+            }
+            host.root.config.enable_memory();
+            Self {
+                now_ns: 0,
+                host,
+                device: Endpoint::new(Role::Device, BAUD, 0),
+                raised,
+            }
+        }
+
+        fn run(&mut self, ns: u64) {
+            let end = self.now_ns + ns;
+            while self.now_ns < end {
+                let mut line = vec![];
+                self.host.poll(self.now_ns, &mut line);
+                self.device.on_bytes(self.now_ns, &line);
+                while self.device.receive().is_some() {}
+                line.clear();
+                self.device.poll_bytes(self.now_ns, &mut line);
+                self.host.on_bytes(self.now_ns, &line);
+                self.now_ns += MS;
+            }
+        }
+
+        fn raised(&self) -> [u32; 3] {
+            [0, 1, 2].map(|v: usize| self.raised[v].swap(0, Ordering::Relaxed))
+        }
+    }
+
+    #[test]
+    fn a_device_that_has_lost_its_state_or_is_away_calls_all_vectors_once() {
+        let mut b = Bench::new();
+        b.host.set_connected(0, true);
+        b.run(100 * MS);
+        assert_eq!(b.host.endpoint().state(), State::Open);
+        b.raised();
+        b.run(3_000 * MS);
+        assert_eq!(b.raised(), [0; 3], "nothing has happened");
+
+        // Reset by somebody else. Who is called and asks for a register then waits for the next session.
+        b.device = Endpoint::new(Role::Device, BAUD, 0);
+        let mut calls = [0; 3];
+        while calls == [0; 3] {
+            b.run(MS);
+            calls = b.raised();
+        }
+        assert_eq!(calls, [1; 3]);
+        let read = b.host.root.read_register(ferrule_abi::BAR_REGS, 0, 0xF);
+        let read = read.expect("memory is decoded");
+        b.run(100 * MS);
+        assert_eq!(b.host.endpoint().state(), State::Open);
+        assert_eq!(b.host.root.take_read(read), None);
+        b.run(1_900 * MS);
+        assert_eq!(b.raised(), [0; 3]);
+
+        // Out, and in again before anybody has taken it for gone; then out for good.
+        for (away, calls) in [(300 * MS, 0), (3_000 * MS, 1)] {
+            b.host.set_connected(b.now_ns, false);
+            let due = b.host.next_deadline().expect("a deadline");
+            assert!(due <= b.now_ns + ABSENT_NS, "it is looked after");
+            b.run(away);
+            assert_eq!(b.raised(), [calls; 3], "away for {away} ns");
+            b.host.set_connected(b.now_ns, true);
+            b.run(1_000 * MS);
+            assert_eq!(b.host.endpoint().state(), State::Open);
+            assert_eq!(b.raised(), [1; 3], "it is as after power-up");
+        }
     }
 }
