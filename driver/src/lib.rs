@@ -12,6 +12,7 @@ pub mod dma;
 pub mod error;
 pub mod iova;
 pub mod irq;
+pub mod lock;
 #[allow(unsafe_code)]
 pub mod mmio;
 pub mod nic;

@@ -14,6 +14,7 @@ use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
 use smallvec::SmallVec;
 
 use crate::exports::Exports;
+use crate::shared::Driven;
 
 /// Frames taken from a ring, or handed to it, at a time.
 const BATCH: usize = 16;
@@ -145,26 +146,6 @@ impl Core {
         }
     }
 
-    /// Takes in what has arrived, [`ROUNDS`] batches at most, and hands down what can be sent; whether there was anything, or something has
-    /// happened to a socket.
-    ///
-    /// # Errors
-    /// When the NIC does not work any more.
-    pub(crate) fn pump(&mut self, now: Instant) -> io::Result<bool> {
-        self.move_with(now, Self::move_packets)
-    }
-
-    /// Does what a call has asked for, without taking anything in; otherwise as [`pump`](Self::pump).
-    ///
-    /// # Errors
-    /// When the NIC does not work any more.
-    pub(crate) fn hand_down(&mut self, now: Instant) -> io::Result<bool> {
-        self.move_with(now, |core, now| {
-            core.follow_groups()?;
-            core.transmit(now)
-        })
-    }
-
     fn move_with(
         &mut self,
         now: Instant,
@@ -269,51 +250,6 @@ impl Core {
         Ok(())
     }
 
-    /// When [`Core::pump`] must be called even if nothing arrives, in nanoseconds.
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
-        // While the transmit ring is full only a completion helps, whatever the stack has to send.
-        let timer = match self.held.is_empty() && self.released.is_empty() {
-            true => self.stack.next_deadline(),
-            false => None,
-        };
-        let deadlines = [timer, self.watch];
-        let first = deadlines.into_iter().flatten().min();
-        first.map(Instant::as_nanos)
-    }
-
-    /// Asks for interrupts; whether something is there already.
-    ///
-    /// # Errors
-    /// When the NIC does not work any more.
-    pub(crate) fn arm(&mut self) -> io::Result<bool> {
-        let armed = self.nic.arm().map_err(io_error);
-        armed.inspect_err(|e| self.fail(e))?;
-        Ok(self.has_work())
-    }
-
-    /// Whether something is there to be taken in.
-    pub(crate) fn has_work(&self) -> bool {
-        self.nic.has_work()
-    }
-
-    /// Asks the NIC whether it is still there.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub(crate) fn check_present(&mut self) -> io::Result<()> {
-        let present = self.nic.check_present().map_err(io_error);
-        present.inspect_err(|e| self.fail(e))
-    }
-
-    /// Takes away the signals of those interrupts whose bits are set.
-    ///
-    /// # Errors
-    /// When reading them fails, or the NIC is gone.
-    pub(crate) fn drain_irqs(&mut self, readable: u64) -> io::Result<()> {
-        let drained = self.nic.drain_some_irqs(readable).map_err(io_error);
-        drained.inspect_err(|e| self.fail(e))
-    }
-
     /// Whether nothing waits to be sent or acknowledged on behalf of sockets that are closed.
     pub(crate) fn is_drained(&self) -> bool {
         self.held.is_empty()
@@ -321,18 +257,6 @@ impl Core {
             && self.parked.is_empty()
             && self.nic.tx_outstanding() == 0
             && self.stack.is_drained()
-    }
-
-    /// Whether all packets that the NIC was handed have left its buffers: it completes them when it has stored them, and closing it
-    /// empties the buffers. Reads registers.
-    ///
-    /// # Errors
-    /// When the NIC does not work any more.
-    pub(crate) fn has_left(&mut self) -> io::Result<bool> {
-        let stats = self.nic.stats().map_err(io_error)?;
-        let arp = stats.get(counter::ARP_REQUESTS) + stats.get(counter::ARP_REPLIES);
-        let packets = stats.get(counter::TX_FRAMES).saturating_sub(arp);
-        Ok(packets >= self.next_token - self.unsent)
     }
 
     fn take_in(&mut self, now: Instant) -> io::Result<bool> {
@@ -517,6 +441,57 @@ impl Core {
             self.next_token += 1;
         }
         Ok(taken)
+    }
+}
+
+impl Driven for Core {
+    fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        self.move_with(now, Self::move_packets)
+    }
+
+    fn hand_down(&mut self, now: Instant) -> io::Result<bool> {
+        self.move_with(now, |core, now| {
+            core.follow_groups()?;
+            core.transmit(now)
+        })
+    }
+
+    fn next_deadline(&self) -> Option<u64> {
+        // While the transmit ring is full only a completion helps, whatever the stack has to send.
+        let timer = match self.held.is_empty() && self.released.is_empty() {
+            true => self.stack.next_deadline(),
+            false => None,
+        };
+        let deadlines = [timer, self.watch];
+        let first = deadlines.into_iter().flatten().min();
+        first.map(Instant::as_nanos)
+    }
+
+    fn arm(&mut self) -> io::Result<bool> {
+        let armed = self.nic.arm().map_err(io_error);
+        armed.inspect_err(|e| self.fail(e))?;
+        Ok(self.has_work())
+    }
+
+    fn has_work(&self) -> bool {
+        self.nic.has_work()
+    }
+
+    fn drain_irqs(&mut self, readable: u64) -> io::Result<()> {
+        let drained = self.nic.drain_some_irqs(readable).map_err(io_error);
+        drained.inspect_err(|e| self.fail(e))
+    }
+
+    fn check_present(&mut self) -> io::Result<()> {
+        let present = self.nic.check_present().map_err(io_error);
+        present.inspect_err(|e| self.fail(e))
+    }
+
+    fn has_left(&mut self) -> io::Result<bool> {
+        let stats = self.nic.stats().map_err(io_error)?;
+        let arp = stats.get(counter::ARP_REQUESTS) + stats.get(counter::ARP_REPLIES);
+        let packets = stats.get(counter::TX_FRAMES).saturating_sub(arp);
+        Ok(packets >= self.next_token - self.unsent)
     }
 }
 

@@ -2,8 +2,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use ferrule_driver::lock::Mutex;
 
 use crate::host::Host;
 use crate::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -62,15 +64,9 @@ impl Watch {
     /// Tells that something has happened.
     pub(crate) fn tell(&self) {
         if !self.key.queued.swap(true, Ordering::SeqCst) {
-            self.queue.lock().push(Arc::clone(&self.key));
+            self.queue.told.lock().push(Arc::clone(&self.key));
             self.queue.any.store(true, Ordering::SeqCst);
         }
-    }
-}
-
-impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Key>>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,7 +134,7 @@ impl Events {
 
     /// Appends the keys of all sockets to which something has happened since they were last taken; each once.
     pub fn take(&self, keys: &mut Vec<u64>) {
-        let mut told = self.queue.lock();
+        let mut told = self.queue.told.lock();
         self.queue.any.store(false, Ordering::SeqCst);
         keys.extend(told.drain(..).map(|key| {
             key.queued.store(false, Ordering::SeqCst);

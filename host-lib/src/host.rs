@@ -2,17 +2,20 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferrule_driver::nic::LocalAddress;
 use ferrule_driver::{Clock, Device, Nic, NicConfig, NicError, WallClock};
-use ferrule_stack::{Cidr, Config, Offload, Route, Stack, Stats};
+use ferrule_stack::{Cidr, Config, Offload, Route, SocketId, Stack, Stats};
 
 use crate::core::Core;
 use crate::error::OpenError;
 use crate::events::Events;
+use crate::exports::Lent;
 use crate::ping::Ping;
 use crate::settings;
 use crate::shared::{NicClock, Shared};
@@ -32,7 +35,9 @@ pub struct Host {
 }
 
 struct Inner {
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Core>>,
+    /// Ready for everything: stands for the descriptor of a socket that cannot get one.
+    always_ready: UnixStream,
     service: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -201,8 +206,20 @@ impl Host {
         self.shared().now().as_nanos()
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared<Core> {
         &self.inner.shared
+    }
+
+    /// A descriptor that is ready for everything.
+    pub(crate) fn always_ready(&self) -> BorrowedFd<'_> {
+        self.inner.always_ready.as_fd()
+    }
+
+    /// Lends a socket's descriptor.
+    pub(crate) fn lend(&self, id: SocketId) -> io::Result<Lent> {
+        let mut state = self.shared().lock();
+        let Core { exports, stack, .. } = &mut state.core;
+        exports.lend(stack, id)
     }
 }
 
@@ -367,6 +384,7 @@ impl HostBuilder {
                 why,
             })?;
         }
+        let always_ready = UnixStream::pair()?.0;
         let core = Core::new(nic, stack, gateways);
         let shared = Arc::new(Shared::new(core, clock, irqs, gone, self.busy_poll)?);
         let service = if self.background && !shared.leave_to_clock() {
@@ -377,6 +395,7 @@ impl HostBuilder {
         Ok(Host {
             inner: Arc::new(Inner {
                 shared,
+                always_ready,
                 service: Mutex::new(service),
             }),
         })
@@ -395,7 +414,7 @@ fn gateways(routes: &[Route]) -> Vec<Ipv4Addr> {
 }
 
 /// Starts the thread that always waits.
-fn serve(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+fn serve(shared: Arc<Shared<Core>>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("ferrule".to_owned())
         .spawn(move || {

@@ -42,6 +42,7 @@ mod ping;
 mod settings;
 mod shared;
 mod socket;
+mod sync;
 mod tcp;
 mod tcp_socket;
 #[cfg(feature = "tokio")]

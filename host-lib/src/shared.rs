@@ -5,23 +5,19 @@
 //! that simulated time knows who waits. A service thread, where there is one, is simply a thread that always waits, so that
 //! retransmissions and answers go on while the program computes. A clock that does such work itself ([`Service`]) takes the service
 //! thread's place, and has the token for good.
+//!
+//! In which order threads take these steps is chance. So a test compiles this file with a [`sync`](crate::sync) of its own, under a scheduler
+//! that tries many orders: host-lib/tests/wake_ups.
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use ferrule_driver::clock::{Served, Service};
-use ferrule_driver::Clock;
-use ferrule_stack::{Instant, SocketId};
-use nix::errno::Errno;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use ferrule_stack::Instant;
 
-use crate::core::Core;
-use crate::exports::Lent;
+use crate::sync::{
+    is_readable, spin_loop, yield_now, Arc, AsFd, AtomicBool, AtomicUsize, Clock, Fd, FdRef, Mutex,
+    MutexGuard, Ordering, Served, Service, WakeUp,
+};
 
 /// Between the first two looks at what the NIC has sent: some frames' time on the wire.
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
@@ -29,34 +25,97 @@ const FIRST_PAUSE: Duration = Duration::from_micros(20);
 /// Pauses of the processor between two looks at the rings.
 const LOOK_PAUSE: u32 = 16;
 
+/// What is driven: a NIC with its stack.
+pub(crate) trait Driven {
+    /// Takes in what has arrived, and hands down what can be sent; whether there was anything, or something has happened to a socket.
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    fn pump(&mut self, now: Instant) -> io::Result<bool>;
+    /// Does what a call has asked for, without taking anything in; otherwise as [`pump`](Self::pump).
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    fn hand_down(&mut self, now: Instant) -> io::Result<bool>;
+    /// When [`pump`](Self::pump) must be called even if nothing arrives, in nanoseconds.
+    fn next_deadline(&self) -> Option<u64>;
+    /// Asks for interrupts; whether something is there already. What arrives later than the look at it interrupts.
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    fn arm(&mut self) -> io::Result<bool>;
+    /// Whether something is there to be taken in.
+    fn has_work(&self) -> bool;
+    /// Takes away the signals of those interrupts whose bits are set.
+    ///
+    /// # Errors
+    /// When reading them fails, or the NIC is gone.
+    fn drain_irqs(&mut self, readable: u64) -> io::Result<()>;
+    /// Asks the NIC whether it is still there.
+    ///
+    /// # Errors
+    /// When it is not.
+    fn check_present(&mut self) -> io::Result<()>;
+    /// Whether all packets that the NIC was handed have left its buffers.
+    ///
+    /// # Errors
+    /// When the NIC does not work any more.
+    fn has_left(&mut self) -> io::Result<bool>;
+}
+
 /// State behind the mutex: the NIC, the stack, and who waits.
-pub(crate) struct State {
-    pub(crate) core: Core,
+pub(crate) struct State<D> {
+    pub(crate) core: D,
     /// A thread sleeps on the NIC's interrupts, or the clock looks after them.
     driving: bool,
     /// The deadline it sleeps until, in nanoseconds.
     driving_until: Option<u64>,
     /// Wake-ups of the other threads that sleep; each is signalled once and then not kept here.
-    sleepers: Vec<Arc<EventFd>>,
+    sleepers: Vec<Arc<WakeUp>>,
     /// Wake-ups of past sleeps, to be used again.
-    spare: Vec<Arc<EventFd>>,
+    spare: Vec<Arc<WakeUp>>,
     /// The host is being dropped: the service thread ends.
     pub(crate) closing: bool,
 }
 
-/// The clock as the NIC has it. The NIC waits while a thread has the state, and tells so: a clock that waits for the state meanwhile would do so
-/// for ever.
+/// What a thread that has the state and the clock's service say to each other.
+#[derive(Default)]
+struct Notes {
+    /// The thread waits on the clock meanwhile.
+    waiting: AtomicBool,
+    /// The service found the state locked.
+    missed: AtomicBool,
+    /// The service is to be run.
+    due: AtomicBool,
+}
+
+impl Notes {
+    /// Runs `call`, which may wait on the clock, on the thread that has the state. A clock that waited for the state meanwhile would do so for ever.
+    fn wait<T>(&self, clock: &dyn Clock, call: impl FnOnce() -> T) -> T {
+        let before = self.waiting.swap(true, Ordering::SeqCst);
+        if !before && self.missed.load(Ordering::SeqCst) {
+            // Too early to be told: the clock may let no time pass until the state is free.
+            self.due.store(true, Ordering::SeqCst);
+            clock.poke();
+        }
+        let result = call();
+        self.waiting.store(before, Ordering::SeqCst);
+        result
+    }
+}
+
+/// The clock as the NIC has it, which waits while a thread has the state.
 #[derive(Clone)]
 pub(crate) struct NicClock {
     clock: Arc<dyn Clock>,
-    waiting: Arc<AtomicBool>,
+    notes: Arc<Notes>,
 }
 
 impl NicClock {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            waiting: Arc::default(),
+            notes: Arc::default(),
         }
     }
 }
@@ -70,37 +129,28 @@ impl Clock for NicClock {
         self.clock.passes_by_itself()
     }
 
-    fn wait(&self, fds: &[BorrowedFd<'_>], deadline_ns: Option<u64>) -> io::Result<()> {
-        let before = self.waiting.swap(true, Ordering::SeqCst);
-        let waited = self.clock.wait(fds, deadline_ns);
-        self.waiting.store(before, Ordering::SeqCst);
-        waited
+    fn wait(&self, fds: &[FdRef<'_>], deadline_ns: Option<u64>) -> io::Result<()> {
+        let clock = &*self.clock;
+        self.notes.wait(clock, || clock.wait(fds, deadline_ns))
     }
 }
 
 /// What all sockets of a host share.
-pub(crate) struct Shared {
-    state: Mutex<State>,
+pub(crate) struct Shared<D> {
+    state: Mutex<State<D>>,
     clock: Arc<dyn Clock>,
     /// Wakes the driving thread.
-    kick: EventFd,
-    irqs: Vec<OwnedFd>,
+    kick: WakeUp,
+    irqs: Vec<Fd>,
     /// Readable when the NIC has gone, where it can say so.
-    gone: Option<OwnedFd>,
-    /// Ready for everything: stands for the descriptor of a socket that cannot get one.
-    always_ready: UnixStream,
+    gone: Option<Fd>,
     /// How long a thread looks at the rings before it sleeps, in nanoseconds.
     busy_poll_ns: u64,
     /// Threads that wait for the state to be unlocked.
     contenders: AtomicUsize,
     /// The clock drives the NIC.
     by_clock: AtomicBool,
-    /// The clock is asked to drive it now.
-    due: AtomicBool,
-    /// The clock found the state locked.
-    missed: AtomicBool,
-    /// See [`NicClock`].
-    waiting: Arc<AtomicBool>,
+    notes: Arc<Notes>,
 }
 
 /// What came of a call that may have to wait.
@@ -113,45 +163,57 @@ struct Looked<T> {
 }
 
 /// The state, locked. A clock that could not have it meanwhile is told when it is free.
-pub(crate) struct Locked<'a> {
+pub(crate) struct Locked<'a, D> {
     /// None only while it is being dropped.
-    guard: Option<MutexGuard<'a, State>>,
-    shared: &'a Shared,
+    guard: Option<MutexGuard<'a, State<D>>>,
+    shared: &'a Shared<D>,
 }
 
-impl Deref for Locked<'_> {
-    type Target = State;
-    fn deref(&self) -> &State {
+impl<D> Deref for Locked<'_, D> {
+    type Target = State<D>;
+    fn deref(&self) -> &State<D> {
         self.guard.as_deref().expect("held until dropped")
     }
 }
 
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+impl<D> DerefMut for Locked<'_, D> {
+    fn deref_mut(&mut self) -> &mut State<D> {
         self.guard.as_deref_mut().expect("held until dropped")
     }
 }
 
-impl Drop for Locked<'_> {
+impl<D> Drop for Locked<'_, D> {
     fn drop(&mut self) {
         self.guard = None;
         // Only a clock that drives the NIC misses it.
         let by_clock = self.shared.by_clock.load(Ordering::Relaxed);
-        if by_clock && self.shared.missed.swap(false, Ordering::SeqCst) {
+        if by_clock && self.shared.notes.missed.swap(false, Ordering::SeqCst) {
             self.shared.kick();
         }
     }
 }
 
-impl Shared {
+impl<D> Shared<D> {
+    /// Lets whoever drives the NIC look again.
+    fn kick(&self) {
+        if self.by_clock.load(Ordering::SeqCst) {
+            self.notes.due.store(true, Ordering::SeqCst);
+            self.clock.poke();
+        } else {
+            self.kick.signal();
+        }
+    }
+}
+
+impl<D: Driven> Shared<D> {
     pub(crate) fn new(
-        core: Core,
+        core: D,
         clock: NicClock,
-        irqs: Vec<OwnedFd>,
-        gone: Option<OwnedFd>,
+        irqs: Vec<Fd>,
+        gone: Option<Fd>,
         busy_poll: Duration,
     ) -> io::Result<Self> {
-        let NicClock { clock, waiting } = clock;
+        let NicClock { clock, notes } = clock;
         let busy_poll_ns = match clock.passes_by_itself() {
             true => u64::try_from(busy_poll.as_nanos()).unwrap_or(u64::MAX),
             false => 0,
@@ -166,21 +228,21 @@ impl Shared {
                 closing: false,
             }),
             clock,
-            kick: wake_up()?,
+            kick: WakeUp::new()?,
             irqs,
             gone,
-            always_ready: UnixStream::pair()?.0,
             busy_poll_ns,
             contenders: AtomicUsize::new(0),
             by_clock: AtomicBool::new(false),
-            due: AtomicBool::new(false),
-            missed: AtomicBool::new(false),
-            waiting,
+            notes,
         })
     }
 
     /// Leaves the driving to the clock, if it does such work; whether it does.
-    pub(crate) fn leave_to_clock(self: &Arc<Self>) -> bool {
+    pub(crate) fn leave_to_clock(self: &Arc<Self>) -> bool
+    where
+        D: Send + 'static,
+    {
         self.by_clock.store(true, Ordering::SeqCst);
         self.lock().driving = true;
         let service = Arc::downgrade(self);
@@ -192,40 +254,17 @@ impl Shared {
         taken
     }
 
-    /// Lets whoever drives the NIC look again.
-    fn kick(&self) {
-        if self.by_clock.load(Ordering::SeqCst) {
-            self.due.store(true, Ordering::SeqCst);
-            self.clock.poke();
-        } else {
-            signal(&self.kick);
-        }
-    }
-
     pub(crate) fn now(&self) -> Instant {
         Instant::from_nanos(self.clock.now())
     }
 
-    /// A descriptor that is ready for everything.
-    pub(crate) fn always_ready(&self) -> BorrowedFd<'_> {
-        self.always_ready.as_fd()
-    }
-
-    /// Lends a socket's descriptor.
-    pub(crate) fn lend(&self, id: SocketId) -> io::Result<Lent> {
-        let mut state = self.lock();
-        let Core { exports, stack, .. } = &mut state.core;
-        exports.lend(stack, id)
-    }
-
-    fn lock(&self) -> Locked<'_> {
-        // A thread that panicked in a socket call leaves the stack as consistent as any error would.
+    /// The state as it is: nothing is taken in before, and nothing told after.
+    pub(crate) fn lock(&self) -> Locked<'_, D> {
         let guard = match self.state.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
+            Some(guard) => guard,
+            None => {
                 self.contenders.fetch_add(1, Ordering::SeqCst);
-                let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let guard = self.state.lock();
                 self.contenders.fetch_sub(1, Ordering::SeqCst);
                 guard
             }
@@ -237,7 +276,7 @@ impl Shared {
     }
 
     /// Runs `call` once, with all that has arrived taken in before and all that is to be sent handed down after.
-    pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Core, Instant) -> T) -> io::Result<T> {
+    pub(crate) fn with<T>(&self, call: impl FnOnce(&mut D, Instant) -> T) -> io::Result<T> {
         let mut state = self.lock();
         let result = self.call(&mut state.core, call);
         self.tell(&mut state);
@@ -245,20 +284,11 @@ impl Shared {
     }
 
     /// As [`with`](Self::with), for a call that may wait on the clock.
-    pub(crate) fn with_waiting<T>(&self, call: impl FnOnce(&mut Core) -> T) -> io::Result<T> {
-        self.with(|core, _| {
-            let before = self.waiting.swap(true, Ordering::SeqCst);
-            let result = call(core);
-            self.waiting.store(before, Ordering::SeqCst);
-            result
-        })
+    pub(crate) fn with_waiting<T>(&self, call: impl FnOnce(&mut D) -> T) -> io::Result<T> {
+        self.with(|core, _| self.notes.wait(&*self.clock, || call(core)))
     }
 
-    fn call<T>(
-        &self,
-        core: &mut Core,
-        call: impl FnOnce(&mut Core, Instant) -> T,
-    ) -> io::Result<T> {
+    fn call<T>(&self, core: &mut D, call: impl FnOnce(&mut D, Instant) -> T) -> io::Result<T> {
         let now = self.now();
         core.pump(now)?;
         let result = call(core, now);
@@ -293,7 +323,7 @@ impl Shared {
     }
 
     /// Something may have changed: whoever waits looks again.
-    fn tell(&self, state: &mut State) {
+    fn tell(&self, state: &mut State<D>) {
         state.wake_sleepers();
         if state.driving {
             self.kick();
@@ -307,7 +337,7 @@ impl Shared {
     pub(crate) fn block_on<T>(
         &self,
         timeout: Option<Duration>,
-        mut call: impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
+        mut call: impl FnMut(&mut State<D>, Instant) -> Option<io::Result<T>>,
     ) -> io::Result<T> {
         let deadline = timeout.map(|t| (self.now() + t).as_nanos());
         let mut state = self.lock();
@@ -345,8 +375,8 @@ impl Shared {
     /// Makes `call` once, with all that has arrived taken in before and all that is to be sent handed down after.
     fn look<T>(
         &self,
-        state: &mut State,
-        call: &mut impl FnMut(&mut State, Instant) -> Option<io::Result<T>>,
+        state: &mut State<D>,
+        call: &mut impl FnMut(&mut State<D>, Instant) -> Option<io::Result<T>>,
     ) -> io::Result<Looked<T>> {
         let now = self.now();
         let moved = state.core.pump(now)?;
@@ -366,10 +396,10 @@ impl Shared {
     /// Drives the NIC, or waits for the thread that does, until something may have changed, one of `beside` is readable or the deadline is reached.
     fn wait<'a>(
         &'a self,
-        state: Locked<'a>,
+        state: Locked<'a, D>,
         deadline: Option<u64>,
-        beside: &[BorrowedFd<'_>],
-    ) -> io::Result<Locked<'a>> {
+        beside: &[FdRef<'_>],
+    ) -> io::Result<Locked<'a, D>> {
         if state.driving {
             self.sleep(state, deadline, beside)
         } else {
@@ -383,7 +413,7 @@ impl Shared {
     /// What the NIC or the clock reports.
     pub(crate) fn wait_beside(
         &self,
-        beside: &[BorrowedFd<'_>],
+        beside: &[FdRef<'_>],
         timeout: Option<Duration>,
         ready: impl Fn() -> bool,
     ) -> io::Result<()> {
@@ -392,24 +422,37 @@ impl Shared {
         if state.core.pump(self.now())? {
             self.tell(&mut state);
         }
-        if !ready() {
-            state = self.wait(state, deadline, beside)?;
-            state.core.pump(self.now())?;
+        if ready() {
+            return Ok(());
         }
-        self.tell(&mut state);
-        Ok(())
+        let moved = match self.wait(state, deadline, beside) {
+            Ok(woken) => {
+                state = woken;
+                state.core.pump(self.now())
+            }
+            Err(e) => {
+                state = self.lock();
+                Err(e)
+            }
+        };
+        // Nothing is told for nothing: a driving thread that is kicked wakes all others, and would so be kicked again by each that waits like this.
+        // But if none drives now, somebody else must take the token.
+        if !matches!(moved, Ok(false)) || !state.driving {
+            self.tell(&mut state);
+        }
+        moved.map(|_| ())
     }
 
     /// Sleeps until something has changed or the deadline is reached.
     fn sleep<'a>(
         &'a self,
-        mut state: Locked<'a>,
+        mut state: Locked<'a, D>,
         deadline: Option<u64>,
-        beside: &[BorrowedFd<'_>],
-    ) -> io::Result<Locked<'a>> {
+        beside: &[FdRef<'_>],
+    ) -> io::Result<Locked<'a, D>> {
         let wake = match state.spare.pop() {
             Some(wake) => wake,
-            None => Arc::new(wake_up()?),
+            None => Arc::new(WakeUp::new()?),
         };
         state.sleepers.push(Arc::clone(&wake));
         // The driving thread sleeps past a timer that this thread's call has set: let it think again.
@@ -418,7 +461,7 @@ impl Shared {
             self.kick();
         }
         drop(state);
-        let fds: Vec<BorrowedFd<'_>> = [wake.as_fd()]
+        let fds: Vec<FdRef<'_>> = [wake.as_fd()]
             .into_iter()
             .chain(beside.iter().copied())
             .collect();
@@ -427,7 +470,7 @@ impl Shared {
         state
             .sleepers
             .retain(|sleeper| !Arc::ptr_eq(sleeper, &wake));
-        clear(&wake);
+        wake.clear();
         state.spare.push(wake);
         waited.map(|()| state)
     }
@@ -435,10 +478,10 @@ impl Shared {
     /// Takes the token, sleeps on the NIC, and lets all others look.
     fn drive<'a>(
         &'a self,
-        mut state: Locked<'a>,
+        mut state: Locked<'a, D>,
         deadline: Option<u64>,
-        beside: &[BorrowedFd<'_>],
-    ) -> io::Result<Locked<'a>> {
+        beside: &[FdRef<'_>],
+    ) -> io::Result<Locked<'a, D>> {
         if self.busy_poll_ns > 0 {
             let found;
             (state, found) = self.look_on(state, deadline);
@@ -455,7 +498,7 @@ impl Shared {
         state.driving_until = until;
         drop(state);
         // The interrupts come first: their bits are those of what the wait tells.
-        let fds: Vec<BorrowedFd<'_>> = self
+        let fds: Vec<FdRef<'_>> = self
             .irqs
             .iter()
             .map(AsFd::as_fd)
@@ -469,7 +512,7 @@ impl Shared {
         self.tell(&mut state);
         let is_ready = |ready: u64, n: usize| ready >> n & 1 == 1;
         if !matches!(waited, Ok(ready) if !is_ready(ready, self.irqs.len())) {
-            clear(&self.kick);
+            self.kick.clear();
         }
         let ready = waited?;
         state.core.drain_irqs(ready)?;
@@ -480,7 +523,11 @@ impl Shared {
     }
 
     /// Looks at the rings for a while, with the token, before it sleeps; whether there is something to do now.
-    fn look_on<'a>(&'a self, mut state: Locked<'a>, deadline: Option<u64>) -> (Locked<'a>, bool) {
+    fn look_on<'a>(
+        &'a self,
+        mut state: Locked<'a, D>,
+        deadline: Option<u64>,
+    ) -> (Locked<'a, D>, bool) {
         let end = self.clock.now().saturating_add(self.busy_poll_ns);
         state.driving = true;
         // Whatever timer another thread's call sets is seen without being told of.
@@ -488,11 +535,11 @@ impl Shared {
         let found = loop {
             drop(state);
             for _ in 0..LOOK_PAUSE {
-                std::hint::spin_loop();
+                spin_loop();
             }
             // A mutex is not fair: whoever waits for it would not get it from a thread that takes it again at once.
             while self.contenders.load(Ordering::SeqCst) > 0 {
-                std::thread::yield_now();
+                yield_now();
             }
             state = self.lock();
             let due = earliest([deadline, state.core.next_deadline()]);
@@ -510,29 +557,21 @@ impl Shared {
 
     /// Whether the NIC's access says so.
     fn may_be_gone(&self) -> io::Result<bool> {
-        let Some(gone) = &self.gone else {
-            return Ok(false);
-        };
-        let mut fds = [PollFd::new(gone.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::ZERO) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::EINTR) => Ok(false),
-            Err(e) => Err(e.into()),
-        }
+        self.gone.as_ref().map_or(Ok(false), is_readable)
     }
 }
 
-impl State {
+impl<D> State<D> {
     fn wake_sleepers(&mut self) {
         for sleeper in self.sleepers.drain(..) {
-            signal(&sleeper);
+            sleeper.signal();
         }
     }
 }
 
-impl Shared {
+impl<D: Driven> Shared<D> {
     /// What a thread that drives does when it is woken, and before it sleeps again: until when.
-    fn drive_once(&self, state: &mut State, called: bool) -> io::Result<Option<u64>> {
+    fn drive_once(&self, state: &mut State<D>, called: bool) -> io::Result<Option<u64>> {
         if called {
             state.core.drain_irqs(u64::MAX)?;
             if self.may_be_gone()? {
@@ -551,8 +590,8 @@ impl Shared {
     }
 }
 
-impl Service for Shared {
-    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+impl<D: Driven + Send> Service for Shared<D> {
+    fn fds(&self) -> Vec<FdRef<'_>> {
         self.irqs
             .iter()
             .chain(&self.gone)
@@ -561,21 +600,18 @@ impl Service for Shared {
     }
 
     fn is_due(&self) -> bool {
-        self.due.swap(false, Ordering::SeqCst)
+        self.notes.due.swap(false, Ordering::SeqCst)
     }
 
     fn run(&self, called: bool) -> Served {
         // Said before the lock is tried: whoever has it sees it when it lets go.
-        self.missed.store(true, Ordering::SeqCst);
+        self.notes.missed.store(true, Ordering::SeqCst);
         let mut state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) if self.waiting.load(Ordering::SeqCst) => {
-                return Served::NotNow;
-            }
-            Err(TryLockError::WouldBlock) => return Served::Busy,
+            Some(state) => state,
+            None if self.notes.waiting.load(Ordering::SeqCst) => return Served::NotNow,
+            None => return Served::Busy,
         };
-        self.missed.store(false, Ordering::SeqCst);
+        self.notes.missed.store(false, Ordering::SeqCst);
         if state.closing {
             return Served::NotNow;
         }
@@ -591,30 +627,6 @@ impl Service for Shared {
                 Served::NotNow
             }
         }
-    }
-}
-
-fn wake_up() -> io::Result<EventFd> {
-    Ok(EventFd::from_flags(
-        EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
-    )?)
-}
-
-/// Makes a wake-up readable.
-fn signal(wake: &EventFd) {
-    match wake.write(1) {
-        // Full: it is readable as it should be.
-        Ok(_) | Err(Errno::EAGAIN) => {}
-        Err(e) => tracing::error!("waking a thread: {e}"),
-    }
-}
-
-/// Makes a wake-up not readable.
-fn clear(wake: &EventFd) {
-    match wake.read() {
-        // Empty: it was not signalled.
-        Ok(_) | Err(Errno::EAGAIN) => {}
-        Err(e) => tracing::error!("clearing a wake-up: {e}"),
     }
 }
 

@@ -70,7 +70,7 @@ impl Handle {
     /// When the process has as many as it may.
     pub(crate) fn export(&self) -> io::Result<()> {
         if self.fd.get().is_none() {
-            let lent = self.host.shared().lend(self.id)?;
+            let lent = self.host.lend(self.id)?;
             // Another thread's, maybe: one is as good as the other.
             self.fd.get_or_init(|| lent);
         }
@@ -102,7 +102,7 @@ impl AsFd for Handle {
         }
         match self.fd.get() {
             Some(fd) => fd.as_fd(),
-            None => self.host.shared().always_ready(),
+            None => self.host.always_ready(),
         }
     }
 }

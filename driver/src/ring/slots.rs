@@ -1,9 +1,10 @@
 //! Receive slots in the host's hands, and how they come back.
+use crate::lock::Mutex;
 use crate::DmaBuf;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// The memory of all slots, and those that their holders have dropped.
 #[derive(Debug)]
@@ -35,10 +36,6 @@ impl SlotPool {
         self.offset + (usize::from(slot) << self.size_log2)
     }
 
-    fn returned(&self) -> MutexGuard<'_, Vec<u16>> {
-        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether something was dropped. What comes back at this moment is found the next time.
     #[inline]
     pub(crate) fn has_returned(&self) -> bool {
@@ -49,14 +46,14 @@ impl SlotPool {
     #[inline]
     pub(crate) fn collect(&self, to: &mut Vec<u16>) {
         if self.has_returned() {
-            let mut returned = self.returned();
+            let mut returned = self.returned.lock();
             self.waiting.store(0, Ordering::Release);
             to.append(&mut returned);
         }
     }
 
     fn give_back(&self, slot: u16) {
-        let mut returned = self.returned();
+        let mut returned = self.returned.lock();
         returned.push(slot);
         self.waiting.store(returned.len(), Ordering::Release);
     }

@@ -4,10 +4,11 @@
 //! as nothing can spoil them on the way. There is no ARP, no TSO and no loss but for want of slots.
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ferrule_abi::ring::{cqe_status, sqe_flags, Cqe, Sqe, ENTRY_SIZE};
 use ferrule_abi::{regs, BAR_REGS};
+use ferrule_driver::lock::Mutex;
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 use ferrule_driver_bench::queue::{after_reset, slots, Queue, Registers};
 
@@ -88,10 +89,6 @@ pub fn cable() -> (End, End) {
         when_sent: None,
     };
     (end(&a, &b), end(&b, &a))
-}
-
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
@@ -190,7 +187,7 @@ impl End {
         if self.frames.is_empty() {
             return;
         }
-        let mut theirs = locked(&self.theirs);
+        let mut theirs = self.theirs.lock();
         for frame in self.frames.drain(..) {
             if theirs.waiting.len() < MAX_WAITING {
                 theirs.waiting.push_back(frame);
@@ -214,7 +211,7 @@ impl Device for End {
     }
 
     fn read32(&mut self, _: u8, offset: u32) -> Result<u32, DeviceError> {
-        let state = locked(&self.ours);
+        let state = self.ours.lock();
         Ok(state.registers.get(&offset).copied().unwrap_or(0))
     }
 
@@ -224,7 +221,7 @@ impl Device for End {
         if bar != BAR_REGS {
             return Ok(());
         }
-        let mut state = locked(&self.ours);
+        let mut state = self.ours.lock();
         match offset {
             TRANSMIT => {
                 state.transmit.ring(value);
@@ -266,24 +263,24 @@ impl Device for End {
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
-        locked(&self.ours).memory = Some((iova, buf.clone()));
+        self.ours.lock().memory = Some((iova, buf.clone()));
         Ok(())
     }
 
     fn dma_unmap(&mut self, _: u64, _: usize) -> Result<(), DeviceError> {
-        locked(&self.ours).memory = None;
+        self.ours.lock().memory = None;
         Ok(())
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
         let interrupts = eventfds.iter().map(|fd| fd.try_clone_to_owned());
         let interrupts = interrupts.collect::<Result<_, _>>().unwrap_or_default();
-        locked(&self.ours).interrupts = interrupts;
+        self.ours.lock().interrupts = interrupts;
         Ok(())
     }
 
     fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
-        let mut state = locked(&self.ours);
+        let mut state = self.ours.lock();
         let vectors = state.interrupts.iter_mut().skip(first.into());
         for (slot, fd) in vectors.zip(eventfds) {
             let own = fd.try_clone_to_owned();
@@ -296,7 +293,7 @@ impl Device for End {
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        locked(&self.ours).interrupts.clear();
+        self.ours.lock().interrupts.clear();
         Ok(())
     }
 
