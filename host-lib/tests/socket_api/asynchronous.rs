@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use mio::{Events, Interest, Poll, Token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::ours::Keeper;
+use crate::keeper::Keeper;
 
 #[path = "../../examples/http_hyper.rs"]
 mod http_hyper;

@@ -4,6 +4,7 @@ mod calls;
 mod errors;
 mod events;
 mod examples;
+mod keeper;
 mod options;
 mod ours;
 mod readiness;

@@ -1,12 +1,9 @@
 //! Our sockets as a side of a story: two hosts on a cable, on simulated time.
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
-use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_testnet::{Clock, JoinHandle, Net};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use ferrule_testnet::Net;
 
 use crate::side::{streams, Datagrams, Listener, Side, Stream, BUFFER};
 
@@ -61,25 +58,5 @@ impl Side for Ours {
     }
     fn settle(&self) {
         self.0.sleep(Duration::from_millis(300)).unwrap();
-    }
-}
-
-/// Keeps simulated time going while the thread that has it is outside.
-pub(crate) struct Keeper(Arc<EventFd>, Option<JoinHandle<()>>);
-
-impl Keeper {
-    pub(crate) fn new(net: &Net) -> Self {
-        let done = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap());
-        let (clock, end) = (net.clock(), Arc::clone(&done));
-        let thread = net.spawn(move || clock.wait(&[end.as_fd()], None).unwrap());
-        Self(done, Some(thread))
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.write(1).unwrap();
-        let joined = self.1.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || matches!(joined, Some(Ok(()))));
     }
 }

@@ -9,7 +9,7 @@ use ferrule::{TcpStream, UdpSocket};
 use ferrule_testnet::Net;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::ours::Keeper;
+use crate::keeper::Keeper;
 
 fn net(seed: u64) -> Net {
     ferrule_testnet::new().seed(seed).start().unwrap()
