@@ -12,6 +12,7 @@ mod guest;
 mod progress;
 mod row;
 mod synth;
+mod tsan;
 
 #[derive(Parser)]
 #[command(
@@ -37,6 +38,8 @@ enum Task {
     Guest(guest::GuestArgs),
     /// Size and speed of the hardware by Yosys and nextpnr, beside its peers and against a budget.
     Synth(synth::SynthArgs),
+    /// The sockets' threads under ThreadSanitizer.
+    Tsan(tsan::TsanArgs),
 }
 
 fn run(task: &Task) -> Result<(), Box<dyn Error>> {
@@ -53,6 +56,7 @@ fn run(task: &Task) -> Result<(), Box<dyn Error>> {
         Task::Formal(args) => formal::run(args),
         Task::Guest(args) => guest::run(args),
         Task::Synth(args) => Ok(synth::run(args)?),
+        Task::Tsan(args) => Ok(tsan::run(args)?),
     }
 }
 
