@@ -152,7 +152,8 @@ impl Run {
                 let armed = self.nic.arm();
                 self.mend(armed);
                 self.nic.has_work();
-                self.nic.drain_irqs().expect("eventfds are read");
+                let drained = self.nic.drain_irqs();
+                self.mend(drained);
             }
             11 => {
                 let watched = self.nic.watchdog();

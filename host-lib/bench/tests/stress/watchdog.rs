@@ -74,10 +74,10 @@ impl<T: Send + 'static> Watchdog<T> {
     /// As soon as one has failed, or has got nowhere for long.
     pub(crate) fn watch(&mut self, end: Option<Instant>) {
         while end.is_none_or(|end| Instant::now() < end) {
-            let all_ended = self
-                .0
-                .iter_mut()
-                .fold(true, |all, watched| watched.look() && all);
+            let mut all_ended = true;
+            for watched in &mut self.0 {
+                all_ended &= watched.look();
+            }
             let stuck = |w: &&Watched<T>| match w.state {
                 State::Runs(_) => w.last_step.elapsed() > PATIENCE,
                 State::Ended(_) => false,
