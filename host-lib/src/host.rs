@@ -4,10 +4,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ferrule_driver::lock::Mutex;
 use ferrule_driver::nic::LocalAddress;
 use ferrule_driver::{Clock, Device, Nic, NicConfig, NicError, WallClock};
 use ferrule_stack::{Cidr, Config, Offload, Route, SocketId, Stack, Stats};
@@ -95,7 +96,7 @@ impl Host {
     /// When FERRULE_DEVICE is not set, and as [`Host::open`].
     pub fn default_host() -> io::Result<Self> {
         static DEFAULT: Mutex<Option<Host>> = Mutex::new(None);
-        let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut default = DEFAULT.lock();
         if let Some(host) = &*default {
             return Ok(host.clone());
         }
@@ -435,11 +436,7 @@ impl Drop for Inner {
             tracing::debug!("draining the sockets: {e}");
         }
         self.shared.close();
-        let service = self
-            .service
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let service = self.service.lock().take();
         if service.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the service thread panicked");
         }

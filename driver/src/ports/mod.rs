@@ -12,11 +12,12 @@ pub use open::open;
 pub use port::PortDevice;
 
 use crate::irq::Irq;
+use crate::lock::{Mutex, MutexGuard};
 use crate::{Device, DeviceError};
 use command::Wants;
 use ferrule_abi::{port_offset, regs, BAR_REGS, BAR_REGS_SIZE, MAX_PORTS};
 use iovas::Iovas;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A function and its ports. A clone is another handle; the function is let go of when all handles and all ports are dropped.
 pub struct Function(Arc<Shared>);
@@ -50,7 +51,7 @@ struct Open {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

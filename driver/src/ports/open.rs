@@ -1,11 +1,12 @@
 //! Devices by their names, and the functions with several ports that this process has open.
 use super::{count_ports, Function, Shared};
+use crate::lock::Mutex;
 use crate::vfio::{parse_address, KernelVfio};
 use crate::vfio_user::VfioUser;
 use crate::{Device, DeviceError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 /// Opens the device that `spec` names: `pci:0000:01:00.0` through the kernel's VFIO, `vfio-user:PATH` over a unix socket. `#1` at the end names the second
 /// of several ports behind it, `#0` or nothing the first; those that a process opens share the function. A path that ends in `#` and digits of its own
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub fn open(spec: &str) -> Result<Box<dyn Device>, DeviceError> {
     let (place, port) = Place::parse(spec)?;
     let slot = slot(&place);
-    let mut function = locked(&slot);
+    let mut function = slot.lock();
     if let Some(open) = function.upgrade().and_then(Function::again) {
         return Ok(Box::new(open.open(port)?));
     }
@@ -89,15 +90,11 @@ type Slot = Arc<Mutex<Weak<Shared>>>;
 /// The functions of this process.
 static FUNCTIONS: Mutex<BTreeMap<Place, Slot>> = Mutex::new(BTreeMap::new());
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The slot of what is at a place; those that are of no more use are thrown away.
 fn slot(place: &Place) -> Slot {
-    let mut functions = locked(&FUNCTIONS);
+    let mut functions = FUNCTIONS.lock();
     let is_in_use = |slot: &Slot| {
-        let is_open = slot.try_lock().map_or(true, |f| f.strong_count() > 0);
+        let is_open = slot.try_lock().is_none_or(|f| f.strong_count() > 0);
         is_open || Arc::strong_count(slot) > 1
     };
     functions.retain(|_, slot| is_in_use(slot));

@@ -52,7 +52,7 @@ impl Fake {
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+        self.world.lock()
     }
 
     fn function(&self) -> Function {

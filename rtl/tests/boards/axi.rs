@@ -1,4 +1,5 @@
 //! The adapter to the PCI Express block's AXI4-Streams: whatever the gaps and stalls, what goes in comes out.
+use crate::stream::{self, goes};
 use ferrule_rtl::native::Native;
 use ferrule_rtl::pcie::axi::PcieAxi;
 use ferrule_rtl::pins::TlpBeat;
@@ -72,11 +73,6 @@ impl Bench {
     }
 }
 
-/// A pattern of gaps: the bits of a number over and over, never all of them 0.
-fn goes(pattern: u32, cycle: usize) -> bool {
-    (pattern | 1 << 31) >> (cycle % 32) & 1 != 0
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
@@ -87,16 +83,7 @@ proptest! {
     ) {
         let mut b = Bench::new();
         let incoming: Vec<_> = from_host.iter().flat_map(beats).collect();
-        let outgoing: Vec<TlpBeat> = to_host.iter().flat_map(|dwords| {
-            let n = dwords.len().div_ceil(2);
-            dwords.chunks(2).enumerate().map(move |(i, pair)| TlpBeat {
-                d0: pair[0],
-                d1: pair.get(1).copied().unwrap_or(0),
-                half: pair.len() == 1,
-                last: i + 1 == n,
-                bar: 0,
-            })
-        }).collect();
+        let outgoing: Vec<TlpBeat> = to_host.iter().flat_map(|dwords| stream::beats(dwords, 0)).collect();
         let (mut at_in, mut at_out) = (0, 0);
         let (mut got_in, mut got_out, mut errors) = (vec![], vec![], 0);
         let (mut shows_in, mut shows_out) = (false, false);

@@ -3,4 +3,5 @@ mod axi;
 mod constraints;
 mod parts;
 mod ports;
+mod stream;
 mod tools;

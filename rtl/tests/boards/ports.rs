@@ -1,4 +1,5 @@
 //! The switch between a function's TLPs and its two ports: each TLP arrives whole where it belongs, in its order, whatever the gaps and stalls.
+use crate::stream::{beats, goes};
 use ferrule_rtl::native::Native;
 use ferrule_rtl::pcie::port_switch::PortSwitch;
 use ferrule_rtl::pins::TlpBeat;
@@ -144,18 +145,6 @@ fn sent(port: usize) -> impl Strategy<Value = (Vec<u32>, Vec<u32>)> {
     })
 }
 
-fn beats(dwords: &[u32], bar: u8) -> Vec<TlpBeat> {
-    let count = dwords.len().div_ceil(2);
-    let beat = |(i, pair): (usize, &[u32])| TlpBeat {
-        d0: pair[0],
-        d1: pair.get(1).copied().unwrap_or(0),
-        half: pair.len() == 1,
-        last: i + 1 == count,
-        bar,
-    };
-    dwords.chunks(2).enumerate().map(beat).collect()
-}
-
 /// A stream's beats, of which one is shown until it is taken.
 struct Giver {
     beats: Vec<TlpBeat>,
@@ -220,11 +209,6 @@ fn new() -> Native<PortSwitch> {
     rise(&mut n);
     n.u.reset.next = false;
     n
-}
-
-/// A pattern of gaps: the bits of a number over and over, never all of them 0.
-fn goes(pattern: u32, cycle: usize) -> bool {
-    (pattern | 1 << 31) >> (cycle % 32) & 1 != 0
 }
 
 proptest! {
