@@ -6,6 +6,7 @@
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use std::io;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -151,50 +152,6 @@ impl DmaBuf {
         unsafe { half.write_volatile(value.to_le()) };
     }
 
-    /// Writes four little-endian words, a ring's entry, at `offset`, a multiple of 8. Panics outside.
-    #[track_caller]
-    #[inline]
-    pub fn store_entry(&self, offset: usize, words: [u32; 4]) {
-        let [a, b, c, d] = words.map(u64::from);
-        let first: *mut u64 = self.entry(offset);
-        // SAFETY: inside the mapping and aligned (`entry`).
-        unsafe { first.write_volatile((a | b << 32).to_le()) };
-        let second = first.wrapping_add(1);
-        // SAFETY: as before, the second half of what `entry` has checked.
-        unsafe { second.write_volatile((c | d << 32).to_le()) };
-    }
-
-    /// Reads the entry of four little-endian words at `offset`, a multiple of 8, if `is_there` finds it so by the last of them, before which
-    /// nothing else is read. Each word is read once. Panics outside.
-    #[track_caller]
-    #[inline]
-    pub fn load_entry(
-        &self,
-        offset: usize,
-        is_there: impl FnOnce(u32) -> bool,
-    ) -> Option<[u32; 4]> {
-        let first: *mut u64 = self.entry(offset);
-        let words: *mut u32 = first.cast();
-        // SAFETY: inside the mapping and aligned (`entry`); the cell lives for this expression and allows writes by others.
-        let cell = unsafe { AtomicU32::from_ptr(words.wrapping_add(3)) };
-        let last = u32::from_le(cell.load(Ordering::Acquire));
-        if !is_there(last) {
-            return None;
-        }
-        // SAFETY: inside the mapping and aligned (`entry`).
-        let pair = u64::from_le(unsafe { first.read_volatile() });
-        // SAFETY: as before.
-        let third = u32::from_le(unsafe { words.wrapping_add(2).read_volatile() });
-        Some([pair as u32, (pair >> 32) as u32, third, last])
-    }
-
-    #[track_caller]
-    #[inline]
-    fn entry(&self, offset: usize) -> *mut u64 {
-        assert!(offset.is_multiple_of(8), "entry at {offset}");
-        self.at(offset, 16).cast()
-    }
-
     /// Copies the bytes at `offset` to `to`. Panics outside.
     #[track_caller]
     #[inline]
@@ -233,6 +190,32 @@ impl DmaBuf {
         Some(len)
     }
 
+    /// The ring of 2^`log2` entries of four words at `offset`, a multiple of 8. Panics if it is not all inside.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn entries(&self, offset: usize, log2: u8) -> Entries<'_> {
+        assert!(offset.is_multiple_of(8), "ring at {offset}");
+        let len = 1 << log2;
+        Entries {
+            first: self.at(offset, ENTRY * len).cast(),
+            mask: len - 1,
+            memory: PhantomData,
+        }
+    }
+
+    /// The ring of 2^`log2` half-words at `offset`, a multiple of 2. Panics if it is not all inside.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn half_words(&self, offset: usize, log2: u8) -> HalfWords<'_> {
+        assert!(offset.is_multiple_of(2), "ring at {offset}");
+        let len = 1 << log2;
+        HalfWords {
+            first: self.at(offset, 2 * len).cast(),
+            mask: len - 1,
+            memory: PhantomData,
+        }
+    }
+
     /// Sets `len` bytes at `offset` to zero. Panics outside.
     #[track_caller]
     pub fn zero(&self, offset: usize, len: usize) {
@@ -242,6 +225,73 @@ impl DmaBuf {
             // SAFETY: `at` checked all of `len` bytes.
             unsafe { byte.write_volatile(0) };
         }
+    }
+}
+
+/// Bytes of a ring's entry of four words.
+const ENTRY: usize = 16;
+
+/// A ring of entries of four little-endian words, found to lie inside the memory once: the low bits of any number are those of an entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Entries<'a> {
+    first: *mut u64,
+    mask: usize,
+    memory: PhantomData<&'a DmaBuf>,
+}
+
+impl Entries<'_> {
+    #[inline]
+    fn at(self, n: u16) -> *mut u64 {
+        self.first.wrapping_add((usize::from(n) & self.mask) * 2)
+    }
+
+    /// Writes entry `n`.
+    #[inline]
+    pub(crate) fn store(self, n: u16, words: [u32; 4]) {
+        let [a, b, c, d] = words.map(u64::from);
+        let first = self.at(n);
+        // SAFETY: inside the mapping and aligned, as `entries` has checked of the whole ring.
+        unsafe { first.write_volatile((a | b << 32).to_le()) };
+        let second = first.wrapping_add(1);
+        // SAFETY: as before, the second half of an entry.
+        unsafe { second.write_volatile((c | d << 32).to_le()) };
+    }
+
+    /// Reads entry `n`, if `is_there` finds it so by the last of its words, before which nothing else is read. Each word is read once.
+    #[inline]
+    pub(crate) fn load(self, n: u16, is_there: impl FnOnce(u32) -> bool) -> Option<[u32; 4]> {
+        let first = self.at(n);
+        let words: *mut u32 = first.cast();
+        // SAFETY: inside the mapping and aligned, as `entries` has checked of the whole ring; the cell lives for this expression and allows
+        // writes by others.
+        let cell = unsafe { AtomicU32::from_ptr(words.wrapping_add(3)) };
+        let last = u32::from_le(cell.load(Ordering::Acquire));
+        if !is_there(last) {
+            return None;
+        }
+        // SAFETY: as before.
+        let pair = u64::from_le(unsafe { first.read_volatile() });
+        // SAFETY: as before.
+        let third = u32::from_le(unsafe { words.wrapping_add(2).read_volatile() });
+        Some([pair as u32, (pair >> 32) as u32, third, last])
+    }
+}
+
+/// A ring of little-endian half-words, as [`Entries`].
+#[derive(Clone, Copy)]
+pub(crate) struct HalfWords<'a> {
+    first: *mut u16,
+    mask: usize,
+    memory: PhantomData<&'a DmaBuf>,
+}
+
+impl HalfWords<'_> {
+    /// Writes half-word `n`.
+    #[inline]
+    pub(crate) fn store(self, n: u16, value: u16) {
+        let half = self.first.wrapping_add(usize::from(n) & self.mask);
+        // SAFETY: inside the mapping and aligned, as `half_words` has checked of the whole ring.
+        unsafe { half.write_volatile(value.to_le()) };
     }
 }
 
@@ -505,18 +555,28 @@ mod tests {
         }
 
         #[test]
-        fn an_entry_is_four_little_endian_words(words in any::<[u32; 4]>(), place in 0usize..4, is_there in any::<bool>()) {
+        fn an_entry_is_four_little_endian_words(words in any::<[u32; 4]>(), place in 0usize..4, log2 in 0u8..=6, n in any::<u16>(), is_there in any::<bool>()) {
             let buf = DmaBuf::new(4096).unwrap();
-            let at = 8 * place;
-            buf.store_entry(at, words);
+            let ring = buf.entries(8 * place, log2);
+            ring.store(n, words);
+            let at = 8 * place + 16 * (usize::from(n) % (1 << log2));
             prop_assert_eq!([0, 4, 8, 12].map(|o| buf.load(at + o)), words);
             let mut asked = Vec::new();
-            let entry = buf.load_entry(at, |last| {
+            let entry = ring.load(n, |last| {
                 asked.push(last);
                 is_there
             });
             prop_assert_eq!(entry, is_there.then_some(words));
             prop_assert_eq!(asked, [words[3]]);
+        }
+
+        #[test]
+        fn a_half_word_is_little_endian(value in any::<u16>(), place in 0usize..4, log2 in 0u8..=6, n in any::<u16>()) {
+            let buf = DmaBuf::new(4096).unwrap();
+            buf.half_words(2 * place, log2).store(n, value);
+            let mut bytes = [0; 2];
+            buf.read(2 * (place + usize::from(n) % (1 << log2)), &mut bytes);
+            prop_assert_eq!(bytes, value.to_le_bytes());
         }
 
         #[test]
@@ -545,9 +605,11 @@ mod tests {
             prop_assert_eq!(catch_unwind(|| buf.write(offset, &vec![0; len])).is_ok(), fits);
             prop_assert_eq!(catch_unwind(|| buf.zero(offset, len)).is_ok(), fits);
             prop_assert_eq!(catch_unwind(|| buf.gather(offset, len, &[])).is_ok(), fits);
-            let entry = offset % 8 == 0 && offset <= 4080;
-            prop_assert_eq!(catch_unwind(|| buf.store_entry(offset, [1; 4])).is_ok(), entry);
-            prop_assert_eq!(catch_unwind(|| buf.load_entry(offset, |_| true)).is_ok(), entry);
+            for log2 in 0..=9 {
+                let ends = |entry: usize| offset.checked_add(entry << log2).is_some_and(|end| end <= 4096);
+                prop_assert_eq!(catch_unwind(|| { buf.entries(offset, log2); }).is_ok(), offset % 8 == 0 && ends(16));
+                prop_assert_eq!(catch_unwind(|| { buf.half_words(offset, log2); }).is_ok(), offset % 2 == 0 && ends(2));
+            }
             let word = offset % 4 == 0 && offset <= 4092;
             prop_assert_eq!(catch_unwind(|| buf.load(offset)).is_ok(), word);
             prop_assert_eq!(catch_unwind(|| buf.load_acquire(offset)).is_ok(), word);

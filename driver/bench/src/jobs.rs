@@ -11,18 +11,29 @@ pub(crate) const BATCHES: [usize; 2] = [32, 8];
 /// What is done with packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Job {
-    /// Our driver: a frame is copied to DMA memory and handed over, and its completion is taken
-    Send,
+    /// Our driver: a frame is handed over where it lies, and its completion is taken
+    Ring,
     /// virtio-drivers: a frame is handed over where it lies, and its completion is taken
     Virtio,
+    /// Our driver: a frame is copied to DMA memory and handed over, and its completion is taken
+    Send,
     /// Our driver: a frame is taken from its slot, copied to private memory, and the slot is lent again
     Receive,
-    /// Our driver: what comes in goes out again
+    /// Our driver: what comes in gets other addresses and goes out again, from where it lies
     Forward,
+    /// Our driver: what comes in is copied to private memory, and from there to be sent
+    Copy,
 }
 
 impl Job {
-    pub(crate) const ALL: [Self; 4] = [Self::Send, Self::Virtio, Self::Receive, Self::Forward];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Ring,
+        Self::Virtio,
+        Self::Send,
+        Self::Receive,
+        Self::Forward,
+        Self::Copy,
+    ];
 }
 
 fn boxed<const SIZE: usize>(job: Job) -> Result<Box<dyn Work>, Error> {

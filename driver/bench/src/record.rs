@@ -20,17 +20,19 @@ pub struct Record {
 
 fn name(job: Job) -> &'static str {
     match job {
-        Job::Send => "a frame handed over and its completion taken",
+        Job::Ring => "a frame handed over where it lies and its completion taken",
         Job::Virtio => "virtio-drivers",
+        Job::Send => "a frame copied, handed over and its completion taken",
         Job::Receive => "a frame received and its slot lent again",
-        Job::Forward => "a frame forwarded",
+        Job::Forward => "a frame forwarded where it lies",
+        Job::Copy => "a frame received, copied and sent",
     }
 }
 
 /// The most cycles that a packet should take.
 fn most(job: Job, batch: usize) -> Option<f64> {
     match (job, batch) {
-        (Job::Send, 32) => Some(20.0),
+        (Job::Ring, 32) => Some(20.0),
         (Job::Forward, 32) => Some(60.0),
         (Job::Forward, 8) => Some(80.0),
         _ => None,
@@ -48,8 +50,8 @@ pub(crate) fn records(
     for (n, &(job, batch)) in kinds.iter().enumerate() {
         let peer = match job {
             Job::Virtio => continue,
-            Job::Send => place(Job::Virtio, batch),
-            Job::Receive | Job::Forward => None,
+            Job::Ring => place(Job::Virtio, batch),
+            Job::Send | Job::Receive | Job::Forward | Job::Copy => None,
         };
         let what = format!("{}, 60 bytes, {batch} at a time", name(job));
         records.push(Record {

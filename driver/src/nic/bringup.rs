@@ -302,9 +302,9 @@ impl Nic {
         let layout = Layout::new(config);
         let submission = SubmissionRing::new(
             memory.clone(),
+            mapping.iova,
             layout.sq,
             layout.buffers,
-            mapping.iova + layout.buffers as u64,
             config.sq_log2,
             config.push,
         );

@@ -36,6 +36,11 @@ pub enum NicError {
         "this NIC has no {0} (CAPS says so); do without or use a build of the hardware that has it"
     )]
     Unsupported(&'static str),
+    /// The device reads no memory.
+    #[error(
+        "in PUSH mode the device reads no memory, so that no frame can be sent from where it lies; use rx_batch and tx_batch"
+    )]
+    InPushMode,
     /// A filter that cannot be changed so.
     #[error(transparent)]
     Filter(#[from] FilterError),

@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod event;
 mod filter;
+mod in_place;
 mod layout;
 mod neighbours;
 mod port;
@@ -26,6 +27,7 @@ pub use config::{mac_text, ConfigError, LocalAddress, MacAddress, NicConfig};
 pub use error::{NicError, Stop};
 pub use event::NicEvent;
 pub use filter::FilterError;
+pub use in_place::{Forwarded, InPlace, InPlaceFrame, TxBuffer, Verdict};
 pub use neighbours::{Neighbour, NeighbourError, NeighbourState};
 pub use queue::QueueName;
 pub use raw::RawNic;
@@ -33,7 +35,6 @@ pub use recovery::Recovery;
 pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 pub use stats::{Caps, Link, Stats};
 pub use tx::{NextHop, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
-pub(crate) use tx::{IP_MIN, RAW_MIN};
 
 use crate::barriers;
 use crate::irq::Irq;
@@ -105,6 +106,7 @@ impl Lanes {
         let taken = self.tx.ring.take(usize::MAX, |words| {
             submission.complete(&Cqe::from_words(words), done)
         });
+        self.receive.give_back(self.submission.freed());
         taken.map_err(|fault| self.tx.quarantine(port, fault))
     }
 
@@ -145,13 +147,19 @@ impl Lanes {
             // What came before was right; the next call reports the fault.
             return if count > 0 { Ok(count) } else { Err(stopped) };
         }
+        self.lend(port)?;
+        Ok(count)
+    }
+
+    /// Lends free slots to the device if there are enough to be worth a doorbell.
+    fn lend(&mut self, port: &mut Port) -> Result<(), NicError> {
         let due = self.receive.doorbell_due(DOORBELL_BATCH);
         if due || self.rx.untold() >= DOORBELL_BATCH {
             self.receive.refill();
             self.rx
                 .ring_doorbell(port, self.receive.producer(), false)?;
         }
-        Ok(count)
+        Ok(())
     }
 }
 

@@ -210,6 +210,7 @@ impl Nic {
         let left = std::mem::take(&mut self.salvaged.unsent);
         let unsent = submission.take_outstanding().into_iter();
         self.salvaged.unsent = unsent.chain(left).collect();
+        receive.give_back(submission.freed());
         self.salvaged.rings = Some(Rings {
             submission,
             receive,

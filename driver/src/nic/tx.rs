@@ -192,6 +192,28 @@ pub enum TxError {
         /// Longest, by the size of the transmit ring.
         max: usize,
     },
+    /// Of what lies in DMA memory, a part that cannot be sent.
+    #[error(
+        "bytes {start} to {end} of the {stored} in a buffer cannot be sent: a frame has {min} bytes or more and lies inside"
+    )]
+    Range {
+        /// First byte.
+        start: usize,
+        /// Behind the last byte.
+        end: usize,
+        /// Bytes that there are.
+        stored: usize,
+        /// Shortest frame.
+        min: usize,
+    },
+    /// It was cut when it was received.
+    #[error(
+        "of a received frame there are only the first {stored} bytes, which fill its slot; larger slots take it whole"
+    )]
+    Cut {
+        /// Bytes that there are.
+        stored: usize,
+    },
     /// There is no such gateway.
     #[error("gateway {0} does not exist; gateways are 1 to {GATEWAYS}")]
     Gateway(u8),

@@ -24,20 +24,11 @@ impl CompletionRing {
         }
     }
 
-    #[inline]
-    fn at(&self, index: Index) -> usize {
-        self.offset + usize::from(index.entry(self.log2)) * ENTRY_SIZE
-    }
-
-    #[inline]
-    fn is_new(&self, index: Index, last: u32) -> bool {
-        (Cqe::PHASE.get(last) == 1) == index.phase(self.log2)
-    }
-
     /// Whether the device has written an entry that was not taken.
     pub(crate) fn has_entry(&self) -> bool {
-        let last = self.memory.load_acquire(self.at(self.consumer) + 12);
-        self.is_new(self.consumer, last)
+        let (index, log2) = (self.consumer, self.log2);
+        let at = self.offset + usize::from(index.entry(log2)) * ENTRY_SIZE;
+        is_new(index, log2, self.memory.load_acquire(at + 12))
     }
 
     /// Takes the entries that the device has written, at most `max`, and gives each to `each` as its four words, until that fails; the entry
@@ -48,21 +39,18 @@ impl CompletionRing {
         max: usize,
         mut each: impl FnMut([u32; 4]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut index = self.consumer;
-        let mut result = Ok(());
+        let entries = self.memory.entries(self.offset, self.log2);
         for _ in 0..max {
-            let is_new = |last| self.is_new(index, last);
-            let Some(words) = self.memory.load_entry(self.at(index), is_new) else {
+            let index = self.consumer;
+            let is_new = |last| is_new(index, self.log2, last);
+            let Some(words) = entries.load(index.count(), is_new) else {
                 break;
             };
-            index.advance(1);
-            result = each(words);
-            if result.is_err() {
-                break;
-            }
+            // Before `each`, which may be a program's and panic: an entry is taken once.
+            self.consumer.advance(1);
+            each(words)?;
         }
-        self.consumer = index;
-        result
+        Ok(())
     }
 
     /// The next entry as its four words, if the device has written it.
@@ -80,4 +68,10 @@ impl CompletionRing {
     pub(crate) fn consumer(&self) -> Index {
         self.consumer
     }
+}
+
+/// Whether the entry at this index of a ring of 2^log2, whose last word this is, was written on this pass.
+#[inline]
+fn is_new(index: Index, log2: u8, last: u32) -> bool {
+    (Cqe::PHASE.get(last) == 1) == index.phase(log2)
 }

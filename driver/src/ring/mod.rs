@@ -90,6 +90,11 @@ impl Index {
     pub(crate) fn phase(self, log2: u8) -> bool {
         self.0 >> log2 & 1 == 0
     }
+    /// The count itself, of which the low bits are the entry's.
+    #[inline]
+    pub(crate) fn count(self) -> u16 {
+        self.0
+    }
     /// The value for a doorbell.
     #[inline]
     pub(crate) fn value(self) -> u32 {

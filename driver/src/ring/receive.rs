@@ -1,7 +1,7 @@
 //! The receive side: slots lent to the device through the RXQ, and its completions checked.
 use super::slots::{RxBuf, SlotPool};
 use super::{Index, RingFault};
-use crate::nic::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
+use crate::nic::{Checksum, Head, InPlace, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 use crate::DmaBuf;
 use ferrule_abi::ring::{cqe_status as st, Cqe};
 use std::ops::Range;
@@ -78,12 +78,14 @@ impl ReceiveRing {
     pub(crate) fn refill(&mut self) -> u16 {
         self.pool.collect(&mut self.spare);
         let count = self.spare.len() as u16;
+        let ring = self.memory.half_words(self.rxq, self.log2);
+        let mut index = self.producer;
         for slot in self.spare.drain(..) {
-            let entry = usize::from(self.producer.entry(self.log2));
-            self.memory.store_u16(self.rxq + 2 * entry, slot);
+            ring.store(index.count(), slot);
             self.lent[usize::from(slot)] = true;
-            self.producer.advance(1);
+            index.advance(1);
         }
+        self.producer = index;
         self.lent_count += count;
         count
     }
@@ -109,6 +111,45 @@ impl ReceiveRing {
     /// Checks a completion; [`hand_out`](Self::hand_out) must follow.
     #[inline]
     pub(crate) fn accept(&mut self, cqe: Cqe) -> Result<(), RingFault> {
+        self.check(&cqe)?;
+        self.lent[usize::from(cqe.index)] = false;
+        self.accepted.push(cqe);
+        Ok(())
+    }
+
+    /// Checks a completion, and gives its slot back: it may be looked at until slots are lent again, or taken with [`take_slot`](Self::take_slot)
+    /// or [`keep`](Self::keep) before another completion is looked at.
+    #[inline]
+    pub(crate) fn look_at(&mut self, cqe: Cqe) -> Result<InPlace<'_>, RingFault> {
+        self.check(&cqe)?;
+        let slot = cqe.index;
+        self.lent[usize::from(slot)] = false;
+        self.lent_count -= 1;
+        self.spare.push(slot);
+        Ok(InPlace::new(&self.pool, cqe))
+    }
+
+    /// Takes the slot that was given back last.
+    #[inline]
+    pub(crate) fn take_slot(&mut self) {
+        self.spare.pop();
+    }
+
+    /// What [`look_at`](Self::look_at) showed last is for [`hand_out`](Self::hand_out).
+    pub(crate) fn keep(&mut self, cqe: Cqe) {
+        self.spare.pop();
+        self.lent_count += 1;
+        self.accepted.push(cqe);
+    }
+
+    /// Slots that are to be lent again are moved here from `slots`.
+    #[inline]
+    pub(crate) fn give_back(&mut self, slots: &mut Vec<u16>) {
+        self.spare.append(slots);
+    }
+
+    #[inline]
+    fn check(&self, cqe: &Cqe) -> Result<(), RingFault> {
         let slot = cqe.index;
         let status = cqe.status;
         match self.lent.get(usize::from(slot)) {
@@ -132,8 +173,6 @@ impl ReceiveRing {
         if status & NOT_RECEIVE != 0 || both.iter().any(|bits| status & bits == *bits) {
             return Err(RingFault::Status { status });
         }
-        self.lent[usize::from(slot)] = false;
-        self.accepted.push(cqe);
         Ok(())
     }
 
@@ -180,7 +219,7 @@ impl ReceiveRing {
 
 /// What a checked completion says of its frame, of which the bytes are still to come.
 #[inline]
-fn frame(cqe: &Cqe) -> RxFrame {
+pub(crate) fn frame(cqe: &Cqe) -> RxFrame {
     let has = |bit| cqe.status & bit != 0;
     let vlan = has(st::VLAN).then_some(cqe.offsets);
     let offset = |half_words: u16| match vlan {

@@ -1,14 +1,19 @@
 //! The transmit side: frames written to buffers and SQEs, and completions checked against what is outstanding.
 //!
-//! SQE n of the ring has a buffer of its own, buffer n: it is free again when its SQE is, and there is nothing else to keep books of.
+//! SQE n of the ring has a buffer of its own, buffer n: it is free again when its SQE is, and there is nothing else to keep books of. Only what
+//! is forwarded lies elsewhere, in the slot that it came to.
+mod in_place;
+
+pub(crate) use in_place::Source;
+
 use super::{Index, RingFault};
-use crate::nic::{
-    Caps, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome, IP_MIN, RAW_MIN,
-};
+use crate::nic::{Caps, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 use crate::DmaBuf;
 use ferrule_abi::regs::{push_bytes, PUSH_BUFFER_BYTES, PUSH_MAX_PACKET};
-use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, ENTRY_SIZE, MAX_FRAME};
+use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, MAX_FRAME};
+use in_place::Place;
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// Size of the buffer of one SQE in bytes.
@@ -32,32 +37,85 @@ const REPORT: u16 = 1 << 15;
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     token: u64,
-    /// Of the frame that this SQE ends; 0: it ends none, and the rest is void.
-    len: u16,
-    /// Those of the frame's SQEs, and [`REPORT`].
-    flags: u16,
-    vlan_tci: u16,
-    /// With TSO; else void.
-    mss: u16,
-    /// With TSO; else void.
-    header_bytes: u16,
+    what: What,
+    place: Place,
+}
+
+/// What is known of the frame that an SQE ends, packed as the second half of an SQE is: its length (0: the SQE ends none, and the rest is void),
+/// the flags of the frame's SQEs and [`REPORT`], its tag, and with TSO the size of its segments.
+#[derive(Clone, Copy, Default)]
+struct What(u64);
+
+impl What {
+    #[inline]
+    fn new(len: u16, flags: u16, vlan: Option<u16>, mss: u16) -> Self {
+        let [_, _, c, d] = Sqe {
+            iova: 0,
+            len,
+            flags,
+            vlan_tci: vlan.unwrap_or(0),
+            mss,
+        }
+        .to_words();
+        Self(u64::from(c) | u64::from(d) << 32)
+    }
+    #[inline]
+    fn fields(self) -> Sqe {
+        Sqe::from_words([0, 0, self.0 as u32, (self.0 >> 32) as u32])
+    }
+    /// With a completion asked for.
+    #[inline]
+    fn signalled(self) -> Self {
+        let fields = self.fields();
+        Self::new(
+            fields.len,
+            fields.flags | fl::CPL_REQ,
+            Some(fields.vlan_tci),
+            fields.mss,
+        )
+    }
+    /// The only SQE of such a frame, which lies at `iova`.
+    #[inline]
+    fn sqe(self, iova: u64) -> Sqe {
+        let fields = self.fields();
+        Sqe {
+            iova,
+            flags: fields.flags & !REPORT,
+            ..fields
+        }
+    }
+}
+
+impl fmt::Debug for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fields().fmt(f)
+    }
 }
 
 impl Entry {
+    #[inline]
+    fn len(&self) -> u16 {
+        self.what.fields().len
+    }
+    #[inline]
     fn has(&self, flag: u16) -> bool {
-        self.flags & flag != 0
+        self.what.fields().flags & flag != 0
     }
     fn mode(&self) -> TxMode {
-        TxMode::from_flags(self.flags)
+        TxMode::from_flags(self.what.fields().flags)
     }
     fn vlan(&self) -> Option<u16> {
-        self.has(fl::VLAN_INS).then_some(self.vlan_tci)
+        self.has(fl::VLAN_INS)
+            .then_some(self.what.fields().vlan_tci)
     }
     fn segments(&self) -> Option<Segments> {
-        self.has(fl::TSO).then_some(Segments {
-            header_bytes: self.header_bytes,
-            mss: self.mss,
-        })
+        match self.place {
+            Place::Cut { header_bytes } => Some(Segments {
+                header_bytes,
+                mss: self.what.fields().mss,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -131,7 +189,8 @@ pub(crate) struct SubmissionRing {
     memory: DmaBuf,
     sq: usize,
     buffers: usize,
-    buffers_iova: u64,
+    /// The I/O virtual address of the memory's first byte.
+    memory_iova: u64,
     log2: u8,
     producer: Index,
     retired: Index,
@@ -139,6 +198,10 @@ pub(crate) struct SubmissionRing {
     entries: Box<[Entry]>,
     /// Frames outstanding with a report to be made.
     reports: u16,
+    /// Frames outstanding in receive slots.
+    in_slots: u16,
+    /// Receive slots of frames that are not outstanding any more: to be lent again.
+    freed: Vec<u16>,
     max_frame: usize,
     /// SQEs since the last with CPL_REQ.
     unsignalled: u16,
@@ -146,12 +209,12 @@ pub(crate) struct SubmissionRing {
 }
 
 impl SubmissionRing {
-    /// The SQ of 2^log2 entries at `sq` of `memory`; its buffers at `buffers`, which the device knows as `buffers_iova`.
+    /// The SQ of 2^log2 entries at `sq` of `memory`, which the device knows as `memory_iova`; its buffers at `buffers`.
     pub(crate) fn new(
         memory: DmaBuf,
+        memory_iova: u64,
         sq: usize,
         buffers: usize,
-        buffers_iova: u64,
         log2: u8,
         push: bool,
     ) -> Self {
@@ -164,12 +227,14 @@ impl SubmissionRing {
             memory,
             sq,
             buffers,
-            buffers_iova,
+            memory_iova,
             log2,
             producer: Index::default(),
             retired: Index::default(),
             entries: vec![Entry::default(); 1 << log2].into(),
             reports: 0,
+            in_slots: 0,
+            freed: Vec::new(),
             max_frame,
             unsignalled: 0,
             push: push.then(Push::default),
@@ -184,16 +249,20 @@ impl SubmissionRing {
             index.advance(distance);
             let entry = usize::from(index.entry(self.log2));
             let frame = self.entries[entry];
-            if frame.len > 0 {
+            if frame.len() > 0 {
                 unsent.push(Unsent {
                     bytes: self.read_back(distance, &frame),
                     frame,
                 });
             }
+            if let Place::Slot { slot, .. } = frame.place {
+                self.freed.push(slot);
+            }
         }
         self.producer = Index::default();
         self.retired = Index::default();
         self.reports = 0;
+        self.in_slots = 0;
         self.unsignalled = 0;
         self.push = self.push.take().map(|_| Push::default());
         unsent
@@ -243,65 +312,18 @@ impl SubmissionRing {
     /// Writes frames to the ring as far as each takes one buffer, as most do, there is room, and nothing is wrong with them or in PUSH mode;
     /// tells how many. The rest, if any, is for [`push`](Self::push).
     pub(crate) fn push_run(&mut self, frames: &[TxFrame<'_>], caps: Caps) -> usize {
-        if self.push.is_some() {
+        let Some(mut run) = self.run(caps) else {
             return 0;
-        }
-        let room = (1u16 << self.log2) - self.outstanding();
-        let due = (1u16 << self.log2) / 4;
-        let Self {
-            memory,
-            sq,
-            buffers,
-            buffers_iova,
-            log2,
-            producer,
-            entries,
-            reports,
-            unsignalled,
-            ..
-        } = self;
-        let log2 = *log2;
-        let (mut index, mut since, mut count) = (*producer, *unsignalled, 0);
-        for frame in frames.iter().take(room.into()) {
-            let Some(mut flags) = flags_of_one(frame, caps) else {
+        };
+        let mut left = frames;
+        while let Some((frame, rest)) = left.split_first() {
+            if !run.copy(frame) {
+                run.goes_on();
                 break;
-            };
-            let entry = usize::from(index.entry(log2));
-            let buffer = entry * TX_BUFFER;
-            let min = if flags & fl::RAW != 0 {
-                RAW_MIN
-            } else {
-                IP_MIN
-            };
-            let len = memory.gather(*buffers + buffer, TX_BUFFER, frame.parts);
-            let Some(len) = len.filter(|len| *len >= min) else {
-                break;
-            };
-            count += 1;
-            since += 1;
-            if count == frames.len() || flags & REPORT != 0 || since >= due {
-                since = 0;
-                flags |= fl::CPL_REQ;
             }
-            let sqe = Sqe {
-                iova: *buffers_iova + buffer as u64,
-                len: len as u16,
-                flags: flags & !REPORT,
-                vlan_tci: frame.vlan.unwrap_or(0),
-                mss: 0,
-            };
-            memory.store_entry(*sq + entry * ENTRY_SIZE, sqe.to_words());
-            let entry = &mut entries[entry];
-            entry.token = frame.token;
-            entry.len = sqe.len;
-            entry.flags = flags;
-            entry.vlan_tci = sqe.vlan_tci;
-            *reports += flags >> REPORT.trailing_zeros();
-            index.advance(1);
+            left = rest;
         }
-        *producer = index;
-        *unsignalled = since;
-        count
+        frames.len() - left.len()
     }
 
     /// Writes a frame of any kind to the ring. False: no room until something completes. With `last`, of a batch, a completion is asked for;
@@ -326,6 +348,10 @@ impl SubmissionRing {
         }
         let of_first = first_flags(frame);
         let report = of_first & REPORT;
+        let place = match frame.segments {
+            Some(Segments { header_bytes, .. }) => Place::Cut { header_bytes },
+            None => Place::Copied,
+        };
         let mut due = last || report != 0;
         if let Some(push) = &mut self.push {
             let bytes = push_bytes(len as u32);
@@ -369,7 +395,7 @@ impl SubmissionRing {
                 }
             }
             let sqe = Sqe {
-                iova: self.buffers_iova + (entry * TX_BUFFER) as u64,
+                iova: self.memory_iova + self.buffer(self.producer) as u64,
                 len: piece as u16,
                 flags,
                 vlan_tci,
@@ -377,8 +403,8 @@ impl SubmissionRing {
             };
             match &mut self.push {
                 None => {
-                    let at = self.sq + entry * ENTRY_SIZE;
-                    self.memory.store_entry(at, sqe.to_words());
+                    let ring = self.memory.entries(self.sq, self.log2);
+                    ring.store(entry as u16, sqe.to_words());
                 }
                 Some(push) => {
                     push.image.clear();
@@ -393,11 +419,13 @@ impl SubmissionRing {
                 false => Entry::default(),
                 true => Entry {
                     token: frame.token,
-                    len: len as u16,
-                    flags: of_first | flags,
-                    vlan_tci: frame.vlan.unwrap_or(0),
-                    mss: frame.segments.map_or(0, |s| s.mss),
-                    header_bytes: frame.segments.map_or(0, |s| s.header_bytes),
+                    what: What::new(
+                        len as u16,
+                        of_first | flags,
+                        frame.vlan,
+                        frame.segments.map_or(0, |s| s.mss),
+                    ),
+                    place,
                 },
             };
             self.producer.advance(1);
@@ -442,7 +470,7 @@ impl SubmissionRing {
             return Err(RingFault::NotOutstanding { index });
         }
         let frame = self.entries[usize::from(index)];
-        if frame.len == 0 {
+        if frame.len() == 0 {
             return Err(RingFault::NotDue { index });
         }
         let status = cqe.status;
@@ -467,6 +495,9 @@ impl SubmissionRing {
         };
         if self.reports == 0 && self.push.is_none() {
             // Nobody asks of any of them.
+            if self.in_slots > 0 {
+                self.free_slots(distance + 1);
+            }
             self.retired.advance(distance + 1);
         } else {
             for _ in 0..distance {
@@ -489,20 +520,39 @@ impl SubmissionRing {
         Ok(())
     }
 
+    /// Takes the slots that the oldest `count` frames lie in.
+    fn free_slots(&mut self, count: u16) {
+        let mask = (1 << self.log2) - 1;
+        let first = self.retired.count();
+        for n in 0..count {
+            let entry = &self.entries[usize::from(first.wrapping_add(n) & mask)];
+            if let Place::Slot { slot, .. } = entry.place {
+                self.in_slots -= 1;
+                self.freed.push(slot);
+            }
+        }
+    }
+
     /// Frees the oldest SQE, which it returns.
     fn retire(&mut self) -> Entry {
         let frame = self.entries[usize::from(self.retired.entry(self.log2))];
+        self.free_slots(1);
         self.retired.advance(1);
         self.reports -= u16::from(frame.has(REPORT));
-        if let Some(push) = self.push.as_mut().filter(|_| frame.len > 0) {
-            push.in_flight -= push_bytes(frame.len.into());
+        if let Some(push) = self.push.as_mut().filter(|_| frame.len() > 0) {
+            push.in_flight -= push_bytes(frame.len().into());
         }
         frame
     }
 
     /// The bytes of the frame whose last SQE is `distance` beyond the oldest outstanding.
     fn read_back(&self, distance: u16, frame: &Entry) -> Vec<u8> {
-        let (len, segments) = (usize::from(frame.len), frame.segments());
+        let (len, segments) = (usize::from(frame.len()), frame.segments());
+        if let Place::Made { at } | Place::Slot { at, .. } = frame.place {
+            let mut packet = vec![0; len];
+            self.memory.read(at as usize, &mut packet);
+            return packet;
+        }
         let mut index = self.retired;
         index.advance(distance - (buffers(len, segments) - 1));
         let mut packet = vec![0; len];

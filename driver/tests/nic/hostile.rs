@@ -2,7 +2,8 @@
 use crate::fake::*;
 use ferrule_abi::ring::{cqe_status as st, Event};
 use ferrule_driver::nic::{
-    NicConfig, NicError, NicEvent, QueueName, RingFault, Stop, TxFrame, TxMode,
+    InPlaceFrame, NicConfig, NicError, NicEvent, QueueName, RingFault, Stop, TxFrame, TxMode,
+    Verdict,
 };
 use ferrule_driver::Nic;
 use proptest::prelude::*;
@@ -330,6 +331,11 @@ proptest! {
                 prop_assert!(frame.stored_len() <= 2048 && frame.to_vec().len() == frame.stored_len());
             }
             frames.truncate(4);
+            let _ = nic.tx_in_place(3, |_, _| InPlaceFrame::raw(0..70));
+            let _ = nic.forward(3, &mut frames, |frame| {
+                assert!(frame.stored_len() <= 2048);
+                Verdict::Forward(InPlaceFrame::raw(0..frame.stored_len()))
+            });
             let _ = nic.tx_completions();
             let _ = nic.events();
             let _ = nic.arm();

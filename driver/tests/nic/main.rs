@@ -4,6 +4,7 @@ mod control;
 mod data;
 mod fake;
 mod hostile;
+mod in_place;
 mod neighbours;
 mod ports;
 mod raw;

@@ -42,6 +42,9 @@ pub enum Error {
     /// A host.
     #[error(transparent)]
     Open(#[from] ferrule::OpenError),
+    /// A driver alone.
+    #[error(transparent)]
+    Nic(#[from] ferrule_driver::NicError),
     /// The bare stack.
     #[error("the stack: {0}")]
     Stack(#[from] ferrule_stack_bench::Error),

@@ -1,11 +1,15 @@
-//! A round trip with both hosts on one thread, where nobody waits for another: sockets on their drivers, beside the bare stack.
+//! A round trip with both hosts on one thread, where nobody waits for another: sockets on their drivers, beside the drivers and the stack alone.
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule::{Host, TcpStream};
+use ferrule_driver::nic::{LocalAddress, NicConfig, RxFrame, TxFrame};
+use ferrule_driver::{Nic, NicError, WallClock};
 use ferrule_stack_bench::{cpu_ns, prepare, JobKind, StackKind};
 
-use crate::{cable, open, Error, CLIENT, SERVER};
+use crate::{cable, open, End, Error, CLIENT, PREFIX, SERVER};
 
 const ROUNDS: usize = 40;
 const TRIPS: usize = 2_000;
@@ -15,6 +19,8 @@ const TRIPS: usize = 2_000;
 pub(crate) struct OneThread {
     /// By sockets, drivers and NICs in memory.
     pub(crate) sockets_ns: f64,
+    /// By drivers and NICs in memory with nothing above them: as many packets, as long.
+    pub(crate) drivers_ns: f64,
     /// By two of our stacks alone, whose packets are copied from one to the other.
     pub(crate) stack_ns: f64,
 }
@@ -64,6 +70,61 @@ impl Pair {
     }
 }
 
+/// IPv4 and TCP header, the latter with timestamps.
+const HEADERS: usize = 52;
+
+/// Two drivers that hand each other the packets of a round trip.
+struct Drivers {
+    nics: [Nic; 2],
+    packet: [u8; HEADERS],
+    frames: Vec<RxFrame>,
+}
+
+impl Drivers {
+    fn new() -> Result<Self, Error> {
+        let (a, b) = cable();
+        let open = |end: End, address: Ipv4Addr| {
+            let config = NicConfig {
+                addresses: vec![LocalAddress {
+                    address,
+                    prefix: PREFIX,
+                }],
+                ..NicConfig::default()
+            };
+            Nic::open(Box::new(end), Arc::new(WallClock), &config)
+        };
+        let mut packet = [0; HEADERS];
+        (packet[0], packet[9]) = (0x45, 6);
+        Ok(Self {
+            nics: [open(a, CLIENT)?, open(b, SERVER)?],
+            packet,
+            frames: Vec::new(),
+        })
+    }
+
+    /// As a host does it: what has been sent is seen when something is received.
+    fn trip(&mut self) -> Result<(), NicError> {
+        let Self {
+            nics: [a, b],
+            packet,
+            frames,
+        } = self;
+        let parts: [&[u8]; 2] = [packet, &[0x5A]];
+        for (from, to) in [(&mut *a, &mut *b), (b, a)] {
+            let frame = TxFrame {
+                parts: &parts,
+                ..TxFrame::default()
+            };
+            let taken = from.tx_batch(&[frame])?;
+            frames.clear();
+            to.rx_batch(usize::MAX, frames)?;
+            to.tx_completions()?;
+            assert_eq!((taken, frames.len()), (1, 1), "a packet is lost");
+        }
+        Ok(())
+    }
+}
+
 /// Makes so many round trips.
 ///
 /// # Errors
@@ -73,27 +134,32 @@ pub(crate) fn trips(count: usize) -> Result<(), Error> {
     (0..count).try_for_each(|_| pair.trip())
 }
 
-/// Measures both in turn; the fastest rounds count.
+/// CPU time of one of so many as [`TRIPS`].
+fn of_each<E>(trips: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+    let begun = cpu_ns();
+    trips()?;
+    Ok((cpu_ns() - begun) / TRIPS as f64)
+}
+
+/// Measures all in turn; the fastest rounds count.
 ///
 /// # Errors
-/// When a socket or the stack fails.
+/// When a socket, a driver or the stack fails.
 pub(crate) fn measure() -> Result<OneThread, Error> {
-    let mut pair = Pair::new()?;
+    let (mut pair, mut drivers) = (Pair::new()?, Drivers::new()?);
     let mut stack = prepare(StackKind::Ours, JobKind::RoundTrip, 1)?;
     let mut best = OneThread {
         sockets_ns: f64::INFINITY,
+        drivers_ns: f64::INFINITY,
         stack_ns: f64::INFINITY,
     };
     for _ in 0..ROUNDS {
-        let begun = cpu_ns();
-        for _ in 0..TRIPS {
-            pair.trip()?;
-        }
-        let between = cpu_ns();
-        stack.run(TRIPS as u64)?;
-        let (sockets, stack) = (between - begun, cpu_ns() - between);
-        best.sockets_ns = best.sockets_ns.min(sockets / TRIPS as f64);
-        best.stack_ns = best.stack_ns.min(stack / TRIPS as f64);
+        let sockets = of_each(|| (0..TRIPS).try_for_each(|_| pair.trip()))?;
+        let alone = of_each(|| (0..TRIPS).try_for_each(|_| drivers.trip()))?;
+        let bare = of_each(|| stack.run(TRIPS as u64))?;
+        best.sockets_ns = best.sockets_ns.min(sockets);
+        best.drivers_ns = best.drivers_ns.min(alone);
+        best.stack_ns = best.stack_ns.min(bare);
     }
     Ok(best)
 }

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ferrule_driver::nic::{NicConfig, NicError, RxFrame, TxCompletion, TxFrame, TxMode};
+use ferrule_driver::nic::{
+    InPlace, InPlaceFrame, NicConfig, NicError, RxFrame, TxCompletion, TxFrame, TxMode, Verdict,
+};
 use ferrule_driver::{Clock, Nic};
 use ferrule_sim::fault_device::{FaultHandle, Faults};
 use ferrule_sim::local::LocalClock;
@@ -129,13 +131,30 @@ impl Run {
                         ..TxFrame::default()
                     })
                     .collect();
-                let taken = self.nic.tx_batch(&frames);
+                let taken = match self.random.random() {
+                    true => self.nic.tx_batch(&frames),
+                    false => self.nic.tx_in_place(frames.len(), |n, buffer| {
+                        buffer.write(0, &bytes[n]);
+                        InPlaceFrame {
+                            token: frames[n].token,
+                            report: true,
+                            ..InPlaceFrame::raw(0..bytes[n].len())
+                        }
+                    }),
+                };
                 self.handed += self.mend(taken).unwrap_or(0) as u64;
             }
             4..8 => {
                 let mut frames = Vec::new();
                 let max = self.random.random_range(1..20);
-                let result = self.nic.rx_batch(max, &mut frames);
+                let result = match self.random.random() {
+                    true => self.nic.rx_batch(max, &mut frames),
+                    false => {
+                        let keep = |_: &mut InPlace<'_>| Verdict::Keep;
+                        let done = self.nic.forward(max, &mut frames, keep);
+                        done.map(|done| done.kept)
+                    }
+                };
                 frames.into_iter().for_each(|frame| self.check(frame));
                 self.mend(result);
             }
