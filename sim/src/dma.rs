@@ -1,6 +1,7 @@
 //! Host memory as the device may reach it: ranges of I/O virtual addresses over mmapped files, with rights.
 //!
 //! Mappings may come by the thousand, one a page (a guest's IOMMU does that), so a file is mapped once, whole, and shared by its ranges.
+//! Memory that cannot be mapped is somebody else's, who is asked for each access ([`Remote`]).
 #![allow(
     unsafe_code,
     reason = "reads and writes shared memory through raw pointers"
@@ -64,12 +65,35 @@ pub enum MapError {
     Io(#[from] std::io::Error),
 }
 
-/// Why the device may not have an access; no byte has moved then.
+/// Why the device may not have an access. No byte has moved then, unless it was a write of which the owner of remote memory has refused a
+/// later part.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{address:#x} is not mapped for this access")]
 pub struct Refused {
     /// The first address that could not be reached.
     pub address: u64,
+}
+
+/// Memory that is reached by asking its owner. The range and its rights have been checked before.
+pub trait Remote: Send + Sync {
+    /// Fills `out` from the bytes at `address`.
+    ///
+    /// # Errors
+    /// [`Refused`] if the owner does not give them; what is in `out` then has no meaning.
+    fn read(&self, address: u64, out: &mut [u8]) -> Result<(), Refused>;
+    /// Writes `data` at `address`; the owner has it once this returns.
+    ///
+    /// # Errors
+    /// [`Refused`] if the owner does not take all of it.
+    fn write(&self, address: u64, data: &[u8]) -> Result<(), Refused>;
+}
+
+/// Where the bytes of a range are.
+pub enum Backing {
+    /// In a file, from this offset on.
+    File(OwnedFd, u64),
+    /// With somebody who is asked by the device's addresses.
+    Remote(Arc<dyn Remote>),
 }
 
 /// Which file, and whether it is mapped for writing too.
@@ -78,8 +102,13 @@ type FileKey = (u64, u64, bool);
 struct Mapping {
     size: u64,
     rights: Rights,
-    /// The file's memory and where in it the range starts; none for memory that came without a descriptor.
-    memory: Option<(Arc<MmapRaw>, usize)>,
+    memory: Memory,
+}
+
+enum Memory {
+    /// A file's memory and where in it the range starts.
+    Mapped(Arc<MmapRaw>, usize),
+    Remote(Arc<dyn Remote>),
 }
 
 /// The ranges.
@@ -90,8 +119,7 @@ pub struct DmaTable {
 }
 
 impl DmaTable {
-    /// Gives the device `size` bytes at `iova`: those of `fd` from `offset` on. Without a descriptor, the range is known, but every access
-    /// to it is refused.
+    /// Gives the device `size` bytes at `iova`.
     ///
     /// # Errors
     /// See [`MapError`]; the table is unchanged then.
@@ -100,7 +128,7 @@ impl DmaTable {
         iova: u64,
         size: u64,
         rights: Rights,
-        backing: Option<(OwnedFd, u64)>,
+        backing: Backing,
     ) -> Result<(), MapError> {
         let last = match size.checked_sub(1).and_then(|s| iova.checked_add(s)) {
             Some(last) => last,
@@ -113,14 +141,14 @@ impl DmaTable {
             }
         }
         let memory = match backing {
-            None => None,
-            Some((fd, offset)) => {
+            Backing::Remote(owner) => Memory::Remote(owner),
+            Backing::File(fd, offset) => {
                 let need = offset
                     .checked_add(size)
                     .ok_or(MapError::BadRange { iova, size })?;
                 // An offset that does not fit cannot lie within the file.
                 let at = usize::try_from(offset).map_err(|_| MapError::BadRange { iova, size })?;
-                Some((self.file(fd, need, rights.write)?, at))
+                Memory::Mapped(self.file(fd, need, rights.write)?, at)
             }
         };
         self.ranges.insert(
@@ -206,10 +234,10 @@ impl DmaTable {
         self.ranges.is_empty()
     }
 
-    /// Fills `out` from the bytes at `address`.
+    /// Fills `out` from the bytes at `address`; a refusal leaves it as it was.
     ///
     /// # Errors
-    /// [`Refused`] if any of them is not mapped for reading.
+    /// [`Refused`] if any of them is not mapped for reading, or its owner does not give it.
     pub fn read(&self, address: u64, out: &mut [u8]) -> Result<(), Refused> {
         // Pairs with the host's release before its doorbell.
         fence(Ordering::Acquire);
@@ -217,44 +245,47 @@ impl DmaTable {
             piece.load(out);
             return Ok(());
         }
-        let pieces = self.pieces(address, out.len(), |r| r.read)?;
-        let mut rest = out;
-        for piece in pieces {
-            let (now, later) = rest.split_at_mut(piece.len);
-            piece.load(now);
-            rest = later;
+        let parts = self.parts(address, out.len(), |r| r.read)?;
+        if parts.iter().all(Part::is_mapped) {
+            return load_parts(&parts, out);
         }
+        let mut data = vec![0; out.len()];
+        load_parts(&parts, &mut data)?;
+        out.copy_from_slice(&data);
         Ok(())
     }
 
-    /// Whether the device may write `len` bytes at `address`.
+    /// Whether the device may write `len` bytes at `address`; owners of remote memory are not asked.
     ///
     /// # Errors
     /// [`Refused`] if any of them is not mapped for writing.
     pub fn check_write(&self, address: u64, len: usize) -> Result<(), Refused> {
-        self.pieces(address, len, |r| r.write).map(drop)
+        self.parts(address, len, |r| r.write).map(drop)
     }
 
     /// Writes `data` at `address`, in the order of the addresses, as a posted write becomes visible.
     ///
     /// # Errors
-    /// [`Refused`] if any of the bytes is not mapped for writing.
+    /// [`Refused`] if any of the bytes is not mapped for writing, or its owner does not take it.
     pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Refused> {
         if let Some(piece) = self.piece(address, data.len(), |r| r.write) {
             piece.store(data);
             return Ok(());
         }
-        let pieces = self.pieces(address, data.len(), |r| r.write)?;
+        let parts = self.parts(address, data.len(), |r| r.write)?;
         let mut rest = data;
-        for piece in pieces {
-            let (now, later) = rest.split_at(piece.len);
-            piece.store(now);
+        for part in parts {
+            let (now, later) = rest.split_at(part.len());
+            match part {
+                Part::Mapped(piece) => piece.store(now),
+                Part::Remote { owner, address, .. } => owner.write(address, now)?,
+            }
             rest = later;
         }
         Ok(())
     }
 
-    /// The memory behind `len` bytes at `address`, if it lies in one mapping and may be reached, as is nearly always so.
+    /// The memory behind `len` bytes at `address`, if it lies in one mapped range and may be reached, as is nearly always so.
     fn piece(
         &self,
         address: u64,
@@ -264,22 +295,24 @@ impl DmaTable {
         let (base, m) = self.ranges.range(..=address).next_back()?;
         let within = address - base;
         let fits = within < m.size && len as u64 <= m.size - within && allowed(m.rights);
-        let (memory, start) = m.memory.as_ref().filter(|_| fits)?;
-        Some(Piece {
-            memory,
-            start: start + within as usize,
-            len,
-        })
+        match &m.memory {
+            Memory::Mapped(memory, start) if fits => Some(Piece {
+                memory,
+                start: start + within as usize,
+                len,
+            }),
+            _ => None,
+        }
     }
 
-    /// The memory behind `len` bytes at `address`, all of it checked.
-    fn pieces(
+    /// What is behind `len` bytes at `address`, range by range, all of it checked.
+    fn parts(
         &self,
         address: u64,
         len: usize,
         allowed: impl Fn(Rights) -> bool,
-    ) -> Result<Vec<Piece<'_>>, Refused> {
-        let mut pieces = Vec::with_capacity(1);
+    ) -> Result<Vec<Part<'_>>, Refused> {
+        let mut parts = Vec::with_capacity(1);
         let (mut at, mut left) = (address, len as u64);
         while left > 0 {
             let refused = Refused { address: at };
@@ -288,20 +321,63 @@ impl DmaTable {
             if within >= m.size || !allowed(m.rights) {
                 return Err(refused);
             }
-            let (memory, start) = m.memory.as_ref().ok_or(refused)?;
             let len = (m.size - within).min(left);
-            pieces.push(Piece {
-                memory,
-                start: start + within as usize,
-                len: len as usize,
+            parts.push(match &m.memory {
+                Memory::Mapped(memory, start) => Part::Mapped(Piece {
+                    memory,
+                    start: start + within as usize,
+                    len: len as usize,
+                }),
+                Memory::Remote(owner) => Part::Remote {
+                    owner: &**owner,
+                    address: at,
+                    len: len as usize,
+                },
             });
             left -= len;
             if left > 0 {
                 at = at.checked_add(len).ok_or(refused)?;
             }
         }
-        Ok(pieces)
+        Ok(parts)
     }
+}
+
+/// The part of an access that lies in one range.
+enum Part<'a> {
+    Mapped(Piece<'a>),
+    Remote {
+        owner: &'a dyn Remote,
+        address: u64,
+        len: usize,
+    },
+}
+
+impl Part<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Mapped(piece) => piece.len,
+            Self::Remote { len, .. } => *len,
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        matches!(self, Self::Mapped(_))
+    }
+}
+
+/// Fills `out`, which is as long as all parts together.
+fn load_parts(parts: &[Part<'_>], out: &mut [u8]) -> Result<(), Refused> {
+    let mut rest = out;
+    for part in parts {
+        let (now, later) = rest.split_at_mut(part.len());
+        match part {
+            Part::Mapped(piece) => piece.load(now),
+            Part::Remote { owner, address, .. } => owner.read(*address, now)?,
+        }
+        rest = later;
+    }
+    Ok(())
 }
 
 /// A stretch of a mapped file: `start + len` is at most its length, by [`DmaTable::map`]'s check.

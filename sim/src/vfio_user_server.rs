@@ -1,27 +1,31 @@
 //! A vfio-user server for the simulated NIC, driven by polling from the simulator's loop; one client after the other.
 //!
 //! Messages are handled in order. A register read holds up what follows it until the device has answered; so does a full queue of register
-//! writes, and a configuration write that must not overtake them.
+//! writes, and a configuration write that must not overtake them. What comes while the device awaits memory of the client's
+//! ([`dma_by_message`]) is handled after that.
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_abi::{regs, BAR_MSIX, BAR_REGS, BAR_REGS_SIZE, MSIX_ENTRY_SIZE};
 use ferrule_driver::vfio_user::proto::{region, Command, Header, RegionAccess};
-use ferrule_driver::vfio_user::socket::{Connection, Message, SocketError};
+use ferrule_driver::vfio_user::socket::{Message, SocketError};
 use rustix::io::Errno;
 
 use crate::host_side::{self, HostSide};
 use crate::root_complex::ReadId;
 
 mod commands;
+mod dma_by_message;
 #[cfg(test)]
 mod tests;
 
 use commands::{Answer, MAX_ACCESS};
+use dma_by_message::{Link, LinkError};
 
 /// A client that does not take its replies for this long is gone.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,7 +39,10 @@ pub struct VfioUserServer {
 }
 
 struct Client {
-    connection: Connection,
+    /// The connection; ranges that are mapped without a descriptor have it too.
+    link: Arc<Link>,
+    /// The same socket, to be polled.
+    socket: OwnedFd,
     negotiated: bool,
     reading: Option<RegisterRead>,
     /// A configuration write that waits for the register writes before it.
@@ -126,10 +133,10 @@ impl VfioUserServer {
         Ok(server)
     }
 
-    /// Readable when [`VfioUserServer::poll`] has something to do; none once the only client is gone.
+    /// Readable when [`VfioUserServer::poll`] has something to do, unless [`VfioUserServer::is_waiting`]; none once the only client is gone.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match (&self.client, &self.listener) {
-            (Some(client), _) => Some(client.connection.as_fd()),
+            (Some(client), _) => Some(client.socket.as_fd()),
             (None, Some((listener, _))) => Some(listener.as_fd()),
             (None, None) => None,
         }
@@ -140,16 +147,17 @@ impl VfioUserServer {
         self.client.is_some()
     }
 
-    /// Whether the client waits for the device.
+    /// Whether the client waits for the device, or has said something while the device waited for it.
     pub fn is_waiting(&self) -> bool {
         self.client
             .as_ref()
-            .is_some_and(|c| c.reading.is_some() || c.deferred.is_some())
+            .is_some_and(|c| c.reading.is_some() || c.deferred.is_some() || c.link.has_more())
     }
 
     fn welcome(&mut self, socket: UnixStream, host: &mut dyn HostSide) -> io::Result<()> {
         self.client = Some(Client {
-            connection: Connection::new(socket)?,
+            socket: socket.try_clone()?.into(),
+            link: Arc::new(Link::new(socket)?),
             negotiated: false,
             reading: None,
             deferred: None,
@@ -184,7 +192,9 @@ impl VfioUserServer {
                 Ok(false) => return any,
                 Err(e) => {
                     match e {
-                        SocketError::Closed => tracing::info!("the vfio-user client has left"),
+                        LinkError::Socket(SocketError::Closed) => {
+                            tracing::info!("the vfio-user client has left")
+                        }
                         e => tracing::warn!("the vfio-user client is dropped: {e}"),
                     }
                     self.client = None;
@@ -206,7 +216,10 @@ impl Drop for VfioUserServer {
 
 impl Client {
     /// Does one thing; false if nothing can be done now.
-    fn step(&mut self, host: &mut dyn HostSide) -> Result<bool, SocketError> {
+    fn step(&mut self, host: &mut dyn HostSide) -> Result<bool, LinkError> {
+        if self.link.has_more() {
+            self.link.check()?;
+        }
         if let Some(mut reading) = self.reading.take() {
             if !reading.collect(host) {
                 self.reading = Some(reading);
@@ -227,12 +240,12 @@ impl Client {
                 return Ok(false);
             }
             Some(message) => message,
-            None => match self.connection.try_recv()? {
+            None => match self.link.next()? {
                 Some(message) => message,
                 None => return Ok(false),
             },
         };
-        // We send no commands, so a reply answers nothing.
+        // The device awaits the replies to its commands, so this one answers nothing.
         if message.header.is_reply() {
             return Ok(true);
         }
@@ -245,18 +258,16 @@ impl Client {
         Ok(true)
     }
 
-    fn reply(&mut self, command: Header, answer: Answer) -> Result<(), SocketError> {
+    fn reply(&mut self, command: Header, answer: Answer) -> Result<(), LinkError> {
         if !command.wants_reply() {
             return Ok(());
         }
         match answer {
-            Ok(body) => self
-                .connection
-                .send(command.reply(), &body, &[], REPLY_TIMEOUT),
+            Ok(body) => self.link.send(command.reply(), &body),
             Err(e) => {
                 tracing::debug!("vfio-user command {} refused: {e}", command.command);
                 let header = command.error_reply(e.raw_os_error().unsigned_abs());
-                self.connection.send(header, &[], &[], REPLY_TIMEOUT)
+                self.link.send(header, &[])
             }
         }
     }
@@ -271,16 +282,16 @@ impl Client {
         }
         let body = &message.body[..];
         Outcome::Answered(match command {
-            Command::Version => {
-                let answer = commands::version(body);
-                self.negotiated = answer.is_ok();
-                answer
-            }
+            Command::Version => commands::version(body).map(|(reply, theirs)| {
+                self.negotiated = true;
+                self.link.set_max_transfer(theirs.max_data_xfer_size);
+                reply
+            }),
             Command::DeviceGetInfo => commands::device_info(body),
             Command::DeviceGetRegionInfo => commands::region_info(host, body),
             Command::DeviceGetIrqInfo => commands::irq_info(host, body),
             Command::DeviceSetIrqs => commands::set_irqs(host, body, message.fds),
-            Command::DmaMap => commands::dma_map(host, body, message.fds),
+            Command::DmaMap => commands::dma_map(host, body, message.fds, &self.link),
             Command::DmaUnmap => commands::dma_unmap(host, body),
             Command::DeviceReset => {
                 host.reset_device();

@@ -8,7 +8,7 @@ use ferrule_driver::{Device, DeviceError, DmaBuf};
 
 use super::{Shared, State};
 use crate::config_space;
-use crate::dma::Rights;
+use crate::dma::{Backing, Rights};
 use crate::host_side;
 use crate::root_complex::Interrupt;
 
@@ -223,7 +223,7 @@ impl Device for LocalDevice {
         };
         self.with(|device, state| {
             let dma = state.world.look(device.nic).dma();
-            dma.map(iova, buf.len() as u64, rights, Some((fd, 0)))
+            dma.map(iova, buf.len() as u64, rights, Backing::File(fd, 0))
                 .map_err(|e| os(DOING, io::Error::other(e)))
         })
     }

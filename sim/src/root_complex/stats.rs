@@ -95,7 +95,8 @@ pub struct TlpStats {
     pub down: Flow,
     /// MSI-X messages that reached their vector.
     pub interrupts: u64,
-    /// Reads of the device that were answered with Unsupported Request: not mapped, no right, or no bus mastering.
+    /// Reads of the device that were answered with Unsupported Request: not mapped, no right, no bus mastering, or refused
+    /// by who owns the memory.
     pub refused_reads: u64,
     /// Writes of the device that were dropped for the same reasons.
     pub refused_writes: u64,

@@ -1,6 +1,6 @@
 //! The root complex against TLPs made by hand, DW by DW, from the PCI Express Base Specification.
 use super::*;
-use crate::dma::Rights;
+use crate::dma::{Backing, Rights};
 use proptest::prelude::*;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -36,7 +36,7 @@ impl Bench {
                 BASE,
                 0x1_0000,
                 rights,
-                Some((memory.try_clone().unwrap().into(), 0)),
+                Backing::File(memory.try_clone().unwrap().into(), 0),
             )
             .unwrap();
         assert!(!rc.config.write(4, &[6, 0]));
@@ -203,7 +203,7 @@ fn what_is_not_mapped_is_refused_and_counted() {
     };
     let fd = b.memory.try_clone().unwrap().into();
     b.rc.dma
-        .map(0x3_0000, 0x808, rights, Some((fd, 0)))
+        .map(0x3_0000, 0x808, rights, Backing::File(fd, 0))
         .unwrap();
     let before = b.bytes(0x800, 16);
     let got = b.run(

@@ -1,5 +1,6 @@
 //! The vfio-user commands that are answered at once: each from its body to the body of its reply, or an errno.
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use ferrule_driver::vfio_user::proto::{
     decode_version, device_flags, dma_flags, encode_version, irq, irq_info_flags, irq_set_flags,
@@ -8,8 +9,9 @@ use ferrule_driver::vfio_user::proto::{
 };
 use rustix::io::Errno;
 
+use super::dma_by_message::Link;
 use crate::config_space;
-use crate::dma::{MapError, Rights};
+use crate::dma::{Backing, MapError, Remote, Rights};
 use crate::host_side::HostSide;
 use crate::root_complex::Interrupt;
 
@@ -31,9 +33,10 @@ pub(super) fn region_size(host: &mut dyn HostSide, index: u32) -> u64 {
     }
 }
 
-pub(super) fn version(body: &[u8]) -> Answer {
-    let (theirs, _) = decode_version(body).map_err(invalid)?;
-    if theirs.major != VERSION_MAJOR {
+/// The reply to a version, and what the client can do. One that takes no data at all could not be served.
+pub(super) fn version(body: &[u8]) -> Result<(Vec<u8>, Capabilities), Errno> {
+    let (theirs, their_capabilities) = decode_version(body).map_err(invalid)?;
+    if theirs.major != VERSION_MAJOR || their_capabilities.max_data_xfer_size == 0 {
         return Err(Errno::INVAL);
     }
     let ours = Version {
@@ -44,7 +47,7 @@ pub(super) fn version(body: &[u8]) -> Answer {
         max_data_xfer_size: MAX_ACCESS,
         ..CAPABILITIES
     };
-    Ok(encode_version(ours, capabilities))
+    Ok((encode_version(ours, capabilities), their_capabilities))
 }
 
 pub(super) fn device_info(body: &[u8]) -> Answer {
@@ -107,7 +110,12 @@ fn reply(argsz: u32, encode: impl FnOnce(&mut Vec<u8>)) -> Answer {
     Ok(out)
 }
 
-pub(super) fn dma_map(host: &mut dyn HostSide, body: &[u8], fds: Vec<OwnedFd>) -> Answer {
+pub(super) fn dma_map(
+    host: &mut dyn HostSide,
+    body: &[u8],
+    fds: Vec<OwnedFd>,
+    link: &Arc<Link>,
+) -> Answer {
     let (map, _) = DmaMap::decode(body).map_err(invalid)?;
     let mut fds = fds.into_iter();
     let (fd, none) = (fds.next(), fds.next());
@@ -118,7 +126,10 @@ pub(super) fn dma_map(host: &mut dyn HostSide, body: &[u8], fds: Vec<OwnedFd>) -
         read: map.flags & dma_flags::READ != 0,
         write: map.flags & dma_flags::WRITE != 0,
     };
-    let backing = fd.map(|fd| (fd, map.offset));
+    let backing = match fd {
+        Some(fd) => Backing::File(fd, map.offset),
+        None => Backing::Remote(Arc::clone(link) as Arc<dyn Remote>),
+    };
     match host.dma().map(map.address, map.size, rights, backing) {
         Ok(()) => Ok(vec![]),
         Err(e) => {

@@ -2,7 +2,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use ferrule_sim::dma::{DmaTable, Rights};
+use ferrule_sim::dma::{Backing, DmaTable, Rights};
 use rustix::fs::{memfd_create, MemfdFlags};
 
 /// Where the memory is for the device: above 4 GiB, so that addresses take 64 bits.
@@ -51,7 +51,7 @@ impl HostMemory {
             write: true,
         };
         let file = self.file.try_clone().expect("a descriptor");
-        dma.map(iova, self.size, rights, Some((file.into(), 0)))
+        dma.map(iova, self.size, rights, Backing::File(file.into(), 0))
             .expect("the mapping");
     }
 
