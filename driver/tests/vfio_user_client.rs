@@ -326,33 +326,46 @@ fn interrupts_are_attached_in_pieces_the_peer_can_take() {
 #[test]
 fn a_command_of_the_servers_is_refused_in_between() {
     let (mut device, server) = client(16, SECOND, |server| {
-        let read = server.take(Command::RegionRead);
-        let ask = Header {
-            id: 99,
-            command: Command::DmaRead as u16,
-            ..Header::default()
-        };
-        server.0.send(ask, &[0; 16], &[], SECOND).unwrap();
-        server
-            .0
-            .send(
-                Header {
-                    flags: flags::NO_REPLY,
-                    ..ask
-                },
-                &[0; 16],
-                &[],
-                SECOND,
-            )
-            .unwrap();
-        let no = server.0.recv(SECOND).unwrap();
-        assert_eq!(
-            (no.header.id, no.header.flags, no.header.error),
-            (99, flags::REPLY | flags::ERROR, 95)
-        );
-        server.reply(&read, &read_reply(&read, 3));
+        for (n, command) in [Command::DmaRead, Command::DmaWrite]
+            .into_iter()
+            .enumerate()
+        {
+            let read = server.take(Command::RegionRead);
+            // The client's own numbers are no others than the server's.
+            let ask = Header {
+                id: read.header.id,
+                command: command as u16,
+                ..Header::default()
+            };
+            // 8 bytes at 0x10_0000, where nothing is mapped without a descriptor.
+            let mut body = vec![];
+            DmaAccess {
+                address: 0x10_0000,
+                count: 8,
+            }
+            .encode(&mut body);
+            if command == Command::DmaWrite {
+                body.extend([0xEE; 8]);
+            }
+            server.0.send(ask, &body, &[], SECOND).unwrap();
+            let quiet = Header {
+                flags: flags::NO_REPLY,
+                ..ask
+            };
+            server.0.send(quiet, &body, &[], SECOND).unwrap();
+            let no = server.0.recv(SECOND).unwrap();
+            let refusal = Header {
+                size: 16,
+                flags: flags::REPLY | flags::ERROR,
+                error: 95,
+                ..ask
+            };
+            assert_eq!((no.header, no.body), (refusal, vec![]));
+            server.reply(&read, &read_reply(&read, n as u32 + 3));
+        }
     });
     assert_eq!(device.read32(0, 0).unwrap(), 3);
+    assert_eq!(device.read32(0, 0).unwrap(), 4);
     server.join().unwrap();
 }
 

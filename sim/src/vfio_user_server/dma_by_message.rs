@@ -307,7 +307,7 @@ impl State {
         access.encode(&mut body);
         body.extend_from_slice(data);
         let sent = self.connection.send(header, &body, &[], self.timeout);
-        sent.map_err(LinkError::from)?;
+        sent.map_err(|e| self.failed(asked, e))?;
         let reply = self.reply_to(asked)?;
         if reply.header.flags & flags::ERROR != 0 {
             return Err(Failure::Refused(reply.header.error));
@@ -315,16 +315,19 @@ impl State {
         Ok((asked, reply.body))
     }
 
+    fn failed(&self, asked: Asked, e: SocketError) -> LinkError {
+        match e {
+            SocketError::Timeout(_) => LinkError::NoReply(asked, self.timeout),
+            e => LinkError::Socket(e),
+        }
+    }
+
     fn reply_to(&mut self, asked: Asked) -> Result<Message, LinkError> {
         let deadline = Instant::now() + self.timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let message = match self.connection.recv(left) {
-                Err(SocketError::Timeout(_)) => {
-                    return Err(LinkError::NoReply(asked, self.timeout));
-                }
-                result => result?,
-            };
+            let received = self.connection.recv(left);
+            let message = received.map_err(|e| self.failed(asked, e))?;
             let header = message.header;
             if !header.is_reply() {
                 if !self.kept.push(message) {

@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+mod dma_by_message;
+mod owner;
+
 const EINVAL: u32 = 22;
 const ENOTSUP: u32 = 95;
 
