@@ -365,7 +365,12 @@ fn check_write_reply(asked: Asked, body: &[u8]) -> Result<(), LinkError> {
 }
 
 fn wrong_body(asked: Asked, body: &[u8]) -> LinkError {
+    let DmaAccess { count: wanted, .. } = asked.access;
     let what = match DmaAccess::decode(body) {
+        // The structure VFIOUserDMARW of QEMU's hw/vfio-user/protocol.h is such a one.
+        Ok((DmaAccess { count, .. }, _)) if count != wanted && count as u32 == wanted as u32 => {
+            format!("names {count:#x} bytes: is its count a field of four bytes, not of eight?")
+        }
         Ok((DmaAccess { address, count }, data)) => format!(
             "names {count} bytes at {address:#x} and carries {} bytes of data",
             data.len()

@@ -300,6 +300,11 @@ fn bad_replies() -> Vec<Bad> {
             |c, a| body(c, a, &dma(BASE, u64::MAX, &[1; 8])),
             "names 18446744073709551615 bytes",
         ),
+        // A count of four bytes, the data behind it, and four bytes to fill up.
+        (
+            |c, a| body(c, a, &[&dma(BASE, 8, &[])[..12], &[1; 8], &[0; 4]].concat()),
+            "names 0x101010100000008 bytes: is its count a field of four bytes",
+        ),
         (|c, a| body(c, a, &dma(BASE, 8, &[1; 7])), "carries 7 bytes"),
         (|c, a| body(c, a, &dma(BASE, 8, &[1; 9])), "carries 9 bytes"),
         (|c, a| body(c, a, &dma(BASE, 8, &[])[..15]), "is cut short"),
