@@ -102,25 +102,23 @@ impl Drivers {
         })
     }
 
-    /// As a host does it: what has been sent is seen when something is received.
     fn trip(&mut self) -> Result<(), NicError> {
-        let Self {
-            nics: [a, b],
-            packet,
-            frames,
-        } = self;
-        let parts: [&[u8]; 2] = [packet, &[0x5A]];
-        for (from, to) in [(&mut *a, &mut *b), (b, a)] {
-            let frame = TxFrame {
-                parts: &parts,
-                ..TxFrame::default()
-            };
-            let taken = from.tx_batch(&[frame])?;
-            frames.clear();
-            to.rx_batch(usize::MAX, frames)?;
-            to.tx_completions()?;
-            assert_eq!((taken, frames.len()), (1, 1), "a packet is lost");
-        }
+        self.carry(0, 1)?;
+        self.carry(1, 0)
+    }
+
+    /// As hosts do it: what has been sent is seen when something is received.
+    fn carry(&mut self, from: usize, to: usize) -> Result<(), NicError> {
+        let parts: [&[u8]; 2] = [&self.packet, &[0x5A]];
+        let frame = TxFrame {
+            parts: &parts,
+            ..TxFrame::default()
+        };
+        let taken = self.nics[from].tx_batch(&[frame])?;
+        self.frames.clear();
+        self.nics[to].rx_batch(usize::MAX, &mut self.frames)?;
+        self.nics[to].tx_completions()?;
+        assert_eq!((taken, self.frames.len()), (1, 1), "a packet is lost");
         Ok(())
     }
 }
