@@ -46,6 +46,8 @@ pub(crate) struct Run<'a> {
     index: Index,
     room: u16,
     goes_on: bool,
+    /// Frames in receive slots.
+    slots: u16,
     /// SQEs since the last with CPL_REQ, and how many are too many.
     since: u16,
     due: u16,
@@ -75,6 +77,7 @@ impl SubmissionRing {
             index: self.producer,
             room,
             goes_on: false,
+            slots: 0,
             since: self.unsignalled,
             due: (1u16 << self.log2) / 4,
             producer: &mut self.producer,
@@ -97,6 +100,7 @@ impl SubmissionRing {
 
 impl Run<'_> {
     /// There is more in the batch than this run takes.
+    #[inline(always)]
     pub(super) fn goes_on(&mut self) {
         self.goes_on = true;
     }
@@ -131,7 +135,7 @@ impl Run<'_> {
 
     /// Copies a frame to its buffer and adds it; false if there is no room for it, if it takes more buffers than one, or if something is wrong
     /// with it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn copy(&mut self, frame: &TxFrame<'_>) -> bool {
         if self.room == 0 {
             return false;
@@ -170,7 +174,7 @@ impl Run<'_> {
         let place = match source {
             Source::Buffer => Place::Made { at: at as u32 },
             Source::Slot { slot, .. } => {
-                *self.in_slots += 1;
+                self.slots += 1;
                 Place::Slot {
                     slot,
                     at: at as u32,
@@ -223,6 +227,7 @@ impl Drop for Run<'_> {
         }
         *self.producer = self.index;
         *self.unsignalled = self.since;
+        *self.in_slots += self.slots;
     }
 }
 
