@@ -2,7 +2,7 @@
 //!
 //! Messages are handled in order. A register read holds up what follows it until the device has answered; so does a full queue of register
 //! writes, and a configuration write that must not overtake them. What comes while the device awaits memory of the client's
-//! ([`dma_by_message`]) is handled after that.
+//! (`dma_by_message`) is handled after that.
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
