@@ -10,19 +10,6 @@ use ferrule_driver::Nic;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-/// The smallest rings there are: they wrap soonest.
-fn small() -> NicConfig {
-    NicConfig {
-        sq_log2: 4,
-        txcq_log2: 4,
-        rxq_log2: 4,
-        rxcq_log2: 4,
-        event_log2: 4,
-        slots: 16,
-        ..NicConfig::default()
-    }
-}
-
 /// A frame whose bytes tell its number and their place.
 fn pattern(number: usize, len: usize) -> Vec<u8> {
     (0..len)

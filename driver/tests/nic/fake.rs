@@ -37,6 +37,19 @@ impl Clock for JumpClock {
     }
 }
 
+/// The smallest rings there are: they wrap soonest.
+pub(crate) fn small() -> NicConfig {
+    NicConfig {
+        sq_log2: 4,
+        txcq_log2: 4,
+        rxq_log2: 4,
+        rxcq_log2: 4,
+        event_log2: 4,
+        slots: 16,
+        ..NicConfig::default()
+    }
+}
+
 /// What the driver did that is not a register write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op {

@@ -10,13 +10,8 @@ use proptest::prelude::*;
 
 fn config() -> NicConfig {
     NicConfig {
-        sq_log2: 4,
-        txcq_log2: 4,
-        rxq_log2: 4,
-        rxcq_log2: 4,
-        event_log2: 4,
         slots: 8,
-        ..NicConfig::default()
+        ..small()
     }
 }
 

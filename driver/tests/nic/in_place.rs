@@ -13,19 +13,6 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// The smallest rings there are: they wrap soonest.
-fn small() -> NicConfig {
-    NicConfig {
-        sq_log2: 4,
-        txcq_log2: 4,
-        rxq_log2: 4,
-        rxcq_log2: 4,
-        event_log2: 4,
-        slots: 16,
-        ..NicConfig::default()
-    }
-}
-
 /// A frame that is nothing but its number, again and again: a piece of it that starts at a multiple of 4 tells which one it is of.
 fn marked(number: u32, len: usize) -> Vec<u8> {
     number.to_le_bytes().into_iter().cycle().take(len).collect()

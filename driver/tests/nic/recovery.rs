@@ -13,15 +13,11 @@ use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
 
-fn small() -> NicConfig {
+fn config() -> NicConfig {
     NicConfig {
         sq_log2: 5,
         txcq_log2: 5,
-        rxq_log2: 4,
-        rxcq_log2: 4,
-        event_log2: 4,
-        slots: 16,
-        ..NicConfig::default()
+        ..small()
     }
 }
 
@@ -57,7 +53,7 @@ fn sent_tokens(nic: &mut Nic) -> Vec<u64> {
 #[test]
 fn a_transmit_queue_that_stands_still_is_noticed_and_runs_again() {
     let (fake, clock) = (Fake::new(), Arc::new(JumpClock::default()));
-    let mut nic = fake.open_on(Arc::clone(&clock), &small()).unwrap();
+    let mut nic = fake.open_on(Arc::clone(&clock), &config()).unwrap();
     fake.lock()
         .regs
         .insert(regs::status::OFFSET, regs::status::LINK_UP.of(1));
@@ -119,7 +115,7 @@ fn a_transmit_queue_that_stands_still_is_noticed_and_runs_again() {
 #[test]
 fn what_gets_on_or_has_no_link_is_not_stuck() {
     let (fake, clock) = (Fake::new(), Arc::new(JumpClock::default()));
-    let mut nic = fake.open_on(Arc::clone(&clock), &small()).unwrap();
+    let mut nic = fake.open_on(Arc::clone(&clock), &config()).unwrap();
     fake.lock()
         .regs
         .insert(regs::status::OFFSET, regs::status::LINK_UP.of(1));
@@ -153,7 +149,7 @@ fn what_gets_on_or_has_no_link_is_not_stuck() {
 #[test]
 fn frames_without_a_completion_to_come_are_not_stuck() {
     let (fake, clock) = (Fake::new(), Arc::new(JumpClock::default()));
-    let mut nic = fake.open_on(Arc::clone(&clock), &small()).unwrap();
+    let mut nic = fake.open_on(Arc::clone(&clock), &config()).unwrap();
     let up = regs::status::LINK_UP.of(1);
     fake.lock().regs.insert(regs::status::OFFSET, up);
     let (good, bad): ([&[u8]; 1], [&[u8]; 1]) = ([&[1; 60]], [&[]]);
@@ -174,7 +170,7 @@ fn frames_without_a_completion_to_come_are_not_stuck() {
 #[test]
 fn a_device_that_is_gone_is_found_while_frames_wait() {
     let (fake, clock) = (Fake::new(), Arc::new(JumpClock::default()));
-    let mut nic = fake.open_on(Arc::clone(&clock), &small()).unwrap();
+    let mut nic = fake.open_on(Arc::clone(&clock), &config()).unwrap();
     assert!(send(&mut nic, 1, 60));
     let look = nic.watchdog().unwrap().unwrap();
     fake.lock().gone = true;
@@ -223,7 +219,7 @@ fn it_is_set_up_as_it_was_at_last() {
         arp_announce: true,
         promiscuous: true,
         hash_key: [0x5A; 40],
-        ..small()
+        ..config()
     };
     let mut nic = fake.open(&config).unwrap();
     nic.set_addresses(&[local(2), local(3)], &[[10, 1, 0, 254].into()])
@@ -259,7 +255,7 @@ fn it_is_set_up_as_it_was_at_last() {
 #[test]
 fn a_reset_that_does_not_end_is_told_of_and_can_be_tried_again() {
     let fake = Fake::new();
-    let mut nic = fake.open(&small()).unwrap();
+    let mut nic = fake.open(&config()).unwrap();
     for number in 1..=3 {
         assert!(send(&mut nic, number, 500));
     }
@@ -319,7 +315,7 @@ fn a_reset_that_does_not_end_is_told_of_and_can_be_tried_again() {
 #[test]
 fn how_a_frame_was_to_be_sent_is_kept() {
     let fake = Fake::new();
-    let mut nic = fake.open(&small()).unwrap();
+    let mut nic = fake.open(&config()).unwrap();
     let (packet, long) = (pattern(1, 1_000), pattern(2, 5_000));
     let frames = [
         TxFrame {
@@ -384,7 +380,7 @@ proptest! {
     #[test]
     fn nothing_is_lost_by_recoveries(steps in steps()) {
         let fake = Fake::new();
-        let mut nic = fake.open(&small()).unwrap();
+        let mut nic = fake.open(&config()).unwrap();
         let (mut handed, mut reported, mut wire) = (0, vec![], vec![]);
         let (mut delivered, mut received): (u64, Vec<RxFrame>) = (0, vec![]);
         let mut held: Vec<(RxBuf, Vec<u8>)> = vec![];
@@ -472,7 +468,7 @@ proptest! {
 #[test]
 fn who_only_receives_learns_of_a_reset_by_all_interrupts_at_once_and_is_asked_for_nothing_else() {
     let fake = Fake::new();
-    let mut nic = fake.open(&small()).unwrap();
+    let mut nic = fake.open(&config()).unwrap();
     let receive = |nic: &mut Nic| nic.rx_batch(9, &mut Vec::new());
     nic.arm().unwrap();
 
