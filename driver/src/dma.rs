@@ -323,10 +323,20 @@ unsafe fn read_words(from: *const u8, to: &mut [MaybeUninit<u8>]) {
         // SAFETY: what the caller vouches for; some of the bytes.
         from = unsafe { read_block(from, block) };
     }
-    let (words, rest) = rest.as_chunks_mut::<8>();
-    for word in words {
+    let (block, rest) = rest.as_chunks_mut::<32>();
+    if let [block] = block {
         // SAFETY: as before.
-        from = unsafe { read_block(from, word) };
+        from = unsafe { read_block(from, block) };
+    }
+    let (block, rest) = rest.as_chunks_mut::<16>();
+    if let [block] = block {
+        // SAFETY: as before.
+        from = unsafe { read_block(from, block) };
+    }
+    let (block, rest) = rest.as_chunks_mut::<8>();
+    if let [block] = block {
+        // SAFETY: as before.
+        from = unsafe { read_block(from, block) };
     }
     let (half, last) = rest.as_chunks_mut::<4>();
     if let [chunk] = half {

@@ -10,6 +10,17 @@ use crate::DmaBuf;
 use ferrule_abi::ring::Cqe;
 use std::ops::Range;
 
+/// `offset`, from which on there must be `len` bytes of the `room` that there are.
+#[track_caller]
+#[inline]
+fn inside(offset: usize, len: usize, room: usize) -> usize {
+    assert!(
+        offset <= room && len <= room - offset,
+        "{len} bytes at {offset} of {room}"
+    );
+    offset
+}
+
 /// A received frame where the device wrote it, from the destination MAC address on, without FCS.
 #[derive(Debug)]
 pub struct InPlace<'a> {
@@ -42,29 +53,20 @@ impl<'a> InPlace<'a> {
         frame(&self.cqe)
     }
 
-    #[track_caller]
-    #[inline]
-    fn offset(&self, offset: usize, len: usize) -> usize {
-        assert!(
-            offset <= self.stored && len <= self.stored - offset,
-            "{len} bytes at {offset} of {}",
-            self.stored
-        );
-        self.at + offset
-    }
-
     /// Copies the bytes from `offset` on to `to`. Panics if there are not enough, as a slice does.
     #[track_caller]
     #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) {
-        self.memory.read(self.offset(offset, to.len()), to);
+        let within = inside(offset, to.len(), self.stored);
+        self.memory.read(self.at + within, to);
     }
 
     /// Copies `from` over the bytes from `offset` on. Panics if there are not enough, as a slice does.
     #[track_caller]
     #[inline]
     pub fn write(&mut self, offset: usize, from: &[u8]) {
-        self.memory.write(self.offset(offset, from.len()), from);
+        let within = inside(offset, from.len(), self.stored);
+        self.memory.write(self.at + within, from);
     }
 }
 
@@ -83,12 +85,8 @@ impl TxBuffer<'_> {
     #[track_caller]
     #[inline]
     pub fn write(&mut self, offset: usize, bytes: &[u8]) {
-        assert!(
-            offset <= TX_BUFFER && bytes.len() <= TX_BUFFER - offset,
-            "{} bytes at {offset} of {TX_BUFFER}",
-            bytes.len()
-        );
-        self.memory.write(self.at + offset, bytes);
+        let within = inside(offset, bytes.len(), TX_BUFFER);
+        self.memory.write(self.at + within, bytes);
     }
 }
 
@@ -163,7 +161,7 @@ impl Nic {
         &mut self,
         max: usize,
         kept: &mut Vec<RxFrame>,
-        decide: impl FnMut(&mut InPlace<'_>) -> Verdict,
+        mut decide: impl FnMut(&mut InPlace<'_>) -> Verdict,
     ) -> Result<Forwarded, NicError> {
         if !self.salvaged.frames.is_empty() {
             let count = self.rx_batch(max, kept)?;
@@ -188,7 +186,6 @@ impl Nic {
             return Err(NicError::InPushMode);
         };
         let mut result = Forwarded::default();
-        let mut decide = decide;
         let taken = rx.ring.take(max.min(run.room().into()), |words| {
             let cqe = Cqe::from_words(words);
             let mut frame = receive.look_at(cqe)?;
@@ -266,11 +263,6 @@ impl Nic {
         }
         let taken = run.count().into();
         drop(run);
-        let producer = lanes.submission.producer();
-        lanes.tx.ring_doorbell(port, producer, false)?;
-        match error {
-            Some(e) if taken == 0 => Err(e.into()),
-            _ => Ok(taken),
-        }
+        lanes.tell_sent(port, taken, error.map(NicError::from))
     }
 }

@@ -151,6 +151,27 @@ impl Lanes {
         Ok(count)
     }
 
+    /// Tells the device of what was put into the ring. A batch of which `count` frames were taken fails only if that is none: those taken are in
+    /// the books whatever happens, and the next call reports what is wrong.
+    fn tell_sent(
+        &mut self,
+        port: &mut Port,
+        count: usize,
+        error: Option<NicError>,
+    ) -> Result<usize, NicError> {
+        let mut error = error;
+        if self.tx.is_running() {
+            let producer = self.submission.producer();
+            if let Err(e) = self.tx.ring_doorbell(port, producer, false) {
+                error.get_or_insert(e);
+            }
+        }
+        match error {
+            Some(e) if count == 0 => Err(e),
+            _ => Ok(count),
+        }
+    }
+
     /// Lends free slots to the device if there are enough to be worth a doorbell.
     fn lend(&mut self, port: &mut Port) -> Result<(), NicError> {
         let due = self.receive.doorbell_due(DOORBELL_BATCH);
@@ -242,16 +263,7 @@ impl Nic {
                 }
             }
         }
-        if lanes.tx.is_running() {
-            let producer = lanes.submission.producer();
-            if let Err(e) = lanes.tx.ring_doorbell(port, producer, false) {
-                error.get_or_insert(e);
-            }
-        }
-        match error {
-            Some(e) if count == 0 => Err(e),
-            _ => Ok(count),
-        }
+        lanes.tell_sent(port, count, error)
     }
 
     /// Hands one frame to the device; false if the ring is full until something completes.

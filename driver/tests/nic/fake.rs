@@ -96,6 +96,8 @@ pub(crate) struct State {
     pub(crate) absent: BTreeMap<u32, u32>,
     pub(crate) doorbells: u64,
     pub(crate) gone: bool,
+    /// Register writes fail (with whatever error).
+    pub(crate) unreachable: bool,
     /// STATUS.RESETTING stays for this many reads.
     pub(crate) resetting: u32,
     /// STATUS.RUNNING of a disabled queue stays for this many reads.
@@ -580,7 +582,11 @@ impl Device for FakeDevice {
     }
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
         assert!(bar == BAR_REGS && offset.is_multiple_of(4) && offset < BAR_REGS_SIZE);
-        self.0.lock().write(offset, value);
+        let mut state = self.0.lock();
+        if state.unreachable {
+            return Err(DeviceError::NoReset);
+        }
+        state.write(offset, value);
         Ok(())
     }
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {

@@ -324,6 +324,29 @@ fn a_frame_is_made_in_the_whole_of_its_buffer_and_not_beyond() {
     fake.assert_content();
 }
 
+/// A caller that was told of an error would send them again.
+#[test]
+fn frames_in_the_ring_are_taken_though_the_device_cannot_be_told_of_them() {
+    let fake = Fake::new();
+    let mut nic = fake.open(&small()).unwrap();
+    assert!(fake.lock().deliver(&marked(2, 60), 0));
+    fake.lock().unreachable = true;
+    let made = nic.tx_in_place(2, |n, buffer| {
+        buffer.write(0, &marked(n as u32, 60));
+        InPlaceFrame::raw(0..60)
+    });
+    assert_eq!(made.unwrap(), 2);
+    assert_eq!(forward_all(&mut nic).unwrap().sent, 1);
+    assert!(nic.tx_in_place(0, |_, _| InPlaceFrame::raw(0..0)).is_err());
+    assert!(fake.lock().transmit().is_none());
+    fake.lock().unreachable = false;
+    assert_eq!(forward_all(&mut nic).unwrap(), Forwarded::default());
+    for number in 0..3 {
+        assert_eq!(fake.lock().transmit().unwrap().bytes, marked(number, 60));
+    }
+    fake.assert_content();
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Deliver(usize),

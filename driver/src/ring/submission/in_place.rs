@@ -214,8 +214,8 @@ impl Drop for Run<'_> {
             self.since = 0;
             let mut last = *self.producer;
             last.advance(count - 1);
-            let buffer = self.buffer_at(last);
-            let entry = &mut self.entries[usize::from(last.count() & self.mask)];
+            let (n, buffer) = (self.entry(last), self.buffer_at(last));
+            let entry = &mut self.entries[n];
             entry.what = entry.what.signalled();
             let at = match entry.place {
                 Place::Made { at } | Place::Slot { at, .. } => at as usize,
