@@ -60,13 +60,19 @@ fn running() -> (Owner, impl FnOnce() -> World) {
     (Owner::new(raw.socket), end)
 }
 
-#[test]
-fn an_access_is_a_command_with_its_bytes_and_over_with_its_reply() {
+/// As [`running`], with a range at `BASE` and the interrupt of a device that works.
+fn started() -> (Owner, OwnedFd, impl FnOnce() -> World) {
     let (mut c, end) = running();
     c.version(USUAL).unwrap();
     c.map(range(BASE, pattern(0x1000)));
     let irq = event();
     c.start(std::slice::from_ref(&irq));
+    (c, irq, end)
+}
+
+#[test]
+fn an_access_is_a_command_with_its_bytes_and_over_with_its_reply() {
+    let (mut c, irq, end) = started();
     c.post(COPY, BASE as u32 + 0x20);
     let read = c.expect(DMA_READ);
     assert_eq!(read.body, dma(BASE + 0x20, 4, &[]));
@@ -91,11 +97,7 @@ fn an_access_is_a_command_with_its_bytes_and_over_with_its_reply() {
 
 #[test]
 fn commands_that_come_before_the_reply_are_served_after_it_in_their_order() {
-    let (mut c, end) = running();
-    c.version(USUAL).unwrap();
-    c.map(range(BASE, pattern(0x1000)));
-    let irq = event();
-    c.start(std::slice::from_ref(&irq));
+    let (mut c, irq, end) = started();
     let mut expected = 0;
     for round in 1..=5 {
         c.post(COPY, BASE as u32);
@@ -119,11 +121,7 @@ fn commands_that_come_before_the_reply_are_served_after_it_in_their_order() {
 
 #[test]
 fn a_range_taken_back_in_the_middle_of_an_access_is_left_alone_once_that_is_answered() {
-    let (mut c, end) = running();
-    c.version(USUAL).unwrap();
-    c.map(range(BASE, pattern(0x1000)));
-    let irq = event();
-    c.start(std::slice::from_ref(&irq));
+    let (mut c, irq, end) = started();
     c.post(COPY, BASE as u32);
     let read = c.expect(DMA_READ);
     let unmap = Owner::unmap_body(BASE, 0x1000);
@@ -143,11 +141,7 @@ fn a_range_taken_back_in_the_middle_of_an_access_is_left_alone_once_that_is_answ
 
 #[test]
 fn a_client_that_refuses_an_access_is_as_good_as_before() {
-    let (mut c, end) = running();
-    c.version(USUAL).unwrap();
-    c.map(range(BASE, pattern(0x1000)));
-    let irq = event();
-    c.start(std::slice::from_ref(&irq));
+    let (mut c, irq, end) = started();
     // The read: nothing is written then.
     c.post(COPY, BASE as u32);
     let read = c.expect(DMA_READ);
