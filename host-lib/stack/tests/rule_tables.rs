@@ -25,10 +25,16 @@ fn missing(table: &str, folders: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_code_and_test_they_name_exists() {
-    let mut all = missing("ipv4-udp.md", &["src", "tests"]);
+    let mut all = missing("ipv4-udp.md", &["src", "tests", "tests/hosts"]);
     all.extend(missing(
         "tcp.md",
-        &["src/tcp", "src", "tests", "tests/script/cases"],
+        &[
+            "src/tcp",
+            "src",
+            "tests",
+            "tests/hosts",
+            "tests/script/cases",
+        ],
     ));
     assert!(all.is_empty(), "{all:#?}");
 }

@@ -59,7 +59,7 @@ impl Rng {
 
 #[test]
 fn the_short_way_comes_to_the_same_as_the_long_one() {
-    // A seed takes about as long as twenty-five of `tests/pair.rs`.
+    // A seed takes about as long as twenty-five of `tests/hosts/pair.rs`.
     let pairs = std::env::var("FERRULE_SEEDS").map_or(2500, |n| n.parse().expect("a number"));
     let seeds = pairs / 25;
     let (mut short_in, mut short_out, mut segments) = (0, 0, 0);

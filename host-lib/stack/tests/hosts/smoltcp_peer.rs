@@ -1,7 +1,6 @@
 //! Differential runs against smoltcp, an independent stack, as client and as server, over a lossy wire.
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Bytes, Error, Instant, Shutdown, Stack};
 use smoltcp::iface::{Config as IfaceConfig, Interface, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};

@@ -1,7 +1,6 @@
 //! UDP, ICMP, fragments and packets to ourselves.
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Error, Instant, Readiness, RxMeta};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;

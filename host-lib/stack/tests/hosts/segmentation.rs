@@ -1,8 +1,6 @@
 //! A device that cuts segments: long packets tell it how, and what it makes of them arrives as it was sent.
-#![allow(missing_docs, reason = "a test has no readers from outside")]
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Bytes, Instant, Offload, RxMeta, Stack, TxPacket};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -62,7 +60,7 @@ proptest! {
         writes in proptest::collection::vec(1usize..90_000, 1..12), seed: u64,
     ) {
         let mut hosts = [host(A, bytes, timestamps, mtu), host(B, 0, timestamps, 1500)];
-        let mut rng = common::Rng::new(seed);
+        let mut rng = crate::common::Rng::new(seed);
         let mut now = Instant::ZERO;
         let listener = hosts[1].tcp_listen(at(B, 80), 4).expect("free");
         let client = hosts[0].tcp_connect(now, None, at(B, 80)).expect("free");

@@ -1,7 +1,6 @@
 //! Segments that the device has verified take a shorter way through the stack; nobody must be able to tell.
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Bytes, Cidr, Instant, RxMeta, Stack};
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! UDP calls on sockets of ours beside the same calls on sockets of this machine's kernel, over its loopback network.
-#![cfg(target_os = "linux")]
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Bytes, Error, Instant, Shutdown, SocketId, Stack};
 use rustix::io::Errno;
 use rustix::net::{bind, shutdown, socket, sockopt, AddressFamily, SocketType};

@@ -1,9 +1,7 @@
 //! Routes, addresses and what follows from them: next hop and source address.
 
-mod common;
-mod craft;
-use common::*;
-use craft::*;
+use crate::common::*;
+use crate::craft::*;
 use ferrule_stack::{Bytes, Cidr, Config, Error, Instant, Route, RouteError, Stack};
 use std::net::Ipv4Addr;
 

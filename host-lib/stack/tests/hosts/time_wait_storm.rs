@@ -1,7 +1,6 @@
 //! Many short connections between two addresses: ports come round long before TIME-WAIT is over (RFC 6191).
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Config, Error, SocketId, Stack};
 use std::time::Duration;
 

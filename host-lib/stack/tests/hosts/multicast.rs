@@ -1,10 +1,8 @@
 //! Multicast: who hears what on this host (RFC 1112), and the calls that say so.
 
-mod common;
-mod craft;
-use common::*;
-use craft::igmp::{told, ALL_HOSTS};
-use craft::*;
+use crate::common::*;
+use crate::craft::igmp::{told, ALL_HOSTS};
+use crate::craft::*;
 use ferrule_stack::{Bytes, Error, FilterMode, Instant, SocketId, Stack};
 use std::net::Ipv4Addr;
 

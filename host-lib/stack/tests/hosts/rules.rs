@@ -1,7 +1,6 @@
 //! One TCP endpoint of ours against hand-made segments: each test is a rule of an RFC.
 
-mod common;
-use common::*;
+use crate::common::*;
 use etherparse::PacketBuilder;
 use ferrule_stack::{Bytes, Error, Instant, Readiness, Shutdown, SocketId, Stack, TcpState};
 use std::time::Duration;

@@ -1,9 +1,7 @@
 //! UDP sockets: opening, sharing, connecting, broadcasting, and the errors of calls, as Linux has them.
 
-mod common;
-mod craft;
-use common::*;
-use craft::*;
+use crate::common::*;
+use crate::craft::*;
 use ferrule_stack::{
     Bytes, Cidr, Error, Instant, Readiness, SendOptions, Shutdown, SocketId, Stack,
 };

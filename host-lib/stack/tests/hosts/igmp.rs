@@ -1,10 +1,8 @@
 //! What routers are told of multicast groups (RFC 2236, RFC 3376), and what hostile ones can do.
 
-mod common;
-mod craft;
-use common::*;
-use craft::igmp::*;
-use craft::*;
+use crate::common::*;
+use crate::craft::igmp::*;
+use crate::craft::*;
 use ferrule_stack::{Bytes, Instant, SocketId, Stack};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;

@@ -1,7 +1,6 @@
 //! Two of our stacks in virtual time: whatever the wire does, bytes arrive once and in order.
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{
     Algorithm, Bytes, Ecn, Error, Instant, Payload, Readiness, Shutdown, Stack, TcpState,
 };

@@ -1,7 +1,6 @@
 //! Options of TCP sockets: what a listener hands down, what makes no sense, and what TCP_INFO says of a connection.
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Algorithm, Bytes, Cidr, Config, Error, Instant, KeepAlive, Stack, TcpState};
 use std::time::Duration;
 

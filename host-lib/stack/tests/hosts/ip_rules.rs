@@ -1,9 +1,7 @@
 //! IPv4 and ICMP as a host keeps them: options, header fields by socket, errors sent and errors heard.
 
-mod common;
-mod craft;
-use common::*;
-use craft::*;
+use crate::common::*;
+use crate::craft::*;
 use etherparse::IpNumber;
 use ferrule_stack::{Bytes, Error, Instant, RxMeta, SocketId, Stack};
 use proptest::prelude::*;

@@ -1,7 +1,6 @@
 //! Hostile packets: random and mutated bytes into a live set of sockets never panic and never take memory for good.
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Bytes, Error, Instant, RxMeta, SocketId, Stack, Token};
 use proptest::prelude::*;
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! What comes through a wire that loses at random is what the congestion control algorithm's own model says, not less.
-#![allow(missing_docs, reason = "a test has no readers from outside")]
 
-mod common;
-use common::*;
+use crate::common::*;
 use ferrule_stack::{Algorithm, TcpOptions};
 use std::time::Duration;
 

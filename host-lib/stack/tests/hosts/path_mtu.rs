@@ -1,10 +1,8 @@
 //! Path MTU discovery of datagram sockets (RFC 1191) as Linux' IP_MTU_DISCOVER has it.
 
-mod common;
-mod craft;
-use common::*;
-use craft::tcp::{parse_tcp, tcp};
-use craft::*;
+use crate::common::*;
+use crate::craft::tcp::{parse_tcp, tcp};
+use crate::craft::*;
 use ferrule_stack::{Bytes, Error, Instant, PathMtuDiscovery, SocketId, Stack};
 use std::net::Ipv4Addr;
 

@@ -1,9 +1,7 @@
 //! Fragments as a host meets them: cut by routers, reordered, missing, contradicting, in floods.
 
-mod common;
-mod craft;
-use common::*;
-use craft::*;
+use crate::common::*;
+use crate::craft::*;
 use etherparse::IpNumber;
 use ferrule_stack::{Bytes, Error, Instant, RxMeta, SocketId, Stack};
 use proptest::prelude::*;
@@ -165,7 +163,7 @@ proptest! {
         lens in prop::collection::vec(0usize..6000, 1..6), first in 128usize..1480, second in 64usize..1480, seed: u64,
     ) {
         let (mut s, id) = server();
-        let mut rng = common::Rng::new(seed);
+        let mut rng = crate::common::Rng::new(seed);
         let mut pieces: Vec<Vec<u8>> = Vec::new();
         for (ident, len) in (1..).zip(&lens) {
             // What the first router cut, a later one cuts again.
