@@ -1,4 +1,4 @@
-//! The exported Verilog is accepted by the tools that people have: Verilator's lint, Icarus, Yosys for 7-series.
+//! The exported Verilog is accepted by the tools that people have: Verilator's lint, Icarus, Yosys.
 use crate::common::{ferrule, said};
 use ferrule_test_tools::have;
 use std::path::{Path, PathBuf};
@@ -60,15 +60,16 @@ fn icarus_elaborates_it() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+/// What it becomes on an FPGA takes Yosys minutes, and is `cargo xtask synth`'s to say.
 #[test]
-fn yosys_synthesises_it_for_7_series() {
+fn yosys_elaborates_it_and_finds_nothing_wrong() {
     if !have(&["yosys"]) {
         return;
     }
     let dir = tempfile::tempdir().expect("temporary folder");
     let file = export(dir.path());
     let script = format!(
-        "read_verilog {}; synth_xilinx -family xc7 -top ferrule_nic -flatten; check -assert -noinit; stat",
+        "read_verilog {}; hierarchy -check -top ferrule_nic; proc; flatten; check -assert",
         file.display()
     );
     let output = Command::new("yosys")

@@ -3,6 +3,11 @@ use ferrule_rtl::verilog::emit;
 use ferrule_rtl::{board, clock, icmp, mac, neigh, nic, pcie, phy, queue, rx, store, tx, uart};
 use rust_hdl::prelude::*;
 
+// For the test in it: the library is not compiled for tests of its own.
+#[path = "../../src/verilog/indices.rs"]
+#[expect(dead_code, reason = "all but what that test asks is for the library")]
+mod indices;
+
 /// The Verilog of a fresh `B` by rust-hdl.
 fn by_rust_hdl<B: Block + Default>(top: &str) -> String {
     let mut design = Box::<B>::default();
