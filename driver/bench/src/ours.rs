@@ -46,7 +46,7 @@ impl<const SIZE: usize> Ours<SIZE> {
             nic.tx_completions()?;
             nic.tx_in_place(1, |_, buffer| {
                 buffer.write(0, &bytes);
-                InPlaceFrame::raw(0..FRAME)
+                Some(InPlaceFrame::raw(0..FRAME))
             })?;
             hardware.transmit();
         }
@@ -112,7 +112,7 @@ impl<const SIZE: usize> Ours<SIZE> {
         if *job == Job::Ring {
             let taken = meter.time(|| {
                 nic.tx_completions()?;
-                nic.tx_in_place(SIZE, |_, _| InPlaceFrame::raw(0..FRAME))
+                nic.tx_in_place(SIZE, |_, _| Some(InPlaceFrame::raw(0..FRAME)))
             })?;
             return Ok((0, taken));
         }

@@ -232,8 +232,8 @@ impl Nic {
     }
 
     /// Hands over at most `count` frames that `build`, called with their numbers from 0 on, makes in the buffers that they are sent from, with one
-    /// doorbell; tells how many. Fewer than all: the ring is full until something completes, or something is wrong with what `build`
-    /// says of the frame after them. A frame fits into one [`TxBuffer`].
+    /// doorbell; tells how many. Fewer than all: `build` had no more, the ring is full until something completes, or something is wrong with
+    /// what `build` says of the frame after them. A frame fits into one [`TxBuffer`].
     ///
     /// # Errors
     /// [`NicError::Tx`] if the first frame cannot be sent; [`NicError::Stopped`] if the transmit queue does not run any more;
@@ -241,7 +241,7 @@ impl Nic {
     pub fn tx_in_place(
         &mut self,
         count: usize,
-        mut build: impl FnMut(usize, &mut TxBuffer<'_>) -> InPlaceFrame,
+        mut build: impl FnMut(usize, &mut TxBuffer<'_>) -> Option<InPlaceFrame>,
     ) -> Result<usize, NicError> {
         let caps = self.caps;
         let (lanes, port, completed) = self.running()?;
@@ -255,7 +255,9 @@ impl Nic {
         let mut error = None;
         for n in 0..count.min(run.room().into()) {
             let (memory, at) = run.buffer();
-            let frame = build(n, &mut TxBuffer { memory, at });
+            let Some(frame) = build(n, &mut TxBuffer { memory, at }) else {
+                break;
+            };
             if let Err(e) = run.add(&frame, Source::Buffer) {
                 error = Some(e);
                 break;

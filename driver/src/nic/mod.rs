@@ -380,21 +380,28 @@ impl Nic {
     /// Whether a ring that is in use has something to take, or completions wait to be fetched.
     pub fn has_work(&self) -> bool {
         let ready = |lane: &Lane| lane.is_running() && lane.ring.has_entry();
-        let salvaged = &self.salvaged;
-        !(self.completed.is_empty() && salvaged.frames.is_empty() && salvaged.events.is_empty())
+        self.has_left_over()
             || self
                 .lanes
                 .as_ref()
                 .is_some_and(|l| ready(&l.rx) || ready(&l.tx) || ready(&l.events))
     }
 
+    /// Whether there is something to take that is in no ring any more.
+    #[inline]
+    fn has_left_over(&self) -> bool {
+        let salvaged = &self.salvaged;
+        !(self.completed.is_empty() && salvaged.frames.is_empty() && salvaged.events.is_empty())
+    }
+
     /// Whether [`rx_batch`](Self::rx_batch), [`events`](Self::events) and [`tx_completions`](Self::tx_completions) have nothing to tell and
     /// nothing to do: no entry in a ring, no slot that came back, no queue that has stopped. Cheaper than asking them.
+    #[inline]
     pub fn is_quiet(&self) -> bool {
-        !self.has_work()
+        let quiet = |lane: &Lane| lane.is_running() && !lane.ring.has_entry();
+        !self.has_left_over()
             && self.lanes.as_ref().is_some_and(|l| {
-                let lanes = [&l.rx, &l.tx, &l.events];
-                lanes.iter().all(|lane| lane.is_running()) && !l.receive.has_returned()
+                quiet(&l.rx) && quiet(&l.tx) && quiet(&l.events) && !l.receive.has_returned()
             })
     }
 

@@ -25,6 +25,7 @@ impl CompletionRing {
     }
 
     /// Whether the device has written an entry that was not taken.
+    #[inline]
     pub(crate) fn has_entry(&self) -> bool {
         let (index, log2) = (self.consumer, self.log2);
         let at = self.offset + usize::from(index.entry(log2)) * ENTRY_SIZE;

@@ -7,7 +7,7 @@ mod in_place;
 pub(crate) use in_place::Source;
 
 use super::{Index, RingFault};
-use crate::nic::{Caps, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
+use crate::nic::{Caps, NextHop, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 use crate::DmaBuf;
 use ferrule_abi::regs::{push_bytes, PUSH_BUFFER_BYTES, PUSH_MAX_PACKET};
 use ferrule_abi::ring::{cqe_status as st, sqe_flags as fl, Cqe, Sqe, MAX_FRAME};
@@ -158,10 +158,15 @@ fn buffers(len: usize, segments: Option<Segments>) -> u16 {
 #[inline]
 fn flags_of_one(frame: &TxFrame<'_>, caps: Caps) -> Option<u16> {
     let asks = frame.report || frame.timestamp || frame.vlan.is_some();
-    if frame.mode == TxMode::Raw && !asks && frame.segments.is_none() {
-        return Some(fl::SOP | fl::EOP | fl::RAW);
+    match frame.mode {
+        _ if asks || frame.segments.is_some() => flags_of_any_one(frame, caps),
+        TxMode::Raw => Some(fl::SOP | fl::EOP | fl::RAW),
+        TxMode::Ip {
+            next_hop: NextHop::Automatic,
+            ..
+        } if caps.ip_mode => Some(fl::SOP | fl::EOP | frame.mode.flags()),
+        TxMode::Ip { .. } => flags_of_any_one(frame, caps),
     }
-    flags_of_any_one(frame, caps)
 }
 
 /// As [`flags_of_one`], of a frame with whatever there may be: apart, so that the common way stays short.

@@ -326,7 +326,7 @@ proptest! {
                 prop_assert!(frame.stored_len() <= 2048 && frame.to_vec().len() == frame.stored_len());
             }
             frames.truncate(4);
-            let _ = nic.tx_in_place(3, |_, _| InPlaceFrame::raw(0..70));
+            let _ = nic.tx_in_place(3, |_, _| Some(InPlaceFrame::raw(0..70)));
             let _ = nic.forward(3, &mut frames, |frame| {
                 assert!(frame.stored_len() <= 2048);
                 Verdict::Forward(InPlaceFrame::raw(0..frame.stored_len()))

@@ -135,11 +135,11 @@ impl Run {
                     true => self.nic.tx_batch(&frames),
                     false => self.nic.tx_in_place(frames.len(), |n, buffer| {
                         buffer.write(0, &bytes[n]);
-                        InPlaceFrame {
+                        Some(InPlaceFrame {
                             token: frames[n].token,
                             report: true,
                             ..InPlaceFrame::raw(0..bytes[n].len())
-                        }
+                        })
                     }),
                 };
                 self.handed += self.mend(taken).unwrap_or(0) as u64;
