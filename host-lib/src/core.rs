@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ferrule_abi::counter;
 use ferrule_driver::nic::{
-    mac_text, Checksum, NextHop, NicEvent, RxBuf, RxFrame, Segments, TxFrame, TxMode, TxOutcome,
+    mac_text, Checksum, InPlaceFrame, NextHop, NicEvent, RxBuf, RxFrame, Segments, TxBuffer,
+    TxFrame, TxMode, TxOutcome,
 };
 use ferrule_driver::{Nic, NicError};
 use ferrule_stack::{Instant, Payload, RxMeta, Stack, Token, TxPacket};
@@ -80,7 +81,7 @@ pub(crate) struct Core {
     parked: HashMap<Ipv4Addr, VecDeque<Parked>>,
     /// Resolved, to be sent again before anything new.
     released: VecDeque<Parked>,
-    /// Packets of the stack's that the NIC is to be handed; any that are left found the transmit ring full.
+    /// Packets of the stack's that are not made in the NIC's buffers, or found the transmit ring full.
     held: VecDeque<TxPacket<Body>>,
     /// Where the stack makes the next one: mostly there is none.
     next: TxPacket<Body>,
@@ -144,6 +145,21 @@ impl Core {
             gone: false,
             groups: None,
         }
+    }
+
+    /// Whether there is neither anything to be sent nor anything to be told, whatever has arrived.
+    #[inline]
+    fn has_nothing_to_do(&self, now: Instant) -> bool {
+        self.stack.is_quiet(now)
+            && self.exports.is_untouched()
+            && self.held.is_empty()
+            && self.released.is_empty()
+            && self.groups.is_some()
+            && match self.watch {
+                Some(watch) => watch > now,
+                None => self.nic.tx_outstanding() == 0,
+            }
+            && !self.gone
     }
 
     fn move_with(
@@ -383,18 +399,70 @@ impl Core {
             moved = true;
         }
         loop {
+            if self.held.is_empty() {
+                if !self.stack.transmit_to(now, &mut self.next) {
+                    return Ok(moved);
+                }
+                moved |= self.send_next(now)?;
+                if self.held.is_empty() {
+                    continue;
+                }
+            }
             while self.held.len() < BATCH && self.stack.transmit_to(now, &mut self.next) {
                 self.held.push_back(std::mem::take(&mut self.next));
             }
-            if self.held.is_empty() {
-                return Ok(moved);
-            }
-            let taken = self.send_held()?;
-            moved |= taken > 0;
+            moved |= self.send_held()? > 0;
             if !self.held.is_empty() {
                 return Ok(moved);
             }
         }
+    }
+
+    /// Hands the next packet and those that follow it to the NIC, with one doorbell, as long as each can be made in one of its buffers; whether it
+    /// took any. One that cannot be, or that the ring has no room for, is held.
+    fn send_next(&mut self, now: Instant) -> io::Result<bool> {
+        let Self {
+            nic,
+            stack,
+            gateways,
+            held,
+            next,
+            tokens,
+            next_token,
+            ..
+        } = self;
+        let mut made = 0;
+        // The next packet is not made yet.
+        let mut waits = true;
+        let taken = nic.tx_in_place(BATCH, |n, buffer| {
+            if n > 0 {
+                waits = stack.transmit_to(now, next);
+            }
+            let len = waits.then(|| write_to(buffer, next)).flatten()?;
+            waits = false;
+            let token = *next_token + n as u64;
+            tokens[slot(token)] = Some(next.token);
+            made = n + 1;
+            Some(InPlaceFrame {
+                range: 0..len,
+                mode: mode(gateways, next),
+                token,
+                ..InPlaceFrame::raw(0..0)
+            })
+        });
+        let taken = match taken {
+            // Nothing is made in PUSH mode.
+            Err(NicError::InPushMode) => Ok(0),
+            taken => taken.map_err(io_error),
+        };
+        // One that is refused behind others is tried once more, for the error that it gives when it is the first.
+        if waits || taken.as_ref().is_ok_and(|taken| *taken < made) {
+            held.push_back(std::mem::take(next));
+        }
+        next.payload.clear();
+        let taken = taken?;
+        *next_token += taken as u64;
+        Ok(taken > 0)
     }
 
     /// Hands the packets that wait for the NIC to it, with one doorbell; how many its ring had room for.
@@ -446,10 +514,16 @@ impl Core {
 
 impl Driven for Core {
     fn pump(&mut self, now: Instant) -> io::Result<bool> {
+        if self.nic.is_quiet() && self.has_nothing_to_do(now) {
+            return Ok(false);
+        }
         self.move_with(now, Self::move_packets)
     }
 
     fn hand_down(&mut self, now: Instant) -> io::Result<bool> {
+        if self.has_nothing_to_do(now) {
+            return Ok(false);
+        }
         self.move_with(now, |core, now| {
             core.follow_groups()?;
             core.transmit(now)
@@ -525,17 +599,39 @@ fn hand_over(
         .zip(first_token..)
         .map(|((packet, end), token)| TxFrame {
             parts: &parts[std::mem::replace(&mut begin, end)..end],
-            mode: TxMode::Ip {
-                next_hop: next_hop(gateways, packet.next_hop),
-                ip_checksum: packet.insert_ipv4_checksum,
-                l4_checksum: packet.insert_l4_checksum,
-            },
+            mode: mode(gateways, packet),
             token,
             segments: segments(packet.segment_bytes, packet.head.as_slice()),
             ..TxFrame::default()
         })
         .collect();
     nic.tx_batch(&frames)
+}
+
+/// Copies a packet to the buffer that it is sent from; its length, or nothing if it is longer, is to be cut, or lies in a receive slot in part.
+#[inline]
+fn write_to(buffer: &mut TxBuffer<'_>, packet: &TxPacket<Body>) -> Option<usize> {
+    if packet.segment_bytes != 0 || packet.len() > TxBuffer::LEN {
+        return None;
+    }
+    let head = packet.head.as_slice();
+    let slices = packet.payload.slices()?;
+    buffer.write(0, head);
+    let mut len = head.len();
+    for bytes in slices {
+        buffer.write(len, bytes);
+        len += bytes.len();
+    }
+    Some(len)
+}
+
+/// What the NIC is to add to a packet.
+fn mode(gateways: &[Ipv4Addr], packet: &TxPacket<Body>) -> TxMode {
+    TxMode::Ip {
+        next_hop: next_hop(gateways, packet.next_hop),
+        ip_checksum: packet.insert_ipv4_checksum,
+        l4_checksum: packet.insert_l4_checksum,
+    }
 }
 
 /// How the NIC is told of a gateway that the stack has chosen.

@@ -109,6 +109,12 @@ impl Exports {
         self.watches.insert(id, watch);
     }
 
+    /// Whether no call has changed anything since [`follow`](Self::follow).
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     /// Shows what has changed since the last time; whether anything has happened to a socket, be it one without a descriptor.
     pub(crate) fn follow(&mut self, stack: &mut Stack<Body>) -> bool {
         let mut happened = false;

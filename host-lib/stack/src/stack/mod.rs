@@ -213,6 +213,20 @@ impl<B: Payload> Stack<B> {
         self.sockets.is_empty()
     }
 
+    /// Whether [`transmit_to`](Self::transmit_to), [`next_event`](Self::next_event) and
+    /// [`take_multicast_change`](Self::take_multicast_change) have nothing to tell at `now`. Cheaper than asking them; a false no is possible where
+    /// a timer is near.
+    #[inline]
+    pub fn is_quiet(&self, now: Instant) -> bool {
+        self.out.is_empty()
+            && self.ready.is_empty()
+            && self.events.is_empty()
+            && self.timers.is_quiet(now)
+            && self.reassembly.is_empty()
+            && self.ip.is_idle()
+            && !self.ip.groups_changed
+    }
+
     /// The next packet for the device, if there is one. Runs timers that are due and delivers packets to our own
     /// addresses on the way, so call it after every packet received, call made and deadline passed, until it is `None`.
     #[inline]
