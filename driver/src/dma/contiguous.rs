@@ -169,7 +169,7 @@ mod tests {
             let there: HashSet<u64> = places.iter().copied().collect();
             let begins_row = |place: &u64| (0..wanted as u64).all(|n| place.checked_add(n * BYTES).is_some_and(|p| there.contains(&p)));
             match find_row(&places, BYTES, wanted) {
-                None => prop_assert!(!places.iter().any(|place| begins_row(place))),
+                None => prop_assert!(!places.iter().any(begins_row)),
                 Some(row) => {
                     prop_assert_eq!(row.len(), wanted);
                     let first = places[row[0]];
