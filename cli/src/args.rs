@@ -194,8 +194,8 @@ pub(crate) struct SimArgs {
 /// Which NIC a tool is for.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArgs {
-    /// The NIC: pci:0000:01:00.0 through the kernel's VFIO, vfio-user:PATH on a socket (`ferrule serve`), or sim:, a simulated one in this
-    /// process. With #1 behind it the second port of the first two.
+    /// The NIC: pci:0000:01:00.0 through the kernel's VFIO, pci-no-iommu:0000:01:00.0 where no IOMMU guards memory from it (`ferrule bind --help`),
+    /// vfio-user:PATH on a socket (`ferrule serve`), or sim:, a simulated one in this process. With #1 behind it the second port of any but the last.
     #[arg(long, value_name = "DEVICE", default_value = "sim:")]
     pub(crate) device: String,
     /// How to simulate, with sim:.
@@ -300,7 +300,7 @@ pub(crate) struct Bridge {
 pub(crate) struct Ping {
     /// The host to ping.
     pub(crate) host: Ipv4Addr,
-    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0, either with #1 behind it for a second port, or sim:, a simulated one in this process.
+    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0, pci-no-iommu:0000:01:00.0, each with #1 behind it for a second port, or sim:, a simulated one in this process.
     /// Without it a simulated one is made behind a socket.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
@@ -330,7 +330,7 @@ pub(crate) struct HostArgs {
     /// A file of settings in TOML, by default the one that FERRULE_CONFIG names. Options here go before the environment, and that before the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The NIC to use: vfio-user:PATH or pci:0000:01:00.0, with #1 behind it for a second port; or FERRULE_DEVICE. Without any a simulated one is
+    /// The NIC to use: vfio-user:PATH, pci:0000:01:00.0 or pci-no-iommu:0000:01:00.0, with #1 behind it for a second port; or FERRULE_DEVICE. Without any a simulated one is
     /// made.
     #[arg(long, value_name = "DEVICE", conflicts_with = "impair")]
     pub(crate) device: Option<String>,
@@ -465,6 +465,11 @@ pub(crate) struct Bind {
     /// Take it even from a network interface that is up or carries the default route.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Take a device that no IOMMU is in front of, by the no-IOMMU mode of the kernel's VFIO, and name it pci-no-iommu:ADDRESS. Given up is that the device
+    /// reaches no memory but what it is given: nothing keeps it, or a program that is told its name, from reading and writing all of memory, and the kernel
+    /// marks itself tainted. The mode stays on for all devices until N is written to where Y is written here.
+    #[arg(long)]
+    pub(crate) no_iommu: bool,
 }
 
 /// `ferrule unbind`.

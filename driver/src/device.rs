@@ -50,12 +50,33 @@ pub trait Device: Send {
     fn reserve_iova(&mut self, range: &Range<u64>, len: u64) -> Option<u64> {
         IovaAllocator::new(range.clone()).allocate(len)
     }
-    /// Lets the device read and write all of `buf` at I/O virtual address `iova` (a multiple of 4096).
+    /// Whether something (an IOMMU, a simulator's table) refuses what the device would do to memory that it was not given. Without, a device that is told a
+    /// wrong address reads and writes whatever is there.
+    fn is_isolated(&self) -> bool {
+        true
+    }
+    /// Memory that can be mapped for this device: at least `len` bytes of zeroes.
+    ///
+    /// # Errors
+    /// [`DeviceError::Dma`]; [`DeviceError::Vfio`] if the device wants what the machine does not have.
+    fn dma_memory(&mut self, len: usize) -> Result<DmaBuf, DeviceError> {
+        Ok(DmaBuf::new(len)?)
+    }
+    /// The one address at which the device can see this memory, where it has no say in that: without an IOMMU, that in physical memory. None where it may be
+    /// mapped at any.
+    ///
+    /// # Errors
+    /// [`DeviceError::Vfio`] for memory that is not of [`dma_memory`](Self::dma_memory).
+    fn bus_address(&self, _buf: &DmaBuf) -> Result<Option<u64>, DeviceError> {
+        Ok(None)
+    }
+    /// Lets the device read and write all of `buf` at I/O virtual address `iova` (a multiple of 4096), its [`bus_address`](Self::bus_address) if it has one.
     ///
     /// # Errors
     /// See [`DeviceError`].
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError>;
-    /// Takes back what was mapped at `iova` with `len` bytes; when it returns, the device accesses it no more.
+    /// Takes back what was mapped at `iova` with `len` bytes; when it returns, the device accesses it no more, if it [is isolated](Self::is_isolated). The
+    /// memory of one that is not is kept for it until the device is dropped.
     ///
     /// # Errors
     /// See [`DeviceError`].

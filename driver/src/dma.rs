@@ -3,6 +3,7 @@
 //! No Rust reference ever points into it, because the device may write it at any time. Every access is checked against the end, and goes by
 //! volatile or atomic operations on raw pointers. Offsets come from the driver's own books; one that is outside is an error of the driver and
 //! panics, as an index of a slice does.
+use crate::DeviceError;
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use std::io;
@@ -11,6 +12,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+
+mod contiguous;
+
+pub(crate) use contiguous::NoRow;
 
 const PAGE: usize = crate::iova::PAGE as usize;
 const HUGE_PAGE: usize = crate::iova::HUGE_PAGE as usize;
@@ -30,6 +35,8 @@ struct Region {
     map: MmapRaw,
     fd: OwnedFd,
     huge: bool,
+    /// Whether its pages are in the order of the file's.
+    in_order: bool,
 }
 
 /// A piece of DMA memory. A clone is another handle to the same memory, which lives as long as any of them.
@@ -66,7 +73,12 @@ impl DmaBuf {
         // The descriptor goes to a vfio-user peer: sealed, it cannot cut the file and so make our accesses fault.
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let map = MmapOptions::new().len(len).populate().map_raw(&fd)?;
-        Ok(Region { map, fd, huge })
+        Ok(Region {
+            map,
+            fd,
+            huge,
+            in_order: true,
+        })
     }
 
     /// Length in bytes, a multiple of the page size.
@@ -78,6 +90,17 @@ impl DmaBuf {
     /// Whether it is made of 2 MiB pages.
     pub fn is_huge(&self) -> bool {
         self.0.huge
+    }
+
+    /// The memfd behind the memory, from offset 0 on, for who maps it elsewhere.
+    ///
+    /// # Errors
+    /// [`DeviceError::OtherMemory`] where the file's bytes are in another order: memory that was laid out for one device.
+    pub fn file(&self) -> Result<BorrowedFd<'_>, DeviceError> {
+        match self.0.in_order {
+            true => Ok(self.0.fd.as_fd()),
+            false => Err(DeviceError::OtherMemory),
+        }
     }
 
     /// Its first byte, for the backend that gives it to the kernel.
@@ -500,13 +523,6 @@ impl<const N: usize> Excerpt<N> {
     }
 }
 
-impl AsFd for DmaBuf {
-    /// The memfd behind the memory, from offset 0 on.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -519,7 +535,7 @@ mod tests {
             let buf = DmaBuf::new(8192).unwrap();
             buf.write(offset, &data);
             let mut file = vec![0; 8192];
-            rustix::io::pread(&buf, &mut file[..], 0).unwrap();
+            rustix::io::pread(buf.file().unwrap(), &mut file[..], 0).unwrap();
             let mut expected = vec![0; 8192];
             expected[offset..offset + data.len()].copy_from_slice(&data);
             prop_assert_eq!(&file, &expected);
@@ -642,7 +658,7 @@ mod tests {
     #[test]
     fn a_peer_with_the_descriptor_cannot_cut_it() {
         let buf = DmaBuf::new(8192).unwrap();
-        assert!(ftruncate(&buf, 0).is_err());
+        assert!(ftruncate(buf.file().unwrap(), 0).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// [`open`](crate::open) does not know this kind of device.
-    #[error("{0:?} names no device; write pci:0000:01:00.0 for a PCI device or vfio-user:PATH for a vfio-user socket, with #1 behind it for a second port")]
+    #[error("{0:?} names no device; write pci:0000:01:00.0 for a PCI device, pci-no-iommu:0000:01:00.0 for one that no IOMMU guards, or vfio-user:PATH for a vfio-user socket, with #1 behind it for a second port")]
     Spec(String),
     /// The device is not there any more: unplugged, or its simulator ended.
     #[error(
@@ -93,14 +93,17 @@ pub enum DeviceError {
         /// Whose addresses they are.
         port: u8,
     },
-    /// A port cannot give back what it has not mapped.
-    #[error("this port has not mapped {len} bytes at {iova:#x}")]
+    /// What is not mapped, or by another port, cannot be given back.
+    #[error("{len} bytes at {iova:#x} are not mapped here")]
     NotMapped {
         /// Where.
         iova: u64,
         /// How many bytes.
         len: usize,
     },
+    /// Memory that was made for another device.
+    #[error("this memory is laid out for a device that sees physical addresses; let the device at hand make its own (Device::dma_memory)")]
+    OtherMemory,
     /// The device cannot be reset by command.
     #[error("this device has no reset by VFIO; CTRL.RESET is the way")]
     NoReset,
@@ -125,6 +128,12 @@ fn count(ports: u8) -> String {
     match ports {
         1 => "1 port, number 0".into(),
         n => format!("{n} ports, numbers 0 to {}", n - 1),
+    }
+}
+
+impl From<VfioProblem> for DeviceError {
+    fn from(problem: VfioProblem) -> Self {
+        Self::Vfio(Box::new(problem))
     }
 }
 

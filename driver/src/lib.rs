@@ -19,7 +19,6 @@ pub mod nic;
 pub mod pci;
 pub mod ports;
 mod ring;
-#[allow(unsafe_code)]
 pub mod vfio;
 pub mod vfio_user;
 

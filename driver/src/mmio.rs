@@ -40,7 +40,8 @@ impl MappedBar {
     /// Writes a register; `None` if it is misaligned or outside.
     pub fn write(&self, offset: u32, value: u32) -> Option<()> {
         let register = self.register(offset)?;
-        // SAFETY: what a register write makes the device do is bounded by what is mapped for its DMA; no Rust object is in reach of it.
+        // SAFETY: what a register write makes the device do is bounded by what is mapped for its DMA; no Rust object is in reach of it. Without an
+        // IOMMU that bound is the addresses that the device is told, which whoever asked for such a device (`pci-no-iommu:`) answers for.
         unsafe { register.write(value.to_le()) };
         Some(())
     }

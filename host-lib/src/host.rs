@@ -58,7 +58,7 @@ pub struct HostBuilder {
 }
 
 impl Host {
-    /// A host on the NIC that `spec` names (`pci:0000:01:00.0`, `vfio-user:PATH`; `#1` behind it is the second port, which a process may open beside the first
+    /// A host on the NIC that `spec` names (`pci:0000:01:00.0`, `pci-no-iommu:0000:01:00.0`, `vfio-user:PATH`; `#1` behind it is the second port, which a process may open beside the first
     /// as a host of its own), its address from FERRULE_ADDRESS and its gateway from FERRULE_GATEWAY.
     ///
     /// # Errors
@@ -238,7 +238,7 @@ impl HostBuilder {
         self
     }
 
-    /// The NIC, by name: `pci:0000:01:00.0` or `vfio-user:PATH`, as [`ferrule_driver::open`] takes it; `#1` behind it is a second port.
+    /// The NIC, by name: `pci:0000:01:00.0`, `pci-no-iommu:0000:01:00.0` or `vfio-user:PATH`, as [`ferrule_driver::open`] takes it; `#1` behind it is a second port.
     #[must_use]
     pub fn device_spec(mut self, spec: &str) -> Self {
         self.spec = Some(spec.to_owned());

@@ -15,7 +15,7 @@ use ferrule_driver::{Device, DeviceError, DmaBuf};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Where the device finds our rings: beyond the addresses that a driver uses by default.
+/// Where the device finds our rings, if it may be anywhere: beyond the addresses that a driver uses by default.
 const SHADOW_IOVA: u64 = 1 << 40;
 /// Bytes of the largest ring.
 const RING_BYTES: u64 = (ENTRY_SIZE as u64) << regs::RING_LOG2_MAX;
@@ -71,8 +71,9 @@ pub struct Injected {
 
 struct Queue {
     page: u32,
-    /// The ring that the device below writes.
+    /// The ring that the device below writes, and where it finds it.
     shadow: DmaBuf,
+    shadow_iova: u64,
     /// IOVA of the driver's ring: low and high half.
     base: [u32; 2],
     log2: u32,
@@ -121,10 +122,11 @@ fn index(count: u64) -> u32 {
 }
 
 impl Queue {
-    fn new(page: u32, shadow: DmaBuf) -> Self {
+    fn new(page: u32, shadow: DmaBuf, shadow_iova: u64) -> Self {
         Self {
             page,
             shadow,
+            shadow_iova,
             base: [0; 2],
             log2: 0,
             running: false,
@@ -348,11 +350,11 @@ impl State {
                 regs::event_cfg::OFFSET => queue.log2 = regs::event_cfg::CQ_LOG2.get(value),
                 regs::event_cq_base_lo::OFFSET => {
                     queue.base[0] = value;
-                    value = (SHADOW_IOVA + q as u64 * RING_BYTES) as u32;
+                    value = queue.shadow_iova as u32;
                 }
                 regs::event_cq_base_hi::OFFSET => {
                     queue.base[1] = value;
-                    value = (SHADOW_IOVA >> 32) as u32;
+                    value = (queue.shadow_iova >> 32) as u32;
                 }
                 regs::event_ctrl::OFFSET => match regs::event_ctrl::ENABLE.get(value) {
                     1 => queue.start(),
@@ -393,9 +395,11 @@ impl FaultDevice {
     ) -> Result<(Self, FaultHandle), DeviceError> {
         let mut queues = Vec::new();
         for (q, page) in (0..).zip(PAGES) {
-            let shadow = DmaBuf::new(RING_BYTES as usize)?;
-            inner.dma_map(SHADOW_IOVA + q * RING_BYTES, &shadow)?;
-            queues.push(Queue::new(page, shadow));
+            let shadow = inner.dma_memory(RING_BYTES as usize)?;
+            let own = inner.bus_address(&shadow)?;
+            let iova = own.unwrap_or(SHADOW_IOVA + q * RING_BYTES);
+            inner.dma_map(iova, &shadow)?;
+            queues.push(Queue::new(page, shadow, iova));
         }
         let state = State {
             inner,
@@ -512,7 +516,19 @@ impl Device for FaultDevice {
         locked(&self.0).inner.reserve_iova(range, len)
     }
 
-    // Mappings and vectors are the host's: they are there even if the device is not.
+    fn is_isolated(&self) -> bool {
+        locked(&self.0).inner.is_isolated()
+    }
+
+    // Memory, mappings and vectors are the host's: they are there even if the device is not.
+    fn dma_memory(&mut self, len: usize) -> Result<DmaBuf, DeviceError> {
+        locked(&self.0).inner.dma_memory(len)
+    }
+
+    fn bus_address(&self, buf: &DmaBuf) -> Result<Option<u64>, DeviceError> {
+        locked(&self.0).inner.bus_address(buf)
+    }
+
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let mut state = locked(&self.0);
         state.inner.dma_map(iova, buf)?;

@@ -1,5 +1,5 @@
 //! `ferrule bind` and `ferrule unbind`: a device given to programs, and back to the kernel.
-use ferrule_driver::vfio::{BindError, Plan, Sysfs};
+use ferrule_driver::vfio::{BindError, BindOptions, Plan, Sysfs};
 
 use super::sysfs;
 use crate::args::{Bind, Unbind};
@@ -12,7 +12,11 @@ use crate::output;
 /// Why that must not or cannot be; then all is as it was.
 pub(crate) fn bind(args: &Bind) -> Result<(), Error> {
     let sysfs = sysfs(&args.machine);
-    let plan = sysfs.plan_bind(&args.address, args.force)?;
+    let options = BindOptions {
+        force: args.force,
+        no_iommu: args.no_iommu,
+    };
+    let plan = sysfs.plan_bind(&args.address, options)?;
     if plan.steps().next().is_none() {
         output::line(&format!("{} is bound to vfio-pci already", args.address))?;
     } else {
@@ -26,8 +30,12 @@ pub(crate) fn bind(args: &Bind) -> Result<(), Error> {
         .inspect(&args.address)
         .map_err(BindError::from)?
         .address;
-    match sysfs.check(&address) {
-        Ok(_) => output::line(&format!("it can be used: --device pci:{address}")),
+    let (checked, kind) = match args.no_iommu {
+        true => (sysfs.check_no_iommu(&address), "pci-no-iommu"),
+        false => (sysfs.check(&address), "pci"),
+    };
+    match checked {
+        Ok(_) => output::line(&format!("it can be used: --device {kind}:{address}")),
         Err(problem) => output::line(&format!("before it can be used: {problem}")),
     }
 }

@@ -20,6 +20,9 @@ struct Row {
     ports: Option<u8>,
     driver: Option<String>,
     iommu_group: Option<String>,
+    /// The group is one that the kernel has made for a device without an IOMMU.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_iommu: bool,
     group_others: Vec<Other>,
     held_by: Vec<Process>,
     interfaces: Vec<String>,
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &List) -> Result<(), Error> {
             0 => String::new(),
             n => format!(" and {n} other(s)"),
         };
+        let guard = if row.no_iommu { ", no IOMMU" } else { "" };
         let holders = row
             .held_by
             .iter()
@@ -85,7 +89,7 @@ pub(crate) fn run(args: &List) -> Result<(), Error> {
                 None => String::new(),
             },
             or_none(&row.driver),
-            format!("{}{others}", or_none(&row.iommu_group)),
+            format!("{}{others}{guard}", or_none(&row.iommu_group)),
             holders.collect::<Vec<_>>().join(", "),
             if row.ready { "ready" } else { "not ready" }.to_owned(),
         ]);
@@ -111,6 +115,7 @@ fn row(sysfs: &Sysfs, device: PciDevice) -> Row {
         device: id,
         driver,
         group,
+        no_iommu,
         others,
         holders,
         interfaces,
@@ -123,6 +128,7 @@ fn row(sysfs: &Sysfs, device: PciDevice) -> Row {
         ports: device.is_ferrule().then_some(device.ports),
         driver: driver.clone(),
         iommu_group: group.clone(),
+        no_iommu: *no_iommu,
         group_others: others
             .iter()
             .map(|other| Other {
@@ -149,7 +155,11 @@ fn missing(sysfs: &Sysfs, device: &PciDevice) -> Option<String> {
         .iter()
         .map(|h| format!("process {} ({})", h.pid, h.name))
         .collect();
-    match sysfs.check(&device.address) {
+    let checked = match device.no_iommu {
+        true => sysfs.check_no_iommu(&device.address),
+        false => sysfs.check(&device.address),
+    };
+    match checked {
         // The holder's number is better than that somebody has it.
         Ok(_) | Err(VfioProblem::Busy(_)) if !holders.is_empty() => Some(format!(
             "it is held by {}: end that first",

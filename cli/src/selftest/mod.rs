@@ -213,9 +213,13 @@ fn with_memory(
     }
     checks.note("counters", traffic.counters(nic));
     // Last, because its refused accesses are counted too.
-    let isolation = match args.isolation {
-        true => traffic.isolation(nic),
-        false => Err(Failure::Skipped(
+    let isolation = match (args.isolation, nic.device().is_isolated()) {
+        // It would read and write whatever is there.
+        (true, false) => Err(Failure::Skipped(
+            "nothing keeps this device from memory that it was not given, so that the accesses would be made: no IOMMU is in front of it".to_owned(),
+        )),
+        (true, true) => traffic.isolation(nic),
+        (false, _) => Err(Failure::Skipped(
             "a refused access is reported by the kernel as a fault, and some machines take it badly; --isolation makes two".to_owned(),
         )),
     };

@@ -78,10 +78,11 @@ impl Rings {
     /// # Errors
     /// When there is none, or the device refuses it.
     pub(crate) fn map(nic: &mut RawNic, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let memory = DmaBuf::new(SLOT_AREA + (usize::from(SLOTS) << LARGE_SLOT))
-            .map_err(ferrule_driver::DeviceError::from)?;
-        let iova = NicConfig::default().iova.start;
-        nic.device().dma_map(iova, &memory)?;
+        let device = nic.device();
+        let memory = device.dma_memory(SLOT_AREA + (usize::from(SLOTS) << LARGE_SLOT))?;
+        let own = device.bus_address(&memory)?;
+        let iova = own.unwrap_or(NicConfig::default().iova.start);
+        device.dma_map(iova, &memory)?;
         nic.set_bus_master(true)?;
         Ok(Self {
             clock,

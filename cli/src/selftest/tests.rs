@@ -6,7 +6,7 @@ use ferrule_abi::{counter, regs, BAR_REGS};
 use ferrule_driver::nic::RawNic;
 use ferrule_driver::{Device, DeviceError, DmaBuf};
 
-use super::{test, Checks, Verdict};
+use super::{test, Check, Checks, Verdict};
 use crate::args::{Cli, Command};
 use crate::device::Nics;
 
@@ -27,6 +27,8 @@ enum Fault {
     Silent,
     /// There is memory for the device where none was given.
     Open,
+    /// Nothing isolates it, and it sees memory at one address only.
+    Bare(u64),
 }
 
 struct Faulty {
@@ -68,7 +70,19 @@ impl Device for Faulty {
     fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError> {
         self.device.config_write(offset, data)
     }
+    fn is_isolated(&self) -> bool {
+        !matches!(self.fault, Fault::Bare(_))
+    }
+    fn bus_address(&self, buf: &DmaBuf) -> Result<Option<u64>, DeviceError> {
+        match self.fault {
+            Fault::Bare(address) => Ok(Some(address)),
+            _ => self.device.bus_address(buf),
+        }
+    }
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
+        if let Fault::Bare(address) = self.fault {
+            assert_eq!(iova, address);
+        }
         self.memory = Some(buf.clone());
         if let Fault::Open = self.fault {
             self.device.dma_map(iova + (1 << 30), buf)?;
@@ -98,8 +112,8 @@ impl Device for Faulty {
     }
 }
 
-/// The names of the checks that fail with this fault, and what they say.
-fn failures(fault: Fault) -> Vec<(String, String)> {
+/// The checks as they end with this fault.
+fn checks(fault: Fault) -> Vec<Check> {
     let command = [
         "ferrule",
         "selftest",
@@ -123,7 +137,13 @@ fn failures(fault: Fault) -> Vec<(String, String)> {
     test(&args, &nics, &mut nic, &mut checks);
     drop(nic);
     nics.end().expect("the simulator ends well");
-    let failed = checks.0.into_iter().filter(|c| c.verdict == Verdict::Fail);
+    checks.0
+}
+
+/// The names of the checks that fail with this fault, and what they say.
+fn failures(fault: Fault) -> Vec<(String, String)> {
+    let checks = checks(fault).into_iter();
+    let failed = checks.filter(|c| c.verdict == Verdict::Fail);
     failed.map(|c| (c.name, c.seen)).collect()
 }
 
@@ -217,4 +237,16 @@ fn each_fault_is_found_by_the_check_whose_matter_it_is() {
         "{silent:?}"
     );
     assert_eq!(failures(Fault::Reads(tx_cfg, |v| v)), []);
+}
+
+#[test]
+fn a_device_that_nothing_isolates_is_sent_nowhere_else() {
+    let checks = checks(Fault::Bare(0x7000_0000));
+    let isolation = checks.iter().find(|c| c.name == "isolation");
+    let isolation = isolation.expect("it is told of");
+    assert_eq!(isolation.verdict, Verdict::Skipped, "{}", isolation.seen);
+    assert!(isolation.seen.contains("no IOMMU"), "{}", isolation.seen);
+    // All else works at the one address.
+    let failed = checks.iter().filter(|c| c.verdict == Verdict::Fail);
+    assert_eq!(failed.count(), 0, "{checks:?}");
 }

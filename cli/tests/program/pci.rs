@@ -9,6 +9,7 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 const NIC: &str = "0000:01:00.0";
+const MODE: &str = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 
 /// The machine: a Ferrule NIC and an e1000e card in groups of their own, an audio controller, and a bridge in the NIC's group.
 struct Machine(tempfile::TempDir);
@@ -127,6 +128,26 @@ impl Machine {
                 Err(_) => return,
             }
         });
+    }
+
+    /// No IOMMU is in front of the NIC; its kernel gives it a group when vfio-pci has it, by the mode that allows that.
+    fn without_iommu(&self, mode: &str) {
+        let group = self.path(&format!("sys/bus/pci/devices/{NIC}/iommu_group"));
+        fs::remove_file(&group).expect("it had one");
+        self.put(MODE, mode);
+        self.put("sys/kernel/iommu_groups/0/name", "vfio-noiommu\n");
+        self.put("dev/vfio/noiommu-0", "");
+        let link = self.path(&format!("sys/bus/pci/devices/{NIC}/driver"));
+        let mode = self.path(MODE);
+        fs::remove_file(&link).expect("it had a driver");
+        self.obey("sys/bus/pci/drivers_probe", move || {
+            if fs::read_to_string(&mode).expect("the mode").trim() == "Y" {
+                symlink("../../../kernel/iommu_groups/0", &group).expect("a link");
+                symlink("../../../bus/pci/drivers/vfio-pci", &link).expect("bound");
+            }
+        });
+        let folder = self.path("sys/bus/pci/drivers/vfio-pci");
+        fs::create_dir_all(folder).expect("made");
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -342,4 +363,62 @@ fn a_device_that_is_not_there_is_named() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {}", said(&output));
         assert!(said(&output).contains(hint), "{args:?}: {}", said(&output));
     }
+}
+
+#[test]
+fn a_device_without_an_iommu_goes_to_vfio_when_that_is_asked_for() {
+    let machine = Machine::new();
+    machine.without_iommu("N\n");
+    let mode = || fs::read_to_string(machine.path(MODE)).expect("the mode");
+    let refused = machine.run(&["bind", NIC]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let error = said(&refused);
+    assert!(
+        error.contains(&format!("ferrule bind --no-iommu {NIC}"))
+            && error.contains("all of memory"),
+        "{error}"
+    );
+    let dry = machine.run(&["bind", "--no-iommu", "--dry-run", NIC]);
+    assert!(dry.status.success(), "{}", said(&dry));
+    assert!(text(&dry).contains(MODE), "{}", said(&dry));
+    assert_eq!(mode(), "N\n");
+    let bound = machine.run(&["bind", "--no-iommu", NIC]);
+    assert!(bound.status.success(), "{}", said(&bound));
+    let use_it = format!("it can be used: --device pci-no-iommu:{NIC}\n");
+    assert!(text(&bound).ends_with(&use_it), "{}", said(&bound));
+    assert_eq!(mode(), "Y");
+    let row = &machine.list(&[])[0];
+    assert_eq!(
+        (&row["no_iommu"], &row["ready"], &row["iommu_group"]),
+        (&true.into(), &true.into(), &"0".into())
+    );
+    let table = text(&machine.run(&["list"]));
+    assert!(table.contains("0, no IOMMU"), "{table}");
+    // It is not taken for a device behind an IOMMU.
+    let again = machine.run(&["bind", NIC]);
+    let name = format!("name it pci-no-iommu:{NIC} if that may be");
+    assert!(text(&again).contains(&name), "{}", said(&again));
+    // Others are behind one still.
+    let other = machine.run(&["bind", "--no-iommu", "0000:02:00.0"]);
+    assert_eq!(other.status.code(), Some(1), "{}", said(&other));
+    assert!(
+        said(&other).contains("without --no-iommu"),
+        "{}",
+        said(&other)
+    );
+}
+
+#[test]
+fn a_kernel_that_cannot_do_without_an_iommu_says_so() {
+    let machine = Machine::new();
+    machine.without_iommu("N\n");
+    fs::remove_file(machine.path(MODE)).expect("it was there");
+    let output = machine.run(&["bind", "--no-iommu", NIC]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("CONFIG_VFIO_NOIOMMU is not set"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(machine.driver(), None);
 }

@@ -15,7 +15,7 @@ use crate::ring::completion::CompletionRing;
 use crate::ring::receive::ReceiveRing;
 use crate::ring::slots::SlotPool;
 use crate::ring::submission::SubmissionRing;
-use crate::{Clock, Device, DeviceError, DmaBuf};
+use crate::{Clock, Device, DeviceError};
 use ferrule_abi::regs;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsFd;
@@ -284,14 +284,17 @@ impl Nic {
     }
 
     fn give_memory(&mut self, len: usize) -> Result<(), NicError> {
-        let memory = DmaBuf::new(len).map_err(DeviceError::from)?;
-        let len = memory.len();
-        // Asking for a huge page aligns the start, and with it the slots, however large they are.
         let device = &mut self.port.device;
-        let iova = device
-            .reserve_iova(&self.config.iova, (len as u64).max(HUGE_PAGE))
-            .ok_or(NicError::NoIova { len })?;
-        self.port.device.dma_map(iova, &memory)?;
+        let memory = device.dma_memory(len)?;
+        let len = memory.len();
+        let iova = match device.bus_address(&memory)? {
+            Some(address) => address,
+            // Asking for a huge page aligns the start, and with it the slots, however large they are.
+            None => device
+                .reserve_iova(&self.config.iova, (len as u64).max(HUGE_PAGE))
+                .ok_or(NicError::NoIova { len })?,
+        };
+        device.dma_map(iova, &memory)?;
         self.mapping = Some(Mapping { memory, iova });
         Ok(())
     }

@@ -101,7 +101,8 @@ pub struct NicConfig {
     /// How long frames may wait while the link is up without any of them being done, before [`Nic::watchdog`](super::Nic::watchdog) takes the
     /// transmit queue for stuck. Longer than a neighbour may hold the NIC up by PAUSE frames, if it may.
     pub watchdog: Duration,
-    /// I/O virtual addresses for the NIC's memory.
+    /// I/O virtual addresses for the NIC's memory. They do not count where the device can see it at one address only
+    /// ([`Device::bus_address`](crate::Device::bus_address)).
     pub iova: Range<u64>,
 }
 

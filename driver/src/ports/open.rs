@@ -12,6 +12,10 @@ use std::sync::{Arc, Weak};
 /// of several ports behind it, `#0` or nothing the first; those that a process opens share the function. A path that ends in `#` and digits of its own
 /// is to be followed by `#0`.
 ///
+/// `pci-no-iommu:0000:01:00.0` is a PCI device that no IOMMU is in front of, through the kernel's VFIO in its no-IOMMU mode. Nothing keeps such a device
+/// from reading and writing all of memory: a fault of its hardware, or a wrong address in one of its registers, is one of the whole machine. So it is never
+/// taken for a `pci:` device, nor one behind an IOMMU for this.
+///
 /// # Errors
 /// [`DeviceError::Spec`] for anything else; [`DeviceError::NoPort`], [`DeviceError::PortOpen`]; otherwise why the device cannot be had.
 pub fn open(spec: &str) -> Result<Box<dyn Device>, DeviceError> {
@@ -40,6 +44,8 @@ pub fn open(spec: &str) -> Result<Box<dyn Device>, DeviceError> {
 enum Place {
     /// Its address, with the domain.
     Pci(String),
+    /// Its address, with the domain; no IOMMU is in front of it.
+    PciNoIommu(String),
     /// Its socket.
     Socket(PathBuf),
 }
@@ -55,10 +61,8 @@ impl Place {
             _ => (name, 0),
         };
         let place = match kind {
-            "pci" => {
-                let address = parse_address(name);
-                Self::Pci(address.map_err(|e| DeviceError::Vfio(Box::new(e)))?)
-            }
+            "pci" => Self::Pci(parse_address(name)?),
+            "pci-no-iommu" => Self::PciNoIommu(parse_address(name)?),
             "vfio-user" if !name.is_empty() => Self::Socket(name.into()),
             _ => return Err(unknown()),
         };
@@ -68,6 +72,7 @@ impl Place {
     fn open(&self) -> Result<Box<dyn Device>, DeviceError> {
         Ok(match self {
             Self::Pci(address) => Box::new(KernelVfio::open(address)?),
+            Self::PciNoIommu(address) => Box::new(KernelVfio::open_no_iommu(address)?),
             Self::Socket(path) => Box::new(VfioUser::connect(path)?),
         })
     }
@@ -108,12 +113,15 @@ mod tests {
     #[test]
     fn names_are_taken_apart_at_the_last_hash_before_digits() {
         let pci = |address: &str| Place::Pci(address.into());
+        let bare = |address: &str| Place::PciNoIommu(address.into());
         let socket = |path: &str| Place::Socket(path.into());
         for (spec, place, port) in [
             ("pci:0000:01:00.0", pci("0000:01:00.0"), 0),
             ("pci:01:00.0#1", pci("0000:01:00.0"), 1),
             ("pci:0000:01:00.0#0", pci("0000:01:00.0"), 0),
             ("pci:0000:01:00.0#70000", pci("0000:01:00.0"), 70_000),
+            ("pci-no-iommu:0000:01:00.0", bare("0000:01:00.0"), 0),
+            ("pci-no-iommu:01:00.0#1", bare("0000:01:00.0"), 1),
             ("vfio-user:/tmp/nic.sock", socket("/tmp/nic.sock"), 0),
             ("vfio-user:/tmp/nic.sock#1", socket("/tmp/nic.sock"), 1),
             ("vfio-user:/tmp/nic#1#0", socket("/tmp/nic#1"), 0),
@@ -126,6 +134,7 @@ mod tests {
             "",
             "pci",
             "sim:",
+            "noiommu:01:00.0",
             "vfio-user:",
             "vfio-user:#1",
             "vfio-user:s#4294967296",
@@ -136,7 +145,13 @@ mod tests {
                 "{error}"
             );
         }
-        for spec in ["pci:01:00.0#", "pci:01:00.0#x", "pci:zz#1"] {
+        for spec in [
+            "pci:01:00.0#",
+            "pci:01:00.0#x",
+            "pci:zz#1",
+            "pci-no-iommu:",
+            "pci-no-iommu:zz",
+        ] {
             let error = Place::parse(spec).unwrap_err();
             assert!(matches!(error, DeviceError::Vfio(_)), "{error}");
         }

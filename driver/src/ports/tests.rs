@@ -25,6 +25,8 @@ struct World {
     is_closed: bool,
     /// The next unmap or map fails.
     fails: bool,
+    /// Without an IOMMU: where it sees all memory.
+    bus_address: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -44,6 +46,7 @@ impl Fake {
             vectors: None,
             is_closed: false,
             fails: false,
+            bus_address: None,
         };
         Self {
             world: Arc::new(Mutex::new(world)),
@@ -107,6 +110,16 @@ impl Device for Handle {
         let at = usize::from(offset);
         self.0.lock().config[at..at + data.len()].copy_from_slice(data);
         Ok(())
+    }
+    fn is_isolated(&self) -> bool {
+        self.0.lock().bus_address.is_none()
+    }
+    fn dma_memory(&mut self, len: usize) -> Result<DmaBuf, DeviceError> {
+        // Told from what the trait would do.
+        Ok(DmaBuf::new(4 * len)?)
+    }
+    fn bus_address(&self, _: &DmaBuf) -> Result<Option<u64>, DeviceError> {
+        Ok(self.0.lock().bus_address)
     }
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let mut world = self.0.lock();
@@ -281,6 +294,23 @@ fn both_ports_choose_the_same_range_and_never_the_same_addresses() {
     drop(b);
     assert_eq!(fake.lock().maps.keys().collect::<Vec<_>>(), [&x]);
     assert_eq!(a.reserve_iova(&range, 0x2000), Some(x + 0x1000));
+}
+
+#[test]
+fn a_ports_memory_and_where_it_is_seen_are_the_functions() {
+    let fake = Fake::new(2, 2);
+    let function = fake.function();
+    let mut port = function.open(1).unwrap();
+    let memory = port.dma_memory(4096).unwrap();
+    assert_eq!(memory.len(), 4 * 4096);
+    assert!(port.is_isolated());
+    assert_eq!(port.bus_address(&memory).unwrap(), None);
+    fake.lock().bus_address = Some(0x7000_0000);
+    assert!(!port.is_isolated());
+    assert_eq!(port.bus_address(&memory).unwrap(), Some(0x7000_0000));
+    // No address need be reserved.
+    port.dma_map(0x7000_0000, &memory).unwrap();
+    port.dma_unmap(0x7000_0000, memory.len()).unwrap();
 }
 
 /// A step of one of the two ports.

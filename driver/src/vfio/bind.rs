@@ -14,6 +14,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How a device may be taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BindOptions {
+    /// Even if it is the machine's network.
+    pub force: bool,
+    /// It is behind no IOMMU, and the kernel is to give it to programs nevertheless: nothing keeps it from reading and writing all of memory then.
+    pub no_iommu: bool,
+}
+
 /// A write to sysfs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -158,6 +167,18 @@ impl Sysfs {
         Self::step(path, driver.unwrap_or("\n"))
     }
 
+    /// Lets VFIO do without an IOMMU, and what undoes that; nothing if it does.
+    fn allow_no_iommu(&self) -> Result<Option<(Step, Option<Step>)>, VfioProblem> {
+        let path = self.unsafe_mode();
+        let Ok(text) = fs::read_to_string(&path) else {
+            return Err(VfioProblem::NoUnsafeMode(path));
+        };
+        Ok((text.trim() != "Y").then(|| {
+            let undo = Self::step(path.clone(), "N");
+            (Self::step(path, "Y"), Some(undo))
+        }))
+    }
+
     fn probe(&self, address: &str) -> Step {
         Self::step(self.sys.join("bus/pci/drivers_probe"), address)
     }
@@ -176,11 +197,11 @@ impl Sysfs {
         })
     }
 
-    /// How to give a device to vfio-pci. With `force`, even one that is the machine's network.
+    /// How to give a device to vfio-pci.
     ///
     /// # Errors
     /// Why that must not or cannot be.
-    pub fn plan_bind(&self, address: &str, force: bool) -> Result<Plan, BindError> {
+    pub fn plan_bind(&self, address: &str, options: BindOptions) -> Result<Plan, BindError> {
         let device = self.inspect(address)?;
         let address = device.address.clone();
         let mut plan = Plan {
@@ -188,15 +209,19 @@ impl Sysfs {
             steps: Vec::new(),
             gives_to_vfio: true,
         };
+        match device.group {
+            Some(group) if options.no_iommu && !device.no_iommu => {
+                return Err(VfioProblem::Guarded(address, group).into());
+            }
+            None if !options.no_iommu => return Err(VfioProblem::NoGroup(address).into()),
+            _ => {}
+        }
         if device.driver.as_deref() == Some(VFIO) {
             return Ok(plan);
         }
-        if device.group.is_none() {
-            return Err(VfioProblem::NoGroup(address).into());
-        }
         let used = device.interfaces.iter();
         let mut used = used.filter(|i| i.is_up || i.has_default_route);
-        if let (Some(interface), false) = (used.next(), force) {
+        if let (Some(interface), false) = (used.next(), options.force) {
             return Err(BindError::InUse {
                 address,
                 interface: interface.name.clone(),
@@ -205,6 +230,10 @@ impl Sysfs {
         }
         if !self.sys.join("bus/pci/drivers").join(VFIO).exists() {
             return Err(BindError::NoModule);
+        }
+        if options.no_iommu {
+            // Other devices may need it longer than this one: `plan_unbind` leaves it.
+            plan.steps.extend(self.allow_no_iommu()?);
         }
         let before = device.driver_override.as_deref();
         plan.steps.push((

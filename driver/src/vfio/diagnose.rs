@@ -55,8 +55,49 @@ pub enum VfioProblem {
     #[error("there is no PCI device {0}; `lspci -D` lists those there are")]
     Missing(String),
     /// No IOMMU works on it.
-    #[error("PCI device {0} is in no IOMMU group: turn the IOMMU on in the firmware (VT-d, AMD-Vi, SMMU) and, on Intel, boot with intel_iommu=on")]
+    #[error("PCI device {0} is in no IOMMU group: turn the IOMMU on in the firmware (VT-d, AMD-Vi, SMMU) and, on Intel, boot with intel_iommu=on; `ferrule bind --no-iommu {0}` does without one, and then {NOTHING_GUARDS}")]
     NoGroup(String),
+    /// No IOMMU works on it, and that was not agreed to.
+    #[error("PCI device {0} is behind no IOMMU: {NOTHING_GUARDS}; name it pci-no-iommu:{0} if that may be")]
+    NotGuarded(String),
+    /// An IOMMU works on it, so that nothing need be given up.
+    #[error("PCI device {0} is in IOMMU group {1}: name it pci:{0}, and bind it without --no-iommu, so that it reaches no memory but what it is given")]
+    Guarded(String, String),
+    /// The kernel cannot do without an IOMMU.
+    #[error("this kernel has no VFIO without an IOMMU (CONFIG_VFIO_NOIOMMU is not set, as in Debian's): {0} is not there; an IOMMU or another kernel is needed")]
+    NoUnsafeMode(PathBuf),
+    /// The kernel's VFIO is not to do without an IOMMU.
+    #[error("the kernel's VFIO is not to do without an IOMMU: as root, echo Y > {0}")]
+    UnsafeModeOff(PathBuf),
+    /// Only the most privileged may have a device that no IOMMU guards.
+    #[error(
+        "no permission for {0}: a device that no IOMMU guards is for root alone (CAP_SYS_RAWIO)"
+    )]
+    RawIo(PathBuf),
+    /// The kernel does not say where memory is.
+    #[error("{0} does not say where memory is: only root may know (CAP_SYS_ADMIN), and a device without an IOMMU must be told")]
+    Hidden(PathBuf),
+    /// No huge pages that follow each other in physical memory.
+    #[error("{wanted} huge page(s) of 2 MiB in a row are needed where no IOMMU puts memory together, and there is no such row among the {had} that could be had: echo {more} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, best while booting (hugepages={more}), before memory is in pieces")]
+    HugePages {
+        /// How many must follow each other.
+        wanted: usize,
+        /// How many could be had.
+        had: usize,
+        /// How many the machine should set aside.
+        more: usize,
+    },
+    /// Not where the device would look.
+    #[error("without an IOMMU the device sees this memory at {address:#x}, not at {iova:#x}")]
+    NotThere {
+        /// What was asked for.
+        iova: u64,
+        /// Where it is in physical memory.
+        address: u64,
+    },
+    /// Memory that may be anywhere.
+    #[error("without an IOMMU the device needs memory in one piece that stays where it is; this is not of its own making (Device::dma_memory)")]
+    InPieces,
     /// Another driver has it, or none.
     #[error("{member}; VFIO needs vfio-pci: `ferrule bind {address}`, or modprobe vfio-pci; {unbind}echo vfio-pci > /sys/bus/pci/devices/{address}/driver_override; echo {address} > /sys/bus/pci/drivers_probe", address = member.address, unbind = unbind_command(member))]
     Driver {
@@ -97,6 +138,11 @@ pub enum VfioProblem {
         text: String,
     },
 }
+
+/// What no IOMMU means.
+const NOTHING_GUARDS: &str = "nothing keeps it from reading and writing all of memory";
+/// What the kernel calls a group that it has made for a device without an IOMMU (vfio/group.c).
+const NO_IOMMU_GROUP: &str = "vfio-noiommu";
 
 fn unbind_command(member: &GroupMember) -> String {
     match &member.driver {
@@ -167,33 +213,83 @@ impl Sysfs {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self, address: &str) -> Result<String, VfioProblem> {
-        let device = self.device(address);
-        if !device.exists() {
-            return Err(VfioProblem::Missing(address.into()));
-        }
-        let group = link_name(&device.join("iommu_group"))
-            .ok_or_else(|| VfioProblem::NoGroup(address.into()))?;
+        let group = self.group(address)?;
         let member = self.member(address);
         if member.driver.as_deref() != Some("vfio-pci") {
             return Err(VfioProblem::Driver { member });
+        }
+        if self.is_no_iommu(&group) {
+            return Err(VfioProblem::NotGuarded(address.into()));
         }
         let others = self.others(&group, address);
         if !others.is_empty() {
             return Err(VfioProblem::NotViable { group, others });
         }
-        for path in [
-            self.dev.join("vfio/vfio"),
-            self.dev.join("vfio").join(&group),
-        ] {
-            match fs::OpenOptions::new().read(true).write(true).open(&path) {
-                Ok(_) => {}
-                Err(e) => return Err(Self::file(address, path, &e)),
-            }
-        }
+        self.check_files(address, &group)?;
         Ok(group)
     }
 
-    fn file(address: &str, path: PathBuf, e: &io::Error) -> VfioProblem {
+    /// As [`check`](Self::check), for a device that no IOMMU is in front of: a group of its own that the kernel has made for it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; [`VfioProblem::Guarded`] if there is an IOMMU.
+    pub fn check_no_iommu(&self, address: &str) -> Result<String, VfioProblem> {
+        let group = self.group(address)?;
+        if !self.is_no_iommu(&group) {
+            return Err(VfioProblem::Guarded(address.into(), group));
+        }
+        let member = self.member(address);
+        if member.driver.as_deref() != Some("vfio-pci") {
+            return Err(VfioProblem::Driver { member });
+        }
+        self.check_files(address, &group)?;
+        Ok(group)
+    }
+
+    fn group(&self, address: &str) -> Result<String, VfioProblem> {
+        let device = self.device(address);
+        if !device.exists() {
+            return Err(VfioProblem::Missing(address.into()));
+        }
+        link_name(&device.join("iommu_group")).ok_or_else(|| VfioProblem::NoGroup(address.into()))
+    }
+
+    /// Whether the kernel has made this group for a device without an IOMMU.
+    pub(super) fn is_no_iommu(&self, group: &str) -> bool {
+        let name = self.sys.join("kernel/iommu_groups").join(group);
+        fs::read_to_string(name.join("name")).is_ok_and(|name| name.trim() == NO_IOMMU_GROUP)
+    }
+
+    /// The file by which a program has a group.
+    pub(super) fn group_file(&self, group: &str) -> PathBuf {
+        let name = match self.is_no_iommu(group) {
+            true => format!("noiommu-{group}"),
+            false => group.to_owned(),
+        };
+        self.dev.join("vfio").join(name)
+    }
+
+    /// Whether VFIO does without an IOMMU: a parameter of its module.
+    pub(super) fn unsafe_mode(&self) -> PathBuf {
+        self.sys
+            .join("module/vfio/parameters/enable_unsafe_noiommu_mode")
+    }
+
+    /// Whether container and group can be opened.
+    fn check_files(&self, address: &str, group: &str) -> Result<(), VfioProblem> {
+        for path in [self.dev.join("vfio/vfio"), self.group_file(group)] {
+            if let Err(e) = fs::OpenOptions::new().read(true).write(true).open(&path) {
+                let is_raw = self.is_no_iommu(group) && path != self.dev.join("vfio/vfio");
+                return Err(match e.kind() {
+                    io::ErrorKind::PermissionDenied if is_raw => VfioProblem::RawIo(path),
+                    _ => Self::file(address, path, &e),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn file(address: &str, path: PathBuf, e: &io::Error) -> VfioProblem {
         match e.kind() {
             io::ErrorKind::NotFound => VfioProblem::NoVfio(path),
             io::ErrorKind::PermissionDenied => VfioProblem::Permission(path),
@@ -324,6 +420,65 @@ mod tests {
         assert!(matches!(at.check(NIC), Err(VfioProblem::NoVfio(p)) if p.ends_with("dev/vfio/12")));
         fs::write(at.dev.join("vfio/12"), "").unwrap();
         assert_eq!(at.check(NIC).unwrap(), "12");
+    }
+
+    /// As the kernel names the group that it makes.
+    fn name_no_iommu(at: &Sysfs, group: &str) {
+        let name = at.sys.join("kernel/iommu_groups").join(group).join("name");
+        fs::write(name, "vfio-noiommu\n").unwrap();
+    }
+
+    #[test]
+    fn a_device_without_an_iommu_is_had_by_its_own_name_alone() {
+        let (_dir, at) = machine(&[(NIC, "vfio-pci", "3")]);
+        name_no_iommu(&at, "3");
+        let error = text(&at);
+        assert!(error.contains("all of memory"), "{error}");
+        assert!(
+            error.contains("pci-no-iommu:0000:01:00.0 if that may be"),
+            "{error}"
+        );
+        fs::write(at.dev.join("vfio/vfio"), "").unwrap();
+        // The kernel's name for the group's file.
+        assert!(
+            matches!(at.check_no_iommu(NIC), Err(VfioProblem::NoVfio(p)) if p.ends_with("dev/vfio/noiommu-3"))
+        );
+        fs::write(at.dev.join("vfio/noiommu-3"), "").unwrap();
+        assert_eq!(at.check_no_iommu(NIC).unwrap(), "3");
+        assert!(matches!(at.check(NIC), Err(VfioProblem::NotGuarded(_))));
+    }
+
+    #[test]
+    fn a_device_behind_an_iommu_is_not_had_without() {
+        let (_dir, at) = machine(&[(NIC, "vfio-pci", "3")]);
+        for file in ["vfio", "3", "noiommu-3"] {
+            fs::write(at.dev.join("vfio").join(file), "").unwrap();
+        }
+        let error = at.check_no_iommu(NIC).unwrap_err().to_string();
+        assert!(
+            error.contains("IOMMU group 3: name it pci:0000:01:00.0"),
+            "{error}"
+        );
+        assert_eq!(at.check(NIC).unwrap(), "3");
+        // A group may have a name that means something else.
+        let name = at.sys.join("kernel/iommu_groups/3/name");
+        fs::write(name, "other\n").unwrap();
+        assert_eq!(at.check(NIC).unwrap(), "3");
+    }
+
+    #[test]
+    fn what_is_not_bound_or_not_there_is_said_without_an_iommu_too() {
+        let (_dir, at) = machine(&[]);
+        assert!(matches!(
+            at.check_no_iommu(NIC),
+            Err(VfioProblem::Missing(_))
+        ));
+        let (_dir, at) = machine(&[(NIC, "e1000e", "")]);
+        let error = at.check_no_iommu(NIC).unwrap_err().to_string();
+        assert!(
+            error.contains("ferrule bind --no-iommu 0000:01:00.0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct PciDevice {
     pub driver_override: Option<String>,
     /// Its IOMMU group, if it has one.
     pub group: Option<String>,
+    /// Whether that group is one that the kernel has made for a device without an IOMMU.
+    pub no_iommu: bool,
     /// The group's other devices.
     pub others: Vec<GroupMember>,
     /// Who has the group open, as far as one may see.
@@ -132,6 +134,7 @@ impl Sysfs {
             others: others.unwrap_or_default(),
             holders: holders.unwrap_or_default(),
             interfaces: self.interfaces(&folder.join("net")),
+            no_iommu: group.as_ref().is_some_and(|group| self.is_no_iommu(group)),
             ports: room(bar_size(&folder.join("resource"), BAR_REGS)),
             group,
             address,
@@ -140,7 +143,7 @@ impl Sysfs {
 
     /// The processes that have the group's file open; those of others show to root only.
     fn holders(&self, group: &str) -> Vec<Holder> {
-        let file = self.dev.join("vfio").join(group);
+        let file = self.group_file(group);
         let has_it = |pid: &u32| {
             let folder = self.proc.join(pid.to_string()).join("fd");
             let mut fds = names(&folder);

@@ -1,12 +1,17 @@
-//! The kernel's VFIO: IOMMU group and container.
+//! The kernel's VFIO: IOMMU group and container, or neither (`no_iommu`).
 //!
-//! Of `vfio-ioctls` are taken the opening of container, group and device, and DMA mapping. Its region accesses, reset and interrupts either
-//! swallow errors or want types of their own; those are done here by pread, pwrite and ioctl.
+//! Of `vfio-ioctls` are taken the opening of container, group and device behind an IOMMU, and DMA mapping there. It opens no group without an
+//! IOMMU, and its region accesses, reset and interrupts either swallow errors or want types of their own; those are done here by pread, pwrite
+//! and ioctl (`ioctls`).
 mod bind;
 mod diagnose;
 mod inventory;
+#[allow(unsafe_code)]
+mod ioctls;
+mod no_iommu;
+mod pagemap;
 
-pub use bind::{BindError, Plan, PutBack, Step};
+pub use bind::{BindError, BindOptions, Plan, PutBack, Step};
 pub use diagnose::{parse_address, GroupMember, Sysfs, VfioProblem};
 pub use inventory::{Holder, Interface, PciDevice};
 
@@ -14,44 +19,41 @@ use crate::irq::Irq;
 use crate::mmio::MappedBar;
 use crate::{Device, DeviceError, DmaBuf};
 use ferrule_abi::BAR_REGS;
+use ioctls::{Region, MAX_VECTORS};
+use no_iommu::NoIommu;
 use rustix::io::{pread, pwrite, Errno};
-use rustix::ioctl::{ioctl, opcode, NoArg, Opcode, Setter};
 use rustix::process::{getrlimit, Resource};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE,
-    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
-    VFIO_PCI_REQ_IRQ_INDEX, VFIO_REGION_INFO_FLAG_MMAP,
+    VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE, VFIO_PCI_CONFIG_REGION_INDEX,
+    VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_REQ_IRQ_INDEX,
+    VFIO_REGION_INFO_FLAG_MMAP,
 };
 use vfio_ioctls::{VfioContainer, VfioDevice, VfioError, VfioOps};
 
-/// `_IO(';', 100 + 10)` of linux/vfio.h.
-const VFIO_DEVICE_SET_IRQS: Opcode = opcode::none(b';', 110);
-/// `_IO(';', 100 + 11)` of linux/vfio.h.
-const VFIO_DEVICE_RESET: Opcode = opcode::none(b';', 111);
-/// Most vectors attached.
-const MAX_VECTORS: usize = 64;
+/// Regions that are accessed: the BARs, the ROM, and configuration space behind them.
+const REGIONS: usize = VFIO_PCI_CONFIG_REGION_INDEX as usize + 1;
 
-/// `struct vfio_irq_set` with room for descriptors.
-#[repr(C)]
-struct IrqSet {
-    argsz: u32,
-    flags: u32,
-    index: u32,
-    start: u32,
-    count: u32,
-    fds: [i32; MAX_VECTORS],
+/// What keeps a device open.
+enum Owner {
+    /// Behind an IOMMU. The device goes first, then the container with its DMA mappings.
+    Isolated {
+        device: VfioDevice,
+        container: Arc<VfioContainer>,
+    },
+    /// Without one.
+    NoIommu(NoIommu),
 }
 
 /// A PCI device that vfio-pci holds.
 pub struct KernelVfio {
-    // Fields drop in this order: the mapping, then the device, then the container with its DMA mappings.
+    // Fields drop in this order: the mapping, then the device, then what of memory it can reach.
     bar0: Option<MappedBar>,
     /// Signalled when the kernel wants the device back or the bus has given it up.
     called_back: Irq,
-    device: VfioDevice,
-    container: Arc<VfioContainer>,
+    owner: Owner,
+    regions: [Region; REGIONS],
     address: String,
 }
 
@@ -62,26 +64,49 @@ impl KernelVfio {
     /// [`DeviceError::Vfio`] says what stands in the way.
     pub fn open(address: &str) -> Result<Self, DeviceError> {
         let sysfs = Sysfs::default();
-        let boxed = |e: VfioProblem| DeviceError::Vfio(Box::new(e));
-        let address = parse_address(address).map_err(boxed)?;
-        sysfs.check(&address).map_err(boxed)?;
-        let other = |e: VfioError| {
-            boxed(VfioProblem::Other {
-                address: address.clone(),
-                text: e.to_string(),
-            })
+        let address = parse_address(address)?;
+        sysfs.check(&address)?;
+        let other = |e: VfioError| VfioProblem::Other {
+            address: address.clone(),
+            text: e.to_string(),
         };
         let container = Arc::new(VfioContainer::new(None).map_err(other)?);
         let ops: Arc<dyn VfioOps> = container.clone();
         let device = VfioDevice::new(&sysfs.device(&address), ops, true).map_err(other)?;
+        Self::with(Owner::Isolated { device, container }, address)
+    }
+
+    /// Opens the device at PCI address `address`, with or without its domain, that no IOMMU is in front of: nothing keeps it from reading and
+    /// writing all of memory. It is given huge pages at their physical addresses ([`Device::dma_memory`], [`Device::bus_address`]).
+    ///
+    /// # Errors
+    /// [`DeviceError::Vfio`] says what stands in the way.
+    pub fn open_no_iommu(address: &str) -> Result<Self, DeviceError> {
+        let sysfs = Sysfs::default();
+        let address = parse_address(address)?;
+        let group = sysfs.check_no_iommu(&address)?;
+        let owner = NoIommu::open(&sysfs, &address, &group)?;
+        tracing::warn!(
+            address,
+            "no IOMMU: nothing keeps this device from reading and writing all of memory, and the kernel is tainted for it"
+        );
+        Self::with(Owner::NoIommu(owner), address)
+    }
+
+    fn with(owner: Owner, address: String) -> Result<Self, DeviceError> {
         let called_back = Irq::new().map_err(DeviceError::os("making an eventfd"))?;
         let mut this = Self {
             bar0: None,
             called_back,
-            device,
-            container,
+            owner,
+            regions: [Region::default(); REGIONS],
             address,
         };
+        for index in 0..REGIONS {
+            // One that the device does not have is refused by some kernels, and has no bytes.
+            let region = ioctls::region(this.fd(), index as u32);
+            this.regions[index] = region.unwrap_or_default();
+        }
         for index in [VFIO_PCI_REQ_IRQ_INDEX, VFIO_PCI_ERR_IRQ_INDEX] {
             // Not every bus and kernel has both.
             if this.vectors(index) > 0 {
@@ -89,20 +114,19 @@ impl KernelVfio {
                 this.set_irqs(index, VFIO_IRQ_SET_DATA_EVENTFD, 0, &fd)?;
             }
         }
-        if this.device.get_region_flags(0) & VFIO_REGION_INFO_FLAG_MMAP != 0 {
-            let (offset, size) = (
-                this.device.get_region_offset(0),
-                this.device.get_region_size(0),
-            );
-            let mapped = MappedBar::new(this.fd(), offset, size as usize);
+        let registers = this.regions[0];
+        if registers.flags & VFIO_REGION_INFO_FLAG_MMAP != 0 {
+            let mapped = MappedBar::new(this.fd(), registers.offset, registers.size as usize);
             this.bar0 = Some(mapped.map_err(DeviceError::os("mapping BAR0"))?);
         }
         Ok(this)
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the device's descriptor is open as long as `self.device`, from which the result borrows.
-        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
+        match &self.owner {
+            Owner::Isolated { device, .. } => ioctls::descriptor(device),
+            Owner::NoIommu(owner) => owner.device(),
+        }
     }
 
     fn problem(&self, text: impl ToString) -> DeviceError {
@@ -112,11 +136,20 @@ impl KernelVfio {
         }))
     }
 
+    fn region(&self, region: u32) -> Region {
+        let region = self.regions.get(region as usize);
+        region.copied().unwrap_or_default()
+    }
+
     /// Where `len` bytes at `offset` of a region are in the device's file.
     fn file_offset(&self, region: u32, offset: u64, len: usize) -> Result<u64, DeviceError> {
-        let size = self.device.get_region_size(region);
+        let Region {
+            size,
+            offset: start,
+            ..
+        } = self.region(region);
         match offset.checked_add(len as u64) {
-            Some(end) if end <= size => Ok(self.device.get_region_offset(region) + offset),
+            Some(end) if end <= size => Ok(start + offset),
             _ => Err(DeviceError::OutOfRegion {
                 region,
                 size,
@@ -172,7 +205,7 @@ impl KernelVfio {
 
     /// How many interrupts of a kind the device has.
     fn vectors(&self, index: u32) -> u32 {
-        self.device.get_irq_info(index).map_or(0, |info| info.count)
+        ioctls::vectors(self.fd(), index).unwrap_or(0)
     }
 
     fn set_irqs(
@@ -190,21 +223,7 @@ impl KernelVfio {
                 want: want as u32,
             });
         }
-        let mut set = IrqSet {
-            argsz: (20 + 4 * fds.len()) as u32,
-            flags: flags | VFIO_IRQ_SET_ACTION_TRIGGER,
-            index,
-            start: start.into(),
-            count: fds.len() as u32,
-            fds: [-1; MAX_VECTORS],
-        };
-        for (slot, fd) in set.fds.iter_mut().zip(fds) {
-            *slot = fd.as_raw_fd();
-        }
-        // SAFETY: the number is that of VFIO_DEVICE_SET_IRQS, which reads `argsz` bytes of a vfio_irq_set, as `IrqSet` is laid out.
-        let request = unsafe { Setter::<VFIO_DEVICE_SET_IRQS, IrqSet>::new(set) };
-        // SAFETY: a request for a VFIO device on a VFIO device's descriptor; the kernel keeps references of its own to the eventfds.
-        unsafe { ioctl(self.fd(), request) }
+        ioctls::set_irqs(self.fd(), index, flags, start, fds)
             .map_err(|e| self.problem(format!("VFIO_DEVICE_SET_IRQS: {e}")))
     }
 }
@@ -250,16 +269,38 @@ impl Device for KernelVfio {
     }
 
     fn registers_size(&self) -> u64 {
-        self.device.get_region_size(u32::from(BAR_REGS))
+        self.region(BAR_REGS.into()).size
+    }
+
+    fn is_isolated(&self) -> bool {
+        match self.owner {
+            Owner::Isolated { .. } => true,
+            Owner::NoIommu(_) => false,
+        }
+    }
+
+    fn dma_memory(&mut self, len: usize) -> Result<DmaBuf, DeviceError> {
+        match &mut self.owner {
+            Owner::Isolated { .. } => Ok(DmaBuf::new(len)?),
+            Owner::NoIommu(owner) => Ok(owner.memory(len)?),
+        }
+    }
+
+    fn bus_address(&self, buf: &DmaBuf) -> Result<Option<u64>, DeviceError> {
+        match &self.owner {
+            Owner::Isolated { .. } => Ok(None),
+            Owner::NoIommu(owner) => Ok(Some(owner.address(buf)?)),
+        }
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
-        let (len, memory) = (buf.len(), buf.as_mut_ptr());
-        // SAFETY: `DmaBuf` gives no references to its memory, only volatile and atomic access; the kernel pins the pages, so that they stay
-        // the device's even if the buffer is dropped before it is unmapped.
-        let result = unsafe { self.container.vfio_dma_map(iova, len, memory) };
-        result.map_err(|e| match e {
+        let container = match &mut self.owner {
+            Owner::Isolated { container, .. } => container,
+            Owner::NoIommu(owner) => return Ok(owner.map(iova, buf)?),
+        };
+        ioctls::map(container, iova, buf).map_err(|e| match e {
             VfioError::IommuDmaMap(e) if e.errno() == Errno::NOMEM.raw_os_error() => {
+                let len = buf.len();
                 let limit = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);
                 DeviceError::Vfio(Box::new(VfioProblem::Memlock { len, limit }))
             }
@@ -268,9 +309,16 @@ impl Device for KernelVfio {
     }
 
     fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
-        self.container
-            .vfio_dma_unmap(iova, len)
-            .map_err(|e| self.problem(e))
+        match &mut self.owner {
+            Owner::Isolated { container, .. } => {
+                let unmapped = container.vfio_dma_unmap(iova, len);
+                unmapped.map_err(|e| self.problem(e))
+            }
+            Owner::NoIommu(owner) => match owner.unmap(iova, len) {
+                true => Ok(()),
+                false => Err(DeviceError::NotMapped { iova, len }),
+            },
+        }
     }
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
@@ -288,10 +336,7 @@ impl Device for KernelVfio {
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        // SAFETY: the number is that of VFIO_DEVICE_RESET, which takes no argument.
-        let request = unsafe { NoArg::<VFIO_DEVICE_RESET>::new() };
-        // SAFETY: a request for a VFIO device on a VFIO device's descriptor.
-        match unsafe { ioctl(self.fd(), request) } {
+        match ioctls::reset(self.fd()) {
             Ok(()) => Ok(()),
             Err(Errno::NOTTY | Errno::INVAL) => Err(DeviceError::NoReset),
             Err(e) => Err(self.problem(format!("VFIO_DEVICE_RESET: {e}"))),

@@ -365,7 +365,7 @@ impl Device for VfioUser {
             size: buf.len() as u64,
         }
         .encode(&mut body);
-        self.command(Command::DmaMap, "DMA_MAP", &body, &[buf.as_fd()])?;
+        self.command(Command::DmaMap, "DMA_MAP", &body, &[buf.file()?])?;
         Ok(())
     }
 

@@ -122,6 +122,28 @@ fn memory_is_given_after_the_reset_and_taken_back_after_the_queues_stopped() {
 }
 
 #[test]
+fn memory_that_the_device_sees_at_one_address_is_mapped_there() {
+    // Outside of what the settings allow otherwise.
+    let address = 0x7_2340_0000;
+    let config = NicConfig {
+        iova: 0x1000_0000..0x2000_0000,
+        ..config()
+    };
+    let fake = Fake::new();
+    fake.lock().bus_address = Some(address);
+    let nic = fake.open(&config).unwrap();
+    let ops = fake.lock().ops.clone();
+    assert!(matches!(ops[1], Op::Map(at, _) if at == address), "{ops:?}");
+    nic.close().unwrap();
+    let ops = fake.lock().ops.clone();
+    assert!(
+        matches!(ops.last(), Some(Op::Unmap(at, _)) if *at == address),
+        "{ops:?}"
+    );
+    fake.assert_content();
+}
+
+#[test]
 fn a_queue_that_does_not_stop_is_reset_and_the_memory_taken_back_all_the_same() {
     let fake = Fake::new();
     let nic = fake.open(&config()).unwrap();

@@ -104,6 +104,8 @@ pub(crate) struct State {
     pub(crate) lingering: u32,
     /// DMA_UNMAP fails (with whatever error).
     pub(crate) keep_memory: bool,
+    /// Where it sees all memory, if it has no say in that.
+    pub(crate) bus_address: Option<u64>,
     /// A queue's STATUS register that reads this once the queue is enabled.
     pub(crate) refuse: Option<(u32, u32)>,
     pub(crate) counters: BTreeMap<u32, u64>,
@@ -604,6 +606,9 @@ impl Device for FakeDevice {
             state.ops.push(Op::BusMaster(after != 0));
         }
         Ok(())
+    }
+    fn bus_address(&self, _: &DmaBuf) -> Result<Option<u64>, DeviceError> {
+        Ok(self.0.lock().bus_address)
     }
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let mut state = self.0.lock();

@@ -1,6 +1,6 @@
 //! A NIC of a simulator in process, as the driver has it.
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, MutexGuard};
 
 use ferrule_abi::{port_offset, port_vector, BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, MSIX_ENTRY_SIZE};
@@ -216,7 +216,8 @@ impl Device for LocalDevice {
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         const DOING: &str = "mapping memory for a simulated NIC";
-        let fd = buf.as_fd().try_clone_to_owned().map_err(|e| os(DOING, e))?;
+        let fd = buf.file()?.try_clone_to_owned();
+        let fd = fd.map_err(|e| os(DOING, e))?;
         let rights = Rights {
             read: true,
             write: true,

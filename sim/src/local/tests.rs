@@ -249,7 +249,7 @@ fn accesses_that_cannot_be_are_refused() {
     let buf = DmaBuf::new(4096).unwrap();
     device.dma_map(0, &buf).unwrap();
     assert!(device.dma_map(0, &buf).is_err(), "taken");
-    let many = [buf.as_fd(); 64];
+    let many = [buf.file().unwrap(); 64];
     assert!(matches!(
         device.enable_msix(&many),
         Err(DeviceError::Vectors { want: 64, .. })

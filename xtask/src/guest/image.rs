@@ -8,12 +8,14 @@ use super::command::output;
 use super::error::{file, GuestError};
 use super::packages::Packages;
 
-/// What the guest does.
+/// How each guest begins and ends; between is a script of its own.
 const INIT: &str = include_str!("init.sh");
 /// Commands of busybox that the script uses.
 const APPLETS: [&str; 10] = [
     "sh", "mount", "insmod", "cat", "poweroff", "grep", "sleep", "dmesg", "seq", "tail",
 ];
+/// The folder of the kernel's source whose modules may be made anew.
+const VFIO: &str = "drivers/vfio/";
 /// In the order in which they are loaded.
 const MODULES: [&str; 5] = [
     "virt/lib/irqbypass",
@@ -22,17 +24,25 @@ const MODULES: [&str; 5] = [
     "drivers/vfio/pci/vfio-pci-core",
     "drivers/vfio/pci/vfio-pci",
 ];
+const BINUTILS: &str = "it comes with binutils";
 const BUSYBOX: &str = "busybox-static comes with the packages; this machine cannot run it";
 
-/// Makes the image of a guest that runs `programs`; gives its path.
+/// What a guest has.
+pub(super) struct Image<'a> {
+    pub(super) packages: &'a Packages,
+    /// Programs that its script runs.
+    pub(super) programs: &'a [PathBuf],
+    pub(super) script: &'a str,
+    /// Where VFIO's modules are if they are not the packages' own.
+    pub(super) vfio: Option<&'a Path>,
+}
+
+/// Makes the image in `folder`; gives its path.
 ///
 /// # Errors
 /// When a file or a tool is missing.
-pub(super) fn make(
-    packages: &Packages,
-    programs: &[PathBuf],
-    folder: &Path,
-) -> Result<PathBuf, GuestError> {
+pub(super) fn make(image: &Image<'_>, folder: &Path) -> Result<PathBuf, GuestError> {
+    let packages = image.packages;
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).map_err(file(&root))?;
@@ -49,17 +59,26 @@ pub(super) fn make(
     }
     let (_, modules) = packages.kernel()?;
     for (n, module) in MODULES.iter().enumerate() {
+        let name = module.rsplit('/').next().unwrap_or(module);
+        let path = root.join(format!("modules/{n}-{name}.ko"));
+        if let (Some(vfio), Some(module)) = (image.vfio, module.strip_prefix(VFIO)) {
+            let mut strip = Command::new("strip");
+            strip.arg("--strip-debug").arg("-o").arg(&path);
+            strip.arg(vfio.join(format!("{module}.ko")));
+            output(&mut strip, BINUTILS)?;
+            continue;
+        }
         let packed = modules.join(format!("{module}.ko.xz"));
         let mut unpack = Command::new(&busybox);
         let from = fs::File::open(&packed).map_err(file(&packed))?;
-        let name = module.rsplit('/').next().unwrap_or(module);
-        let path = root.join(format!("modules/{n}-{name}.ko"));
         let to = fs::File::create(&path).map_err(file(&path))?;
         output(unpack.arg("xzcat").stdin(from).stdout(to), BUSYBOX)?;
     }
-    for program in programs {
+    for program in image.programs {
         add_program(program, &root)?;
     }
+    let steps = root.join("steps");
+    fs::write(&steps, image.script).map_err(file(&steps))?;
     let init = root.join("init");
     fs::write(&init, INIT).map_err(file(&init))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(file(&init))?;
@@ -72,7 +91,7 @@ fn add_program(program: &Path, root: &Path) -> Result<(), GuestError> {
     let to = root.join("bin").join(name);
     let mut strip = Command::new("strip");
     strip.arg("-o").arg(&to).arg(program);
-    output(&mut strip, "it comes with binutils")?;
+    output(&mut strip, BINUTILS)?;
     let libraries = output(
         Command::new("ldd").arg(program),
         "it comes with the C library",

@@ -1,4 +1,4 @@
-//! The machine: QEMU without hardware virtualisation, with a virtual IOMMU and the simulated NIC behind `vfio-user-pci`.
+//! The machine: QEMU without hardware virtualisation, with a virtual IOMMU or none and the simulated NIC behind `vfio-user-pci`.
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -25,6 +25,8 @@ pub(super) struct Machine<'a> {
     pub(super) engine: Kind,
     /// Huge pages of 2 MiB that the guest sets aside.
     pub(super) huge_pages: u32,
+    /// Whether there is a virtual IOMMU.
+    pub(super) iommu: bool,
     /// Where console and socket go.
     pub(super) folder: &'a Path,
 }
@@ -58,8 +60,12 @@ impl Machine<'_> {
         command.args(["-M", "q35", "-accel", "tcg", "-m", "512M"]);
         command.args(["-object", "memory-backend-memfd,id=m0,size=512M,share=on"]);
         command.args(["-machine", "memory-backend=m0"]);
-        // Without caching-mode no mapping of the guest's would reach the simulator; VFIO wants interrupt remapping.
-        command.args(["-device", "intel-iommu,caching-mode=on,intremap=on"]);
+        let mut options = "console=ttyS0 panic=-1 quiet mitigations=off".to_owned();
+        if self.iommu {
+            // Without caching-mode no mapping of the guest's would reach the simulator; VFIO wants interrupt remapping.
+            command.args(["-device", "intel-iommu,caching-mode=on,intremap=on"]);
+            options += " intel_iommu=on";
+        }
         command.args(["-device", "pcie-root-port,id=rp0,chassis=1,slot=1"]);
         // A slow engine may take longer for a register than QEMU's five seconds, after which it gives up for good.
         let nic = serde_json::json!({
@@ -78,7 +84,7 @@ impl Machine<'_> {
         command.arg("-initrd").arg(self.image);
         // no_timer_check: on a loaded machine the kernel would take a late timer for a broken one.
         command.arg("-append").arg(format!(
-            "console=ttyS0 panic=-1 quiet mitigations=off intel_iommu=on no_timer_check huge_pages={}",
+            "{options} no_timer_check huge_pages={}",
             self.huge_pages
         ));
         Ok(command)

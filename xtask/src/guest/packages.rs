@@ -15,6 +15,8 @@ const ARCHIVE: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Names the kernel's package of the day.
 const KERNEL: &str = "linux-image-cloud-amd64";
+/// Where the kernel's package is kept, packed.
+const GUEST: &str = "guest";
 /// What QEMU's package asks for and its running does not need: packages with scripts that set up a system.
 const SYSTEM_PACKAGES: [&str; 6] = [
     "adduser",
@@ -29,6 +31,8 @@ const NEEDS_APT: &str =
 
 /// Unpacked packages.
 pub(super) struct Packages {
+    /// What apt keeps.
+    apt: PathBuf,
     /// QEMU's tree.
     qemu: PathBuf,
     /// The kernel's and busybox's tree.
@@ -122,9 +126,9 @@ impl Apt {
         packages_in(&self.root.join("cache/archives"))
     }
 
-    /// Fetches packages alone.
-    fn fetch(&self, names: &[&str]) -> Result<Vec<PathBuf>, GuestError> {
-        let folder = self.root.join("guest");
+    /// Fetches packages alone, into a folder of this name.
+    fn fetch(&self, folder: &str, names: &[&str]) -> Result<Vec<PathBuf>, GuestError> {
+        let folder = self.root.join(folder);
         fs::create_dir_all(&folder).map_err(file(&folder))?;
         let mut command = self.command("apt-get");
         command.arg("download").args(names).current_dir(&folder);
@@ -163,6 +167,7 @@ impl Packages {
     /// When they cannot be had.
     pub(super) fn fetch(folder: &Path) -> Result<Self, GuestError> {
         let this = Self {
+            apt: folder.join("apt"),
             qemu: folder.join("qemu"),
             guest: folder.join("guest"),
         };
@@ -171,26 +176,60 @@ impl Packages {
         if complete.exists() {
             return Ok(this);
         }
-        let apt = Apt::new(folder.join("apt"))?;
+        let apt = Apt::new(this.apt.clone())?;
         apt.update()?;
         let mut qemu = apt.fetch_with_dependencies("qemu-system-x86")?;
         qemu.retain(|package| !is_system_package(package));
         unpack(&qemu, &this.qemu)?;
         let kernel = apt.stands_for(KERNEL)?;
-        unpack(&apt.fetch(&[&kernel, "busybox-static"])?, &this.guest)?;
+        let guest = apt.fetch(GUEST, &[&kernel, "busybox-static"])?;
+        unpack(&guest, &this.guest)?;
         fs::write(&complete, "").map_err(file(&complete))?;
         Ok(this)
+    }
+
+    /// Fetches what modules of the guest's kernel are made with, that of exactly its version, and unpacks it into `folder`; gives the kernel's release.
+    ///
+    /// # Errors
+    /// When that cannot be had (any more).
+    pub(super) fn fetch_kernel_source(&self, folder: &Path) -> Result<String, GuestError> {
+        let not_there = |what: &str| GuestError::NotInPackages {
+            what: what.into(),
+            folder: self.apt.clone(),
+        };
+        let release = self.release()?;
+        let packed = packages_in(&self.apt.join(GUEST))?;
+        let is_image = |package: &&PathBuf| {
+            let name = package.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with("linux-image-")
+        };
+        let image = packed.iter().find(is_image);
+        let image = image.ok_or_else(|| not_there("the kernel's package"))?;
+        let mut field = Command::new("dpkg-deb");
+        field.arg("-f").arg(image).arg("Version");
+        let version = output(&mut field, NEEDS_APT)?;
+        // 6.12.117+deb13-cloud-amd64: the headers of all flavours of 6.12.117+deb13, and the source of 6.12.
+        let common = release.split('-').next().unwrap_or_default();
+        let series: Vec<_> = release.splitn(3, '.').take(2).collect();
+        let apt = Apt::new(self.apt.clone())?;
+        apt.update()?;
+        let packages = [
+            format!("linux-headers-{release}"),
+            format!("linux-headers-{common}-common"),
+            format!("linux-kbuild-{common}"),
+            format!("linux-source-{}={}", series.join("."), version.trim()),
+        ];
+        let packages = packages.each_ref().map(String::as_str);
+        unpack(&apt.fetch("source", &packages)?, folder)?;
+        Ok(release)
     }
 
     /// QEMU, run with the loader and the libraries that came with it.
     pub(super) fn qemu(&self) -> Command {
         let at = |path: &str| self.qemu.join(path).display().to_string();
-        let mut command = Command::new(at("usr/lib64/ld-linux-x86-64.so.2"));
-        command.arg("--library-path").arg(format!(
-            "{}:{}",
-            at("usr/lib/x86_64-linux-gnu"),
-            at("lib/x86_64-linux-gnu")
-        ));
+        let [loader, libraries] = self.loader();
+        let mut command = Command::new(loader);
+        command.arg("--library-path").arg(libraries);
         command.args(["--argv0", "qemu-system-x86_64"]);
         command.arg(at("usr/bin/qemu-system-x86_64"));
         for folder in ["usr/share/qemu", "usr/share/seabios"] {
@@ -199,11 +238,18 @@ impl Packages {
         command
     }
 
-    /// The kernel and the folder of its modules.
-    ///
-    /// # Errors
-    /// When the package holds none.
-    pub(super) fn kernel(&self) -> Result<(PathBuf, PathBuf), GuestError> {
+    /// The loader for programs of the packages, and the path of libraries that it is to be told.
+    pub(super) fn loader(&self) -> [String; 2] {
+        let at = |path: &str| self.qemu.join(path).display().to_string();
+        let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
+        [
+            at("usr/lib64/ld-linux-x86-64.so.2"),
+            libraries.map(at).join(":"),
+        ]
+    }
+
+    /// What the kernel calls itself.
+    fn release(&self) -> Result<String, GuestError> {
         let modules = self.guest.join("usr/lib/modules");
         let version = fs::read_dir(&modules)
             .map_err(file(&modules))?
@@ -213,9 +259,18 @@ impl Packages {
             what: "a kernel".into(),
             folder: self.guest.clone(),
         })?;
-        let name = version.file_name();
-        let image = format!("boot/vmlinuz-{}", name.to_string_lossy());
-        Ok((self.guest.join(image), version.path().join("kernel")))
+        Ok(version.file_name().to_string_lossy().into_owned())
+    }
+
+    /// The kernel and the folder of its modules.
+    ///
+    /// # Errors
+    /// When the package holds none.
+    pub(super) fn kernel(&self) -> Result<(PathBuf, PathBuf), GuestError> {
+        let release = self.release()?;
+        let modules = format!("usr/lib/modules/{release}/kernel");
+        let image = format!("boot/vmlinuz-{release}");
+        Ok((self.guest.join(image), self.guest.join(modules)))
     }
 
     /// A busybox without libraries.
