@@ -14,6 +14,7 @@ mod igmp;
 mod ip_rules;
 #[cfg(target_os = "linux")]
 mod linux_sockets;
+mod members;
 mod multicast;
 mod pair;
 mod path_mtu;

@@ -3,37 +3,9 @@
 use crate::common::*;
 use crate::craft::igmp::{told, ALL_HOSTS};
 use crate::craft::*;
-use ferrule_stack::{Bytes, Error, FilterMode, Instant, SocketId, Stack};
+use crate::members::*;
+use ferrule_stack::{Bytes, Error, FilterMode, Stack};
 use std::net::Ipv4Addr;
-
-const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
-const OTHER: Ipv4Addr = Ipv4Addr::new(239, 9, 9, 9);
-const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
-
-fn ms(n: u64) -> Instant {
-    Instant::from_millis(n)
-}
-
-fn source(n: u8) -> Ipv4Addr {
-    Ipv4Addr::new(192, 0, 2, n)
-}
-
-fn member(s: &mut Stack<Bytes>) -> SocketId {
-    let id = s.udp_open();
-    s.set_reuse_address(id, true).expect("open");
-    s.udp_bind_to(id, at(ANY, 5000)).expect("shared");
-    id
-}
-
-fn heard(s: &mut Stack<Bytes>, id: SocketId) -> bool {
-    s.udp_recv_from(id, &mut [0; 16]).is_ok()
-}
-
-fn from_to(from: Ipv4Addr, group: Ipv4Addr) -> Vec<u8> {
-    udp_edited(at(from, 9), at(group, 5000), b"news", |ip| {
-        ip.time_to_live = 1
-    })
-}
 
 #[test]
 fn a_group_is_heard_from_joining_to_leaving_and_by_every_member() {
