@@ -465,9 +465,9 @@ pub(crate) struct Bind {
     /// Take it even from a network interface that is up or carries the default route.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Take a device that no IOMMU is in front of, by the no-IOMMU mode of the kernel's VFIO, and name it pci-no-iommu:ADDRESS. Given up is that the device
-    /// reaches no memory but what it is given: nothing keeps it, or a program that is told its name, from reading and writing all of memory, and the kernel
-    /// marks itself tainted. The mode stays on for all devices until N is written to where Y is written here.
+    /// Take a device that no IOMMU is in front of, by the no-IOMMU mode of the kernel's VFIO; its name is pci-no-iommu:ADDRESS then. That gives the guard
+    /// of memory up: nothing keeps the device, or a program that may open it, from reading and writing all of it, and the kernel marks itself
+    /// tainted. The mode stays on for all devices until N is written to where Y is written here.
     #[arg(long)]
     pub(crate) no_iommu: bool,
 }
