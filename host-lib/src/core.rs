@@ -435,10 +435,11 @@ impl Core {
         // The next packet is not made yet.
         let mut waits = true;
         let taken = nic.tx_in_place(BATCH, |n, buffer| {
-            if n > 0 {
-                waits = stack.transmit_to(now, next);
+            if n > 0 && !stack.transmit_to(now, next) {
+                return None;
             }
-            let len = waits.then(|| write_to(buffer, next)).flatten()?;
+            waits = true;
+            let len = write_to(buffer, next)?;
             waits = false;
             let token = *next_token + n as u64;
             tokens[slot(token)] = Some(next.token);

@@ -130,10 +130,11 @@ impl KernelVfio {
     }
 
     fn problem(&self, text: impl ToString) -> DeviceError {
-        DeviceError::Vfio(Box::new(VfioProblem::Other {
+        let problem = VfioProblem::Other {
             address: self.address.clone(),
             text: text.to_string(),
-        }))
+        };
+        problem.into()
     }
 
     fn region(&self, region: u32) -> Region {
@@ -302,7 +303,7 @@ impl Device for KernelVfio {
             VfioError::IommuDmaMap(e) if e.errno() == Errno::NOMEM.raw_os_error() => {
                 let len = buf.len();
                 let limit = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);
-                DeviceError::Vfio(Box::new(VfioProblem::Memlock { len, limit }))
+                VfioProblem::Memlock { len, limit }.into()
             }
             e => self.problem(e),
         })

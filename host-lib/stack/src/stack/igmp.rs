@@ -46,10 +46,16 @@ impl<B: Payload> Stack<B> {
             .min()
     }
 
+    /// True if time changes nothing of IP.
+    #[inline]
+    pub(super) fn ip_is_idle(&self) -> bool {
+        self.reassembly.is_empty() && self.ip.is_idle()
+    }
+
     /// Does what of IP is due.
     #[inline]
     pub(super) fn ip_on_time(&mut self, now: Instant) {
-        if !(self.reassembly.is_empty() && self.ip.is_idle()) {
+        if !self.ip_is_idle() {
             self.ip_has_time(now);
         }
     }

@@ -218,13 +218,17 @@ impl<B: Payload> Stack<B> {
     /// a timer is near.
     #[inline]
     pub fn is_quiet(&self, now: Instant) -> bool {
-        self.out.is_empty()
-            && self.ready.is_empty()
+        !self.has_output()
             && self.events.is_empty()
             && self.timers.is_quiet(now)
-            && self.reassembly.is_empty()
-            && self.ip.is_idle()
+            && self.ip_is_idle()
             && !self.ip.groups_changed
+    }
+
+    /// Whether something waits for [`transmit_to`](Self::transmit_to).
+    #[inline]
+    fn has_output(&self) -> bool {
+        !(self.out.is_empty() && self.ready.is_empty())
     }
 
     /// The next packet for the device, if there is one. Runs timers that are due and delivers packets to our own
@@ -240,7 +244,7 @@ impl<B: Payload> Stack<B> {
     #[inline]
     pub fn transmit_to(&mut self, now: Instant, packet: &mut TxPacket<B>) -> bool {
         self.poll(now);
-        !(self.out.is_empty() && self.ready.is_empty()) && self.transmit(now, packet)
+        self.has_output() && self.transmit(now, packet)
     }
 
     fn transmit(&mut self, now: Instant, to: &mut TxPacket<B>) -> bool {
@@ -326,7 +330,7 @@ impl<B: Payload> Stack<B> {
 
     /// When [`Stack::poll_transmit`] must be called again even if nothing arrives; the origin of time if at once.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.out.is_empty() || !self.ready.is_empty() {
+        if self.has_output() {
             return Some(Instant::ZERO);
         }
         [self.timers.next(), self.ip_deadline()]
