@@ -121,6 +121,8 @@ impl Display for CHeader {
             ("MSIX_VECTORS", crate::MSIX_VECTORS.into()),
             ("MAGIC", regs::MAGIC),
             ("VERSION", regs::VERSION),
+            ("QUEUE_PAIRS", regs::QUEUE_PAIRS),
+            ("INDIRECTION_ENTRIES", regs::INDIRECTION_ENTRIES),
             ("RING_LOG2_MIN", regs::RING_LOG2_MIN),
             ("RING_LOG2_MAX", regs::RING_LOG2_MAX),
             ("EVENT_PAGE", regs::event_page()),
@@ -139,7 +141,7 @@ impl Display for CHeader {
         let stride = regs::tx_page(1) - tx;
         writeln!(
             f,
-            "\n/* Pages of transmit and receive queue i, from the port on. */"
+            "\n/* Pages of transmit and receive queue i, from the port on; PORT_CAPS_QUEUES says how many pairs there are. */"
         )?;
         writeln!(
             f,

@@ -32,7 +32,7 @@ counters! {
     RX_DROP_IP_HEADER = 9 "rx_drop_ip_header" "Dropped: IPv4 version, header length or header checksum, or IPv6 version is wrong.";
     RX_DROP_L4_CSUM = 10 "rx_drop_l4_csum" "Dropped: TCP or UDP checksum is wrong.";
     RX_DROP_OVERFLOW = 11 "rx_drop_overflow" "Dropped: the receive buffer was full.";
-    RX_DROP_NO_SLOT = 12 "rx_drop_no_slot" "Dropped: no receive slot or no free completion entry within the time the buffer can wait.";
+    RX_DROP_NO_SLOT = 12 "rx_drop_no_slot" "Dropped: the receive queue did not run, or has CFG.DROP and had no slot or no free completion entry.";
     RX_ARP = 13 "rx_arp" "ARP packets handled by the ARP engine.";
     ARP_REPLIES = 14 "arp_replies_sent" "ARP replies sent.";
     ARP_REQUESTS = 15 "arp_requests_sent" "ARP requests sent.";

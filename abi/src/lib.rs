@@ -40,8 +40,8 @@ pub const MSIX_PBA_OFFSET: u32 = 0x800;
 /// In the byte after the length of a vendor-specific capability (PCI Local Bus 3.0 appendix H): the NIC is at the other end of a slow link, as a UART is,
 /// so that reads by it take long: the driver is to use PUSH mode.
 pub const PCI_SLOW_LINK: u8 = 1;
-/// Number of MSI-X vectors of a port with one queue pair: 0 events, 1 transmit, 2 receive, 3 spare, counted from [`port_vector`].
-pub const MSIX_VECTORS: u16 = 4;
+/// Number of MSI-X vectors of a port, counted from [`port_vector`]; each queue's CFG says which of them it raises.
+pub const MSIX_VECTORS: u16 = 8;
 /// Bytes of a vector's entry in the MSI-X table (PCI Local Bus 3.0 section 6.8.2).
 pub const MSIX_ENTRY_SIZE: u32 = 16;
 

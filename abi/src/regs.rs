@@ -10,8 +10,10 @@ pub const MAGIC: u32 = 0x4C55_5246;
 /// Version of this register map: major in the upper half, minor in the lower. A driver refuses another major.
 pub const VERSION: u32 = 0x0001_0000;
 /// What [`caps`] reads of a build that has PUSH mode alone; its reset value in the table is that of the whole NIC.
-pub const CAPS_PUSH_ONLY: u32 =
-    caps::REGISTER.reset & !(caps::TSO.mask() | caps::JUMBO.mask()) | caps::PUSH_ONLY.mask();
+pub const CAPS_PUSH_ONLY: u32 = caps::REGISTER.reset
+    & !(caps::TSO.mask() | caps::JUMBO.mask() | caps::QUEUES.mask())
+    | caps::PUSH_ONLY.mask()
+    | 1 << caps::QUEUES.lo;
 /// Byte offset in BAR0 of the first queue page.
 pub const QUEUE_PAGES: u32 = 0x1_0000;
 /// Bytes from one queue page to the next.
@@ -20,6 +22,12 @@ pub const QUEUE_PAGE_SIZE: u32 = 0x1000;
 pub const LOCAL_ADDRESSES: u32 = 8;
 /// How many gateways a port has; NEXT_HOP n of an SQE means gateway n, 1 to 7.
 pub const GATEWAYS: u32 = 7;
+/// Queue pairs of the whole NIC; how many a build has, CAPS.QUEUES tells.
+pub const QUEUE_PAIRS: u32 = 4;
+/// Queue pages of the whole NIC: the event queue's and two for each pair.
+pub const PAGES: u32 = 1 + 2 * QUEUE_PAIRS;
+/// Entries of the indirection table.
+pub const INDIRECTION_ENTRIES: u32 = 128;
 /// Words of the key of the Toeplitz hash; IPv4 reaches the first four, IPv6 all.
 pub const HASH_KEY_WORDS: u32 = 10;
 /// Bytes of a push window.
@@ -74,6 +82,12 @@ pub const fn push_window(queue: u32) -> u32 {
     tx_page(queue) + PUSH_WINDOW_BYTES
 }
 
+/// The receive queue that the indirection table's words `table` have for a frame of hash `hash`.
+pub const fn indirection_queue(table: &[u32; INDIRECTION_ENTRIES as usize / 16], hash: u32) -> u32 {
+    let entry = hash % INDIRECTION_ENTRIES;
+    table[entry as usize / 16] >> (2 * (entry % 16)) & 3
+}
+
 /// Values of a queue STATUS register's ERROR field.
 pub mod queue_error {
     /// No error.
@@ -84,7 +98,8 @@ pub mod queue_error {
     pub const DMA: u32 = 2;
     /// A receive slot number beyond SLOT_CFG.COUNT.
     pub const BAD_SLOT: u32 = 3;
-    /// The queue was enabled with a ring size outside 2^4 to 2^14 or a misaligned base.
+    /// The queue was enabled with a ring size outside 2^4 to 2^14, a slot size outside 2^11 to 2^14, or a transmit queue with PUSH beside another
+    /// one, or beside one with PUSH.
     pub const BAD_SETUP: u32 = 4;
 }
 
@@ -124,7 +139,7 @@ regs! {
     bank Port PORT "The port's own registers." {
         magic "MAGIC" @ 0x000 [1; 4] reset 0x4C55_5246, "Identity of the device; never all-ones." { VALUE [0; 32] Ro "The value [`super::MAGIC`]." }
         version "VERSION" @ 0x004 [1; 4] reset 0x0001_0000, "Version of the register map." { MINOR [0; 16] Ro "Minor: additions only.", MAJOR [16; 16] Ro "Major: a driver refuses another one." }
-        caps "CAPS" @ 0x008 [1; 4] reset 0x000F_F1FF, "What this build of the hardware can do." {
+        caps "CAPS" @ 0x008 [1; 4] reset 0x000F_F4FF, "What this build of the hardware can do." {
             IP_CSUM [0; 1] Ro "IPv4 header checksum checked and inserted.",
             L4_CSUM [1; 1] Ro "TCP and UDP checksum checked and inserted.",
             ARP [2; 1] Ro "ARP answered, cached and requested; IP-mode transmit.",
@@ -201,6 +216,7 @@ regs! {
         local_addr "LOCAL_ADDR" @ 0x080 [8; 8] reset 0x0000_0000, "Local IPv4 address n." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means unused." }
         local_mask "LOCAL_MASK" @ 0x084 [8; 8] reset 0x0000_0000, "Subnet mask of local address n." { MASK [0; 32] Rw "Contiguous ones from bit 31." }
         gateway "GATEWAY" @ 0x0C4 [7; 4] reset 0x0000_0000, "Gateway n, 1 to 7 (gateway 1 is the default one)." { ADDR [0; 32] Rw "a.b.c.d with a in bits 31:24; 0.0.0.0 means none." }
+        indirection "INDIRECTION" @ 0x0E0 [8; 4] reset 0x0000_0000, "Indirection table: which receive queue a frame goes to, by bits 6:0 of its hash; one without a hash goes by entry 0." { QUEUES [0; 32] Rw "Entry 16n + i in bits 2i + 1 to 2i: the receive queue's number; with CAPS.QUEUES 1 without effect." }
         mc_lo "MC_LO" @ 0x100 [16; 8] reset 0x0000_0000, "Multicast address n that is received, first four bytes; 0: none." { BYTES [0; 32] Rw "Byte 0 of the address (the first on the wire) in bits 7:0." }
         mc_hi "MC_HI" @ 0x104 [16; 8] reset 0x0000_0000, "Multicast address n, last two bytes." { BYTES [0; 16] Rw "Byte 4 in bits 7:0, byte 5 in bits 15:8." }
         mc_hash "MC_HASH" @ 0x180 [2; 4] reset 0x0000_0000, "Multicast addresses that are received by their hash h: the upper six bits of the CRC-32 (IEEE 802.3 clause 3.2.9) over the address, not complemented." { BITS [0; 32] Rw "Bit h mod 32 of register h / 32." }
@@ -236,7 +252,7 @@ regs! {
     bank Event EVENT "A page of the event queue." {
         event_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device how far the host has read; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "Ignored.", CONSUMER [16; 15] Wo "Event ring consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
         event_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
-        event_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
+        event_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue. While RUNNING is set, writes to CFG and the registers behind it are ignored." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
         event_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring size and vector; set while disabled." { CQ_LOG2 [8; 4] Rw "Event ring size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector." }
         event_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the event ring, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }
         event_cq_base_hi "CQ_BASE_HI" @ 0x01C [1; 4] reset 0x0000_0000, "IOVA of the event ring, high half." { ADDR [0; 32] Rw "Bits 63:32." }
@@ -244,8 +260,8 @@ regs! {
     bank Tx TX "A page of a transmit queue." {
         tx_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device of new SQEs and how far the host has read the TXCQ; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "SQ producer, free running modulo 2^15.", CONSUMER [16; 15] Wo "TXCQ consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
         tx_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
-        tx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
-        tx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { SQ_LOG2 [0; 4] Rw "SQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "TXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector.", PUSH [24; 1] Rw "No SQ: the host writes each SQE and its packet into the push window, the upper half of the page." }
+        tx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue. While RUNNING is set, writes to CFG and the registers behind it are ignored." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
+        tx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { SQ_LOG2 [0; 4] Rw "SQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "TXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector.", PUSH [24; 1] Rw "No SQ: the host writes each SQE and its packet into the push window, the upper half of the page. Transmit queue 0 alone has it, and while it runs so no other one may run (BAD_SETUP)." }
         tx_sq_base_lo "SQ_BASE_LO" @ 0x010 [1; 4] reset 0x0000_0000, "IOVA of the SQ, low half." { ADDR [7; 25] Rw "Bits 31:7; 128-byte aligned." }
         tx_sq_base_hi "SQ_BASE_HI" @ 0x014 [1; 4] reset 0x0000_0000, "IOVA of the SQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
         tx_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the TXCQ, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }
@@ -254,8 +270,8 @@ regs! {
     bank Rx RX "A page of a receive queue." {
         rx_doorbell "DOORBELL" @ 0x000 [1; 4] reset 0x0000_0000, "Tells the device of new slots and how far the host has read the RXCQ; see `ring::Doorbell`." { PRODUCER [0; 15] Wo "RXQ producer, free running modulo 2^15.", CONSUMER [16; 15] Wo "RXCQ consumer, free running modulo 2^15.", ARM [31; 1] Wo "Raise the vector at the next entry beyond CONSUMER." }
         rx_ctrl "CTRL" @ 0x004 [1; 4] reset 0x0000_0000, "Control of the queue." { ENABLE [0; 1] Rw "1: run. Setting it from 0 starts with all indices 0 and clears the error." }
-        rx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
-        rx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { RXQ_LOG2 [0; 4] Rw "RXQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "RXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector.", IN_ORDER [24; 1] Rw "No RXQ: slots are used in their order, index modulo RXQ size." }
+        rx_status "STATUS" @ 0x008 [1; 4] reset 0x0000_0000, "State of the queue. While RUNNING is set, writes to CFG and the registers behind it are ignored." { RUNNING [0; 1] Ro "The queue runs, or is still finishing after ENABLE was cleared.", ERROR [4; 4] Ro "A value of `queue_error`." }
+        rx_cfg "CFG" @ 0x00C [1; 4] reset 0x0000_0000, "Ring sizes and vector; set while disabled." { RXQ_LOG2 [0; 4] Rw "RXQ size, log2 of entries.", CQ_LOG2 [8; 4] Rw "RXCQ size, log2 of entries.", VECTOR [16; 4] Rw "MSI-X vector.", IN_ORDER [24; 1] Rw "No RXQ: slots are used in their order, index modulo RXQ size.", DROP [25; 1] Rw "A frame for which the host has given no slot, or left no room in the RXCQ, is forgotten (RX_DROP_NO_SLOT, and DROPPED_BEFORE in the queue's next completion). Otherwise it waits in the receive buffer, and with it what follows for other queues." }
         rx_rxq_base_lo "RXQ_BASE_LO" @ 0x010 [1; 4] reset 0x0000_0000, "IOVA of the RXQ (a ring of u16 slot numbers), low half." { ADDR [7; 25] Rw "Bits 31:7; 128-byte aligned." }
         rx_rxq_base_hi "RXQ_BASE_HI" @ 0x014 [1; 4] reset 0x0000_0000, "IOVA of the RXQ, high half." { ADDR [0; 32] Rw "Bits 63:32." }
         rx_cq_base_lo "CQ_BASE_LO" @ 0x018 [1; 4] reset 0x0000_0000, "IOVA of the RXCQ, low half." { ADDR [6; 26] Rw "Bits 31:6; 64-byte aligned." }

@@ -126,7 +126,8 @@ pub mod cqe_status {
     pub const DMA_ERR: u16 = 1 << 11;
     /// Length 0, SOP or EOP missing, or a frame longer than allowed; nothing was sent.
     pub const BAD_DESC: u16 = 1 << 12;
-    /// Receive: frames were dropped for want of a slot or a CQE before this one.
+    /// Receive: before this one, frames of the queue were dropped for want of a slot or a CQE, or frames of some queue for want of room in
+    /// the receive buffer.
     pub const DROPPED_BEFORE: u16 = 1 << 13;
     /// The timestamp is valid: in every completion of a received frame, and of a sent one with TS_REQ that was complete while CTRL.TX_EN was set.
     pub const TS_VALID: u16 = 1 << 14;

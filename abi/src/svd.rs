@@ -79,7 +79,16 @@ fn register(f: &mut Formatter<'_>, r: &Register) -> Result {
 
 fn peripheral(f: &mut Formatter<'_>, bank: &BankInfo) -> Result {
     writeln!(f, "    <peripheral>")?;
-    writeln!(f, "      <name>{}</name>", bank.name)?;
+    let count = bank.count(regs::QUEUE_PAIRS);
+    let suffix = match count {
+        1 => "",
+        _ => "%s",
+    };
+    if count > 1 {
+        writeln!(f, "      <dim>{count}</dim>")?;
+        writeln!(f, "      <dimIncrement>0x{:X}</dimIncrement>", bank.stride)?;
+    }
+    writeln!(f, "      <name>{}{suffix}</name>", bank.name)?;
     writeln!(f, "      <description>{}</description>", Text(bank.doc))?;
     writeln!(f, "      <baseAddress>0x{:05X}</baseAddress>", bank.base)?;
     writeln!(f, "      <addressBlock>")?;
@@ -105,7 +114,7 @@ impl Display for Svd {
         writeln!(f, "<device schemaVersion=\"1.3\" xmlns:xs=\"http://www.w3.org/2001/XMLSchema-instance\" xs:noNamespaceSchemaLocation=\"CMSIS-SVD.xsd\">")?;
         writeln!(f, "  <name>FERRULE</name>")?;
         writeln!(f, "  <version>{major}.{minor}</version>")?;
-        writeln!(f, "  <description>BAR0 of the Ferrule NIC, of one port with one queue pair. Addresses are offsets in it.</description>")?;
+        writeln!(f, "  <description>BAR0 of the Ferrule NIC, of one port with all queue pairs that there can be; PORT.CAPS.QUEUES says how many there are. Addresses are offsets in it.</description>")?;
         writeln!(f, "  <addressUnitBits>8</addressUnitBits>")?;
         writeln!(f, "  <width>32</width>")?;
         writeln!(f, "  <size>32</size>")?;

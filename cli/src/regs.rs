@@ -6,7 +6,7 @@ use ferrule_abi::bank::{places, Place, BANKS};
 use ferrule_abi::c_header::CHeader;
 use ferrule_abi::reference::Reference;
 use ferrule_abi::svd::Svd;
-use ferrule_abi::{counter, Access};
+use ferrule_abi::{counter, regs, Access};
 use ferrule_driver::nic::RawNic;
 use serde::Serialize;
 
@@ -77,7 +77,8 @@ impl Value {
 fn dump(args: &RegsDump) -> Result<(), Error> {
     let nics = Nics::find(&args.device)?;
     let mut nic = nics.raw()?;
-    let mut values = places()
+    let pairs = regs::caps::QUEUES.get(nic.read(regs::caps::OFFSET)?);
+    let mut values = places(pairs)
         .map(|place| Value::read(&mut nic, &place))
         .collect::<Result<Vec<_>, _>>()?;
     drop(nic);
@@ -112,7 +113,12 @@ struct Map {
 struct BankOut {
     name: &'static str,
     doc: &'static str,
+    /// In BAR0, of queue 0.
     base: u32,
+    /// One for each queue.
+    count: u32,
+    /// From one queue's to the next one's.
+    stride: u32,
     registers: Vec<RegisterOut>,
 }
 
@@ -165,6 +171,8 @@ impl Map {
             name: b.name,
             doc: b.doc,
             base: b.base,
+            count: b.count(regs::QUEUE_PAIRS),
+            stride: b.stride,
             registers: b.registers.iter().map(register).collect(),
         };
         let counter = |c: &counter::Counter| CounterOut {
@@ -173,7 +181,7 @@ impl Map {
             doc: c.doc,
         };
         Self {
-            version: ferrule_abi::regs::VERSION,
+            version: regs::VERSION,
             banks: BANKS.iter().map(bank).collect(),
             counters: counter::ALL.iter().map(counter).collect(),
         }

@@ -1,38 +1,48 @@
-// The completion writer (queue/cq_writer.rs) takes an entry for which the ring has room within a bound, and leaves none unwritten.
+// The completion writer (queue/cq_writer.rs) takes an entry for which its queue's ring has room within a bound, and leaves none unwritten.
 module cq_writer_moves(
     input clock,
     input reset,
-    input start,
-    input [3:0] log2,
+    input [3:0] start,
+    input set_cfg,
+    input set_lo,
+    input set_hi,
+    input [1:0] set_place,
+    input [31:0] set_data,
+    input [1:0] owner,
     input valid,
     input ready,
     input more,
     input hold,
     input discard,
     input update_idx,
-    input [14:0] head,
-    input [14:0] tail,
+    input [3:0] unwritten,
+    input [14:0] \head.word$0$q ,
+    input [14:0] \head.word$1$q ,
     input m$ready
 );
-    reg started = 0, running = 0, waits = 0;
+    reg [2:0] age = 0;
+    reg waits = 0, owner_was = 0;
+    wire running = age == 4;
     always @(posedge clock) begin
-        started <= 1;
-        running <= started;
+        if (!running) age <= age + 3'd1;
         waits <= valid && !ready;
+        owner_was <= owner[0];
     end
-    // One start, then entries; host memory takes a beat a clock; the host reads nothing, so the ring of sixteen fills up.
-    always @* assume (reset == !started && start == (started && !running));
-    always @* assume (log2 == 4 && m$ready && !update_idx && !hold && !discard);
+    // Two queues are set up and started, then entries come; host memory takes a beat a clock; the host reads nothing, so rings of sixteen fill up.
+    always @* assume (reset == (age == 0) && start == (age == 3 ? 4'd3 : 4'd0));
+    always @* assume (set_cfg == (age == 1 || age == 2) && set_place == (age == 2) && set_data[11:8] == 4 && !set_lo && !set_hi);
+    always @* assume (m$ready && !update_idx && !hold && !discard && !owner[1]);
     always @* if (!running) assume (!valid);
-    always @* if (waits) assume (valid);
+    always @* if (waits) assume (valid && owner[0] == owner_was);
 
-    reg [3:0] waited = 0, unwritten = 0;
+    wire [14:0] head = owner[0] ? \head.word$1$q : \head.word$0$q ;
+    reg [4:0] waited = 0, unwritten_for = 0;
     always @(posedge clock) begin
-        waited <= valid && !ready && head != 16 ? waited + (waited != 15) : 4'd0;
-        unwritten <= head != tail && !valid && !more ? unwritten + (unwritten != 15) : 4'd0;
+        waited <= valid && !ready && head != 16 ? waited + (waited != 31) : 5'd0;
+        unwritten_for <= unwritten != 0 && !valid && !more ? unwritten_for + (unwritten_for != 31) : 5'd0;
     end
     always @* if (running) begin
-        entry_waits: assert (waited <= 12);
-        stays_unwritten: assert (unwritten <= 11);
+        entry_waits: assert (waited <= 22);
+        stays_unwritten: assert (unwritten_for <= 22);
     end
 endmodule

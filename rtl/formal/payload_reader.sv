@@ -1,6 +1,6 @@
 // The reader of payloads (queue/payload_reader.rs) reads only the bytes of the SQE, of a segment first the whole of the first SQE again,
-// across no border of its reads, in requests that stay until they are taken; each frame that is begun ends once in the list, and the list
-// is never overfilled.
+// across no border of its reads, in requests that stay until they are taken; each frame that is begun ends once in the list, with its
+// queue and the index of its last SQE, and the list is never overfilled.
 module payload_reader(
     input clock,
     input reset,
@@ -9,6 +9,8 @@ module payload_reader(
     input [31:0] addr_lo,
     input [31:0] addr_hi,
     input [31:0] len_flags,
+    input [14:0] index,
+    input [1:0] owner,
     input valid,
     input ready,
     input [31:0] req$addr_lo,
@@ -41,11 +43,12 @@ module payload_reader(
     input [15:0] segment$q,
     input [15:0] behind$q,
     input more$q,
-    input forget$q
+    input forget$q,
+    input [14:0] last_index$q
 );
     localparam ENTRY = 0, SEGMENT = 1, HEAD = 2, NUMBERS = 3, SPLIT = 4, ASK = 5, PIECE = 6, FINISH = 7;
     (* anyconst *) reg [2:0] read_size;
-    reg started = 0, offered = 0, waits = 0, was_full = 0, pushed = 0, open = 0;
+    reg started = 0, offered = 0, was_full = 0, pushed = 0, open = 0;
     // Where the next read of the SQE belongs, and the bytes from there on.
     reg [63:0] expected = 0;
     reg [15:0] rest = 0;
@@ -55,9 +58,10 @@ module payload_reader(
     reg again = 0;
     reg [63:0] payload = 0;
     reg [15:0] payload_rest = 0;
-    reg [127:0] sqe_was;
+    // Whose the frame is, and the index of the last SQE taken.
+    reg [1:0] whose = 0;
+    reg [14:0] newest = 0;
     reg [70:0] request_was;
-    wire [95:0] sqe = {addr_hi, addr_lo, len_flags};
     wire [70:0] request = {req$addr_hi, req$addr_lo, req$dwords};
     // A frame's end, and that of a segment with another behind it.
     wire closes = push && word[31];
@@ -66,15 +70,15 @@ module payload_reader(
     always @(posedge clock) begin
         started <= 1;
         offered <= req$valid && !req$ready && !reset;
-        waits <= valid && !ready && run && !reset;
-        sqe_was <= sqe;
         request_was <= request;
         was_full <= full;
         pushed <= push;
         if (valid && ready) begin
             expected <= {addr_hi, addr_lo};
             rest <= len_flags[15:0];
+            newest <= index;
             if (!open) begin
+                whose <= owner;
                 head <= {addr_hi, addr_lo};
                 head_bytes <= len_flags[6:0];
             end
@@ -98,6 +102,8 @@ module payload_reader(
     end
     always @* if (!started) assume (reset);
     always @* assume (max_read == read_size);
+    // A frame's SQEs are those of one queue, which has its turn until the frame has ended.
+    always @* if (open) assume (owner == whose);
     // The list fills up only by what is pushed.
     always @* if (started && !pushed && !was_full) assume (!full);
 
@@ -114,6 +120,7 @@ module payload_reader(
         stays: assert (!offered || req$valid && request == request_was);
         overfills: assert (!push || !full);
         ends_once: assert (!closes || open);
+        says_whose: assert (!closes || word[20:19] == whose && word[14:0] == newest && word[30:21] == 0);
         segment_of_frame: assert (!begins_segment || open && !again);
         no_read_outside: assert (!req$valid || open);
         listed: assert (!(req$valid && req$ready) || push && !word[31] && word[10:2] == bytes$q);
@@ -124,6 +131,7 @@ module payload_reader(
             && (tso$q && !again ? left$q + behind$q == rest && left$q <= rest : left$q == rest));
         inv_head_at: assert (state$q != HEAD || tso$q || at == expected && left$q == rest && rest != 0);
         inv_tso: assert (!tso$q || open && mss$q != 0 && head_bytes$q >= 40);
+        inv_newest: assert (!open || last_index$q == newest);
         inv_first: assert (!open || head == {head_hi$q, head_lo$q} && head_bytes == head_bytes$q);
         inv_again: assert (again == (tso$q && heading$q && (state$q == SPLIT || state$q == ASK))
             || again && forget$q && state$q == FINISH);

@@ -1,5 +1,5 @@
-// The realigner (queue/realigner.rs) keeps the stream protocol, retires each frame of the list once, with a packet that ends once, and
-// never overfills the list of what is done.
+// The realigner (queue/realigner.rs) keeps the stream protocol, tells of each frame of the list once, whose it is and whether it is to be
+// forgotten, with a packet that ends once, and never overfills the list of what is done.
 module realigner(
     input clock,
     input reset,
@@ -58,8 +58,9 @@ module realigner(
 
     always @* if (started && !reset) begin
         stays: assert (!offered || m$valid && beat == beat_was);
-        retired_once: assert (done_push == (ends && !item[17]));
-        same_frame: assert (!done_push || done[16:0] == item[16:0] && done[18] == item[18]);
+        retired_once: assert (done_push == ends);
+        same_frame: assert (!done_push || done[16:0] == item[16:0] && done[20:18] == item[20:18] && done[31:22] == 0);
+        forgotten: assert (!done_push || done[21] == item[17]);
         overfills: assert (!done_push || !done_full);
         pops_what_is_there: assert (!item_pop || item_valid);
         packet_of_frame: assert (!owes || m$valid && m$last && !m$abort);

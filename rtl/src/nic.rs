@@ -56,9 +56,9 @@ pub struct Nic {
     /// MSI-X function mask.
     pub msix_mask: Signal<In, Bit>,
     /// What is pending of a second port's vectors; see [`crate::pcie::msix::Msix`]. 0 where there is one port.
-    pub msix_others: Signal<In, Bits<4>>,
+    pub msix_others: Signal<In, Bits<8>>,
     /// What is pending of its own.
-    pub msix_waits: Signal<Out, Bits<4>>,
+    pub msix_waits: Signal<Out, Bits<8>>,
     /// TLPs from the host.
     pub tlp_rx: TlpSink,
     /// TLPs to the host.
@@ -173,9 +173,9 @@ impl Logic for Nic {
         WriteSource::join(&mut self.queues.rx_cq, &mut self.host.writes[1]);
         WriteSource::join(&mut self.queues.tx_cq, &mut self.host.writes[2]);
         WriteSource::join(&mut self.queues.event_cq, &mut self.host.writes[3]);
-        QueueCtlSource::join(&mut self.host.events_page, &mut self.queues.event_ctl);
-        QueueCtlSource::join(&mut self.host.tx_page, &mut self.queues.tx_ctl);
-        QueueCtlSource::join(&mut self.host.rx_page, &mut self.queues.rx_ctl);
+        QueueBusSource::join(&mut self.host.events_bus, &mut self.queues.event_bus);
+        QueueBusSource::join(&mut self.host.tx_bus, &mut self.queues.tx_bus);
+        QueueBusSource::join(&mut self.host.rx_bus, &mut self.queues.rx_bus);
         PushSource::join(&mut self.host.push, &mut self.queues.push);
         self.host.stray.next = self.queues.stray.val();
         self.queues.now_lo.next = self.adjusted.now_lo.val();
@@ -204,6 +204,7 @@ impl Logic for Nic {
         self.rx.mac_hi.next = self.host.mac_hi.val();
         self.rx.rxctl.next = self.host.rxctl.val();
         self.rx.local_write.next = self.host.local_write.val();
+        self.rx.steer_write.next = self.host.steer_write.val();
         self.rx.table_write.next = self.host.table_write.val();
         self.rx.table_place.next = self.host.table_place.val();
         self.rx.table_data.next = self.host.table_data.val();
@@ -248,13 +249,9 @@ impl Logic for Nic {
         self.neigh.mac_hi.next = self.host.mac_hi.val();
         self.neigh.arpctl.next = self.host.arpctl.val();
         self.neigh.arptime.next = self.host.arptime.val();
-        for i in 0..8 {
-            self.neigh.local_addr[i].next = self.host.local_addr[i].val();
-            self.neigh.local_mask[i].next = self.host.local_mask[i].val();
-        }
-        for i in 0..7 {
-            self.neigh.gateway[i].next = self.host.gateway[i].val();
-        }
+        self.neigh.local_write.next = self.host.local_write.val();
+        self.neigh.gateway_write.next = self.host.gateway_write.val();
+        self.queues.stalled.next = self.neigh.stalled.val();
         self.neigh.table_write.next = self.host.table_write.val();
         self.neigh.table_place.next = self.host.table_place.val();
         self.neigh.table_data.next = self.host.table_data.val();

@@ -1,5 +1,5 @@
 //! The registers: reset values, write masks, holes.
-use ferrule_abi::bank::{places, BANKS};
+use ferrule_abi::bank::{banks, places};
 use ferrule_abi::{regs, Bank, Register};
 use ferrule_driver::nic::RawNic;
 
@@ -82,10 +82,15 @@ pub(super) fn reset(nic: &mut RawNic) -> Result<String, Failure> {
     Ok("done; the MAC address stayed".to_owned())
 }
 
+/// How many queue pairs there are.
+fn pairs(nic: &mut RawNic) -> Result<u32, Failure> {
+    Ok(regs::caps::QUEUES.get(nic.read(regs::caps::OFFSET)?))
+}
+
 /// What each register reads after a reset.
 pub(super) fn reset_values(nic: &mut RawNic) -> Result<String, Failure> {
     let mut count = 0;
-    for place in places() {
+    for place in places(pairs(nic)?) {
         if !has_own_reset(place.register) {
             let value = nic.read(place.offset())?;
             expect(
@@ -113,7 +118,9 @@ pub(super) fn write_masks(nic: &mut RawNic) -> Result<String, Failure> {
 }
 
 fn patterns(nic: &mut RawNic) -> Result<String, Failure> {
-    let places: Vec<_> = places().filter(|p| safe_mask(p.register) != 0).collect();
+    let places: Vec<_> = places(pairs(nic)?)
+        .filter(|p| safe_mask(p.register) != 0)
+        .collect();
     let patterns = PATTERNS.map(Some).into_iter().chain([None]);
     for pattern in patterns {
         let value = |offset| pattern.unwrap_or_else(|| own_pattern(offset));
@@ -138,10 +145,12 @@ fn patterns(nic: &mut RawNic) -> Result<String, Failure> {
 
 /// Holes read all-ones, and each access is counted.
 pub(super) fn holes(nic: &mut RawNic) -> Result<String, Failure> {
-    let known: Vec<u32> = places().map(|p| p.offset()).collect();
-    let words = BANKS
-        .iter()
-        .flat_map(|bank| (bank.base..bank.base + bank.bytes).step_by(4));
+    let pairs = pairs(nic)?;
+    let known: Vec<u32> = places(pairs).map(|p| p.offset()).collect();
+    let words = banks(pairs).flat_map(|(bank, queue)| {
+        let base = bank.base_of(queue);
+        (base..base + bank.bytes).step_by(4)
+    });
     let before = regs::bad_access::COUNT.get(nic.read(regs::bad_access::OFFSET)?);
     let mut count = 0;
     for offset in words.filter(|offset| !known.contains(offset)) {

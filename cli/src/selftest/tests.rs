@@ -205,6 +205,10 @@ fn each_fault_is_found_by_the_check_whose_matter_it_is() {
                 "interrupt vector 1",
                 "interrupt vector 2",
                 "interrupt vector 3",
+                "interrupt vector 4",
+                "interrupt vector 5",
+                "interrupt vector 6",
+                "interrupt vector 7",
                 // A byte of the memory changes that nobody may write.
                 "isolation",
             ],

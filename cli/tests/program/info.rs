@@ -20,8 +20,8 @@ fn a_nic_tells_what_it_is() {
         (&told["link_up"], &told["speed_mbps"]),
         (&true.into(), &1000.into())
     );
-    assert_eq!(told["msix_vectors"], 4);
-    assert_eq!(told["queue_pairs"], 1);
+    assert_eq!(told["msix_vectors"], 8);
+    assert_eq!(told["queue_pairs"], 4);
     // The simulated root port: 2.5 GT/s x4.
     let pcie = &told["pcie"];
     assert_eq!(

@@ -33,7 +33,7 @@ fn questions() -> (String, Vec<String>) {
         .expect("memory");
         answers.push(format!("{value:x}"));
     };
-    for place in places() {
+    for place in places(1) {
         let (bank, r) = (place.bank.name, place.register);
         let argument = match r.count {
             1 => String::new(),
@@ -59,7 +59,7 @@ fn questions() -> (String, Vec<String>) {
             c.index,
         );
     }
-    for queue in 0..3 {
+    for queue in 0..regs::QUEUE_PAIRS {
         ask(format!("FERRULE_TX_PAGE({queue})"), regs::tx_page(queue));
         ask(format!("FERRULE_RX_PAGE({queue})"), regs::rx_page(queue));
     }
@@ -124,6 +124,11 @@ fn a_c_compiler_finds_in_the_header_what_the_tables_hold() {
     }
 }
 
+/// How many of an element there are, and how far apart.
+fn dims(dim: Option<&svd::DimElement>) -> (u32, u32) {
+    dim.map_or((1, 0), |dim| (dim.dim, dim.dim_increment))
+}
+
 #[test]
 fn an_svd_parser_finds_every_register_where_it_is() {
     let dir = tempfile::tempdir().expect("temporary folder");
@@ -134,22 +139,26 @@ fn an_svd_parser_finds_every_register_where_it_is() {
     assert_eq!(device.peripherals.len(), BANKS.len());
     let mut found = BTreeMap::new();
     for peripheral in &device.peripherals {
+        let (pages, page_stride) = dims(match peripheral {
+            svd::Peripheral::Single(_) => None,
+            svd::Peripheral::Array(_, dim) => Some(dim),
+        });
         for register in peripheral.registers() {
-            let (count, stride) = match register {
-                svd::Register::Single(_) => (1, 0),
-                svd::Register::Array(_, dim) => (dim.dim, dim.dim_increment),
-            };
-            for n in 0..count {
-                let offset =
-                    peripheral.base_address + u64::from(register.address_offset + n * stride);
+            let (count, stride) = dims(match register {
+                svd::Register::Single(_) => None,
+                svd::Register::Array(_, dim) => Some(dim),
+            });
+            for (page, n) in (0..pages).flat_map(|page| (0..count).map(move |n| (page, n))) {
+                let within = page * page_stride + register.address_offset + n * stride;
+                let offset = peripheral.base_address + u64::from(within);
                 found.insert(offset as u32, (peripheral, register));
             }
         }
     }
-    assert_eq!(found.len(), places().count());
-    for place in places() {
+    assert_eq!(found.len(), places(regs::QUEUE_PAIRS).count());
+    for place in places(regs::QUEUE_PAIRS) {
         let (peripheral, register) = found[&place.offset()];
-        assert_eq!(peripheral.name, place.bank.name);
+        assert_eq!(peripheral.name.trim_end_matches("%s"), place.bank.name);
         let name = register
             .name
             .trim_end_matches("[%s]")
@@ -194,6 +203,9 @@ fn the_json_has_every_register_and_counter() {
         ),
         (Some("MAX_FRAME"), Some(16), Some(14))
     );
+    let tx = banks.iter().find(|b| b["name"] == "TX").expect("TX");
+    let pages = ["base", "count", "stride"].map(|key| tx[key].as_u64());
+    assert_eq!(pages, [Some(0x1_1000), Some(4), Some(0x2000)]);
     let counters = map["counters"].as_array().expect("counters");
     assert_eq!(counters.len(), counter::ALL.len());
 }
@@ -209,16 +221,19 @@ fn a_dump_shows_what_a_nic_after_reset_holds() {
     };
     let all: serde_json::Value = serde_json::from_str(&dump(&["--json", "--all"])).expect("JSON");
     let all = all.as_array().expect("registers");
-    assert_eq!(all.len(), places().count());
+    assert_eq!(all.len(), places(regs::QUEUE_PAIRS).count());
     let of = |name: &str| all.iter().find(|r| r["name"] == name).expect("a register");
     assert_eq!(of("MAGIC")["value"].as_u64(), Some(regs::MAGIC.into()));
     // The seed's MAC address is 02:b9:7f:4a:7c:15, as `ferrule serve` has it by default.
     assert_eq!(of("MAC_LO")["value"].as_u64(), Some(0x4A7F_B902));
     assert_eq!(of("RXCTL")["fields"]["MAX_FRAME"].as_u64(), Some(1518));
     assert_eq!(
-        of("RX.SLOT_CFG")["fields"]["STRIDE_LOG2"].as_u64(),
+        of("RX3.SLOT_CFG")["fields"]["STRIDE_LOG2"].as_u64(),
         Some(11)
     );
+    // docs/registers.md: receive queue 3's page is page 8, at 0x18000.
+    assert_eq!(of("RX3.SLOT_CFG")["offset"].as_u64(), Some(0x1_8028));
+    assert_eq!(of("EVENT.CFG")["offset"].as_u64(), Some(0x1_000C));
     let text = dump(&[]);
     assert!(
         text.contains("MAX_FRAME=0x5ee") && text.contains("BROADCAST=1"),

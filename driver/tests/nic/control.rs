@@ -37,7 +37,7 @@ fn opening_sets_every_register_as_configured() {
         .unwrap();
     assert_eq!(nic.mac(), MAC);
     assert!(nic.caps().hash);
-    assert!(nic.caps().ip_mode && nic.caps().queues == 1 && nic.caps().tso);
+    assert!(nic.caps().ip_mode && nic.caps().queues == 4 && nic.caps().tso);
     let state = fake.lock();
     // Offsets and values as docs/registers.md has them.
     assert_eq!(state.reg(0x038), 9018 << 16 | 0b011);

@@ -41,9 +41,9 @@ pub struct GmiiPort {
     /// MSI-X function mask.
     pub msix_mask: Signal<In, Bit>,
     /// What is pending of another port's vectors.
-    pub msix_others: Signal<In, Bits<4>>,
+    pub msix_others: Signal<In, Bits<8>>,
     /// What is pending of its own.
-    pub msix_waits: Signal<Out, Bits<4>>,
+    pub msix_waits: Signal<Out, Bits<8>>,
     /// TLPs from the host.
     pub tlp_rx: TlpSink,
     /// TLPs to the host.

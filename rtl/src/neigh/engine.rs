@@ -44,18 +44,18 @@ pub struct Neigh {
     pub arpctl: Signal<In, Bits<32>>,
     /// Register ARPTIME.
     pub arptime: Signal<In, Bits<32>>,
-    /// Local addresses; 0.0.0.0 is unused.
-    pub local_addr: [Signal<In, Bits<32>>; 8],
-    /// Their masks.
-    pub local_mask: [Signal<In, Bits<32>>; 8],
-    /// Gateway n is element n - 1; 0.0.0.0 is none.
-    pub gateway: [Signal<In, Bits<32>>; 7],
+    /// The host writes a local address (0.0.0.0 is unused) or its mask, of which bits 3:0 of `table_place` say which.
+    pub local_write: Signal<In, Bit>,
+    /// The host writes gateway n (0.0.0.0 is none), of which bits 2:0 of `table_place` say which.
+    pub gateway_write: Signal<In, Bit>,
     /// Time in ticks of 2^20 ns, modulo 2^32.
     pub now: Signal<In, Bits<32>>,
     /// Received ARP packets.
     pub arp: ArpPacketSink,
     /// Next-hop questions.
     pub lookup: LookupSink,
+    /// A lookup waits for room, among the events or for its request: it has no answer yet.
+    pub stalled: Signal<Out, Bit>,
     /// High from a lookup's answer until the host will be told of it before any event: holds back the events that come after it.
     pub event_hold: Signal<In, Bit>,
     /// NEIGH_RESOLVED, NEIGH_FAILED and ADDRESS_CONFLICT.
@@ -81,6 +81,7 @@ pub struct Neigh {
     /// Something moves or waits; when low, nothing changes until an input does or `deadline` comes.
     pub busy: Signal<Out, Bit>,
     route: Route,
+    gateways: RAM<Bits<32>, 3>,
     inbox: Inbox,
     outbox: Outbox,
     command: Command,
@@ -184,12 +185,13 @@ impl Default for Neigh {
             mac_hi: Default::default(),
             arpctl: Default::default(),
             arptime: Default::default(),
-            local_addr: array_init::array_init(|_| Default::default()),
-            local_mask: array_init::array_init(|_| Default::default()),
-            gateway: array_init::array_init(|_| Default::default()),
+            local_write: Default::default(),
+            gateway_write: Default::default(),
+            gateways: Default::default(),
             now: Default::default(),
             arp: Default::default(),
             lookup: Default::default(),
+            stalled: Default::default(),
             event_hold: Default::default(),
             notice: Default::default(),
             frame: Default::default(),
@@ -346,10 +348,19 @@ impl Logic for Neigh {
         self.command.table_place.next = self.table_place.val();
         self.command.table_data.next = self.table_data.val();
         self.command_busy.next = self.command.busy.val();
-        for i in 0..8 {
-            self.route.local_addr[i].next = self.local_addr[i].val();
-            self.route.local_mask[i].next = self.local_mask[i].val();
+        self.route.local_write.next = self.local_write.val();
+        self.route.local_place.next = self.table_place.val().get_bits::<4>(0);
+        self.route.local_data.next = self.table_data.val();
+        // The gateway of a lookup comes out of its memory long before it is known whether it is needed. Automatic is gateway 1.
+        self.gateways.read_clock.next = self.clock.val();
+        self.gateways.write_clock.next = self.clock.val();
+        self.gateways.read_address.next = self.lookup.next_hop.val();
+        if self.lookup.next_hop.val() == 0 {
+            self.gateways.read_address.next = 1.into();
         }
+        self.gateways.write_address.next = self.table_place.val().get_bits::<3>(0);
+        self.gateways.write_data.next = self.table_data.val();
+        self.gateways.write_enable.next = self.gateway_write.val();
         self.route.ip.next = self.key.q.val();
         self.route.start.next = false;
         self.inbox.take.next = false;
@@ -443,6 +454,7 @@ impl Logic for Neigh {
             & self.outbox.room.val();
         self.clash.next = false;
         self.yields.next = self.lookup.valid.val() & !self.turned_back.q.val();
+        self.stalled.next = self.lookup.valid.val() & self.turned_back.q.val();
         self.last_way.next = self.slot.q.val().get_bit(0) & self.slot.q.val().get_bit(1);
         self.spare_found.next = self.has_free.q.val() | self.has_old.q.val();
 
@@ -608,24 +620,8 @@ impl Logic for Neigh {
                         self.hit.d.next = false;
                         self.state.d.next = State::Choose;
                         // NEXT_HOP 0, automatic: on-link destinations are their own next hop, the rest goes to gateway 1.
-                        if self.lookup.next_hop.val() == 0 {
-                            if !self.route.onlink.val() {
-                                self.key.d.next = self.gateway[0].val();
-                            }
-                        } else if self.lookup.next_hop.val() == 1 {
-                            self.key.d.next = self.gateway[0].val();
-                        } else if self.lookup.next_hop.val() == 2 {
-                            self.key.d.next = self.gateway[1].val();
-                        } else if self.lookup.next_hop.val() == 3 {
-                            self.key.d.next = self.gateway[2].val();
-                        } else if self.lookup.next_hop.val() == 4 {
-                            self.key.d.next = self.gateway[3].val();
-                        } else if self.lookup.next_hop.val() == 5 {
-                            self.key.d.next = self.gateway[4].val();
-                        } else if self.lookup.next_hop.val() == 6 {
-                            self.key.d.next = self.gateway[5].val();
-                        } else {
-                            self.key.d.next = self.gateway[6].val();
+                        if (self.lookup.next_hop.val() != 0) | !self.route.onlink.val() {
+                            self.key.d.next = self.gateways.read_data.val();
                         }
                     }
                 }

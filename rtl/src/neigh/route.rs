@@ -11,10 +11,12 @@ pub struct Route {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
-    /// Local addresses; 0.0.0.0 is unused.
-    pub local_addr: [Signal<In, Bits<32>>; 8],
-    /// Their masks, contiguous ones from bit 31.
-    pub local_mask: [Signal<In, Bits<32>>; 8],
+    /// The host writes a local address or its mask; see [`crate::pcie::reg_file::RegFile`].
+    pub local_write: Signal<In, Bit>,
+    /// Which: address n is 2n, 0.0.0.0 if it is unused; its mask, contiguous ones from bit 31, is 2n + 1.
+    pub local_place: Signal<In, Bits<4>>,
+    /// It.
+    pub local_data: Signal<In, Bits<32>>,
     /// The address in question.
     pub ip: Signal<In, Bits<32>>,
     /// High for one cycle: begin.
@@ -31,11 +33,15 @@ pub struct Route {
     pub source: Signal<Out, Bits<32>>,
     /// A question is being worked on.
     pub busy: Signal<Out, Bit>,
-    pick: DFF<Bits<8>>,
+    addresses: RAM<Bits<32>, 3>,
+    masks: RAM<Bits<32>, 3>,
+    /// Which address comes out of the memories next, while one does.
+    pick: DFF<Bits<3>>,
+    picks: DFF<Bit>,
     live: DFF<Bit>,
     finished: DFF<Bit>,
-    addr: DFF<Bits<32>>,
-    mask: DFF<Bits<32>>,
+    addr: Signal<Local, Bits<32>>,
+    mask: Signal<Local, Bits<32>>,
     is_own: DFF<Bit>,
     is_onlink: DFF<Bit>,
     is_broadcast: DFF<Bit>,
@@ -48,8 +54,11 @@ impl Default for Route {
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            local_addr: array_init::array_init(|_| Default::default()),
-            local_mask: array_init::array_init(|_| Default::default()),
+            local_write: Default::default(),
+            local_place: Default::default(),
+            local_data: Default::default(),
+            addresses: Default::default(),
+            masks: Default::default(),
             ip: Default::default(),
             start: Default::default(),
             done: Default::default(),
@@ -59,6 +68,7 @@ impl Default for Route {
             source: Default::default(),
             busy: Default::default(),
             pick: Default::default(),
+            picks: Default::default(),
             live: Default::default(),
             finished: Default::default(),
             addr: Default::default(),
@@ -79,10 +89,9 @@ impl Logic for Route {
             self,
             clock,
             pick,
+            picks,
             live,
             finished,
-            addr,
-            mask,
             is_own,
             is_onlink,
             is_broadcast,
@@ -93,50 +102,61 @@ impl Logic for Route {
         self.onlink.next = self.is_onlink.q.val();
         self.broadcast.next = self.is_broadcast.q.val();
         self.source.next = self.from.q.val();
-        self.busy.next = self.pick.q.val().any() | self.live.q.val() | self.finished.q.val();
+        self.busy.next = self.picks.q.val() | self.live.q.val() | self.finished.q.val();
         self.live.d.next = false;
-        self.finished.d.next = self.live.q.val() & !self.pick.q.val().any();
+        self.finished.d.next = self.live.q.val() & !self.picks.q.val();
 
-        // First stage: `pick` is one-hot and selects the address.
-        if self.pick.q.val().any() {
-            self.pick.d.next = self.pick.q.val() << 1;
+        // First stage: the memories.
+        self.addresses.read_clock.next = self.clock.val();
+        self.addresses.write_clock.next = self.clock.val();
+        self.addresses.read_address.next = self.pick.q.val();
+        self.addresses.write_address.next = self.local_place.val().get_bits::<3>(1);
+        self.addresses.write_data.next = self.local_data.val();
+        self.addresses.write_enable.next =
+            self.local_write.val() & !self.local_place.val().get_bit(0);
+        self.masks.read_clock.next = self.clock.val();
+        self.masks.write_clock.next = self.clock.val();
+        self.masks.read_address.next = self.pick.q.val();
+        self.masks.write_address.next = self.local_place.val().get_bits::<3>(1);
+        self.masks.write_data.next = self.local_data.val();
+        self.masks.write_enable.next = self.local_write.val() & self.local_place.val().get_bit(0);
+        self.addr.next = self.addresses.read_data.val();
+        self.mask.next = self.masks.read_data.val();
+        if self.picks.q.val() {
+            self.pick.d.next = self.pick.q.val() + 1;
+            self.picks.d.next = self.pick.q.val() != 7;
             self.live.d.next = true;
-            for i in 0..8 {
-                if self.pick.q.val().get_bit(i) {
-                    self.addr.d.next = self.local_addr[i].val();
-                    self.mask.d.next = self.local_mask[i].val();
-                }
-            }
         }
         // Second stage: compare.
-        if self.live.q.val() & (self.addr.q.val() != 0) {
-            if self.addr.q.val() == self.ip.val() {
+        if self.live.q.val() & (self.addr.val() != 0) {
+            if self.addr.val() == self.ip.val() {
                 self.is_own.d.next = true;
             }
-            if ((self.addr.q.val() ^ self.ip.val()) & self.mask.q.val()) == 0 {
+            if ((self.addr.val() ^ self.ip.val()) & self.mask.val()) == 0 {
                 self.is_onlink.d.next = true;
                 if !self.is_onlink.q.val() {
-                    self.from.d.next = self.addr.q.val();
+                    self.from.d.next = self.addr.val();
                 }
                 // Bit 1 of the mask is clear when two or more bits are left for hosts.
-                if ((self.ip.val() | self.mask.q.val()) == self.ones.val())
-                    & !self.mask.q.val().get_bit(1)
+                if ((self.ip.val() | self.mask.val()) == self.ones.val())
+                    & !self.mask.val().get_bit(1)
                 {
                     self.is_broadcast.d.next = true;
                 }
             } else if self.from.q.val() == 0 {
-                self.from.d.next = self.addr.q.val();
+                self.from.d.next = self.addr.val();
             }
         }
         if self.start.val() {
-            self.pick.d.next = 1.into();
+            self.pick.d.next = 0.into();
+            self.picks.d.next = true;
             self.is_own.d.next = false;
             self.is_onlink.d.next = false;
             self.is_broadcast.d.next = false;
             self.from.d.next = 0.into();
         }
         if self.reset.val() {
-            self.pick.d.next = 0.into();
+            self.picks.d.next = false;
             self.live.d.next = false;
             self.finished.d.next = false;
         }

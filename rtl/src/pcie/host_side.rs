@@ -4,7 +4,7 @@ use super::counters::Counters;
 use super::internal::{CompletionSource, ReadTlpSource, ReplySource};
 use super::msix::Msix;
 use super::ports::{
-    PushSource, QueueCtlSource, ReadDataSource, ReadReqSink, RegAccessSource, TlpSink, TlpSource,
+    PushSource, QueueBusSource, ReadDataSource, ReadReqSink, RegAccessSource, TlpSink, TlpSource,
     WriteSink, WriteSource,
 };
 use super::read_engine::ReadEngine;
@@ -43,9 +43,9 @@ pub struct HostSide {
     /// MSI-X function mask.
     pub msix_mask: Signal<In, Bit>,
     /// See [`Msix`].
-    pub msix_others: Signal<In, Bits<4>>,
+    pub msix_others: Signal<In, Bits<8>>,
     /// See [`Msix`].
-    pub msix_waits: Signal<Out, Bits<4>>,
+    pub msix_waits: Signal<Out, Bits<8>>,
     /// TLPs from the host.
     pub tlp_rx: TlpSink,
     /// TLPs to the host.
@@ -63,11 +63,11 @@ pub struct HostSide {
     /// Transfers on the PHY's management interface.
     pub mdio: MdioSource,
     /// Page of the event queue.
-    pub events_page: QueueCtlSource,
-    /// Page of transmit queue 0.
-    pub tx_page: QueueCtlSource,
-    /// Page of receive queue 0.
-    pub rx_page: QueueCtlSource,
+    pub events_bus: QueueBusSource,
+    /// Pages of the transmit queues.
+    pub tx_bus: QueueBusSource,
+    /// Pages of the receive queues.
+    pub rx_bus: QueueBusSource,
     /// MAC address to start with, bytes 0 to 3.
     pub board_mac_lo: Signal<In, Bits<32>>,
     /// MAC address to start with, bytes 4 and 5.
@@ -83,7 +83,7 @@ pub struct HostSide {
     /// With the pulse of TX_FRAMES: the frame's bytes.
     pub tx_bytes: Signal<In, Bits<16>>,
     /// One pulse bit an MSI-X vector.
-    pub irq: Signal<In, Bits<4>>,
+    pub irq: Signal<In, Bits<8>>,
     /// CTRL.RX_EN.
     pub rx_enable: Signal<Out, Bit>,
     /// CTRL.TX_EN.
@@ -102,16 +102,14 @@ pub struct HostSide {
     pub arptime: Signal<Out, Bits<32>>,
     /// FLOW.
     pub flow: Signal<Out, Bits<2>>,
-    /// LOCAL_ADDR.
-    pub local_addr: [Signal<Out, Bits<32>>; 8],
-    /// LOCAL_MASK.
-    pub local_mask: [Signal<Out, Bits<32>>; 8],
-    /// GATEWAY 1 to 7, in places 0 to 6.
-    pub gateway: [Signal<Out, Bits<32>>; 7],
     /// See [`RegFile`].
     pub table_write: Signal<Out, Bit>,
     /// See [`RegFile`].
     pub local_write: Signal<Out, Bit>,
+    /// See [`RegFile`].
+    pub steer_write: Signal<Out, Bit>,
+    /// See [`RegFile`].
+    pub gateway_write: Signal<Out, Bit>,
     /// See [`RegFile`].
     pub table_place: Signal<Out, Bits<6>>,
     /// See [`RegFile`].
@@ -184,9 +182,9 @@ impl Logic for HostSide {
         MdioSource::link(&mut self.mdio, &mut self.regs.mdio);
         EntrySink::link(&mut self.entry, &mut self.regs.entry);
         self.regs.entry_busy.next = self.entry_busy.val();
-        QueueCtlSource::link(&mut self.events_page, &mut self.regs.events_page);
-        QueueCtlSource::link(&mut self.tx_page, &mut self.regs.tx_page);
-        QueueCtlSource::link(&mut self.rx_page, &mut self.regs.rx_page);
+        QueueBusSource::link(&mut self.events_bus, &mut self.regs.events_bus);
+        QueueBusSource::link(&mut self.tx_bus, &mut self.regs.tx_bus);
+        QueueBusSource::link(&mut self.rx_bus, &mut self.regs.rx_bus);
 
         self.rx.completer_id.next = self.completer_id.val();
         self.tx.completer_id.next = self.completer_id.val();
@@ -232,15 +230,10 @@ impl Logic for HostSide {
         self.flow.next = self.regs.flow.val();
         self.table_write.next = self.regs.table_write.val();
         self.local_write.next = self.regs.local_write.val();
+        self.steer_write.next = self.regs.steer_write.val();
+        self.gateway_write.next = self.regs.gateway_write.val();
         self.table_place.next = self.regs.table_place.val();
         self.table_data.next = self.regs.table_data.val();
-        for i in 0..8 {
-            self.local_addr[i].next = self.regs.local_addr[i].val();
-            self.local_mask[i].next = self.regs.local_mask[i].val();
-        }
-        for i in 0..7 {
-            self.gateway[i].next = self.regs.gateway[i].val();
-        }
         self.soft_reset.next = self.regs.soft_reset.val();
         self.busy.next = self.rx.busy.val()
             | self.tx.busy.val()

@@ -25,7 +25,7 @@ pub enum MsixState {
     Send,
 }
 
-/// The unit: four vectors.
+/// The unit: eight vectors.
 ///
 /// A vector stays pending while it is masked, by itself or by the function mask, and while MSI-X or bus mastering is off; then its message
 /// is sent. Accesses wait while a message is on its way, so that once the host has read back a mask it has set, no further message comes.
@@ -44,11 +44,11 @@ pub struct Msix {
     /// MSI-X function mask.
     pub mask: Signal<In, Bit>,
     /// One pulse bit a vector.
-    pub irq: Signal<In, Bits<4>>,
-    /// What is pending of four more vectors of the same function: bits 7:4 of the pending bits.
-    pub others: Signal<In, Bits<4>>,
+    pub irq: Signal<In, Bits<8>>,
+    /// What is pending of eight more vectors of the same function: bits 15:8 of the pending bits.
+    pub others: Signal<In, Bits<8>>,
     /// What is pending.
-    pub waits: Signal<Out, Bits<4>>,
+    pub waits: Signal<Out, Bits<8>>,
     /// Accesses of the MSI-X BAR.
     pub access: RegAccessSink,
     /// Pulse: an access beyond the table and the pending bits.
@@ -58,23 +58,23 @@ pub struct Msix {
     /// A message is on its way or an access under way.
     pub busy: Signal<Out, Bit>,
     state: DFF<MsixState>,
-    pending: DFF<Bits<4>>,
-    masked: DFF<Bits<4>>,
-    vector: DFF<Bits<2>>,
+    pending: DFF<Bits<8>>,
+    masked: DFF<Bits<8>>,
+    vector: DFF<Bits<3>>,
     addr_lo: DFF<Bits<32>>,
     addr_hi: DFF<Bits<32>>,
     data: DFF<Bits<32>>,
-    storage: RAM<Bits<32>, 4>,
-    word: Signal<Local, Bits<4>>,
-    column: Signal<Local, Bits<4>>,
-    ready_bits: Signal<Local, Bits<4>>,
-    sent: Signal<Local, Bits<4>>,
+    storage: RAM<Bits<32>, 5>,
+    word: Signal<Local, Bits<5>>,
+    column: Signal<Local, Bits<5>>,
+    ready_bits: Signal<Local, Bits<8>>,
+    sent: Signal<Local, Bits<8>>,
     in_table: Signal<Local, Bit>,
     is_control: Signal<Local, Bit>,
-    flag: [Constant<Bits<4>>; 4],
-    number: [Constant<Bits<2>>; 4],
-    row: [Constant<Bits<4>>; 4],
-    control: [Constant<Bits<12>>; 4],
+    flag: [Constant<Bits<8>>; 8],
+    number: [Constant<Bits<3>>; 8],
+    row: [Constant<Bits<5>>; 8],
+    control: [Constant<Bits<12>>; 8],
     pba_lo: Constant<Bits<12>>,
     pba_hi: Constant<Bits<12>>,
 }
@@ -137,7 +137,7 @@ impl Logic for Msix {
         self.access.rdata.next = self.storage.read_data.val();
         self.access.done.next = false;
         self.bad_access.next = false;
-        self.in_table.next = (self.access.addr.val() & 0xFC0) == 0;
+        self.in_table.next = (self.access.addr.val() & 0xF80) == 0;
         self.is_control.next = self.in_table.val() & ((self.access.addr.val() & 0xC) == 0xC);
         // The word that is read: of the access, or of the message's row.
         self.word.next = 0.into();
@@ -154,10 +154,10 @@ impl Logic for Msix {
         match self.state.q.val() {
             MsixState::Idle => {
                 if self.access.valid.val() {
-                    self.word.next = self.access.addr.val().get_bits::<4>(2);
+                    self.word.next = self.access.addr.val().get_bits::<5>(2);
                     self.state.d.next = MsixState::Lookup;
                 } else if self.ready_bits.val().any() {
-                    for i in 0..4 {
+                    for i in 0..8 {
                         if (self.ready_bits.val() & self.flag[i].val()) != 0 {
                             self.vector.d.next = self.number[i].val();
                             self.sent.next = self.flag[i].val();
@@ -167,7 +167,7 @@ impl Logic for Msix {
                 }
             }
             MsixState::Lookup => {
-                self.word.next = self.access.addr.val().get_bits::<4>(2);
+                self.word.next = self.access.addr.val().get_bits::<5>(2);
                 self.state.d.next = MsixState::Execute;
             }
             MsixState::Execute => {
@@ -176,7 +176,7 @@ impl Logic for Msix {
                 if self.in_table.val() {
                     if self.access.write.val() {
                         if self.is_control.val() {
-                            for i in 0..4 {
+                            for i in 0..8 {
                                 if bit_cast::<12, 20>(self.access.addr.val())
                                     == self.control[i].val()
                                 {
@@ -190,7 +190,7 @@ impl Logic for Msix {
                             }
                         } else {
                             self.storage.write_address.next =
-                                self.access.addr.val().get_bits::<4>(2);
+                                self.access.addr.val().get_bits::<5>(2);
                             self.storage.write_enable.next = true;
                             if (self.access.addr.val() & 0xC) == 0 {
                                 self.storage.write_data.next =
@@ -199,7 +199,7 @@ impl Logic for Msix {
                         }
                     } else if self.is_control.val() {
                         self.access.rdata.next = 0.into();
-                        for i in 0..4 {
+                        for i in 0..8 {
                             if (bit_cast::<12, 20>(self.access.addr.val()) == self.control[i].val())
                                 & ((self.masked.q.val() & self.flag[i].val()) != 0)
                             {
@@ -208,8 +208,8 @@ impl Logic for Msix {
                         }
                     }
                 } else if bit_cast::<12, 20>(self.access.addr.val()) == self.pba_lo.val() {
-                    self.access.rdata.next = bit_cast::<32, 4>(self.pending.q.val())
-                        | (bit_cast::<32, 4>(self.others.val()) << 4);
+                    self.access.rdata.next = bit_cast::<32, 8>(self.pending.q.val())
+                        | (bit_cast::<32, 8>(self.others.val()) << 8);
                 } else if bit_cast::<12, 20>(self.access.addr.val()) == self.pba_hi.val() {
                     self.access.rdata.next = 0.into();
                 } else {
@@ -248,7 +248,7 @@ impl Logic for Msix {
             | (self.state.q.val() == MsixState::ReadHigh)
             | (self.state.q.val() == MsixState::ReadData)
         {
-            for i in 0..4 {
+            for i in 0..8 {
                 if self.vector.q.val() == self.number[i].val() {
                     self.storage.read_address.next = self.row[i].val() | self.column.val();
                 }
@@ -263,7 +263,7 @@ impl Logic for Msix {
         if self.reset.val() {
             self.state.d.next = MsixState::Idle;
             self.pending.d.next = 0.into();
-            self.masked.d.next = 15.into();
+            self.masked.d.next = 255.into();
         }
     }
 }

@@ -3,12 +3,12 @@ use super::ports::{TlpSink, TlpSource};
 use ferrule_abi::{BAR_MSIX, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
 use rust_hdl::prelude::*;
 
-// Bit 20 of a register's address is its port, bit 6 that of an entry in the table.
-const _: () = assert!(BAR_REGS_SIZE == 1 << 20 && MSIX_VECTORS == 4);
+// Bit 20 of a register's address is its port, bit 7 that of an entry in the table.
+const _: () = assert!(BAR_REGS_SIZE == 1 << 20 && MSIX_VECTORS == 8);
 
 /// Between the PCIe block and two NIC cores, which know nothing of each other.
 ///
-/// Port p's registers are at p MiB in BAR0, its vectors are 4p to 4p+3 in the MSI-X table; the pending bits are port 0's to tell, which sees those of port 1
+/// Port p's registers are at p MiB in BAR0, its vectors are 8p to 8p+7 in the MSI-X table; the pending bits are port 0's to tell, which sees those of port 1
 /// ([`crate::pcie::msix::Msix`]). Reads by port 1 go with bit 3 of their tag set (a core uses 3), by which their completions find it; within the 5 bits of a
 /// function without extended tags (PCIe 2.1 section 2.2.6.2). What is no request for a register of a port is port 0's to refuse and count.
 ///
@@ -110,10 +110,10 @@ impl Logic for PortSwitch {
         if self.d0.q.val().get_bit(29) {
             self.address.next = self.from_host.d1.val();
         }
-        // Entries 4 to 7 of the table, 16 bytes each.
+        // Entries 8 to 15 of the table, 16 bytes each.
         self.for_vector.next = self.is_request.val()
             & (self.bar.q.val() == self.bar_msix.val())
-            & ((self.address.val() & 0xFC0) == 0x40);
+            & ((self.address.val() & 0xF80) == 0x80);
         self.for_second.next = self.for_vector.val()
             | (self.is_request.val()
                 & (self.bar.q.val() == self.bar_regs.val())
@@ -170,9 +170,9 @@ impl Logic for PortSwitch {
                     self.d0.d.next = self.from_host.d0.val() & 0xFFFF_F7FF_u64;
                 } else if self.for_vector.val() {
                     if self.d0.q.val().get_bit(29) {
-                        self.d1.d.next = self.from_host.d1.val() & 0xFFFF_FFBF_u64;
+                        self.d1.d.next = self.from_host.d1.val() & 0xFFFF_FF7F_u64;
                     } else {
-                        self.d0.d.next = self.from_host.d0.val() & 0xFFFF_FFBF_u64;
+                        self.d0.d.next = self.from_host.d0.val() & 0xFFFF_FF7F_u64;
                     }
                 }
             }

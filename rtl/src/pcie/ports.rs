@@ -198,68 +198,40 @@ pub struct RegAccessSink {
     pub done: Signal<Out, Bit>,
 }
 
-/// Registers of one queue page towards its engine, and its state back.
+/// What the host writes to the pages of the queues of one kind, and their STATUS.
 #[derive(LogicInterface, Default)]
-#[join = "QueueCtlSink"]
-pub struct QueueCtlSource {
-    /// CTRL.ENABLE.
-    pub enable: Signal<Out, Bit>,
-    /// CFG.
-    pub setup: Signal<Out, Bits<32>>,
-    /// SQ_BASE_LO or RXQ_BASE_LO; 0 for the event queue.
-    pub ring_lo: Signal<Out, Bits<32>>,
-    /// High half.
-    pub ring_hi: Signal<Out, Bits<32>>,
-    /// CQ_BASE_LO.
-    pub cq_lo: Signal<Out, Bits<32>>,
-    /// High half.
-    pub cq_hi: Signal<Out, Bits<32>>,
-    /// SLOT_BASE_LO; 0 but for a receive queue.
-    pub slot_lo: Signal<Out, Bits<32>>,
-    /// High half.
-    pub slot_hi: Signal<Out, Bits<32>>,
-    /// SLOT_CFG.
-    pub slots: Signal<Out, Bits<32>>,
-    /// Value of the doorbell write.
-    pub doorbell: Signal<Out, Bits<32>>,
-    /// High for one cycle: the doorbell was written.
-    pub ring: Signal<Out, Bit>,
-    /// STATUS.RUNNING.
-    pub running: Signal<In, Bit>,
-    /// STATUS.ERROR.
-    pub error: Signal<In, Bits<4>>,
+#[join = "QueueBusSink"]
+pub struct QueueBusSource {
+    /// Which of the queues is written to.
+    pub place: Signal<Out, Bits<2>>,
+    /// Number of the register in its page.
+    pub word: Signal<Out, Bits<4>>,
+    /// What is written, masked as the register is; a doorbell as it came.
+    pub data: Signal<Out, Bits<32>>,
+    /// It is written now. While STATUS.RUNNING is set, only DOORBELL and CTRL are.
+    pub write: Signal<Out, Bit>,
+    /// Whose STATUS is looked at.
+    pub look: Signal<Out, Bits<2>>,
+    /// It: ERROR in bits 3:0, RUNNING in bit 4; in the same cycle.
+    pub status: Signal<In, Bits<5>>,
 }
 
-/// Consumer side; see [`QueueCtlSource`].
+/// The other side of [`QueueBusSource`].
 #[derive(LogicInterface, Default)]
-#[join = "QueueCtlSource"]
-pub struct QueueCtlSink {
-    /// CTRL.ENABLE.
-    pub enable: Signal<In, Bit>,
-    /// CFG.
-    pub setup: Signal<In, Bits<32>>,
-    /// SQ_BASE_LO or RXQ_BASE_LO; 0 for the event queue.
-    pub ring_lo: Signal<In, Bits<32>>,
-    /// High half.
-    pub ring_hi: Signal<In, Bits<32>>,
-    /// CQ_BASE_LO.
-    pub cq_lo: Signal<In, Bits<32>>,
-    /// High half.
-    pub cq_hi: Signal<In, Bits<32>>,
-    /// SLOT_BASE_LO; 0 but for a receive queue.
-    pub slot_lo: Signal<In, Bits<32>>,
-    /// High half.
-    pub slot_hi: Signal<In, Bits<32>>,
-    /// SLOT_CFG.
-    pub slots: Signal<In, Bits<32>>,
-    /// Value of the doorbell write.
-    pub doorbell: Signal<In, Bits<32>>,
-    /// High for one cycle: the doorbell was written.
-    pub ring: Signal<In, Bit>,
-    /// STATUS.RUNNING.
-    pub running: Signal<Out, Bit>,
-    /// STATUS.ERROR.
-    pub error: Signal<Out, Bits<4>>,
+#[join = "QueueBusSource"]
+pub struct QueueBusSink {
+    /// See the source.
+    pub place: Signal<In, Bits<2>>,
+    /// See the source.
+    pub word: Signal<In, Bits<4>>,
+    /// See the source.
+    pub data: Signal<In, Bits<32>>,
+    /// See the source.
+    pub write: Signal<In, Bit>,
+    /// See the source.
+    pub look: Signal<In, Bits<2>>,
+    /// See the source.
+    pub status: Signal<Out, Bits<5>>,
 }
 
 /// Writes of the host to the push window of a transmit queue, beat by beat; they cannot be held up.

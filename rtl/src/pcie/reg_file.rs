@@ -4,8 +4,8 @@
 //! all the time is in registers too; STATUS, BAD_ACCESS and the queues' STATUS are made when they are read. The shadow of the counters
 //! and of the clock is the memory itself: a snapshot writes it. Accesses wait while a snapshot or a reset's walk is under way (some
 //! hundred cycles), so SNAPSHOT_BUSY is never seen set.
-use super::ports::{QueueCtlSource, RegAccessSink};
-use super::reg_map::{entries, page_word, port_word, Entry, PAGES, WORDS};
+use super::ports::{QueueBusSource, RegAccessSink};
+use super::reg_map::{entries, port_word, Entry, WORDS};
 use crate::neigh::ports::EntrySink;
 use crate::phy::ports::MdioSource;
 use array_init::array_init;
@@ -37,54 +37,20 @@ pub enum RegState {
 }
 
 /// The words of the registers that are outputs.
-const OUTPUTS: [usize; 49] = outputs();
-
-const fn outputs() -> [usize; 49] {
-    let mut w = [0; 49];
-    w[0] = port_word(regs::ctrl::OFFSET);
-    w[1] = port_word(regs::mac_lo::OFFSET);
-    w[2] = port_word(regs::mac_hi::OFFSET);
-    w[3] = port_word(regs::rxctl::OFFSET);
-    w[4] = port_word(regs::arpctl::OFFSET);
-    w[5] = port_word(regs::arptime::OFFSET);
-    let mut i = 0;
-    while i < 8 {
-        w[6 + i] = port_word(regs::local_addr::REGISTER.offset_of(i as u32));
-        w[14 + i] = port_word(regs::local_mask::REGISTER.offset_of(i as u32));
-        i += 1;
-    }
-    let mut i = 0;
-    while i < 7 {
-        w[22 + i] = port_word(regs::gateway::REGISTER.offset_of(i as u32));
-        i += 1;
-    }
-    w[29] = page_word(0, regs::event_ctrl::OFFSET);
-    w[30] = page_word(0, regs::event_cfg::OFFSET);
-    w[31] = page_word(0, regs::event_cq_base_lo::OFFSET);
-    w[32] = page_word(0, regs::event_cq_base_hi::OFFSET);
-    w[33] = page_word(1, regs::tx_ctrl::OFFSET);
-    w[34] = page_word(1, regs::tx_cfg::OFFSET);
-    w[35] = page_word(1, regs::tx_sq_base_lo::OFFSET);
-    w[36] = page_word(1, regs::tx_sq_base_hi::OFFSET);
-    w[37] = page_word(1, regs::tx_cq_base_lo::OFFSET);
-    w[38] = page_word(1, regs::tx_cq_base_hi::OFFSET);
-    w[39] = page_word(2, regs::rx_ctrl::OFFSET);
-    w[40] = page_word(2, regs::rx_cfg::OFFSET);
-    w[41] = page_word(2, regs::rx_rxq_base_lo::OFFSET);
-    w[42] = page_word(2, regs::rx_rxq_base_hi::OFFSET);
-    w[43] = page_word(2, regs::rx_cq_base_lo::OFFSET);
-    w[44] = page_word(2, regs::rx_cq_base_hi::OFFSET);
-    w[45] = page_word(2, regs::rx_slot_base_lo::OFFSET);
-    w[46] = page_word(2, regs::rx_slot_base_hi::OFFSET);
-    w[47] = page_word(2, regs::rx_slot_cfg::OFFSET);
-    w[48] = port_word(regs::flow::OFFSET);
-    w
-}
+const OUTPUTS: [usize; 7] = [
+    port_word(regs::ctrl::OFFSET),
+    port_word(regs::mac_lo::OFFSET),
+    port_word(regs::mac_hi::OFFSET),
+    port_word(regs::rxctl::OFFSET),
+    port_word(regs::arpctl::OFFSET),
+    port_word(regs::arptime::OFFSET),
+    port_word(regs::flow::OFFSET),
+];
 
 /// A table of something about each register; zero where there is none, which the Verilog would otherwise leave unknown.
-fn rom<const N: usize>(of: impl Fn(&Entry) -> u64) -> SyncROM<Bits<N>, 9> {
+fn rom<const N: usize>(pairs: u32, of: impl Fn(&Entry) -> u64) -> SyncROM<Bits<N>, 9> {
     let mut words: BTreeMap<_, _> = (0..512_u64).map(|w| (w.into(), 0.into())).collect();
-    for e in entries() {
+    for e in entries(pairs) {
         words.insert((e.word as u64).into(), of(&e).into());
     }
     SyncROM::new(words)
@@ -95,7 +61,7 @@ fn word(w: usize) -> Constant<Bits<9>> {
 }
 
 fn reset(w: usize) -> Constant<Bits<32>> {
-    let value = entries()
+    let value = entries(regs::QUEUE_PAIRS)
         .iter()
         .find(|e| e.word == w)
         .map_or(0, |e| e.reset);
@@ -148,11 +114,11 @@ pub struct RegFile {
     /// ARP_ENTRY.BUSY.
     pub entry_busy: Signal<In, Bit>,
     /// Page of the event queue.
-    pub events_page: QueueCtlSource,
-    /// Page of transmit queue 0.
-    pub tx_page: QueueCtlSource,
-    /// Page of receive queue 0.
-    pub rx_page: QueueCtlSource,
+    pub events_bus: QueueBusSource,
+    /// Pages of the transmit queues.
+    pub tx_bus: QueueBusSource,
+    /// Pages of the receive queues.
+    pub rx_bus: QueueBusSource,
     /// CTRL.RX_EN.
     pub rx_enable: Signal<Out, Bit>,
     /// CTRL.TX_EN.
@@ -171,17 +137,16 @@ pub struct RegFile {
     pub arptime: Signal<Out, Bits<32>>,
     /// FLOW.
     pub flow: Signal<Out, Bits<2>>,
-    /// LOCAL_ADDR.
-    pub local_addr: [Signal<Out, Bits<32>>; 8],
-    /// LOCAL_MASK.
-    pub local_mask: [Signal<Out, Bits<32>>; 8],
-    /// GATEWAY.
-    pub gateway: [Signal<Out, Bits<32>>; 7],
     /// A word of the tables at 0x100 to 0x1FF is written; whoever uses a table keeps it. A reset writes all of them.
     pub table_write: Signal<Out, Bit>,
     /// A word of LOCAL_ADDR or LOCAL_MASK is written, for those who keep them as a table; so does a reset.
     pub local_write: Signal<Out, Bit>,
-    /// The word's number from 0x100 on; with `local_write`, bits 3:0 are its number from 0x080 on.
+    /// High for one cycle: a word of the indirection table is written, and so is what follows.
+    pub steer_write: Signal<Out, Bit>,
+    /// High for one cycle: a gateway is written, and so is what follows.
+    pub gateway_write: Signal<Out, Bit>,
+    /// The word's number from 0x100 on; with `local_write`, bits 3:0 are its number from 0x080 on, with `steer_write`
+    /// bits 2:0 that from 0x0E0 on, with `gateway_write` the gateway's number.
     pub table_place: Signal<Out, Bits<6>>,
     /// The word.
     pub table_data: Signal<Out, Bits<32>>,
@@ -201,18 +166,33 @@ pub struct RegFile {
     hold: DFF<Bits<6>>,
     bad_count: DFF<Bits<16>>,
     now_hi_copy: DFF<Bits<32>>,
-    doorbell: DFF<Bits<32>>,
-    ring: DFF<Bits<3>>,
     flush: DFF<Bit>,
     /// MDIO_CMD of the transfer under way.
     mdio_cmd: DFF<Bits<27>>,
     mdio_busy: DFF<Bit>,
     told: DFF<Bit>,
     told_local: DFF<Bit>,
-    told_place: DFF<Bits<6>>,
+    told_steer: DFF<Bit>,
+    told_gateway: DFF<Bit>,
+    told_events: DFF<Bit>,
+    told_tx: DFF<Bit>,
+    told_rx: DFF<Bit>,
+    told_rx_place: Signal<Local, Bits<2>>,
+    look_rx: Signal<Local, Bits<2>>,
+    /// STATUS of the queue whose page is accessed; its setup may not be written now.
+    queue_status: Signal<Local, Bits<5>>,
+    frozen: Signal<Local, Bit>,
+    /// A doorbell is written; a queue is told.
+    rings: Signal<Local, Bit>,
+    tells: Signal<Local, Bit>,
+    /// Bits of a queue's number that there are.
+    pairs: Constant<Bits<2>>,
+    /// Offset of the first queue page.
+    pages: Constant<Bits<20>>,
+    told_place: DFF<Bits<8>>,
     told_data: DFF<Bits<32>>,
     /// Registers that other modules see all the time, in the order of `OUTPUTS`.
-    value: [DFF<Bits<32>>; 49],
+    value: [DFF<Bits<32>>; 7],
     /// Every register, as a read finds it.
     storage: RAM<Bits<32>, 9>,
     store_at: Signal<Local, Bits<9>>,
@@ -224,12 +204,8 @@ pub struct RegFile {
     masked: Signal<Local, Bits<32>>,
     bad: Signal<Local, Bit>,
     status: Signal<Local, Bits<32>>,
-    /// Offsets of the queue pages in BAR0.
-    page: [Constant<Bits<20>>; 3],
-    /// Their first words.
-    page_first: [Constant<Bits<9>>; 3],
-    value_word: [Constant<Bits<9>>; 49],
-    value_reset: [Constant<Bits<32>>; 49],
+    value_word: [Constant<Bits<9>>; 7],
+    value_reset: [Constant<Bits<32>>; 7],
     walk_end: Constant<Bits<9>>,
     mac_lo_word: Constant<Bits<9>>,
     mac_hi_word: Constant<Bits<9>>,
@@ -241,9 +217,6 @@ pub struct RegFile {
     time_lo_word: Constant<Bits<9>>,
     time_hi_word: Constant<Bits<9>>,
     counter_word: Constant<Bits<9>>,
-    doorbell_word: [Constant<Bits<9>>; 3],
-    queue_status_word: [Constant<Bits<9>>; 3],
-    bell: [Constant<Bits<3>>; 3],
     flush_bit: Constant<Bits<32>>,
     mdio_cmd_word: Constant<Bits<9>>,
     mdio_word: Constant<Bits<9>>,
@@ -276,9 +249,9 @@ impl Default for RegFile {
             mdio: Default::default(),
             entry: Default::default(),
             entry_busy: Default::default(),
-            events_page: Default::default(),
-            tx_page: Default::default(),
-            rx_page: Default::default(),
+            events_bus: Default::default(),
+            tx_bus: Default::default(),
+            rx_bus: Default::default(),
             rx_enable: Default::default(),
             tx_enable: Default::default(),
             loopback: Default::default(),
@@ -288,11 +261,10 @@ impl Default for RegFile {
             arpctl: Default::default(),
             arptime: Default::default(),
             flow: Default::default(),
-            local_addr: array_init(|_| Default::default()),
-            local_mask: array_init(|_| Default::default()),
-            gateway: array_init(|_| Default::default()),
             table_write: Default::default(),
             local_write: Default::default(),
+            steer_write: Default::default(),
+            gateway_write: Default::default(),
             table_place: Default::default(),
             table_data: Default::default(),
             busy: Default::default(),
@@ -307,13 +279,24 @@ impl Default for RegFile {
             hold: Default::default(),
             bad_count: Default::default(),
             now_hi_copy: Default::default(),
-            doorbell: Default::default(),
-            ring: Default::default(),
             flush: Default::default(),
             mdio_cmd: Default::default(),
             mdio_busy: Default::default(),
             told: Default::default(),
             told_local: Default::default(),
+            told_steer: Default::default(),
+            told_gateway: Default::default(),
+            told_events: Default::default(),
+            told_tx: Default::default(),
+            told_rx: Default::default(),
+            told_rx_place: Default::default(),
+            look_rx: Default::default(),
+            queue_status: Default::default(),
+            frozen: Default::default(),
+            rings: Default::default(),
+            tells: Default::default(),
+            pairs: Constant::new(3.into()),
+            pages: Constant::new(u64::from(regs::QUEUE_PAGES).into()),
             told_place: Default::default(),
             told_data: Default::default(),
             value: array_init(|_| Default::default()),
@@ -321,14 +304,12 @@ impl Default for RegFile {
             store_at: Default::default(),
             store_data: Default::default(),
             stores: Default::default(),
-            masks: rom(|e| u64::from(e.mask)),
-            resets: rom(|e| u64::from(e.reset)),
-            known: rom(|_| 1),
+            masks: rom(regs::QUEUE_PAIRS, |e| u64::from(e.mask)),
+            resets: rom(regs::QUEUE_PAIRS, |e| u64::from(e.reset)),
+            known: rom(regs::QUEUE_PAIRS, |_| 1),
             masked: Default::default(),
             bad: Default::default(),
             status: Default::default(),
-            page: array_init(|i| Constant::new(u64::from(PAGES[i]).into())),
-            page_first: array_init(|i| Constant::new((page_word(i, 0) as u64).into())),
             value_word: array_init(|i| word(OUTPUTS[i])),
             value_reset: array_init(|i| reset(OUTPUTS[i])),
             walk_end: word(WORDS + 1),
@@ -342,9 +323,6 @@ impl Default for RegFile {
             time_lo_word: word(port_word(regs::time_lo::OFFSET)),
             time_hi_word: word(port_word(regs::time_hi::OFFSET)),
             counter_word: word(port_word(regs::counters::OFFSET)),
-            doorbell_word: array_init(|i| word(page_word(i, regs::event_doorbell::OFFSET))),
-            queue_status_word: array_init(|i| word(page_word(i, regs::event_status::OFFSET))),
-            bell: array_init(|i| Constant::new((1_u64 << i).into())),
             flush_bit: Constant::new(u64::from(regs::arpctl::FLUSH.mask()).into()),
             mdio_cmd_word: word(port_word(regs::mdio_cmd::OFFSET)),
             mdio_word: word(port_word(regs::mdio::OFFSET)),
@@ -356,13 +334,15 @@ impl Default for RegFile {
 }
 
 impl RegFile {
-    /// Says in CAPS that there is PUSH mode alone.
+    /// Says in CAPS that there is PUSH mode alone, and leaves one queue pair.
     pub(super) fn only_push(&mut self) {
         let caps = port_word(regs::caps::OFFSET);
-        self.resets = rom(|e| match e.word == caps {
+        self.resets = rom(1, |e| match e.word == caps {
             true => regs::CAPS_PUSH_ONLY.into(),
             false => e.reset.into(),
         });
+        self.known = rom(1, |_| 1);
+        self.pairs = Constant::new(0.into());
     }
 }
 
@@ -383,23 +363,31 @@ impl Logic for RegFile {
             hold,
             bad_count,
             now_hi_copy,
-            doorbell,
-            ring,
             flush,
             mdio_cmd,
             mdio_busy,
             told,
             told_local,
+            told_steer,
+            told_gateway,
+            told_events,
+            told_tx,
+            told_rx,
             told_place,
             told_data
         );
         self.table_write.next = self.told.q.val();
         self.local_write.next = self.told_local.q.val();
-        self.table_place.next = self.told_place.q.val();
+        self.table_place.next = self.told_place.q.val().get_bits::<6>(0);
         self.table_data.next = self.told_data.q.val();
         self.told.d.next = false;
         self.told_local.d.next = false;
-        for i in 0..49 {
+        self.told_steer.d.next = false;
+        self.told_gateway.d.next = false;
+        self.told_events.d.next = false;
+        self.told_tx.d.next = false;
+        self.told_rx.d.next = false;
+        for i in 0..7 {
             self.value[i].clock.next = self.clock.val();
             self.value[i].d.next = self.value[i].q.val();
         }
@@ -414,59 +402,53 @@ impl Logic for RegFile {
             self.arpctl.next = self.value[4].q.val() | self.flush_bit.val();
         }
         self.arptime.next = self.value[5].q.val();
-        self.flow.next = self.value[48].q.val().get_bits::<2>(0);
-        for i in 0..8 {
-            self.local_addr[i].next = self.value[i + 6].q.val();
-            self.local_mask[i].next = self.value[i + 14].q.val();
-        }
-        for i in 0..7 {
-            self.gateway[i].next = self.value[i + 22].q.val();
-        }
+        self.flow.next = self.value[6].q.val().get_bits::<2>(0);
         self.mdio.wdata.next = bit_cast::<16, 27>(self.mdio_cmd.q.val());
         self.mdio.register.next = self.mdio_cmd.q.val().get_bits::<5>(16);
         self.mdio.phy.next = self.mdio_cmd.q.val().get_bits::<5>(21);
         self.mdio.write.next = self.mdio_cmd.q.val().get_bit(26);
         self.mdio.valid.next = self.mdio_busy.q.val();
-        self.events_page.enable.next = self.value[29].q.val().get_bit(0);
-        self.events_page.setup.next = self.value[30].q.val();
-        self.events_page.ring_lo.next = 0.into();
-        self.events_page.ring_hi.next = 0.into();
-        self.events_page.cq_lo.next = self.value[31].q.val();
-        self.events_page.cq_hi.next = self.value[32].q.val();
-        self.events_page.slot_lo.next = 0.into();
-        self.events_page.slot_hi.next = 0.into();
-        self.events_page.slots.next = 0.into();
-        self.events_page.doorbell.next = self.doorbell.q.val();
-        self.events_page.ring.next = self.ring.q.val().get_bit(0);
-        self.tx_page.enable.next = self.value[33].q.val().get_bit(0);
-        self.tx_page.setup.next = self.value[34].q.val();
-        self.tx_page.ring_lo.next = self.value[35].q.val();
-        self.tx_page.ring_hi.next = self.value[36].q.val();
-        self.tx_page.cq_lo.next = self.value[37].q.val();
-        self.tx_page.cq_hi.next = self.value[38].q.val();
-        self.tx_page.slot_lo.next = 0.into();
-        self.tx_page.slot_hi.next = 0.into();
-        self.tx_page.slots.next = 0.into();
-        self.tx_page.doorbell.next = self.doorbell.q.val();
-        self.tx_page.ring.next = self.ring.q.val().get_bit(1);
-        self.rx_page.enable.next = self.value[39].q.val().get_bit(0);
-        self.rx_page.setup.next = self.value[40].q.val();
-        self.rx_page.ring_lo.next = self.value[41].q.val();
-        self.rx_page.ring_hi.next = self.value[42].q.val();
-        self.rx_page.cq_lo.next = self.value[43].q.val();
-        self.rx_page.cq_hi.next = self.value[44].q.val();
-        self.rx_page.slot_lo.next = self.value[45].q.val();
-        self.rx_page.slot_hi.next = self.value[46].q.val();
-        self.rx_page.slots.next = self.value[47].q.val();
-        self.rx_page.doorbell.next = self.doorbell.q.val();
-        self.rx_page.ring.next = self.ring.q.val().get_bit(2);
+        self.steer_write.next = self.told_steer.q.val();
+        self.gateway_write.next = self.told_gateway.q.val();
+        // Page 0 is the event queue's, the odd ones are those of the transmit queues, the even ones those of the receive queues.
+        self.told_rx_place.next = self.told_place.q.val().get_bits::<2>(5) - 1;
+        self.look_rx.next = self.index.q.val().get_bits::<2>(5) - 1;
+        self.events_bus.place.next = 0.into();
+        self.events_bus.word.next = self.told_place.q.val().get_bits::<4>(0);
+        self.events_bus.data.next = self.told_data.q.val();
+        self.events_bus.write.next = self.told_events.q.val();
+        self.events_bus.look.next = 0.into();
+        self.tx_bus.place.next = self.told_place.q.val().get_bits::<2>(5) & self.pairs.val();
+        self.tx_bus.word.next = self.told_place.q.val().get_bits::<4>(0);
+        self.tx_bus.data.next = self.told_data.q.val();
+        self.tx_bus.write.next = self.told_tx.q.val();
+        self.tx_bus.look.next = self.index.q.val().get_bits::<2>(5) & self.pairs.val();
+        self.rx_bus.place.next = self.told_rx_place.val() & self.pairs.val();
+        self.rx_bus.word.next = self.told_place.q.val().get_bits::<4>(0);
+        self.rx_bus.data.next = self.told_data.q.val();
+        self.rx_bus.write.next = self.told_rx.q.val();
+        self.rx_bus.look.next = self.look_rx.val() & self.pairs.val();
+        self.queue_status.next = self.rx_bus.status.val();
+        if self.index.q.val().get_bit(4) {
+            self.queue_status.next = self.tx_bus.status.val();
+        } else if !self.index.q.val().get_bits::<4>(4).any() {
+            self.queue_status.next = self.events_bus.status.val();
+        }
+        self.frozen.next = self.index.q.val().get_bit(8)
+            & (self.index.q.val().get_bits::<4>(0) > 2)
+            & self.queue_status.val().get_bit(4);
+        self.rings.next = false;
 
         self.quiesce.next = self.resetting.q.val();
         self.soft_reset.next = self.state.q.val() == RegState::Hold;
         self.snapshot.next = self.state.q.val() == RegState::Counters;
         self.busy.next = (self.state.q.val() != RegState::Idle)
             | self.resetting.q.val()
-            | self.ring.q.val().any()
+            | self.told_events.q.val()
+            | self.told_tx.q.val()
+            | self.told_rx.q.val()
+            | self.told_steer.q.val()
+            | self.told_gateway.q.val()
             | self.flush.q.val()
             | self.mdio_busy.q.val()
             | self.told.q.val()
@@ -486,7 +468,6 @@ impl Logic for RegFile {
         self.access.rdata.next = 0.into();
         self.access.done.next = false;
         self.entry.ready.next = false;
-        self.ring.d.next = 0.into();
         self.flush.d.next = false;
         self.bad.next = self.bad_access.val();
         self.masked.next = 0.into();
@@ -532,12 +513,13 @@ impl Logic for RegFile {
                 } else if self.access.valid.val() {
                     self.mapped.d.next = (self.access.addr.val() & 0xF_FC00) == 0;
                     self.index.d.next = bit_cast::<9, 8>(self.access.addr.val().get_bits::<8>(2));
-                    for i in 0..3 {
-                        if (self.access.addr.val() & 0xF_FFC0) == self.page[i].val() {
-                            self.mapped.d.next = true;
-                            self.index.d.next = self.page_first[i].val()
-                                | bit_cast::<9, 4>(self.access.addr.val().get_bits::<4>(2));
-                        }
+                    // Pages lie 4 KiB apart from 64 KiB on; what there is of them, `known` tells.
+                    if (self.access.addr.val() & 0xF_0FC0) == self.pages.val() {
+                        self.mapped.d.next = true;
+                        self.index.d.next =
+                            (bit_cast::<9, 4>(self.access.addr.val().get_bits::<4>(12)) << 4)
+                                | bit_cast::<9, 4>(self.access.addr.val().get_bits::<4>(2))
+                                | 256;
                     }
                     self.state.d.next = RegState::Lookup;
                 }
@@ -560,16 +542,12 @@ impl Logic for RegFile {
                 } else if self.access.write.val() {
                     self.masked.next = self.access.wdata.val() & self.mask.q.val();
                     self.store_data.next = self.masked.val();
-                    self.stores.next = self.mask.q.val().any();
-                    for i in 0..49 {
+                    self.stores.next = self.mask.q.val().any() & !self.frozen.val();
+                    self.rings.next =
+                        self.index.q.val().get_bit(8) & !self.index.q.val().get_bits::<4>(0).any();
+                    for i in 0..7 {
                         if self.index.q.val() == self.value_word[i].val() {
                             self.value[i].d.next = self.masked.val();
-                        }
-                    }
-                    for i in 0..3 {
-                        if self.index.q.val() == self.doorbell_word[i].val() {
-                            self.doorbell.d.next = self.access.wdata.val();
-                            self.ring.d.next = self.bell[i].val();
                         }
                     }
                     if self.index.q.val() == self.arpctl_word.val() {
@@ -612,24 +590,12 @@ impl Logic for RegFile {
                             self.status.next = self.status.val() | 1;
                         }
                         self.access.rdata.next = self.status.val();
-                    } else if self.index.q.val() == self.queue_status_word[0].val() {
-                        self.status.next = bit_cast::<32, 4>(self.events_page.error.val()) << 4;
-                        if self.events_page.running.val() {
-                            self.status.next = self.status.val() | 1;
-                        }
-                        self.access.rdata.next = self.status.val();
-                    } else if self.index.q.val() == self.queue_status_word[1].val() {
-                        self.status.next = bit_cast::<32, 4>(self.tx_page.error.val()) << 4;
-                        if self.tx_page.running.val() {
-                            self.status.next = self.status.val() | 1;
-                        }
-                        self.access.rdata.next = self.status.val();
-                    } else if self.index.q.val() == self.queue_status_word[2].val() {
-                        self.status.next = bit_cast::<32, 4>(self.rx_page.error.val()) << 4;
-                        if self.rx_page.running.val() {
-                            self.status.next = self.status.val() | 1;
-                        }
-                        self.access.rdata.next = self.status.val();
+                    } else if self.index.q.val().get_bit(8)
+                        & (self.index.q.val().get_bits::<4>(0) == 2)
+                    {
+                        self.access.rdata.next =
+                            (bit_cast::<32, 4>(self.queue_status.val().get_bits::<4>(0)) << 4)
+                                | bit_cast::<32, 1>(self.queue_status.val().get_bits::<1>(4));
                     }
                 }
             }
@@ -658,7 +624,7 @@ impl Logic for RegFile {
             RegState::Hold => {
                 self.bad_count.d.next = 0.into();
                 self.bad.next = false;
-                for i in 0..49 {
+                for i in 0..7 {
                     self.value[i].d.next = self.value_reset[i].val();
                 }
                 self.value[1].d.next = self.value[1].q.val();
@@ -679,9 +645,21 @@ impl Logic for RegFile {
         // What is written at 0x100 to 0x1FF and at 0x080 to 0x0BF is told to whoever keeps a table.
         self.told.d.next = self.stores.val() & (self.store_at.val().get_bits::<3>(6) == 1);
         self.told_local.d.next = self.stores.val() & (self.store_at.val().get_bits::<5>(4) == 2);
-        if self.stores.val() {
-            self.told_place.d.next = self.store_at.val().get_bits::<6>(0);
+        self.told_steer.d.next = self.stores.val() & (self.store_at.val().get_bits::<6>(3) == 7);
+        self.told_gateway.d.next = self.stores.val() & (self.store_at.val().get_bits::<6>(3) == 6);
+        // A queue is told of what is written to its page; of doorbells, which are not stored, too.
+        self.tells.next = self.rings.val() | (self.stores.val() & self.store_at.val().get_bit(8));
+        self.told_tx.d.next = self.tells.val() & self.store_at.val().get_bit(4);
+        self.told_events.d.next = self.tells.val() & !self.store_at.val().get_bits::<4>(4).any();
+        self.told_rx.d.next = self.tells.val()
+            & !self.store_at.val().get_bit(4)
+            & self.store_at.val().get_bits::<4>(4).any();
+        if self.stores.val() | self.rings.val() {
+            self.told_place.d.next = self.store_at.val().get_bits::<8>(0);
             self.told_data.d.next = self.store_data.val();
+        }
+        if self.rings.val() {
+            self.told_data.d.next = self.access.wdata.val();
         }
         if self.bad.val() & (self.bad_count.q.val() != 0xFFFF) {
             self.bad_count.d.next = self.bad_count.q.val() + 1;
@@ -691,13 +669,16 @@ impl Logic for RegFile {
             self.index.d.next = 0.into();
             self.resetting.d.next = false;
             self.bad_count.d.next = 0.into();
-            self.doorbell.d.next = 0.into();
-            self.ring.d.next = 0.into();
             self.flush.d.next = false;
             self.mdio_busy.d.next = false;
             self.told.d.next = false;
             self.told_local.d.next = false;
-            for i in 0..49 {
+            self.told_steer.d.next = false;
+            self.told_gateway.d.next = false;
+            self.told_events.d.next = false;
+            self.told_tx.d.next = false;
+            self.told_rx.d.next = false;
+            for i in 0..7 {
                 self.value[i].d.next = self.value_reset[i].val();
             }
             self.value[1].d.next = self.board_mac_lo.val();

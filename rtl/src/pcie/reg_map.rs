@@ -2,11 +2,9 @@
 use ferrule_abi::{regs, Register};
 
 /// Words of the memory: 256 for the port, then 16 for each queue page.
-pub const WORDS: usize = 256 + 3 * PAGE_WORDS;
+pub const WORDS: usize = 256 + regs::PAGES as usize * PAGE_WORDS;
 /// Words kept for a queue page.
 pub const PAGE_WORDS: usize = 16;
-/// Base offsets in BAR0 of the queue pages, in the order of their places in the memory: events, transmit 0, receive 0.
-pub const PAGES: [u32; 3] = [regs::event_page(), regs::tx_page(0), regs::rx_page(0)];
 
 /// One register: its word, what may be written to it, its reset value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +22,25 @@ pub const fn port_word(offset: u32) -> usize {
     offset as usize / 4
 }
 
-/// The word of a register at `offset` of page `page` of [`PAGES`].
+/// The word of a register at `offset` of queue page `page`.
 pub const fn page_word(page: usize, offset: u32) -> usize {
     256 + page * PAGE_WORDS + offset as usize / 4
 }
 
-/// All registers of a build with one queue pair.
+/// All registers of a build with `pairs` queue pairs.
 ///
 /// # Panics
 /// If a table holds what the register file cannot: a register beyond its bank's words, or one that mixes bits that are written with
 /// bits that are not zero and only read.
-pub fn entries() -> Vec<Entry> {
-    let banks: [(&[Register], usize, usize); 4] = [
+pub fn entries(pairs: u32) -> Vec<Entry> {
+    let mut banks: Vec<(&[Register], usize, usize)> = vec![
         (regs::PORT, 0, 256),
         (regs::EVENT, page_word(0, 0), PAGE_WORDS),
-        (regs::TX, page_word(1, 0), PAGE_WORDS),
-        (regs::RX, page_word(2, 0), PAGE_WORDS),
     ];
+    for pair in 0..pairs as usize {
+        banks.push((regs::TX, page_word(1 + 2 * pair, 0), PAGE_WORDS));
+        banks.push((regs::RX, page_word(2 + 2 * pair, 0), PAGE_WORDS));
+    }
     let mut all = Vec::new();
     for (table, first, words) in banks {
         for r in table {

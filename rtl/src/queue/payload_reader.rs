@@ -4,7 +4,8 @@
 //! the head of a frame that gets a tag or is a segment is `1 << 30 | tag << 23 | flags << 16 (RAW, IPCS, L4CS, NEXT_HOP[2:0], TS_REQ) | TCI`,
 //! before the frame's reads; behind it that of a segment has `3 << 29 | first << 28 | last << 27 | bytes of headers << 16 | bytes of payload`;
 //! a read is `offset[1:0] of its first byte | bytes << 2 (9 bits) | flags << 11`;
-//! a frame's end is `1 << 31 | index[14:0] of its last SQE | bad << 15 | completion << 16 | forget << 17 | more segments << 18`.
+//! a frame's end is `1 << 31 | index[14:0] of its last SQE | bad << 15 | completion << 16 | forget << 17 | more segments << 18 |
+//! queue << 19`.
 use crate::pcie::ports::ReadReqSource;
 use rust_hdl::prelude::*;
 
@@ -49,6 +50,8 @@ pub struct PayloadReader {
     pub options: Signal<In, Bits<32>>,
     /// Its free-running index.
     pub index: Signal<In, Bits<15>>,
+    /// Whose it is; steady within a frame.
+    pub owner: Signal<In, Bits<2>>,
     /// The SQE is there.
     pub valid: Signal<In, Bit>,
     /// It is taken.
@@ -366,6 +369,7 @@ impl Logic for PayloadReader {
                     | (bit_cast::<32, 1>(self.report.q.val().into()) << 16)
                     | (bit_cast::<32, 1>(self.forget.q.val().into()) << 17)
                     | (bit_cast::<32, 1>(self.more.q.val().into()) << 18)
+                    | (bit_cast::<32, 2>(self.owner.val()) << 19)
                     | 0x8000_0000_u64;
                 if !self.full.val() {
                     self.push.next = true;

@@ -1,9 +1,9 @@
-//! One queue pair and the event queue together.
+//! Four queue pairs and the event queue together.
 use super::event::EventQueue;
-use super::rx::RxQueue;
-use super::tx::TxQueue;
+use super::rx::RxQueues;
+use super::tx::TxQueues;
 use crate::neigh::ports::NeighEventSink;
-use crate::pcie::ports::{PushSink, QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
+use crate::pcie::ports::{PushSink, QueueBusSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::rx::ports::RxPacketSink;
 use crate::tx::ports::{TxPacketSource, TxVerdictSink};
 use rust_hdl::prelude::*;
@@ -25,16 +25,16 @@ pub struct Queues {
     /// MRRS as PCIe encodes it: 0 is 128 bytes.
     pub max_read: Signal<In, Bits<3>>,
     /// Registers of the event queue (page 0).
-    pub event_ctl: QueueCtlSink,
-    /// Registers of transmit queue 0 (page 1).
-    pub tx_ctl: QueueCtlSink,
-    /// Registers of receive queue 0 (page 2).
-    pub rx_ctl: QueueCtlSink,
-    /// Read client 0: SQ.
+    pub event_bus: QueueBusSink,
+    /// Registers of the transmit queues (pages 1, 3, 5, 7).
+    pub tx_bus: QueueBusSink,
+    /// Registers of the receive queues (pages 2, 4, 6, 8).
+    pub rx_bus: QueueBusSink,
+    /// Read client 0: SQs.
     pub sq_req: ReadReqSource,
     /// Answers to read client 0.
     pub sq_data: ReadDataSink,
-    /// Read client 1: RXQ.
+    /// Read client 1: RXQs.
     pub rq_req: ReadReqSource,
     /// Answers to read client 1.
     pub rq_data: ReadDataSink,
@@ -44,9 +44,9 @@ pub struct Queues {
     pub pay_data: ReadDataSink,
     /// Write client 0: received payload.
     pub rx_payload: WriteSource,
-    /// Write client 1: RXCQ.
+    /// Write client 1: RXCQs.
     pub rx_cq: WriteSource,
-    /// Write client 2: TXCQ.
+    /// Write client 2: TXCQs.
     pub tx_cq: WriteSource,
     /// Write client 3: events.
     pub event_cq: WriteSource,
@@ -60,6 +60,8 @@ pub struct Queues {
     pub tx_packet: TxPacketSource,
     /// What became of them.
     pub tx_verdict: TxVerdictSink,
+    /// See [`TxQueues`].
+    pub stalled: Signal<In, Bit>,
     /// Events of neighbours.
     pub neigh: NeighEventSink,
     /// The link is up.
@@ -71,13 +73,13 @@ pub struct Queues {
     /// High for one cycle: the receive buffer dropped a frame for want of room (the counter RX_DROP_OVERFLOW's pulse).
     pub rx_overflow: Signal<In, Bit>,
     /// MSI-X vectors to raise, one pulse bit each.
-    pub irq: Signal<Out, Bits<4>>,
+    pub irq: Signal<Out, Bits<8>>,
     /// Counter pulses: TX_BAD_DESC, TX_DMA_ERR, RX_TRUNCATED, RX_DROP_NO_SLOT.
     pub events: Signal<Out, Bits<32>>,
     /// Something is under way.
     pub busy: Signal<Out, Bit>,
-    tx: TxQueue,
-    rx: RxQueue,
+    tx: TxQueues,
+    rx: RxQueues,
     event_queue: EventQueue,
 }
 
@@ -99,9 +101,9 @@ impl Logic for Queues {
         self.tx.max_read.next = self.max_read.val();
         self.rx.max_payload.next = self.max_payload.val();
         self.event_queue.now_lo.next = self.now_lo.val();
-        QueueCtlSink::link(&mut self.event_ctl, &mut self.event_queue.ctl);
-        QueueCtlSink::link(&mut self.tx_ctl, &mut self.tx.ctl);
-        QueueCtlSink::link(&mut self.rx_ctl, &mut self.rx.ctl);
+        QueueBusSink::link(&mut self.event_bus, &mut self.event_queue.bus);
+        QueueBusSink::link(&mut self.tx_bus, &mut self.tx.bus);
+        QueueBusSink::link(&mut self.rx_bus, &mut self.rx.bus);
         ReadReqSource::link(&mut self.sq_req, &mut self.tx.sq_req);
         ReadDataSink::link(&mut self.sq_data, &mut self.tx.sq_data);
         ReadReqSource::link(&mut self.rq_req, &mut self.rx.rq_req);
@@ -121,6 +123,7 @@ impl Logic for Queues {
         self.event_queue.link_up.next = self.link_up.val();
         self.event_queue.tx_failed.next = self.tx.failed.val();
         self.event_queue.rx_failed.next = self.rx.failed.val();
+        self.tx.stalled.next = self.stalled.val();
         self.tx.barrier.next = self.event_queue.barrier.val();
         self.event_queue.barrier_done.next = self.tx.barrier_done.val();
         self.rx.waiting.next = self.rx_waiting.val();

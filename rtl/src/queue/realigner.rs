@@ -14,8 +14,8 @@ pub enum AlignState {
 
 /// Takes the list of the [`payload_reader`](super::payload_reader) and the answers, in the same order. Eight bytes take two cycles.
 ///
-/// Of each frame that ended without `forget` it hands on a word
-/// `index[14:0] | bad << 15 | completion << 16 | dma_err << 17 | more segments << 18`, at the latest in the cycle in which the last beat appears.
+/// Of each frame that ended it hands on a word
+/// `index[14:0] | bad << 15 | completion << 16 | dma_err << 17 | more segments << 18 | queue << 19 | forget << 21`, at the latest in the cycle in which the last beat appears.
 /// A frame that is bad, failed or to be forgotten is aborted if anything of it has been sent. When a segment has failed, so have those behind it.
 #[derive(LogicBlock, Default)]
 pub struct Realigner {
@@ -268,10 +268,12 @@ impl Logic for Realigner {
                 if self.free.val() & !self.done_full.val() {
                     self.closing.next = true;
                     self.item_pop.next = true;
-                    self.done_push.next = !self.item.val().get_bit(17);
-                    self.done.next = self.item.val() & 0x5_FFFF;
-                    if self.failed.q.val() {
-                        self.done.next = (self.item.val() & 0x5_FFFF) | 0x2_0000;
+                    self.done_push.next = true;
+                    self.done.next = self.item.val() & 0x1D_FFFF;
+                    if self.item.val().get_bit(17) {
+                        self.done.next = (self.item.val() & 0x1D_FFFF) | 0x20_0000;
+                    } else if self.failed.q.val() {
+                        self.done.next = (self.item.val() & 0x1D_FFFF) | 0x2_0000;
                     }
                     self.out0.d.next = self.acc0.q.val();
                     self.out1.d.next = self.acc1.q.val();

@@ -1,20 +1,14 @@
-//! A receive queue: packets to slots, RXCQ.
+//! Four receive queues: packets to slots, RXCQs.
+use super::bank::Bank;
 use super::cq_writer::CqWriter;
 use super::frame_writer::FrameWriter;
 use super::slot_fetcher::SlotFetcher;
-use crate::pcie::ports::{QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
+use super::state::{page_register, QueueState};
+use crate::pcie::ports::{QueueBusSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::rx::ports::RxPacketSink;
-use ferrule_abi::regs::queue_error;
+use array_init::array_init;
+use ferrule_abi::regs;
 use rust_hdl::prelude::*;
-
-#[doc(hidden)]
-#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
-pub enum RxState {
-    Stopped,
-    Start,
-    Run,
-    Drain,
-}
 
 #[doc(hidden)]
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
@@ -24,21 +18,21 @@ pub enum RxStep {
     Writing,
 }
 
-/// Puts each frame into the next slot that the host gave and posts its completion, which is made up meanwhile.
+/// Puts each frame into the next slot that the host gave its queue and posts its completion, which is made up meanwhile.
 ///
-/// Without a slot or room in the ring a frame waits in the receive buffer. While the queue does not run, frames are forgotten.
-/// Disabling, or an error, finishes the frame that is under way; its completion is forgotten if the ring has no room.
+/// Without a slot or room in the ring a frame waits in the receive buffer, or is forgotten where CFG.DROP says so. The frames of a queue that
+/// does not run are forgotten. Disabling, or an error, finishes the frame that is under way.
 #[derive(LogicBlock)]
-pub struct RxQueue {
+pub struct RxQueues {
     /// Core clock.
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
     /// Negotiated payload as PCIe encodes it.
     pub max_payload: Signal<In, Bits<3>>,
-    /// The queue's registers.
-    pub ctl: QueueCtlSink,
-    /// Reads of the RXQ.
+    /// What the host writes to the queues' registers, and their STATUS.
+    pub bus: QueueBusSink,
+    /// Reads of the RXQs.
     pub rq_req: ReadReqSource,
     /// Their answers.
     pub rq_data: ReadDataSink,
@@ -46,7 +40,7 @@ pub struct RxQueue {
     pub packet: RxPacketSink,
     /// Writes to the slots.
     pub payload: WriteSource,
-    /// Writes to the RXCQ.
+    /// Writes to the RXCQs.
     pub cq: WriteSource,
     /// A frame is in the receive buffer that is not read to its end.
     pub waiting: Signal<In, Bit>,
@@ -54,38 +48,36 @@ pub struct RxQueue {
     pub incoming: Signal<In, Bit>,
     /// High for one cycle: the receive buffer dropped a frame for want of room.
     pub overflow: Signal<In, Bit>,
-    /// High for one cycle: the queue stopped with an error.
-    pub failed: Signal<Out, Bit>,
+    /// Bit i is high for one cycle: queue i stopped with an error.
+    pub failed: Signal<Out, Bits<4>>,
     /// MSI-X vectors to raise, one pulse bit each.
-    pub irq: Signal<Out, Bits<4>>,
-    /// Pulses for the counters RX_TRUNCATED and RX_DROP_NO_SLOT (frames that were in the buffer while the queue did not run).
+    pub irq: Signal<Out, Bits<8>>,
+    /// Pulses for the counters RX_TRUNCATED and RX_DROP_NO_SLOT.
     pub events: Signal<Out, Bits<32>>,
     /// Something is under way.
     pub busy: Signal<Out, Bit>,
     fetcher: SlotFetcher,
     frames: FrameWriter,
     writer: CqWriter,
-    state: DFF<RxState>,
+    control: [QueueState; 4],
     step: DFF<RxStep>,
-    error: DFF<Bits<4>>,
-    locked: DFF<Bit>,
-    active: DFF<Bit>,
-    begin_q: DFF<Bit>,
-    apply: DFF<Bit>,
-    cq_log2: DFF<Bits<4>>,
-    rq_log2: DFF<Bits<4>>,
-    failed_q: DFF<Bit>,
-    db: DFF<Bits<32>>,
-    db_valid: DFF<Bit>,
-    vector: DFF<Bits<4>>,
-    slot_count: DFF<Bits<16>>,
-    stride: DFF<Bits<4>>,
-    /// CFG.IN_ORDER.
-    in_order: DFF<Bit>,
+    /// Where slot 0 is, of whose turn it is; the size of a slot, log2 of bytes, and how many there are.
+    slot_lo: RAM<Bits<32>, 2>,
+    slot_hi: RAM<Bits<32>, 2>,
+    stride: Bank<4>,
+    slots: Bank<15>,
+    /// Bit i, of queue i: ring sizes and slot size that can be, CFG.IN_ORDER, CFG.DROP, DROPPED_BEFORE is due.
+    cfg_sound: DFF<Bits<4>>,
+    slots_sound: DFF<Bits<4>>,
+    in_order: DFF<Bits<4>>,
+    drop: DFF<Bits<4>>,
+    lost: DFF<Bits<4>>,
     /// This build has CFG.IN_ORDER alone.
     only_in_order: Constant<Bits<1>>,
-    retired: DFF<Bits<15>>,
-    lost: DFF<Bit>,
+    bell: DFF<Bits<2>>,
+    db: DFF<Bits<32>>,
+    db_valid: DFF<Bit>,
+    apply: DFF<Bit>,
     /// Cycles for which the newest completion still waits for a frame that comes in.
     patience: DFF<Bits<7>>,
     w0: DFF<Bits<32>>,
@@ -93,21 +85,54 @@ pub struct RxQueue {
     w2: DFF<Bits<32>>,
     w3: DFF<Bits<32>>,
     counted: DFF<Bits<32>>,
+    set_cfg: Signal<Local, Bit>,
+    set_slots: Signal<Local, Bit>,
+    ring_log2: Signal<Local, Bits<4>>,
+    cq_log2: Signal<Local, Bits<4>>,
+    set_stride: Signal<Local, Bits<4>>,
+    set_flag: Signal<Local, Bits<4>>,
+    set_rest: Signal<Local, Bits<4>>,
+    lowest: Signal<Local, Bits<4>>,
+    bell_flag: Signal<Local, Bits<4>>,
+    turn_flag: Signal<Local, Bits<4>>,
+    aim_flag: Signal<Local, Bits<4>>,
+    aim_rest: Signal<Local, Bits<4>>,
+    active: Signal<Local, Bits<4>>,
+    starts: Signal<Local, Bits<4>>,
+    wakes: Signal<Local, Bit>,
+    /// The frame's queue runs; it is its turn; the frame cannot go on without the host.
+    aimed: Signal<Local, Bit>,
+    here: Signal<Local, Bit>,
+    stuck: Signal<Local, Bit>,
+    at_port: Signal<Local, Bit>,
     go: Signal<Local, Bit>,
-    error_bad: Constant<Bits<4>>,
-    error_dma: Constant<Bits<4>>,
-    error_slot: Constant<Bits<4>>,
-    error_setup: Constant<Bits<4>>,
-    one: Constant<Bits<4>>,
+    skip: Signal<Local, Bit>,
+    bad_slot: Signal<Local, Bit>,
+    calm: Signal<Local, Bit>,
+    quiet: Signal<Local, Bits<4>>,
+    lost_after: Signal<Local, Bits<4>>,
+    runs: Signal<Local, Bits<4>>,
+    waits_for: Signal<Local, Bits<4>>,
+    number: [Constant<Bits<2>>; 4],
+    doorbell_word: Constant<Bits<4>>,
+    ctrl_word: Constant<Bits<4>>,
+    cfg_word: Constant<Bits<4>>,
+    ring_lo_word: Constant<Bits<4>>,
+    ring_hi_word: Constant<Bits<4>>,
+    cq_lo_word: Constant<Bits<4>>,
+    cq_hi_word: Constant<Bits<4>>,
+    slot_lo_word: Constant<Bits<4>>,
+    slot_hi_word: Constant<Bits<4>>,
+    slots_word: Constant<Bits<4>>,
 }
 
-impl Default for RxQueue {
+impl Default for RxQueues {
     fn default() -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
             max_payload: Default::default(),
-            ctl: Default::default(),
+            bus: Default::default(),
             rq_req: Default::default(),
             rq_data: Default::default(),
             packet: Default::default(),
@@ -123,57 +148,101 @@ impl Default for RxQueue {
             fetcher: Default::default(),
             frames: Default::default(),
             writer: Default::default(),
-            state: Default::default(),
+            control: array_init(|_| Default::default()),
             step: Default::default(),
-            error: Default::default(),
-            locked: Default::default(),
-            active: Default::default(),
-            begin_q: Default::default(),
-            apply: Default::default(),
-            cq_log2: Default::default(),
-            rq_log2: Default::default(),
-            failed_q: Default::default(),
+            slot_lo: Default::default(),
+            slot_hi: Default::default(),
+            stride: Default::default(),
+            slots: Default::default(),
+            cfg_sound: Default::default(),
+            slots_sound: Default::default(),
+            in_order: Default::default(),
+            drop: Default::default(),
+            lost: Default::default(),
+            only_in_order: Constant::new(0.into()),
+            bell: Default::default(),
             db: Default::default(),
             db_valid: Default::default(),
-            vector: Default::default(),
-            slot_count: Default::default(),
-            stride: Default::default(),
-            in_order: Default::default(),
-            only_in_order: Constant::new(0.into()),
-            retired: Default::default(),
-            lost: Default::default(),
+            apply: Default::default(),
             patience: Default::default(),
             w0: Default::default(),
             w1: Default::default(),
             w2: Default::default(),
             w3: Default::default(),
             counted: Default::default(),
+            set_cfg: Default::default(),
+            set_slots: Default::default(),
+            ring_log2: Default::default(),
+            cq_log2: Default::default(),
+            set_stride: Default::default(),
+            set_flag: Default::default(),
+            set_rest: Default::default(),
+            lowest: Default::default(),
+            bell_flag: Default::default(),
+            turn_flag: Default::default(),
+            aim_flag: Default::default(),
+            aim_rest: Default::default(),
+            active: Default::default(),
+            starts: Default::default(),
+            wakes: Default::default(),
+            aimed: Default::default(),
+            here: Default::default(),
+            stuck: Default::default(),
+            at_port: Default::default(),
             go: Default::default(),
-            error_bad: Constant::new(u64::from(queue_error::BAD_INDEX).into()),
-            error_dma: Constant::new(u64::from(queue_error::DMA).into()),
-            error_slot: Constant::new(u64::from(queue_error::BAD_SLOT).into()),
-            error_setup: Constant::new(u64::from(queue_error::BAD_SETUP).into()),
-            one: Constant::new(1.into()),
+            skip: Default::default(),
+            bad_slot: Default::default(),
+            calm: Default::default(),
+            quiet: Default::default(),
+            lost_after: Default::default(),
+            runs: Default::default(),
+            waits_for: Default::default(),
+            number: array_init(|i| Constant::new((i as u64).into())),
+            doorbell_word: page_register(regs::rx_doorbell::OFFSET),
+            ctrl_word: page_register(regs::rx_ctrl::OFFSET),
+            cfg_word: page_register(regs::rx_cfg::OFFSET),
+            ring_lo_word: page_register(regs::rx_rxq_base_lo::OFFSET),
+            ring_hi_word: page_register(regs::rx_rxq_base_hi::OFFSET),
+            cq_lo_word: page_register(regs::rx_cq_base_lo::OFFSET),
+            cq_hi_word: page_register(regs::rx_cq_base_hi::OFFSET),
+            slot_lo_word: page_register(regs::rx_slot_base_lo::OFFSET),
+            slot_hi_word: page_register(regs::rx_slot_base_hi::OFFSET),
+            slots_word: page_register(regs::rx_slot_cfg::OFFSET),
         }
     }
 }
 
-impl RxQueue {
+impl RxQueues {
     /// Leaves slots in their order alone, whatever CFG says.
     pub(crate) fn only_in_order(&mut self) {
         self.only_in_order = Constant::new(1.into());
     }
 }
 
-impl Logic for RxQueue {
+impl Logic for RxQueues {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, step, error, locked, active, begin_q, apply, cq_log2, rq_log2,
-            failed_q, db, db_valid, vector, slot_count, stride, in_order, retired, lost, patience,
-            w0, w1, w2, w3, counted
+            self,
+            clock,
+            step,
+            cfg_sound,
+            slots_sound,
+            in_order,
+            drop,
+            lost,
+            bell,
+            db,
+            db_valid,
+            apply,
+            patience,
+            w0,
+            w1,
+            w2,
+            w3,
+            counted
         );
-        clock!(self, clock, fetcher, frames, writer);
+        clock!(self, clock, fetcher, frames, writer, stride, slots);
         self.fetcher.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
         self.writer.reset.next = self.reset.val();
@@ -183,136 +252,191 @@ impl Logic for RxQueue {
         WriteSource::link(&mut self.payload, &mut self.frames.m);
         WriteSource::link(&mut self.cq, &mut self.writer.m);
 
-        // State.
-        self.go.next = (self.step.q.val() == RxStep::Idle)
-            & self.frames.idle.val()
-            & self.packet.valid.val()
-            & self.active.q.val()
-            & self.fetcher.valid.val()
-            & (self.fetcher.slot.val() < self.slot_count.q.val());
-        self.begin_q.d.next = false;
-        self.db_valid.d.next = self.ctl.ring.val();
-        if self.ctl.ring.val() {
-            self.db.d.next = self.ctl.doorbell.val();
-        }
-        self.apply.d.next = false;
-        self.failed_q.d.next = false;
-        if !self.ctl.enable.val() {
-            self.locked.d.next = false;
-        }
-        match self.state.q.val() {
-            RxState::Stopped => {
-                self.rq_log2.d.next = bit_cast::<4, 32>(self.ctl.setup.val());
-                if self.ctl.enable.val() & !self.locked.q.val() {
-                    self.cq_log2.d.next = self.ctl.setup.val().get_bits::<4>(8);
-                    self.vector.d.next = self.one.val() << self.ctl.setup.val().get_bits::<4>(16);
-                    self.slot_count.d.next =
-                        bit_cast::<16, 15>(self.ctl.slots.val().get_bits::<15>(16));
-                    self.stride.d.next = bit_cast::<4, 32>(self.ctl.slots.val());
-                    self.in_order.d.next = self.ctl.setup.val().get_bit(24);
-                    self.error.d.next = 0.into();
-                    self.begin_q.d.next = true;
-                    self.state.d.next = RxState::Start;
-                }
-            }
-            RxState::Start => {
-                self.active.d.next = true;
-                self.state.d.next = RxState::Run;
-                if (self.rq_log2.q.val() < 4)
-                    | (self.rq_log2.q.val() > 14)
-                    | (self.cq_log2.q.val() < 4)
-                    | (self.cq_log2.q.val() > 14)
-                    | (self.stride.q.val() < 11)
-                    | (self.stride.q.val() > 14)
-                    | (self.ctl.ring_lo.val() & 127).any()
-                    | (self.ctl.cq_lo.val() & 63).any()
-                    | (self.ctl.slot_lo.val() & 2047).any()
-                {
-                    self.error.d.next = self.error_setup.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = RxState::Stopped;
-                }
-            }
-            RxState::Run => {
-                // Doorbells are at least two cycles apart: a write TLP has two beats.
-                self.apply.d.next = self.db_valid.q.val();
-                if !self.ctl.enable.val() {
-                    self.active.d.next = false;
-                    self.state.d.next = RxState::Drain;
-                } else if self.db_valid.q.val()
-                    & (self.fetcher.producer_bad.val() | self.writer.consumer_bad.val())
-                {
-                    self.apply.d.next = false;
-                    self.error.d.next = self.error_bad.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = RxState::Drain;
-                } else if self.fetcher.error.val() {
-                    self.error.d.next = self.error_dma.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = RxState::Drain;
-                } else if self.fetcher.valid.val()
-                    & (self.fetcher.slot.val() >= self.slot_count.q.val())
-                {
-                    self.error.d.next = self.error_slot.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = RxState::Drain;
-                }
-            }
-            RxState::Drain => {
-                if self.fetcher.idle.val()
-                    & self.frames.idle.val()
-                    & (self.step.q.val() == RxStep::Idle)
-                    & (self.writer.head.val() == self.writer.tail.val())
-                {
-                    self.state.d.next = RxState::Stopped;
-                }
-            }
-            _ => {
-                self.state.d.next = RxState::Stopped;
-            }
-        }
-        self.ctl.running.next =
-            (self.state.q.val() == RxState::Run) | (self.state.q.val() == RxState::Drain);
-        self.ctl.error.next = self.error.q.val();
-        self.failed.next = self.failed_q.q.val();
+        self.active.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
+        self.starts.next = (bit_cast::<4, 1>(self.control[0].start.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].start.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].start.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].start.val().into()) << 3);
+        self.failed.next = (bit_cast::<4, 1>(self.control[0].failed.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].failed.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].failed.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].failed.val().into()) << 3);
 
-        self.fetcher.start.next = self.begin_q.q.val();
-        self.fetcher.run.next = self.active.q.val();
-        self.fetcher.base_lo.next = self.ctl.ring_lo.val();
-        self.fetcher.base_hi.next = self.ctl.ring_hi.val();
-        self.fetcher.log2.next = self.rq_log2.q.val();
-        self.fetcher.in_order.next = self.in_order.q.val() | self.only_in_order.val().any();
+        // What the host writes.
+        self.lowest.next = 1.into();
+        self.set_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bus.place.val());
+        self.set_rest.next = !self.set_flag.val();
+        self.set_cfg.next = self.bus.write.val() & (self.bus.word.val() == self.cfg_word.val());
+        self.set_slots.next = self.bus.write.val() & (self.bus.word.val() == self.slots_word.val());
+        self.ring_log2.next = bit_cast::<4, 32>(self.bus.data.val());
+        self.cq_log2.next = self.bus.data.val().get_bits::<4>(8);
+        self.set_stride.next = bit_cast::<4, 32>(self.bus.data.val());
+        if self.set_cfg.val() {
+            self.cfg_sound.d.next = self.cfg_sound.q.val() & self.set_rest.val();
+            if (self.ring_log2.val() >= 4)
+                & (self.ring_log2.val() <= 14)
+                & (self.cq_log2.val() >= 4)
+                & (self.cq_log2.val() <= 14)
+            {
+                self.cfg_sound.d.next = self.cfg_sound.q.val() | self.set_flag.val();
+            }
+            self.in_order.d.next = self.in_order.q.val() & self.set_rest.val();
+            if self.bus.data.val().get_bit(24) {
+                self.in_order.d.next = self.in_order.q.val() | self.set_flag.val();
+            }
+            self.drop.d.next = self.drop.q.val() & self.set_rest.val();
+            if self.bus.data.val().get_bit(25) {
+                self.drop.d.next = self.drop.q.val() | self.set_flag.val();
+            }
+        }
+        if self.set_slots.val() {
+            self.slots_sound.d.next = self.slots_sound.q.val() & self.set_rest.val();
+            if (self.set_stride.val() >= 11) & (self.set_stride.val() <= 14) {
+                self.slots_sound.d.next = self.slots_sound.q.val() | self.set_flag.val();
+            }
+        }
+        self.fetcher.set_cfg.next = self.set_cfg.val();
+        self.fetcher.set_lo.next =
+            self.bus.write.val() & (self.bus.word.val() == self.ring_lo_word.val());
+        self.fetcher.set_hi.next =
+            self.bus.write.val() & (self.bus.word.val() == self.ring_hi_word.val());
+        self.fetcher.set_place.next = self.bus.place.val();
+        self.fetcher.set_data.next = self.bus.data.val();
+        self.writer.set_cfg.next = self.set_cfg.val();
+        self.writer.set_lo.next =
+            self.bus.write.val() & (self.bus.word.val() == self.cq_lo_word.val());
+        self.writer.set_hi.next =
+            self.bus.write.val() & (self.bus.word.val() == self.cq_hi_word.val());
+        self.writer.set_place.next = self.bus.place.val();
+        self.writer.set_data.next = self.bus.data.val();
+        self.slot_lo.read_clock.next = self.clock.val();
+        self.slot_lo.write_clock.next = self.clock.val();
+        self.slot_lo.read_address.next = self.fetcher.next_turn.val();
+        self.slot_lo.write_address.next = self.bus.place.val();
+        self.slot_lo.write_data.next = self.bus.data.val();
+        self.slot_lo.write_enable.next =
+            self.bus.write.val() & (self.bus.word.val() == self.slot_lo_word.val());
+        self.slot_hi.read_clock.next = self.clock.val();
+        self.slot_hi.write_clock.next = self.clock.val();
+        self.slot_hi.read_address.next = self.fetcher.next_turn.val();
+        self.slot_hi.write_address.next = self.bus.place.val();
+        self.slot_hi.write_data.next = self.bus.data.val();
+        self.slot_hi.write_enable.next =
+            self.bus.write.val() & (self.bus.word.val() == self.slot_hi_word.val());
+        self.stride.clear.next = 0.into();
+        self.stride.place.next = self.fetcher.whose_turn.val();
+        self.stride.other.next = self.fetcher.whose_turn.val();
+        self.stride.target.next = self.bus.place.val();
+        self.stride.d.next = self.set_stride.val();
+        self.stride.write.next = self.set_slots.val();
+        self.slots.clear.next = 0.into();
+        self.slots.place.next = self.fetcher.whose_turn.val();
+        self.slots.other.next = self.fetcher.whose_turn.val();
+        self.slots.target.next = self.bus.place.val();
+        self.slots.d.next = self.bus.data.val().get_bits::<15>(16);
+        self.slots.write.next = self.set_slots.val();
+
+        // Doorbells are at least two cycles apart: a write TLP has two beats.
+        self.db_valid.d.next =
+            self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val());
+        if self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val()) {
+            self.bell.d.next = self.bus.place.val();
+            self.db.d.next = self.bus.data.val();
+        }
+        self.bell_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bell.q.val());
+        self.wakes.next = self.db_valid.q.val() & (self.active.val() & self.bell_flag.val()).any();
+        self.apply.d.next =
+            self.wakes.val() & !self.fetcher.producer_bad.val() & !self.writer.consumer_bad.val();
+        self.fetcher.bell.next = self.bell.q.val();
         self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
         self.fetcher.update_idx.next = self.apply.q.val();
-        self.fetcher.retired.next = self.retired.q.val();
+        self.writer.bell.next = self.bell.q.val();
+        self.writer.consumer.next = 0.into();
+        if self.db_valid.q.val() | self.apply.q.val() {
+            self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
+        }
+        self.writer.arm.next = self.db.q.val().get_bit(31);
+        self.writer.update_idx.next = self.apply.q.val();
+
+        // Each queue's state.
+        self.turn_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.fetcher.whose_turn.val());
+        self.bad_slot.next = self.fetcher.valid.val()
+            & (self.fetcher.slot.val() >= bit_cast::<16, 15>(self.slots.q.val()));
+        self.calm.next =
+            self.fetcher.idle.val() & self.frames.idle.val() & (self.step.q.val() == RxStep::Idle);
+        self.quiet.next = !self.writer.unwritten.val();
+        self.bus.status.next = self.control[0].status.val();
+        for i in 0..4 {
+            self.control[i].clock.next = self.clock.val();
+            self.control[i].reset.next = self.reset.val();
+            self.control[i].set_ctrl.next = self.bus.write.val()
+                & (self.bus.word.val() == self.ctrl_word.val())
+                & (self.bus.place.val() == self.number[i].val());
+            self.control[i].enable.next = self.bus.data.val().get_bit(0);
+            self.control[i].sound.next =
+                self.cfg_sound.q.val().get_bit(i) & self.slots_sound.q.val().get_bit(i);
+            self.control[i].bad_index.next = self.db_valid.q.val()
+                & self.bell_flag.val().get_bit(i)
+                & (self.fetcher.producer_bad.val() | self.writer.consumer_bad.val());
+            self.control[i].bad_read.next =
+                self.fetcher.error.val() & self.turn_flag.val().get_bit(i);
+            self.control[i].bad_slot.next = self.bad_slot.val() & self.turn_flag.val().get_bit(i);
+            self.control[i].drained.next =
+                self.quiet.val().get_bit(i) & (self.calm.val() | !self.turn_flag.val().get_bit(i));
+            if self.bus.look.val() == self.number[i].val() {
+                self.bus.status.next = self.control[i].status.val();
+            }
+        }
+        self.fetcher.start.next = self.starts.val();
+        self.writer.start.next = self.starts.val();
+        // Written without `active`, as what is read back of them is part of what decides.
+        self.fetcher.run.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
+        self.fetcher.in_order.next = self.in_order.q.val();
+        if self.only_in_order.val().any() {
+            self.fetcher.in_order.next = 15.into();
+        }
+
+        // Whose frame it is, and whether it can go.
+        self.at_port.next =
+            (self.step.q.val() == RxStep::Idle) & self.frames.idle.val() & self.packet.valid.val();
+        self.aim_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.packet.queue.val());
+        self.aim_rest.next = !self.aim_flag.val();
+        self.aimed.next = (self.active.val() & self.aim_flag.val()).any();
+        self.here.next = self.fetcher.whose_turn.val() == self.packet.queue.val();
+        self.go.next = self.at_port.val()
+            & self.here.val()
+            & self.fetcher.valid.val()
+            & !self.bad_slot.val()
+            & self.writer.room.val();
+        self.stuck.next = self.here.val() & (self.fetcher.empty.val() | self.writer.full.val());
+        self.skip.next = self.at_port.val()
+            & (!self.aimed.val()
+                | (self.stuck.val() & (self.drop.q.val() & self.aim_flag.val()).any()));
+        self.fetcher.writing.next = (self.step.q.val() != RxStep::Idle) | !self.frames.idle.val();
+        self.fetcher.waits.next = self.at_port.val() & self.aimed.val();
+        self.fetcher.aim.next = self.packet.queue.val();
         self.fetcher.ready.next = self.go.val();
         self.frames.max_payload.next = self.max_payload.val();
-        self.frames.base_lo.next = self.ctl.slot_lo.val();
-        self.frames.base_hi.next = self.ctl.slot_hi.val();
+        self.frames.base_lo.next = self.slot_lo.read_data.val();
+        self.frames.base_hi.next = self.slot_hi.read_data.val();
         self.frames.stride_log2.next = self.stride.q.val();
         self.frames.slot.next = bit_cast::<15, 16>(self.fetcher.slot.val());
         self.frames.go.next = self.go.val();
-        self.frames.skip.next = (self.step.q.val() == RxStep::Idle)
-            & self.frames.idle.val()
-            & self.packet.valid.val()
-            & !self.active.q.val();
+        self.frames.skip.next = self.skip.val();
 
         // Frame by frame. A frame's description is on the port until its last beat: the completion is made up at its first.
         self.counted.d.next = 0.into();
         if self.patience.q.val().any() {
             self.patience.d.next = self.patience.q.val() - 1;
         }
-        if self.overflow.val() {
-            self.lost.d.next = true;
-        }
+        self.fetcher.retire.next = false;
+        self.lost_after.next = self.lost.q.val();
         match self.step.q.val() {
             RxStep::Idle => {
                 if self.go.val() {
@@ -320,7 +444,7 @@ impl Logic for RxQueue {
                     self.w0.d.next = bit_cast::<32, 16>(self.packet.len.val())
                         | (bit_cast::<32, 16>(self.packet.status.val()) << 16)
                         | 0x4000_0000;
-                    if self.lost.q.val() {
+                    if (self.lost.q.val() & self.aim_flag.val()).any() {
                         self.w0.d.next = bit_cast::<32, 16>(self.packet.len.val())
                             | (bit_cast::<32, 16>(self.packet.status.val()) << 16)
                             | 0x6000_0000;
@@ -329,11 +453,11 @@ impl Logic for RxQueue {
                     self.w2.d.next = self.packet.timestamp.val();
                     self.w3.d.next = bit_cast::<32, 16>(self.packet.offsets.val())
                         | (bit_cast::<32, 16>(self.fetcher.slot.val()) << 16);
-                    self.lost.d.next = self.overflow.val();
+                    self.lost_after.next = self.lost.q.val() & self.aim_rest.val();
                     self.step.d.next = RxStep::Post;
-                }
-                if self.frames.idle.val() & self.packet.valid.val() & !self.active.q.val() {
+                } else if self.skip.val() {
                     self.counted.d.next = 0x1000.into();
+                    self.lost_after.next = self.lost.q.val() | self.aim_flag.val();
                 }
             }
             RxStep::Post => {
@@ -342,7 +466,7 @@ impl Logic for RxQueue {
                         self.counted.d.next = 0x800_0000.into();
                     }
                     self.patience.d.next = 127.into();
-                    self.retired.d.next = self.retired.q.val() + 1;
+                    self.fetcher.retire.next = true;
                     self.step.d.next = RxStep::Writing;
                 }
             }
@@ -355,11 +479,12 @@ impl Logic for RxQueue {
                 self.step.d.next = RxStep::Idle;
             }
         }
+        self.lost.d.next = self.lost_after.val() & self.active.val();
+        if self.overflow.val() {
+            self.lost.d.next = self.active.val();
+        }
         self.events.next = self.counted.q.val();
-        self.writer.start.next = self.begin_q.q.val();
-        self.writer.base_lo.next = self.ctl.cq_lo.val();
-        self.writer.base_hi.next = self.ctl.cq_hi.val();
-        self.writer.log2.next = self.cq_log2.q.val();
+        self.writer.owner.next = self.fetcher.whose_turn.val();
         self.writer.w0.next = self.w0.q.val();
         if self.frames.truncated.val() {
             self.writer.w0.next = self.w0.q.val() | 0x200_0000;
@@ -368,63 +493,55 @@ impl Logic for RxQueue {
         self.writer.w2.next = self.w2.q.val();
         self.writer.w3.next = self.w3.q.val();
         self.writer.valid.next = self.step.q.val() == RxStep::Post;
-        self.writer.more.next = self.active.q.val()
-            & ((self.step.q.val() == RxStep::Post)
-                | (self.fetcher.valid.val()
-                    & (self.waiting.val() | (self.incoming.val() & self.patience.q.val().any()))));
+        // As long as the next frame has a slot and room, or will be looked at in a few cycles. Written without the names above, as `ready` is
+        // among what they are made of.
+        self.writer.more.next = (self.step.q.val() == RxStep::Post)
+            | (((self.fetcher.valid.val() & !self.writer.full.val())
+                | self.fetcher.soon.val()
+                | ((self.step.q.val() == RxStep::Idle)
+                    & self.packet.valid.val()
+                    & (self.fetcher.whose_turn.val() != self.packet.queue.val())))
+                & (self.waiting.val() | (self.incoming.val() & self.patience.q.val().any())));
         self.writer.hold.next = (self.step.q.val() == RxStep::Writing) & !self.frames.idle.val();
-        self.writer.discard.next = !self.active.q.val();
-        self.writer.consumer.next = 0.into();
-        if self.db_valid.q.val() | self.apply.q.val() {
-            self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
-        }
-        self.writer.arm.next = self.db.q.val().get_bit(31);
-        self.writer.update_idx.next = self.apply.q.val();
-        self.irq.next = 0.into();
-        if self.writer.irq.val() {
-            self.irq.next = self.vector.q.val();
-        }
-        // Written without `go`: what that drives must not depend, as a block, on what `busy` reads.
+        self.writer.discard.next = false;
+        self.irq.next = self.writer.irq.val();
+        // Written without the names above: what they drive must not depend, as a block, on what `busy` reads.
+        self.runs.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
+        self.waits_for.next = self.runs.val() >> bit_cast::<4, 2>(self.packet.queue.val());
         self.busy.next = self.fetcher.busy.val()
             | self.frames.busy.val()
             | self.writer.busy.val()
             | ((self.step.q.val() == RxStep::Idle)
                 & self.packet.valid.val()
-                & (self.fetcher.valid.val() | !self.active.q.val()))
+                & (!self.waits_for.val().get_bit(0)
+                    | self.fetcher.soon.val()
+                    | ((self.fetcher.whose_turn.val() != self.packet.queue.val())
+                        & self.fetcher.settled.val())
+                    | (self.fetcher.valid.val() & !self.writer.full.val())))
             | ((self.step.q.val() == RxStep::Writing) & self.frames.idle.val())
             | self.counted.q.val().any()
-            | self.failed_q.q.val()
-            | (self.db_valid.q.val() | self.apply.q.val())
-            | (self.state.q.val() == RxState::Start)
-            | (self.active.q.val() & !self.ctl.enable.val())
-            | ((self.state.q.val() == RxState::Stopped)
-                & self.ctl.enable.val()
-                & !self.locked.q.val())
-            | (self.active.q.val()
-                & self.fetcher.valid.val()
-                & (self.fetcher.slot.val() >= self.slot_count.q.val()))
-            | ((self.state.q.val() == RxState::Drain)
-                & self.fetcher.idle.val()
-                & (self.step.q.val() == RxStep::Idle));
-        if self.begin_q.q.val() {
-            self.retired.d.next = 0.into();
-            self.lost.d.next = false;
-        }
+            | self.db_valid.q.val()
+            | self.apply.q.val()
+            | self.control[0].busy.val()
+            | self.control[1].busy.val()
+            | self.control[2].busy.val()
+            | self.control[3].busy.val()
+            | (self.fetcher.valid.val()
+                & (self.fetcher.slot.val() >= bit_cast::<16, 15>(self.slots.q.val())));
         if self.reset.val() {
-            self.state.d.next = RxState::Stopped;
-            self.active.d.next = false;
-            self.begin_q.d.next = false;
-            self.apply.d.next = false;
             self.step.d.next = RxStep::Idle;
-            self.error.d.next = 0.into();
-            self.locked.d.next = false;
-            self.failed_q.d.next = false;
-            self.in_order.d.next = false;
             self.db_valid.d.next = false;
-            self.retired.d.next = 0.into();
-            self.lost.d.next = false;
+            self.apply.d.next = false;
+            self.lost.d.next = 0.into();
             self.patience.d.next = 0.into();
             self.counted.d.next = 0.into();
+            self.cfg_sound.d.next = 0.into();
+            self.slots_sound.d.next = 0.into();
+            self.in_order.d.next = 0.into();
+            self.drop.d.next = 0.into();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A transmit queue: SQ to packets, verdicts to TXCQ.
+//! Four transmit queues: SQs to packets, verdicts to TXCQs.
+use super::bank::Bank;
 use super::cq_writer::CqWriter;
 use super::fifo::Fifo;
 use super::payload_reader::PayloadReader;
@@ -6,19 +7,12 @@ use super::push::Push;
 use super::realigner::Realigner;
 use super::segmenter::Segmenter;
 use super::sqe_fetcher::SqeFetcher;
-use crate::pcie::ports::{PushSink, QueueCtlSink, ReadDataSink, ReadReqSource, WriteSource};
+use super::state::{page_register, QueueState};
+use crate::pcie::ports::{PushSink, QueueBusSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::tx::ports::{TxPacketSource, TxVerdictSink};
-use ferrule_abi::regs::queue_error;
+use array_init::array_init;
+use ferrule_abi::regs;
 use rust_hdl::prelude::*;
-
-#[doc(hidden)]
-#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
-pub enum TxState {
-    Stopped,
-    Start,
-    Run,
-    Drain,
-}
 
 #[doc(hidden)]
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
@@ -29,23 +23,24 @@ pub enum BarrierState {
     Done,
 }
 
-/// Fetches SQEs, sends their frames, waits for each frame's verdict and posts the completions that are due.
+/// Fetches SQEs of one queue after the other, sends their frames, waits for each frame's verdict and posts the completions that are due.
 ///
-/// Disabling, or an error, stops the fetching, aborts a frame of which SQEs are missing, lets whole frames finish, and then clears `running`;
-/// a completion for which the ring has no room is forgotten then.
+/// Disabling a queue, or an error, stops its fetching, aborts a frame of which SQEs are missing, lets whole frames finish, and then clears
+/// `running`; a completion for which the ring has no room is forgotten then. A completion for which the ring of a running queue has no room
+/// waits, and those of the other queues behind it.
 ///
-/// In PUSH mode (CFG.PUSH) there is no SQ: frames come from [`Push`], and a doorbell's producer means nothing.
+/// In PUSH mode (CFG.PUSH, queue 0 alone) there is no SQ: frames come from [`Push`], and a doorbell's producer means nothing.
 #[derive(LogicBlock)]
-pub struct TxQueue {
+pub struct TxQueues {
     /// Core clock.
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
     /// MRRS as PCIe encodes it.
     pub max_read: Signal<In, Bits<3>>,
-    /// The queue's registers.
-    pub ctl: QueueCtlSink,
-    /// Reads of the SQ.
+    /// What the host writes to the queues' registers, and their STATUS.
+    pub bus: QueueBusSink,
+    /// Reads of the SQs.
     pub sq_req: ReadReqSource,
     /// Their answers.
     pub sq_data: ReadDataSink,
@@ -57,7 +52,7 @@ pub struct TxQueue {
     pub packet: TxPacketSource,
     /// What became of them.
     pub verdict: TxVerdictSink,
-    /// Writes to the TXCQ.
+    /// Writes to the TXCQs.
     pub cq: WriteSource,
     /// Writes of the host to the push window.
     pub window: PushSink,
@@ -65,12 +60,15 @@ pub struct TxQueue {
     pub stray: Signal<Out, Bit>,
     /// Stays high until `barrier_done`: tell when the completions of all frames that are in the transmit path now are written.
     pub barrier: Signal<In, Bit>,
+    /// The frame whose verdict comes next waits for its neighbour's lookup, which waits itself: it is not among those that the barrier
+    /// is about, as the lookup may wait for the room of the very event that the barrier is for.
+    pub stalled: Signal<In, Bit>,
     /// They are; falls with `barrier`.
     pub barrier_done: Signal<Out, Bit>,
-    /// High for one cycle: the queue stopped with an error.
-    pub failed: Signal<Out, Bit>,
+    /// Bit i is high for one cycle: queue i stopped with an error.
+    pub failed: Signal<Out, Bits<4>>,
     /// MSI-X vectors to raise, one pulse bit each.
-    pub irq: Signal<Out, Bits<4>>,
+    pub irq: Signal<Out, Bits<8>>,
     /// Pulses for the counters TX_BAD_DESC and TX_DMA_ERR.
     pub events: Signal<Out, Bits<32>>,
     /// Something is under way.
@@ -83,55 +81,78 @@ pub struct TxQueue {
     push: Push,
     pending: Fifo,
     writer: CqWriter,
-    state: DFF<TxState>,
-    error: DFF<Bits<4>>,
-    locked: DFF<Bit>,
-    active: DFF<Bit>,
-    begin_q: DFF<Bit>,
-    apply: DFF<Bit>,
-    cq_log2: DFF<Bits<4>>,
-    sq_log2: DFF<Bits<4>>,
-    sq_mask: DFF<Bits<15>>,
+    control: [QueueState; 4],
+    /// Frames of each queue that its SQEs are read of and that are not retired.
+    under_way: [DFF<Bits<6>>; 4],
+    /// SQ_LOG2 of whose completion is made up.
+    sq_log2: Bank<4>,
+    sq_size: Signal<Local, Bits<15>>,
+    sq_mask: Signal<Local, Bits<15>>,
     wide_one: Signal<Local, Bits<15>>,
-    size: Signal<Local, Bits<15>>,
-    failed_q: DFF<Bit>,
+    /// Bit i, of queue i: ring sizes that can be, CFG.PUSH.
+    cfg_sound: DFF<Bits<4>>,
+    pushes: DFF<Bits<4>>,
+    bell: DFF<Bits<2>>,
     db: DFF<Bits<32>>,
     db_valid: DFF<Bit>,
-    vector: DFF<Bits<4>>,
-    /// CFG.PUSH.
-    pushes: DFF<Bit>,
+    apply: DFF<Bit>,
     /// This build has PUSH mode alone: what fetches is held in reset, for the tools to take it out.
     only_pushes: Constant<Bits<1>>,
     pushing: Signal<Local, Bit>,
     held: Signal<Local, Bit>,
-    retired: DFF<Bits<15>>,
+    set_cfg: Signal<Local, Bit>,
+    ring_log2: Signal<Local, Bits<4>>,
+    cq_log2: Signal<Local, Bits<4>>,
+    set_flag: Signal<Local, Bits<4>>,
+    set_rest: Signal<Local, Bits<4>>,
+    lowest: Signal<Local, Bits<4>>,
+    bell_flag: Signal<Local, Bits<4>>,
+    turn_flag: Signal<Local, Bits<4>>,
+    active: Signal<Local, Bits<4>>,
+    starts: Signal<Local, Bits<4>>,
+    running: Signal<Local, Bits<4>>,
+    wakes: Signal<Local, Bit>,
+    bad_producer: Signal<Local, Bit>,
+    calm: Signal<Local, Bit>,
+    /// Bit i: nothing of queue i waits to be told.
+    quiet: Signal<Local, Bits<4>>,
+    begun: Signal<Local, Bits<4>>,
+    ended: Signal<Local, Bits<4>>,
+    /// Whose frame the oldest word of `pending` is of.
+    whose: Signal<Local, Bits<2>>,
+    whose_flag: Signal<Local, Bits<4>>,
     posting: DFF<Bit>,
     post_status: DFF<Bits<16>>,
     /// The next hop's address of a miss, or the time of a frame that has left.
     post_hash: DFF<Bits<32>>,
     post_index: DFF<Bits<15>>,
+    post_queue: DFF<Bits<2>>,
+    post_flag: Signal<Local, Bits<4>>,
     counted: DFF<Bits<32>>,
     /// A packet that is cut into segments has missed its neighbour, and its last segment is not taken.
     open: DFF<Bit>,
     fence: DFF<BarrierState>,
     fence_left: DFF<Bits<5>>,
-    fence_tail: DFF<Bits<15>>,
-    fence_gap: Signal<Local, Bits<15>>,
     fence_moves: Signal<Local, Bit>,
+    passes: Signal<Local, Bit>,
     take: Signal<Local, Bit>,
-    error_bad: Constant<Bits<4>>,
-    error_dma: Constant<Bits<4>>,
-    error_setup: Constant<Bits<4>>,
-    one: Constant<Bits<4>>,
+    number: [Constant<Bits<2>>; 4],
+    doorbell_word: Constant<Bits<4>>,
+    ctrl_word: Constant<Bits<4>>,
+    cfg_word: Constant<Bits<4>>,
+    ring_lo_word: Constant<Bits<4>>,
+    ring_hi_word: Constant<Bits<4>>,
+    cq_lo_word: Constant<Bits<4>>,
+    cq_hi_word: Constant<Bits<4>>,
 }
 
-impl Default for TxQueue {
+impl Default for TxQueues {
     fn default() -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
             max_read: Default::default(),
-            ctl: Default::default(),
+            bus: Default::default(),
             sq_req: Default::default(),
             sq_data: Default::default(),
             pay_req: Default::default(),
@@ -142,6 +163,7 @@ impl Default for TxQueue {
             window: Default::default(),
             stray: Default::default(),
             barrier: Default::default(),
+            stalled: Default::default(),
             barrier_done: Default::default(),
             failed: Default::default(),
             irq: Default::default(),
@@ -155,86 +177,116 @@ impl Default for TxQueue {
             push: Default::default(),
             pending: Default::default(),
             writer: Default::default(),
-            state: Default::default(),
-            error: Default::default(),
-            locked: Default::default(),
-            active: Default::default(),
-            begin_q: Default::default(),
-            apply: Default::default(),
-            cq_log2: Default::default(),
+            control: array_init(|_| Default::default()),
+            under_way: array_init(|_| Default::default()),
             sq_log2: Default::default(),
+            sq_size: Default::default(),
             sq_mask: Default::default(),
             wide_one: Default::default(),
-            size: Default::default(),
-            failed_q: Default::default(),
+            cfg_sound: Default::default(),
+            pushes: Default::default(),
+            bell: Default::default(),
             db: Default::default(),
             db_valid: Default::default(),
-            vector: Default::default(),
-            pushes: Default::default(),
+            apply: Default::default(),
             only_pushes: Constant::new(0.into()),
             pushing: Default::default(),
             held: Default::default(),
-            retired: Default::default(),
+            set_cfg: Default::default(),
+            ring_log2: Default::default(),
+            cq_log2: Default::default(),
+            set_flag: Default::default(),
+            set_rest: Default::default(),
+            lowest: Default::default(),
+            bell_flag: Default::default(),
+            turn_flag: Default::default(),
+            active: Default::default(),
+            starts: Default::default(),
+            running: Default::default(),
+            wakes: Default::default(),
+            bad_producer: Default::default(),
+            calm: Default::default(),
+            quiet: Default::default(),
+            begun: Default::default(),
+            ended: Default::default(),
+            whose: Default::default(),
+            whose_flag: Default::default(),
             posting: Default::default(),
             post_status: Default::default(),
             post_hash: Default::default(),
             post_index: Default::default(),
+            post_queue: Default::default(),
+            post_flag: Default::default(),
             counted: Default::default(),
             open: Default::default(),
             fence: Default::default(),
             fence_left: Default::default(),
-            fence_tail: Default::default(),
-            fence_gap: Default::default(),
             fence_moves: Default::default(),
+            passes: Default::default(),
             take: Default::default(),
-            error_bad: Constant::new(u64::from(queue_error::BAD_INDEX).into()),
-            error_dma: Constant::new(u64::from(queue_error::DMA).into()),
-            error_setup: Constant::new(u64::from(queue_error::BAD_SETUP).into()),
-            one: Constant::new(1.into()),
+            number: array_init(|i| Constant::new((i as u64).into())),
+            doorbell_word: page_register(regs::tx_doorbell::OFFSET),
+            ctrl_word: page_register(regs::tx_ctrl::OFFSET),
+            cfg_word: page_register(regs::tx_cfg::OFFSET),
+            ring_lo_word: page_register(regs::tx_sq_base_lo::OFFSET),
+            ring_hi_word: page_register(regs::tx_sq_base_hi::OFFSET),
+            cq_lo_word: page_register(regs::tx_cq_base_lo::OFFSET),
+            cq_hi_word: page_register(regs::tx_cq_base_hi::OFFSET),
         }
     }
 }
 
-impl TxQueue {
+impl TxQueues {
     /// Leaves PUSH mode alone, whatever CFG says.
     pub(crate) fn only_push(&mut self) {
         self.only_pushes = Constant::new(1.into());
     }
 }
 
-impl Logic for TxQueue {
+impl Logic for TxQueues {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
             self,
             clock,
-            state,
-            error,
-            locked,
-            active,
-            begin_q,
-            apply,
-            cq_log2,
-            sq_log2,
-            sq_mask,
-            failed_q,
+            cfg_sound,
+            pushes,
+            bell,
             db,
             db_valid,
-            vector,
-            pushes,
-            retired,
+            apply,
             posting,
             post_status,
             post_hash,
             post_index,
+            post_queue,
             counted,
             open,
             fence,
-            fence_left,
-            fence_tail
+            fence_left
         );
-        clock!(self, clock, fetcher, reader, list, realigner, segmenter, push, pending, writer);
-        self.pushing.next = self.pushes.q.val() | self.only_pushes.val().any();
+        clock!(
+            self, clock, fetcher, reader, list, realigner, segmenter, push, pending, writer,
+            sq_log2
+        );
+        self.active.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
+        self.starts.next = (bit_cast::<4, 1>(self.control[0].start.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].start.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].start.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].start.val().into()) << 3);
+        self.running.next = (bit_cast::<4, 1>(self.control[0].status.val().get_bit(4).into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].status.val().get_bit(4).into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].status.val().get_bit(4).into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].status.val().get_bit(4).into()) << 3);
+        self.failed.next = (bit_cast::<4, 1>(self.control[0].failed.val().into()) << 0)
+            | (bit_cast::<4, 1>(self.control[1].failed.val().into()) << 1)
+            | (bit_cast::<4, 1>(self.control[2].failed.val().into()) << 2)
+            | (bit_cast::<4, 1>(self.control[3].failed.val().into()) << 3);
+        self.pushing.next = (self.pushes.q.val().get_bit(0) & self.running.val().get_bit(0))
+            | self.only_pushes.val().any();
         self.held.next = self.reset.val() | self.only_pushes.val().any();
         self.fetcher.reset.next = self.held.val();
         self.reader.reset.next = self.held.val();
@@ -252,110 +304,113 @@ impl Logic for TxQueue {
         WriteSource::link(&mut self.cq, &mut self.writer.m);
         self.stray.next = self.push.stray.val();
 
-        // State.
-        self.wide_one.next = 1.into();
-        self.size.next = 0.into();
-        if self.state.q.val() == TxState::Start {
-            self.size.next = self.wide_one.val() << bit_cast::<15, 4>(self.sq_log2.q.val());
-        }
-        self.begin_q.d.next = false;
-        self.db_valid.d.next = self.ctl.ring.val();
-        if self.ctl.ring.val() {
-            self.db.d.next = self.ctl.doorbell.val();
-        }
-        self.apply.d.next = false;
-        self.failed_q.d.next = false;
-        if !self.ctl.enable.val() {
-            self.locked.d.next = false;
-        }
-        match self.state.q.val() {
-            TxState::Stopped => {
-                self.sq_log2.d.next = bit_cast::<4, 32>(self.ctl.setup.val());
-                if self.ctl.enable.val() & !self.locked.q.val() {
-                    self.cq_log2.d.next = self.ctl.setup.val().get_bits::<4>(8);
-                    self.vector.d.next = self.one.val() << self.ctl.setup.val().get_bits::<4>(16);
-                    self.pushes.d.next = self.ctl.setup.val().get_bit(24);
-                    self.error.d.next = 0.into();
-                    self.begin_q.d.next = true;
-                    self.state.d.next = TxState::Start;
-                }
+        // What the host writes.
+        self.lowest.next = 1.into();
+        self.set_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bus.place.val());
+        self.set_rest.next = !self.set_flag.val();
+        self.set_cfg.next = self.bus.write.val() & (self.bus.word.val() == self.cfg_word.val());
+        self.ring_log2.next = bit_cast::<4, 32>(self.bus.data.val());
+        self.cq_log2.next = self.bus.data.val().get_bits::<4>(8);
+        if self.set_cfg.val() {
+            self.cfg_sound.d.next = self.cfg_sound.q.val() & self.set_rest.val();
+            if (self.ring_log2.val() >= 4)
+                & (self.ring_log2.val() <= 14)
+                & (self.cq_log2.val() >= 4)
+                & (self.cq_log2.val() <= 14)
+            {
+                self.cfg_sound.d.next = self.cfg_sound.q.val() | self.set_flag.val();
             }
-            TxState::Start => {
-                self.retired.d.next = 0.into();
-                self.sq_mask.d.next = self.size.val() - 1;
-                self.active.d.next = true;
-                self.state.d.next = TxState::Run;
-                if (self.sq_log2.q.val() < 4)
-                    | (self.sq_log2.q.val() > 14)
-                    | (self.cq_log2.q.val() < 4)
-                    | (self.cq_log2.q.val() > 14)
-                    | (self.ctl.ring_lo.val() & 127).any()
-                    | (self.ctl.cq_lo.val() & 63).any()
-                {
-                    self.error.d.next = self.error_setup.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = TxState::Stopped;
-                }
-            }
-            TxState::Run => {
-                // Doorbells are at least two cycles apart: a write TLP has two beats.
-                self.apply.d.next = self.db_valid.q.val();
-                if !self.ctl.enable.val() {
-                    self.active.d.next = false;
-                    self.state.d.next = TxState::Drain;
-                } else if self.db_valid.q.val()
-                    & ((self.fetcher.producer_bad.val() & !self.pushing.val())
-                        | self.writer.consumer_bad.val())
-                {
-                    self.apply.d.next = false;
-                    self.error.d.next = self.error_bad.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = TxState::Drain;
-                } else if self.fetcher.error.val() {
-                    self.error.d.next = self.error_dma.val();
-                    self.locked.d.next = true;
-                    self.failed_q.d.next = true;
-                    self.active.d.next = false;
-                    self.state.d.next = TxState::Drain;
-                }
-            }
-            TxState::Drain => {
-                if self.fetcher.idle.val()
-                    & self.reader.idle.val()
-                    & (self.list.count.val() == 0)
-                    & self.realigner.idle.val()
-                    & self.push.idle.val()
-                    & (self.pending.count.val() == 0)
-                    & !self.posting.q.val()
-                    & (self.writer.head.val() == self.writer.tail.val())
-                {
-                    self.open.d.next = false;
-                    self.state.d.next = TxState::Stopped;
-                }
-            }
-            _ => {
-                self.state.d.next = TxState::Stopped;
+            self.pushes.d.next = self.pushes.q.val() & self.set_rest.val();
+            if self.bus.data.val().get_bit(24) {
+                self.pushes.d.next = self.pushes.q.val() | self.set_flag.val();
             }
         }
-        self.ctl.running.next =
-            (self.state.q.val() == TxState::Run) | (self.state.q.val() == TxState::Drain);
-        self.ctl.error.next = self.error.q.val();
-        self.failed.next = self.failed_q.q.val();
+        self.fetcher.set_cfg.next = self.set_cfg.val();
+        self.fetcher.set_lo.next =
+            self.bus.write.val() & (self.bus.word.val() == self.ring_lo_word.val());
+        self.fetcher.set_hi.next =
+            self.bus.write.val() & (self.bus.word.val() == self.ring_hi_word.val());
+        self.fetcher.set_place.next = self.bus.place.val();
+        self.fetcher.set_data.next = self.bus.data.val();
+        self.writer.set_cfg.next = self.set_cfg.val();
+        self.writer.set_lo.next =
+            self.bus.write.val() & (self.bus.word.val() == self.cq_lo_word.val());
+        self.writer.set_hi.next =
+            self.bus.write.val() & (self.bus.word.val() == self.cq_hi_word.val());
+        self.writer.set_place.next = self.bus.place.val();
+        self.writer.set_data.next = self.bus.data.val();
+        self.whose.next = self.pending.front.val().get_bits::<2>(19);
+        self.sq_log2.clear.next = 0.into();
+        self.sq_log2.place.next = self.pending.front.val().get_bits::<2>(19);
+        self.sq_log2.other.next = self.pending.front.val().get_bits::<2>(19);
+        self.sq_log2.target.next = self.bus.place.val();
+        self.sq_log2.d.next = self.ring_log2.val();
+        self.sq_log2.write.next = self.set_cfg.val();
+
+        // Doorbells are at least two cycles apart: a write TLP has two beats.
+        self.db_valid.d.next =
+            self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val());
+        if self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val()) {
+            self.bell.d.next = self.bus.place.val();
+            self.db.d.next = self.bus.data.val();
+        }
+        self.bell_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bell.q.val());
+        self.wakes.next = self.db_valid.q.val() & (self.active.val() & self.bell_flag.val()).any();
+        self.bad_producer.next = self.fetcher.producer_bad.val() & !self.pushing.val();
+        self.apply.d.next =
+            self.wakes.val() & !self.bad_producer.val() & !self.writer.consumer_bad.val();
+
+        // Each queue's state. PUSH mode is for queue 0 while no other one runs.
+        self.turn_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.fetcher.whose_turn.val());
+        self.post_flag.next = 0.into();
+        if self.posting.q.val() {
+            self.post_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.post_queue.q.val());
+        }
+        self.quiet.next = !(self.writer.unwritten.val() | self.post_flag.val());
+        self.calm.next = self.fetcher.idle.val() & self.reader.idle.val();
+        self.bus.status.next = self.control[0].status.val();
+        for i in 0..4 {
+            self.control[i].clock.next = self.clock.val();
+            self.control[i].reset.next = self.reset.val();
+            self.control[i].set_ctrl.next = self.bus.write.val()
+                & (self.bus.word.val() == self.ctrl_word.val())
+                & (self.bus.place.val() == self.number[i].val());
+            self.control[i].enable.next = self.bus.data.val().get_bit(0);
+            self.control[i].sound.next = self.cfg_sound.q.val().get_bit(i)
+                & !self.pushes.q.val().get_bit(i)
+                & !self.pushing.val();
+            self.control[i].bad_index.next = self.db_valid.q.val()
+                & self.bell_flag.val().get_bit(i)
+                & (self.bad_producer.val() | self.writer.consumer_bad.val());
+            self.control[i].bad_read.next =
+                self.fetcher.error.val() & self.turn_flag.val().get_bit(i);
+            self.control[i].bad_slot.next = false;
+            self.control[i].drained.next = self.quiet.val().get_bit(i)
+                & !self.under_way[i].q.val().any()
+                & (self.calm.val() | !self.turn_flag.val().get_bit(i));
+            if self.bus.look.val() == self.number[i].val() {
+                self.bus.status.next = self.control[i].status.val();
+            }
+        }
+        self.control[0].sound.next = self.cfg_sound.q.val().get_bit(0)
+            & (!self.pushes.q.val().get_bit(0) | !(self.running.val() & 14).any());
+        self.control[0].drained.next = self.quiet.val().get_bit(0)
+            & !self.under_way[0].q.val().any()
+            & self.push.idle.val()
+            & (self.calm.val() | !self.turn_flag.val().get_bit(0));
 
         // SQEs to reads.
-        self.fetcher.start.next = self.begin_q.q.val();
-        self.fetcher.run.next = self.active.q.val();
-        self.fetcher.base_lo.next = self.ctl.ring_lo.val();
-        self.fetcher.base_hi.next = self.ctl.ring_hi.val();
-        self.fetcher.log2.next = self.sq_log2.q.val();
+        self.fetcher.start.next = self.starts.val();
+        self.fetcher.run.next = self.active.val();
+        if self.pushing.val() {
+            self.fetcher.run.next = 0.into();
+        }
+        self.fetcher.bell.next = self.bell.q.val();
         self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
         self.fetcher.update_idx.next = self.apply.q.val() & !self.pushing.val();
-        self.fetcher.retired.next = self.retired.q.val();
-        self.reader.run.next = self.active.q.val();
+        self.fetcher.between.next = self.reader.idle.val();
+        self.reader.run.next = self.fetcher.runs.val();
+        self.reader.owner.next = self.fetcher.whose_turn.val();
         self.reader.max_read.next = self.max_read.val();
         self.reader.addr_lo.next = self.fetcher.addr_lo.val();
         self.reader.addr_hi.next = self.fetcher.addr_hi.val();
@@ -378,8 +433,8 @@ impl Logic for TxQueue {
         self.segmenter.ready.next = self.packet.ready.val();
         self.realigner.done_full.next = self.pending.full.val();
         self.push.done_full.next = self.pending.full.val();
-        self.push.start.next = self.begin_q.q.val();
-        self.push.run.next = self.active.q.val() & self.pushing.val();
+        self.push.start.next = self.starts.val().get_bit(0);
+        self.push.run.next = self.active.val().get_bit(0) & self.pushing.val();
 
         // Packets, and what is to be said of them, come from one of the two.
         self.pending.word.next = self.realigner.done.val();
@@ -426,9 +481,13 @@ impl Logic for TxQueue {
         self.verdict.ready.next = false;
         self.counted.d.next = 0.into();
         if self.pending.valid.val() & !self.posting.q.val() {
-            if self.pending.front.val().get_bit(15) | self.pending.front.val().get_bit(17) {
+            if self.pending.front.val().get_bit(15)
+                | self.pending.front.val().get_bit(17)
+                | self.pending.front.val().get_bit(21)
+            {
                 self.take.next = true;
-                self.posting.d.next = !self.pending.front.val().get_bit(18);
+                self.posting.d.next =
+                    !self.pending.front.val().get_bit(18) & !self.pending.front.val().get_bit(21);
             } else {
                 self.verdict.ready.next = true;
                 self.take.next = self.verdict.valid.val();
@@ -446,13 +505,25 @@ impl Logic for TxQueue {
                 & !self.pending.front.val().get_bit(17)
                 & self.verdict.arp_miss.val();
         }
+        self.whose_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.whose.val());
+        self.wide_one.next = 1.into();
+        self.sq_size.next = self.wide_one.val() << bit_cast::<15, 4>(self.sq_log2.q.val());
+        self.sq_mask.next = self.sq_size.val() - 1;
+        self.fetcher.retired.next = bit_cast::<15, 32>(self.pending.front.val()) + 1;
+        self.fetcher.retire_place.next = self.whose.val();
+        self.fetcher.retire.next = self.take.val()
+            & !self.pending.front.val().get_bit(18)
+            & !self.pending.front.val().get_bit(21);
         if self.take.val() & !self.pending.front.val().get_bit(18) {
-            self.retired.d.next = bit_cast::<15, 32>(self.pending.front.val()) + 1;
+            self.post_queue.d.next = self.whose.val();
             self.post_index.d.next =
-                bit_cast::<15, 32>(self.pending.front.val()) & self.sq_mask.q.val();
+                bit_cast::<15, 32>(self.pending.front.val()) & self.sq_mask.val();
             self.post_status.d.next = 0.into();
             self.post_hash.d.next = 0.into();
-            if self.pending.front.val().get_bit(15) & self.pending.front.val().get_bit(17) {
+            if self.pending.front.val().get_bit(21) {
+                // The queue stops: nobody is told of a frame of which SQEs are missing.
+                self.counted.d.next = 0.into();
+            } else if self.pending.front.val().get_bit(15) & self.pending.front.val().get_bit(17) {
                 self.post_status.d.next = 0x1800.into();
                 self.counted.d.next = 0xC_0000.into();
             } else if self.pending.front.val().get_bit(15) {
@@ -473,14 +544,39 @@ impl Logic for TxQueue {
             }
         }
         self.pending.pop.next = self.take.val();
+        // Frames from the SQE that ends them, or their last beat in PUSH mode, to their verdict.
+        self.begun.next = 0.into();
+        if self.reader.push.val()
+            & self.reader.word.val().get_bit(31)
+            & !self.reader.word.val().get_bit(18)
+        {
+            self.begun.next = self.turn_flag.val();
+        }
+        if self.pushing.val() {
+            self.begun.next = 0.into();
+            if self.push.done_push.val() {
+                self.begun.next = 1.into();
+            }
+        }
+        self.ended.next = 0.into();
+        if self.take.val() & !self.pending.front.val().get_bit(18) {
+            self.ended.next = self.whose_flag.val();
+        }
+        for i in 0..4 {
+            self.under_way[i].clock.next = self.clock.val();
+            self.under_way[i].d.next = self.under_way[i].q.val();
+            if self.begun.val().get_bit(i) & !self.ended.val().get_bit(i) {
+                self.under_way[i].d.next = self.under_way[i].q.val() + 1;
+            } else if self.ended.val().get_bit(i) & !self.begun.val().get_bit(i) {
+                self.under_way[i].d.next = self.under_way[i].q.val() - 1;
+            }
+        }
         if self.posting.q.val() & self.writer.ready.val() {
             self.posting.d.next = false;
         }
         self.events.next = self.counted.q.val();
-        self.writer.start.next = self.begin_q.q.val();
-        self.writer.base_lo.next = self.ctl.cq_lo.val();
-        self.writer.base_hi.next = self.ctl.cq_hi.val();
-        self.writer.log2.next = self.cq_log2.q.val();
+        self.writer.start.next = self.starts.val();
+        self.writer.owner.next = self.post_queue.q.val();
         self.writer.w0.next = 0.into();
         self.writer.w1.next = 0.into();
         self.writer.w2.next = 0.into();
@@ -496,23 +592,25 @@ impl Logic for TxQueue {
             self.writer.w3.next = bit_cast::<32, 15>(self.post_index.q.val()) << 16;
         }
         self.writer.valid.next = self.posting.q.val();
-        self.writer.more.next =
-            self.active.q.val() & (self.pending.count.val() != 0) & !self.barrier.val();
+        self.writer.more.next = (self.pending.count.val() != 0) & !self.barrier.val();
         self.writer.hold.next = false;
-        self.writer.discard.next = !self.active.q.val();
+        self.writer.discard.next = !(self.active.val() & self.post_flag.val()).any();
+        self.writer.bell.next = self.bell.q.val();
         self.writer.consumer.next = 0.into();
         if self.db_valid.q.val() | self.apply.q.val() {
             self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
         }
         self.writer.arm.next = self.db.q.val().get_bit(31);
         self.writer.update_idx.next = self.apply.q.val();
-        self.irq.next = 0.into();
-        if self.writer.irq.val() {
-            self.irq.next = self.vector.q.val();
-        }
+        self.irq.next = self.writer.irq.val();
 
         // The barrier: first the frames without a verdict, then the completions that are not written.
-        self.fence_gap.next = self.writer.tail.val() - self.fence_tail.q.val();
+        self.passes.next = self.stalled.val()
+            & self.pending.valid.val()
+            & !self.pending.front.val().get_bit(15)
+            & !self.pending.front.val().get_bit(17)
+            & !self.pending.front.val().get_bit(21)
+            & !self.verdict.valid.val();
         match self.fence.q.val() {
             BarrierState::Off => {
                 self.fence_left.d.next = self.pending.count.val();
@@ -527,13 +625,15 @@ impl Logic for TxQueue {
                 if self.take.val() & self.fence_left.q.val().any() {
                     self.fence_left.d.next = self.fence_left.q.val() - 1;
                 }
-                if !self.fence_left.q.val().any() & !self.open.q.val() & !self.posting.q.val() {
-                    self.fence_tail.d.next = self.writer.head.val();
+                if (!self.fence_left.q.val().any() | self.passes.val())
+                    & !self.open.q.val()
+                    & !self.posting.q.val()
+                {
                     self.fence.d.next = BarrierState::Written;
                 }
             }
             BarrierState::Written => {
-                if !self.fence_gap.val().get_bit(14) {
+                if !self.writer.unwritten.val().any() {
                     self.fence.d.next = BarrierState::Done;
                 }
             }
@@ -544,17 +644,13 @@ impl Logic for TxQueue {
         if !self.barrier.val() {
             self.fence.d.next = BarrierState::Off;
         }
-        if self.begin_q.q.val() {
-            // Nothing is pending, and the writer's indices begin anew.
-            self.fence_tail.d.next = 0.into();
-        }
         self.fence_moves.next = ((self.fence.q.val() == BarrierState::Off) & self.barrier.val())
             | ((self.fence.q.val() != BarrierState::Off) & !self.barrier.val())
             | ((self.fence.q.val() == BarrierState::Retire)
-                & !self.fence_left.q.val().any()
+                & (!self.fence_left.q.val().any() | self.passes.val())
                 & !self.open.q.val()
                 & !self.posting.q.val())
-            | ((self.fence.q.val() == BarrierState::Written) & !self.fence_gap.val().get_bit(14));
+            | ((self.fence.q.val() == BarrierState::Written) & !self.writer.unwritten.val().any());
         self.barrier_done.next = self.fence.q.val() == BarrierState::Done;
         // Written without the names above: what they drive must not depend, as a block, on what `busy` reads.
         self.busy.next = self.fetcher.busy.val()
@@ -566,33 +662,24 @@ impl Logic for TxQueue {
                 & !self.posting.q.val()
                 & (self.verdict.valid.val()
                     | self.pending.front.val().get_bit(15)
-                    | self.pending.front.val().get_bit(17)))
+                    | self.pending.front.val().get_bit(17)
+                    | self.pending.front.val().get_bit(21)))
             | self.counted.q.val().any()
-            | self.failed_q.q.val()
-            | (self.db_valid.q.val() | self.apply.q.val())
-            | (self.state.q.val() == TxState::Start)
-            | (self.active.q.val() & !self.ctl.enable.val())
-            | ((self.state.q.val() == TxState::Stopped)
-                & self.ctl.enable.val()
-                & !self.locked.q.val())
-            | ((self.state.q.val() == TxState::Drain)
-                & self.fetcher.idle.val()
-                & self.realigner.idle.val()
-                & self.push.idle.val()
-                & (self.pending.count.val() == 0)
-                & !self.posting.q.val())
+            | self.db_valid.q.val()
+            | self.apply.q.val()
+            | self.control[0].busy.val()
+            | self.control[1].busy.val()
+            | self.control[2].busy.val()
+            | self.control[3].busy.val()
             | self.fence_moves.val();
         if self.reset.val() {
-            self.state.d.next = TxState::Stopped;
-            self.active.d.next = false;
-            self.begin_q.d.next = false;
-            self.apply.d.next = false;
-            self.error.d.next = 0.into();
-            self.locked.d.next = false;
-            self.failed_q.d.next = false;
-            self.pushes.d.next = false;
+            for i in 0..4 {
+                self.under_way[i].d.next = 0.into();
+            }
+            self.cfg_sound.d.next = 0.into();
+            self.pushes.d.next = 0.into();
             self.db_valid.d.next = false;
-            self.retired.d.next = 0.into();
+            self.apply.d.next = false;
             self.posting.d.next = false;
             self.counted.d.next = 0.into();
             self.open.d.next = false;

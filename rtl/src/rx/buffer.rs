@@ -4,6 +4,7 @@
 //! room, lie in lists of their own: a frame that a MAC lets pass takes eight places at least, a tag taken out, so that 512 are held at most.
 //! A frame that does not fit is remembered as lost until it is committed or rolled back.
 use super::ports::RxPacketSource;
+use super::steer::Steer;
 use crate::store::FrameStore;
 use rust_hdl::prelude::*;
 
@@ -36,6 +37,12 @@ pub struct RxBuffer {
     pub l4_offset: Signal<In, Bits<6>>,
     /// With `commit`: the flow hash; it comes out only if `status` says IP_OK, else 0.
     pub hash: Signal<In, Bits<32>>,
+    /// The host writes a word of the indirection table; see [`Steer`].
+    pub steer_write: Signal<In, Bit>,
+    /// Which.
+    pub steer_place: Signal<In, Bits<3>>,
+    /// The word.
+    pub steer_data: Signal<In, Bits<32>>,
     /// With `commit`: the frame came with an 802.1Q tag.
     pub has_tag: Signal<In, Bit>,
     /// With `commit`: a tag is not among the beats.
@@ -58,6 +65,8 @@ pub struct RxBuffer {
     /// Hash and tag control information of the frames that are committed, in rings.
     hashes: RAM<Bits<32>, 9>,
     tags: RAM<Bits<16>, 9>,
+    /// The queue that each frame is for is looked up when it gets to the head.
+    steer: Steer,
     /// Frames committed.
     list_in: DFF<Bits<9>>,
     /// Frames read.
@@ -71,6 +80,7 @@ pub struct RxBuffer {
     r_offsets: DFF<Bits<16>>,
     r_timestamp: DFF<Bits<32>>,
     r_hash: DFF<Bits<32>>,
+    r_hashed: DFF<Bit>,
     /// Places taken, a cycle ago.
     fill: DFF<Bits<12>>,
     wr_after: Signal<Local, Bits<12>>,
@@ -95,6 +105,7 @@ impl Logic for RxBuffer {
             r_offsets,
             r_timestamp,
             r_hash,
+            r_hashed,
             fill,
             list_in,
             list_out
@@ -163,6 +174,13 @@ impl Logic for RxBuffer {
             self.r_lost.d.next = false;
         }
 
+        self.steer.clock.next = self.clock.val();
+        self.steer.table_write.next = self.steer_write.val();
+        self.steer.table_place.next = self.steer_place.val();
+        self.steer.table_data.next = self.steer_data.val();
+        self.steer.coming.next = self.hashes.read_data.val();
+        self.steer.hash.next = self.r_hash.q.val();
+        self.steer.hashed.next = self.r_hashed.q.val();
         self.packet.d0.next = self.memory.q0.val();
         self.packet.d1.next = self.memory.q1.val();
         self.packet.valid.next = self.memory.valid.val();
@@ -173,6 +191,7 @@ impl Logic for RxBuffer {
         self.packet.status.next = self.r_status.q.val();
         self.packet.offsets.next = self.r_offsets.q.val();
         self.packet.hash.next = self.r_hash.q.val();
+        self.packet.queue.next = self.steer.target.val();
         self.packet.timestamp.next = self.r_timestamp.q.val();
         if self.memory.describes.val() {
             self.r_len.d.next = self.memory.q0.val().get_bits::<15>(0);
@@ -195,6 +214,7 @@ impl Logic for RxBuffer {
             }
             self.r_timestamp.d.next = self.memory.q1.val();
             self.r_hash.d.next = 0.into();
+            self.r_hashed.d.next = self.memory.q0.val().get_bit(21);
             if self.memory.q0.val().get_bit(21) {
                 self.r_hash.d.next = self.hashes.read_data.val();
             }

@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod multicast;
 mod path;
 pub mod ports;
+pub mod steer;
 pub mod sum;
 pub mod untag;
 pub mod verdict;

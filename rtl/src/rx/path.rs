@@ -62,6 +62,8 @@ pub struct RxPath {
     pub table_data: Signal<In, Bits<32>>,
     /// The host writes a word of the local addresses and masks: bits 3:0 of `table_place` say which.
     pub local_write: Signal<In, Bit>,
+    /// The host writes a word of the indirection table: bits 2:0 of `table_place` say which.
+    pub steer_write: Signal<In, Bit>,
     /// From the MAC.
     pub rx: RxBeatSink,
     /// To the receive queue.
@@ -268,6 +270,9 @@ impl Logic for RxPath {
         self.buffer.is_ipv6.next = self.verdict.is_ipv6.val();
         self.buffer.l4_offset.next = self.verdict.l4_offset.val();
         self.buffer.hash.next = self.toeplitz.hash.val();
+        self.buffer.steer_write.next = self.steer_write.val();
+        self.buffer.steer_place.next = self.table_place.val().get_bits::<3>(0);
+        self.buffer.steer_data.next = self.table_data.val();
         self.buffer.timestamp.next = self.verdict.timestamp.val();
         RxPacketSource::link(&mut self.packet, &mut self.buffer.packet);
     }

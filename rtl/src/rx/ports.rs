@@ -60,6 +60,8 @@ pub struct RxPacketSource {
     pub offsets: Signal<Out, Bits<16>>,
     /// Flow hash; 0 for what is not IPv4.
     pub hash: Signal<Out, Bits<32>>,
+    /// Which receive queue it is for.
+    pub queue: Signal<Out, Bits<2>>,
     /// Low 32 bits of the time in nanoseconds at the frame's end.
     pub timestamp: Signal<Out, Bits<32>>,
     /// The consumer takes the beat.
@@ -88,6 +90,8 @@ pub struct RxPacketSink {
     pub offsets: Signal<In, Bits<16>>,
     /// Flow hash; 0 for what is not IPv4.
     pub hash: Signal<In, Bits<32>>,
+    /// See the source.
+    pub queue: Signal<In, Bits<2>>,
     /// Low 32 bits of the time in nanoseconds at the frame's end.
     pub timestamp: Signal<In, Bits<32>>,
     /// The consumer takes the beat.

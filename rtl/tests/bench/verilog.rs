@@ -115,10 +115,10 @@ fn the_parts_of_the_host_side_are_written_as_by_rust_hdl() {
     both::<queue::frame_writer::FrameWriter>();
     both::<queue::payload_reader::PayloadReader>();
     both::<queue::realigner::Realigner>();
-    both::<queue::rx::RxQueue>();
+    both::<queue::rx::RxQueues>();
     both::<queue::slot_fetcher::SlotFetcher>();
     both::<queue::sqe_fetcher::SqeFetcher>();
-    both::<queue::tx::TxQueue>();
+    both::<queue::tx::TxQueues>();
 }
 
 #[test]

@@ -24,13 +24,13 @@ fn request() -> impl Strategy<Value = Told> {
             (port as u32) << 20 | word << 2,
             0
         )),
-        // The vectors' table: four entries of 16 bytes a port.
-        (0_usize..2, 0_u32..16).prop_map(|(port, word)| {
-            let moved = (port as u32) << 6;
+        // The vectors' table: eight entries of 16 bytes a port.
+        (0_usize..2, 0_u32..32).prop_map(|(port, word)| {
+            let moved = (port as u32) << 7;
             (2, port, moved | word << 2, moved)
         }),
         // The pending bits, and what is behind either: the first port's to tell or refuse.
-        (32_u32..1024).prop_map(|word| (2, 0, word << 2, 0)),
+        (64_u32..1024).prop_map(|word| (2, 0, word << 2, 0)),
         // Another BAR, or none.
         (prop_oneof![Just(1_u8), Just(6), Just(7)], any::<u32>()).prop_map(|(bar, address)| (
             bar,

@@ -162,7 +162,7 @@ fn make_goes_from_the_verilog_to_the_bitstream_by_open_tools() {
 /// PG054 and the driver agree about the function.
 #[test]
 fn the_script_makes_the_function_that_the_driver_expects() {
-    for (ports, registers, vectors) in [(1, "1", "4"), (2, "2", "8")] {
+    for (ports, registers, vectors) in [(1, "1", "8"), (2, "2", "10")] {
         let properties = vivado::pcie_properties(ports);
         let of = |name: &str| {
             let found: Vec<_> = properties.iter().filter(|(n, _)| *n == name).collect();

@@ -102,31 +102,31 @@ fn two_ports_have_registers_and_vectors_of_their_own_behind_one_function() {
             ..
         })
     ));
-    let events: Vec<OwnedFd> = (0..9).map(|_| new_eventfd().unwrap()).collect();
+    let events: Vec<OwnedFd> = (0..17).map(|_| new_eventfd().unwrap()).collect();
     let fds: Vec<BorrowedFd<'_>> = events.iter().map(AsFd::as_fd).collect();
     assert!(matches!(
         device.enable_msix(&fds),
-        Err(DeviceError::Vectors { have: 8, want: 9 })
+        Err(DeviceError::Vectors { have: 16, want: 17 })
     ));
-    device.enable_msix(&fds[..8]).unwrap();
+    device.enable_msix(&fds[..16]).unwrap();
     device.config_write(4, &[6, 0]).unwrap();
     let buf = DmaBuf::new(4096).unwrap();
     device.dma_map(0x1000, &buf).unwrap();
-    let fired_now = || (0..9).filter(|n| fired(&events[*n])).collect::<Vec<_>>();
+    let fired_now = || (0..17).filter(|n| fired(&events[*n])).collect::<Vec<_>>();
     // Both at once, each on its own vector; and then each alone.
     device.write32(0, port(0) + COPY, 0x1000).unwrap();
     device.write32(0, port(1) + COPY, 0x1010).unwrap();
     clock.wait(&[], Some(clock.now() + 10_000)).unwrap();
-    assert_eq!(fired_now(), [0, 4]);
+    assert_eq!(fired_now(), [0, 8]);
     for p in [1, 0] {
         device.write32(0, port(p) + COPY, 0x1000).unwrap();
         clock.wait(&[], Some(clock.now() + 10_000)).unwrap();
-        assert_eq!(fired_now(), [4 * usize::from(p)]);
+        assert_eq!(fired_now(), [8 * usize::from(p)]);
         let tick = (clock.now() / TICK_NS) as u32 + 1;
         device.write32(0, port(p) + TIMER, tick).unwrap();
         let limit = clock.now() + 2 * TICK_NS;
         clock.wait(&[], Some(limit)).unwrap();
-        assert_eq!(fired_now(), [4 * usize::from(p) + 1]);
+        assert_eq!(fired_now(), [8 * usize::from(p) + 1]);
     }
     device.disable_msix().unwrap();
     device.write32(0, port(1) + COPY, 0x1000).unwrap();

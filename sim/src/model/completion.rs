@@ -70,10 +70,15 @@ impl CompletionRing {
         self.head == self.tail
     }
 
+    /// Whether another entry has room.
+    pub(super) fn has_room(&self) -> bool {
+        distance(self.seen, self.head) < self.size
+    }
+
     /// Puts an entry in, whose phase is clear; `more` says that another one follows at once. Without room nothing happens, and the answer
     /// is false.
     pub(super) fn push(&mut self, entry: [u32; 4], more: bool, io: &mut Io<'_>) -> bool {
-        if distance(self.seen, self.head) >= self.size {
+        if !self.has_room() {
             self.flush(io);
             return false;
         }

@@ -6,7 +6,7 @@ use super::completion::CompletionRing;
 use super::io::Io;
 use super::neigh::{Neigh, Notice};
 use super::queue::{is_ring_size, Control};
-use super::registers::{Page, Registers};
+use super::registers::{Page, Registers, QUEUES};
 
 /// The queue. While it does not run, events are forgotten.
 #[derive(Default)]
@@ -15,8 +15,9 @@ pub(super) struct EventQueue {
     ring: CompletionRing,
     link_due: bool,
     own_due: bool,
-    tx_due: bool,
-    rx_due: bool,
+    /// The errors of transmit queues and of receive queues that are to be told.
+    tx_due: [bool; QUEUES],
+    rx_due: [bool; QUEUES],
     /// An event that the ring had no room for.
     posting: Option<[u32; 4]>,
 }
@@ -27,11 +28,13 @@ impl EventQueue {
         self.link_due |= self.control.is_active();
     }
 
-    /// The transmit queue or the receive queue stopped with an error.
-    pub(super) fn queues_failed(&mut self, tx: bool, rx: bool) {
+    /// Which transmit and which receive queues stopped with an error.
+    pub(super) fn queues_failed(&mut self, tx: [bool; QUEUES], rx: [bool; QUEUES]) {
         let active = self.control.is_active();
-        self.tx_due |= tx && active;
-        self.rx_due |= rx && active;
+        let due = self.tx_due.iter_mut().chain(&mut self.rx_due);
+        for (due, failed) in due.zip(tx.into_iter().chain(rx)) {
+            *due |= failed && active;
+        }
     }
 
     /// The host's doorbell.
@@ -63,7 +66,8 @@ impl EventQueue {
         let mut moved = self.look_at_enable(registers);
         loop {
             if !self.control.is_active() {
-                (self.link_due, self.tx_due, self.rx_due) = (false, false, false);
+                self.link_due = false;
+                (self.tx_due, self.rx_due) = Default::default();
                 while neigh.notice().is_some() {
                     neigh.take_notice();
                     moved = true;
@@ -105,7 +109,8 @@ impl EventQueue {
             return false;
         };
         let active = self.control.is_active();
-        let more = active && (self.tx_due || self.rx_due || self.link_due);
+        let more =
+            active && (self.link_due || self.tx_due.contains(&true) || self.rx_due.contains(&true));
         if !self.ring.push(words, more, io) && active {
             return false;
         }
@@ -119,13 +124,13 @@ impl EventQueue {
             return false;
         }
         let mut timestamp = io.timestamp();
-        let queue_failed = |page: Page| (event_code::QUEUE_ERROR, page as u16, 0);
+        let queue_failed = |page: Page| (event_code::QUEUE_ERROR, page.number(), 0);
         let (code, detail, address) = if std::mem::take(&mut self.own_due) {
             queue_failed(Page::Event)
-        } else if std::mem::take(&mut self.tx_due) {
-            queue_failed(Page::Tx)
-        } else if std::mem::take(&mut self.rx_due) {
-            queue_failed(Page::Rx)
+        } else if let Some(queue) = take_first(&mut self.tx_due) {
+            queue_failed(Page::Tx(queue))
+        } else if let Some(queue) = take_first(&mut self.rx_due) {
+            queue_failed(Page::Rx(queue))
         } else if std::mem::take(&mut self.link_due) {
             (event_code::LINK, link_up.into(), 0)
         } else if let Some(notice) = neigh.notice().filter(|_| told) {
@@ -157,4 +162,11 @@ impl EventQueue {
     pub(super) fn status(&self) -> u32 {
         self.control.status()
     }
+}
+
+/// The first that is due, which is not any more.
+fn take_first(due: &mut [bool]) -> Option<usize> {
+    let first = due.iter().position(|due| *due)?;
+    due[first] = false;
+    Some(first)
 }

@@ -9,9 +9,9 @@
 //! |---|---|
 //! | [`bus`] | what the model's DMA goes through |
 //! | `registers`, `counters`, `msix`, `clock` | the host side |
-//! | `tx`, `push`, `packet`, `wire` | SQEs to frames |
+//! | `transmitter`, `tx`, `push`, `packet`, `wire` | SQEs to frames |
 //! | `flow` | PAUSE frames |
-//! | `line`, `judge`, `hash`, `rx` | byte times to slots |
+//! | `line`, `judge`, `hash`, `receiver`, `rx` | byte times to slots |
 //! | `echo` | answers to ICMP echo requests |
 //! | `neigh`, `cache`, `route`, `arp` | next hops |
 //! | `event`, `completion`, `queue` | events, completion rings, what queues have in common |
@@ -42,12 +42,14 @@ mod neigh;
 mod packet;
 mod push;
 mod queue;
+mod receiver;
 mod registers;
 mod route;
 mod rx;
 mod segments;
 #[cfg(test)]
 mod tests;
+mod transmitter;
 mod tx;
 mod wire;
 
@@ -62,9 +64,10 @@ use judge::{judge, without_tag, Description, Faults, Filter, Verdict};
 use line::LineReceiver;
 use msix::Msix;
 use neigh::Neigh;
-use registers::{Registers, REFUSED};
-use rx::RxQueue;
-use tx::{Path, TxQueue};
+use receiver::Receiver;
+use registers::{Page, Registers, REFUSED};
+use transmitter::Transmitter;
+use tx::{Path, PUSHING};
 use wire::{Mode, Wire, BYTE_NS_1000};
 
 use crate::station::LINK_SPEED_1000;
@@ -88,8 +91,8 @@ pub struct Model {
     clock: Clock,
     msix: Msix,
     line: LineReceiver,
-    rx: RxQueue,
-    tx: TxQueue,
+    rx: Receiver,
+    tx: Transmitter,
     events: EventQueue,
     neigh: Neigh,
     wire: Wire,
@@ -109,8 +112,8 @@ impl Model {
             clock: Clock::default(),
             msix: Msix::new(),
             line: LineReceiver::new(),
-            rx: RxQueue::default(),
-            tx: TxQueue::default(),
+            rx: Receiver::default(),
+            tx: Transmitter::default(),
             events: EventQueue::default(),
             neigh: Neigh::new(),
             wire: Wire::new(BYTE_NS_1000),
@@ -130,8 +133,8 @@ impl Model {
         self.counters = Counters::default();
         self.clock = Clock::default();
         self.line.reset();
-        self.rx = RxQueue::default();
-        self.tx = TxQueue::default();
+        self.rx = Receiver::default();
+        self.tx = Transmitter::default();
         self.events = EventQueue::default();
         self.neigh = Neigh::new();
         self.wire = Wire::new(self.wire.byte_ns());
@@ -193,13 +196,14 @@ impl Model {
 
     /// Gives the push window what is written there; whether it is, and open.
     fn push(&mut self, offset: u32, values: &[u32]) -> bool {
-        let window = regs::push_window(0);
+        let window = regs::push_window(PUSHING as u32);
+        let queue = &mut self.tx.queues[PUSHING];
         let offset = offset & REGISTER_BITS & !3;
         let within = (window..window + regs::PUSH_WINDOW_BYTES).contains(&offset);
-        if !within || !self.tx.takes_pushes() {
+        if !within || !queue.takes_pushes() {
             return false;
         }
-        if !self.tx.push((offset - window) as usize / 4, values) {
+        if !queue.push((offset - window) as usize / 4, values) {
             self.registers.refuse();
         }
         true
@@ -228,6 +232,10 @@ impl Model {
     }
 
     fn write_port(&mut self, bus: &mut dyn Bus, offset: u32, value: u32) {
+        if self.is_frozen(offset) {
+            self.registers.leave(offset);
+            return;
+        }
         if !self.registers.write(offset, value) {
             return;
         }
@@ -236,13 +244,19 @@ impl Model {
         let arm = doorbell::ARM.get(value) != 0;
         let clock_ns = self.clock.at(self.now_ns);
         let mut io = io(bus, &mut self.counters, self.now_ns, clock_ns);
-        const EVENT_DOORBELL: u32 = regs::event_page() + regs::event_doorbell::OFFSET;
-        const TX_DOORBELL: u32 = regs::tx_page(0) + regs::tx_doorbell::OFFSET;
-        const RX_DOORBELL: u32 = regs::rx_page(0) + regs::rx_doorbell::OFFSET;
+        match Page::of(offset) {
+            Some((Page::Event, regs::event_doorbell::OFFSET)) => {
+                self.events.doorbell(consumer, arm, &mut io);
+            }
+            Some((Page::Tx(queue), regs::tx_doorbell::OFFSET)) => {
+                self.tx.queues[queue].doorbell(producer, consumer, arm, &mut io);
+            }
+            Some((Page::Rx(queue), regs::rx_doorbell::OFFSET)) => {
+                self.rx.queues[queue].doorbell(producer, consumer, arm, &mut io);
+            }
+            _ => {}
+        }
         match offset {
-            EVENT_DOORBELL => self.events.doorbell(consumer, arm, &mut io),
-            TX_DOORBELL => self.tx.doorbell(producer, consumer, arm, &mut io),
-            RX_DOORBELL => self.rx.doorbell(producer, consumer, arm, &mut io),
             regs::arpctl::OFFSET if regs::arpctl::FLUSH.get(value) != 0 => self.neigh.flush(),
             regs::arp_cmd::OFFSET => self.neigh.command(value),
             regs::snapshot::OFFSET if regs::snapshot::TAKE.get(value) != 0 => {
@@ -266,10 +280,28 @@ impl Model {
         self.msix.step(&mut io);
     }
 
+    /// STATUS of the queue whose page that is.
+    fn queue_status(&self, page: Page) -> u32 {
+        match page {
+            Page::Event => self.events.status(),
+            Page::Tx(queue) => self.tx.queues[queue].status(),
+            Page::Rx(queue) => self.rx.queues[queue].status(),
+        }
+    }
+
+    /// Whether the register is one that its queue, which runs, was set up with.
+    fn is_frozen(&self, offset: u32) -> bool {
+        Page::of(offset).is_some_and(|(page, register)| {
+            register > regs::event_status::OFFSET
+                && regs::event_status::RUNNING.get(self.queue_status(page)) != 0
+        })
+    }
+
     fn read_port(&mut self, offset: u32) -> u32 {
-        const EVENT_STATUS: u32 = regs::event_page() + regs::event_status::OFFSET;
-        const TX_STATUS: u32 = regs::tx_page(0) + regs::tx_status::OFFSET;
-        const RX_STATUS: u32 = regs::rx_page(0) + regs::rx_status::OFFSET;
+        // All pages have STATUS at the same place.
+        if let Some((page, regs::event_status::OFFSET)) = Page::of(offset) {
+            return self.queue_status(page);
+        }
         match offset {
             regs::status::OFFSET => {
                 regs::status::LINK_UP.of(self.link_up.into())
@@ -279,9 +311,6 @@ impl Model {
                 let busy = regs::arp_entry::BUSY.of(self.neigh.is_commanded().into());
                 self.registers.read(offset) | busy
             }
-            EVENT_STATUS => self.events.status(),
-            TX_STATUS => self.tx.status(),
-            RX_STATUS => self.rx.status(),
             _ => self.registers.read(offset),
         }
     }
@@ -340,7 +369,7 @@ impl Model {
     /// A frame without FCS has come to its end.
     fn arrived(&mut self, bus: &mut dyn Bus, frame: &[u8], faults: Faults) {
         let filter = Filter {
-            enabled: rx::is_on(&self.registers),
+            enabled: receiver::is_on(&self.registers),
             rxctl: self.registers.port(regs::rxctl::OFFSET),
             registers: &self.registers,
         };
@@ -356,19 +385,24 @@ impl Model {
                     .hold(pause_end_ns(quanta, self.link_speed, self.now_ns));
             }
             Verdict::Deliver(description) if is_stripped(description) => {
-                self.rx.accept(&without_tag(frame), description, &mut io);
+                self.rx
+                    .accept(&without_tag(frame), description, &self.registers, &mut io);
             }
-            Verdict::Deliver(description) => self.rx.accept(frame, description, &mut io),
+            Verdict::Deliver(description) => {
+                self.rx.accept(frame, description, &self.registers, &mut io)
+            }
             Verdict::Echo(reply, _) if self.wire.takes_echo() => {
                 io.count(counter::ICMP_ECHOES);
                 self.wire.send_echo(reply, self.now_ns);
             }
-            Verdict::Echo(_, description) => self.rx.accept(frame, description, &mut io),
+            Verdict::Echo(_, description) => {
+                self.rx.accept(frame, description, &self.registers, &mut io)
+            }
             Verdict::Arp(packet, description) => {
                 io.count(counter::RX_ARP);
                 self.neigh.receive(packet);
                 if let Some(description) = description {
-                    self.rx.accept(frame, description, &mut io);
+                    self.rx.accept(frame, description, &self.registers, &mut io);
                 }
             }
         }
@@ -459,7 +493,7 @@ impl Model {
             moved |= self.events.step(
                 &self.registers,
                 self.link_up,
-                self.tx.is_told(),
+                self.tx.is_told(self.neigh.has_room()),
                 &mut self.neigh,
                 &mut io,
             );

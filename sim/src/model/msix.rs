@@ -7,7 +7,9 @@ use super::io::Io;
 const BAR_MASK: u32 = 0xFFF;
 const ENTRY_BYTES: u32 = 16;
 const TABLE_BYTES: u32 = MSIX_VECTORS as u32 * ENTRY_BYTES;
-const ALL: u8 = (1 << MSIX_VECTORS) - 1;
+/// A bit a vector.
+const ALL: u8 = u8::MAX;
+const _: () = assert!(MSIX_VECTORS == u8::BITS as u16);
 
 /// Message address and data of a vector.
 #[derive(Clone, Copy, Default)]

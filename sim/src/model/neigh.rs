@@ -111,7 +111,8 @@ impl Neigh {
         self.outbox.pop_front();
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether there is room for further news.
+    pub(super) fn has_room(&self) -> bool {
         self.outbox.len() < OUTBOX
     }
 

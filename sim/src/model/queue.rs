@@ -1,4 +1,4 @@
-//! What the three queues have in common: ENABLE, STATUS and how they stop.
+//! What all queues have in common: ENABLE, STATUS and how they stop.
 use ferrule_abi::regs::{event_status, queue_error, RING_LOG2_MAX, RING_LOG2_MIN};
 
 /// Where a queue is.
@@ -27,6 +27,10 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn is_active(&self) -> bool {
         self.state == State::Run
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state == State::Stopped
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -75,8 +79,7 @@ impl Control {
 
     /// The STATUS register, whose fields are the same on all pages.
     pub(super) fn status(&self) -> u32 {
-        let running = self.state != State::Stopped;
-        event_status::RUNNING.of(running.into()) | event_status::ERROR.of(self.error)
+        event_status::RUNNING.of((!self.is_stopped()).into()) | event_status::ERROR.of(self.error)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The registers of BAR0 as the register file of the hardware has them, from the same tables.
+//! The registers of BAR0: their values, what of them may be written, what is none.
 use std::sync::LazyLock;
 
+use ferrule_abi::bank::places;
 use ferrule_abi::{regs, Field};
-use ferrule_rtl::pcie::reg_map::{entries, page_word, port_word, PAGES, PAGE_WORDS, WORDS};
 
 use super::counters::{Counters, COUNT};
 use super::hash::KEY_BYTES;
@@ -12,15 +12,50 @@ use super::neigh::CommandResult;
 pub(super) const REFUSED: u32 = u32::MAX;
 /// Bytes of the port's own bank.
 const PORT_BYTES: u32 = 1 << 10;
+const PORT_WORDS: usize = PORT_BYTES as usize / 4;
 /// Bytes of a page that hold registers.
-const PAGE_BYTES: u32 = PAGE_WORDS as u32 * 4;
+const PAGE_BYTES: u32 = 1 << 6;
+const PAGE_WORDS: usize = PAGE_BYTES as usize / 4;
+/// Words of the port, then of each page.
+const WORDS: usize = PORT_WORDS + regs::PAGES as usize * PAGE_WORDS;
+/// Queues of each kind.
+pub(super) const QUEUES: usize = regs::QUEUE_PAIRS as usize;
 
-/// A queue's page, by its place in [`PAGES`].
+/// A queue's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
-    Event = 0,
-    Tx = 1,
-    Rx = 2,
+    Event,
+    /// Of this transmit queue, below [`QUEUES`].
+    Tx(usize),
+    /// Of this receive queue, below [`QUEUES`].
+    Rx(usize),
+}
+
+impl Page {
+    /// The page that a byte offset in BAR0 lies in, and the offset within it; none for the port's own bank and behind the last page.
+    pub(super) fn of(offset: u32) -> Option<(Self, u32)> {
+        let beyond = offset.checked_sub(regs::QUEUE_PAGES)?;
+        let (number, within) = (
+            beyond / regs::QUEUE_PAGE_SIZE,
+            beyond % regs::QUEUE_PAGE_SIZE,
+        );
+        let page = match number as usize {
+            0 => Self::Event,
+            n if n > 2 * QUEUES => return None,
+            n if n % 2 == 1 => Self::Tx(n / 2),
+            n => Self::Rx(n / 2 - 1),
+        };
+        Some((page, within))
+    }
+
+    /// Its number, as events have it.
+    pub(super) fn number(self) -> u16 {
+        (match self {
+            Self::Event => 0,
+            Self::Tx(queue) => 1 + 2 * queue,
+            Self::Rx(queue) => 2 + 2 * queue,
+        }) as u16
+    }
 }
 
 /// What a word of the map is: nothing for a hole.
@@ -33,12 +68,14 @@ struct Word {
 
 static MAP: LazyLock<[Word; WORDS]> = LazyLock::new(|| {
     let mut map = [Word::default(); WORDS];
-    for e in entries() {
-        map[e.word] = Word {
-            known: true,
-            mask: e.mask,
-            reset: e.reset,
-        };
+    for place in places(regs::QUEUE_PAIRS) {
+        if let Some(word) = word_of(place.offset()) {
+            map[word] = Word {
+                known: true,
+                mask: place.register.write_mask(),
+                reset: place.register.reset,
+            };
+        }
     }
     map
 });
@@ -48,10 +85,18 @@ fn word_of(offset: u32) -> Option<usize> {
     if offset < PORT_BYTES {
         return Some(port_word(offset));
     }
-    let page = PAGES
-        .iter()
-        .position(|base| (*base..base + PAGE_BYTES).contains(&offset))?;
-    Some(page_word(page, offset - PAGES[page]))
+    let (page, within) = Page::of(offset)?;
+    (within < PAGE_BYTES).then(|| page_word(page, within))
+}
+
+/// The word of a register of the port's own bank.
+const fn port_word(offset: u32) -> usize {
+    offset as usize / 4
+}
+
+/// The word of a register at `offset` of a page.
+fn page_word(page: Page, offset: u32) -> usize {
+    PORT_WORDS + usize::from(page.number()) * PAGE_WORDS + offset as usize / 4
 }
 
 /// The values.
@@ -88,7 +133,7 @@ impl Registers {
 
     /// A register of a queue's page.
     pub(super) fn page(&self, page: Page, offset: u32) -> u32 {
-        self.words[page_word(page as usize, offset)]
+        self.words[page_word(page, offset)]
     }
 
     /// Two registers of a queue's page that hold an address, the lower half first.
@@ -127,6 +172,13 @@ impl Registers {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         key
+    }
+
+    /// The receive queue, below [`QUEUES`], for a frame of this hash.
+    pub(super) fn receive_queue(&self, hash: u32) -> usize {
+        let table =
+            std::array::from_fn(|n| self.port(regs::indirection::REGISTER.offset_of(n as u32)));
+        regs::indirection_queue(&table, hash) as usize
     }
 
     /// Frames to this multicast address are wanted.
@@ -170,6 +222,13 @@ impl Registers {
             self.vlans[number as usize] = value;
         }
         true
+    }
+
+    /// A write that changes nothing, unless there is no such register.
+    pub(super) fn leave(&mut self, offset: u32) {
+        if !word_of(offset).is_some_and(|w| MAP[w].known) {
+            self.refuse();
+        }
     }
 
     /// Reads what lies in the memory of the register file, and BAD_ACCESS.

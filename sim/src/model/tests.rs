@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::bus::{Bus, ReadOutcome};
 use super::Model;
 
+mod queues;
+
 const SQ: u64 = 0x1000;
 const CQ: u64 = 0x2000;
 const BUFFERS: u64 = 0x4000;

@@ -1,4 +1,4 @@
-//! The transmit queue: SQEs to packets, packets to the buffer, their fates to the TXCQ.
+//! A transmit queue: SQEs to packets, packets to the buffer, their fates to the TXCQ.
 use std::collections::VecDeque;
 
 use ferrule_abi::counter;
@@ -86,7 +86,7 @@ enum Fate {
     Miss(u32),
 }
 
-/// The one frame that is between the queue and the buffer.
+/// The one frame of the queue that is between it and the buffer.
 #[derive(Default)]
 enum Finishing {
     #[default]
@@ -100,6 +100,9 @@ enum Finishing {
     /// Its fate is not taken yet.
     Told(Fate),
 }
+
+/// The transmit queue that may have PUSH.
+pub(super) const PUSHING: usize = 0;
 
 /// The queue.
 #[derive(Default)]
@@ -152,29 +155,73 @@ impl Path<'_> {
 }
 
 impl TxQueue {
-    /// Does what can be done; whether anything was.
-    pub(super) fn step(&mut self, path: &mut Path<'_>, io: &mut Io<'_>) -> bool {
+    /// Looks at the registers of `page`; whether the queue starts. `alone` says that no other transmit queue runs, and `pushes` that one does
+    /// with PUSH.
+    pub(super) fn look(
+        &mut self,
+        page: Page,
+        registers: &Registers,
+        alone: bool,
+        pushes: bool,
+    ) -> bool {
+        use regs::{tx_cfg, tx_ctrl};
         // The addresses are not copied at the start, as sizes are.
-        let address = |offset| path.registers.address(Page::Tx, offset);
+        let address = |offset| registers.address(page, offset);
         self.ring.set_base(address(regs::tx_cq_base_lo::OFFSET));
         self.base = address(regs::tx_sq_base_lo::OFFSET);
-        let mut moved = self.look_at_enable(path.registers);
-        while self.post(io)
-            || self.retire(io)
-            || self.finish(path, io)
-            || self.fetch(io)
-            || self.walk(io)
-        {
-            moved = true;
+        let enable = tx_ctrl::ENABLE.get(registers.page(page, tx_ctrl::OFFSET)) != 0;
+        if !self.control.enable(enable) {
+            return false;
         }
-        self.ring.flush(io);
-        if self.control.is_draining() && self.is_empty() {
-            self.open = false;
-            self.control.stop();
-            self.look_at_enable(path.registers);
+        let cfg = registers.page(page, tx_cfg::OFFSET);
+        let (sq_log2, cq_log2) = (tx_cfg::SQ_LOG2.get(cfg), tx_cfg::CQ_LOG2.get(cfg));
+        let may_run = match tx_cfg::PUSH.get(cfg) != 0 {
+            true => alone && page == Page::Tx(PUSHING),
+            false => !pushes,
+        };
+        if self
+            .control
+            .start(may_run && is_ring_size(sq_log2) && is_ring_size(cq_log2))
+        {
+            self.ring.start(cq_log2, tx_cfg::VECTOR.get(cfg));
+            self.size = 1 << sq_log2;
+            (self.wanted, self.fetched, self.taken, self.retired) = (0, 0, 0, 0);
+            self.sqes.clear();
+            self.pushes = tx_cfg::PUSH.get(cfg) != 0;
+            self.window = PushWindow::default();
+        }
+        true
+    }
+
+    /// Whether it runs, or is still finishing; and if so, whether with PUSH.
+    pub(super) fn runs(&self) -> Option<bool> {
+        (!self.control.is_stopped()).then_some(self.pushes)
+    }
+
+    /// Does what needs no turn: completions go to the TXCQ, SQEs are fetched. Whether anything was done.
+    pub(super) fn tend(&mut self, io: &mut Io<'_>) -> bool {
+        let mut moved = false;
+        while self.post(io) || self.retire(io) || self.fetch(io) {
             moved = true;
         }
         moved
+    }
+
+    /// Whether the way to the buffer is this queue's until it has gone on: a frame is on it, or has only begun.
+    pub(super) fn holds_the_way(&self) -> bool {
+        let is_under_way = !matches!(self.finishing, Finishing::Nothing | Finishing::Told(_));
+        is_under_way || self.walk.is_some()
+    }
+
+    /// Ends what was begun; whether the queue stops.
+    pub(super) fn close(&mut self, io: &mut Io<'_>) -> bool {
+        self.ring.flush(io);
+        let stops = self.control.is_draining() && self.is_empty();
+        if stops {
+            self.open = false;
+            self.control.stop();
+        }
+        stops
     }
 
     fn is_empty(&self) -> bool {
@@ -195,31 +242,14 @@ impl TxQueue {
         self.window.write(place, values, NOT_PUSHED)
     }
 
-    /// Whether the completions of all frames that have ended are written.
-    pub(super) fn is_told(&self) -> bool {
-        self.pending.is_empty() && !self.open && self.posting.is_none() && self.ring.is_flushed()
-    }
-
-    fn look_at_enable(&mut self, registers: &Registers) -> bool {
-        use regs::{tx_cfg, tx_ctrl};
-        let enable = tx_ctrl::ENABLE.get(registers.page(Page::Tx, tx_ctrl::OFFSET)) != 0;
-        if !self.control.enable(enable) {
-            return false;
-        }
-        let cfg = registers.page(Page::Tx, tx_cfg::OFFSET);
-        let (sq_log2, cq_log2) = (tx_cfg::SQ_LOG2.get(cfg), tx_cfg::CQ_LOG2.get(cfg));
-        if self
-            .control
-            .start(is_ring_size(sq_log2) && is_ring_size(cq_log2))
-        {
-            self.ring.start(cq_log2, tx_cfg::VECTOR.get(cfg));
-            self.size = 1 << sq_log2;
-            (self.wanted, self.fetched, self.taken, self.retired) = (0, 0, 0, 0);
-            self.sqes.clear();
-            self.pushes = tx_cfg::PUSH.get(cfg) != 0;
-            self.window = PushWindow::default();
-        }
-        true
+    /// Whether the completions of all frames that have ended are written; but for one whose next hop is looked up if `news_fit` is false,
+    /// since its lookup may wait until the news before it are told.
+    pub(super) fn is_told(&self, news_fit: bool) -> bool {
+        let waits = !news_fit && matches!(self.finishing, Finishing::Lookup(..));
+        self.pending.len() == usize::from(waits)
+            && !self.open
+            && self.posting.is_none()
+            && self.ring.is_flushed()
     }
 
     /// The host's doorbell.
@@ -271,7 +301,7 @@ impl TxQueue {
     }
 
     /// Takes the next SQE; whether there was one to take.
-    fn walk(&mut self, io: &mut Io<'_>) -> bool {
+    pub(super) fn walk(&mut self, io: &mut Io<'_>) -> bool {
         if !matches!(self.finishing, Finishing::Nothing) || self.pending.len() >= PENDING {
             return false;
         }
@@ -402,7 +432,7 @@ impl TxQueue {
     }
 
     /// Moves the frame that is being finished on; whether it moved.
-    fn finish(&mut self, path: &mut Path<'_>, io: &mut Io<'_>) -> bool {
+    pub(super) fn finish(&mut self, path: &mut Path<'_>, io: &mut Io<'_>) -> bool {
         match std::mem::take(&mut self.finishing) {
             Finishing::Enter(mut packet, ended) if packet.needed_places() < path.wire.room() => {
                 self.pending.push_back(ended);

@@ -342,7 +342,7 @@ impl<'a> Case<'a> {
         let page = queue.page();
         let r = &mut self.random;
         let vector = if r.random_bool(0.05) {
-            r.random_range(4..16)
+            r.random_range(3..16)
         } else {
             queue as u32
         };

@@ -51,7 +51,8 @@ impl fmt::Debug for Line {
 }
 
 impl Line {
-    fn clean(what: &'static str, mut frame: Vec<u8>) -> Self {
+    /// A good frame, padded to the shortest length.
+    pub fn clean(what: &'static str, mut frame: Vec<u8>) -> Self {
         frame.resize(frame.len().max(60), 0);
         Self {
             what,

@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 
 /// After so many, a reset and a sensible set-up: random register writes may have silenced the NIC.
 const PERIOD_CYCLES: u32 = 3_000;
-const PERIODS: u32 = 4;
+const PERIODS: u32 = 6;
 
 /// Something that may arrive from the wire.
 fn wire(random: &mut StdRng, b: &mut Bench) {
@@ -110,9 +110,9 @@ fn transmit(random: &mut StdRng, b: &mut Bench) {
 fn access(random: &mut StdRng, b: &mut Bench) {
     let pages = [
         0,
-        regs::event_page(),
         regs::tx_page(0),
         regs::rx_page(0),
+        regs::queue_page(random.random_range(0..regs::PAGES)),
         random.random_range(0..1 << 18) * 4,
     ];
     let offset = pages[random.random_range(0..5)] + random.random_range(0..0x60) * 4;

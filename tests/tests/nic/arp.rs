@@ -227,6 +227,31 @@ fn a_miss_is_written_before_the_news_whenever_the_answer_comes() {
     b.check_link();
 }
 
+/// The news of the first misses fill ring and engine, so that lookups wait for room: they must not be waited for by the very news that
+/// would make it.
+#[test]
+fn more_misses_at_once_than_news_fit_all_end() {
+    const PACKETS: usize = 48;
+    let layout = Layout {
+        tx_log2: (6, 6),
+        ..Layout::default()
+    };
+    let mut b = Bench::new(engines::compiled(), &layout);
+    // By a gateway that there is not: a miss, and its failure at once.
+    let flags = PACKET | 5 << NEXT_HOP_SHIFT;
+    let packet = udp_packet([198, 51, 100, 7], b"!");
+    (0..PACKETS).for_each(|_| b.post_tx(&packet, flags));
+    b.ring_tx(false);
+    let (mut misses, mut failures) = (0, 0);
+    // A lookup that waits is tried again and again: the NIC is not idle meanwhile.
+    for _ in 0..PACKETS {
+        b.run(2_000);
+        misses += b.tx_completions().len();
+        failures += notices(&mut b).len();
+    }
+    assert_eq!((misses, failures), (PACKETS, PACKETS));
+}
+
 /// Gives a command for the cache and waits until it is done; ARP_ENTRY_ADDR to ARP_ENTRY.
 fn command(b: &mut Bench, value: u32) -> [u32; 4] {
     b.write(regs::arp_cmd::OFFSET, value);

@@ -21,14 +21,14 @@ use ferrule_tests::engines;
 /// Cases where nobody asks for more.
 const DEFAULT_CASES: u64 = 1_000;
 /// After so many the cause is clear.
-const MOST_DISAGREEMENTS: usize = 20;
+pub(crate) const MOST_DISAGREEMENTS: usize = 20;
 /// Cases after which everything that can be counted has been, wherever they begin.
 const ENOUGH_CASES: u64 = 1_000;
 /// What a right NIC in front of a right root complex never counts.
 const NEVER: [u32; 2] = [counter::TX_UNDERRUN, counter::TLP_UNEXPECTED];
 
 /// This test's share of the cases, one in `share`.
-fn cases(share: u64) -> Range<u64> {
+pub(crate) fn cases(share: u64) -> Range<u64> {
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;
         Some(text.parse::<u64>().expect("a number"))
@@ -39,7 +39,7 @@ fn cases(share: u64) -> Range<u64> {
 }
 
 /// A case under way. Engines in lockstep do not return when they differ: this tells in which case that was, and ends the others.
-struct Seed<'a>(u64, &'a AtomicUsize);
+pub(crate) struct Seed<'a>(pub(crate) u64, pub(crate) &'a AtomicUsize);
 
 impl Drop for Seed<'_> {
     fn drop(&mut self) {
@@ -50,12 +50,12 @@ impl Drop for Seed<'_> {
     }
 }
 
-fn model() -> Box<dyn Subject> {
+pub(crate) fn model() -> Box<dyn Subject> {
     Box::new(Modelled::new(Straight))
 }
 
 /// Calls `work` in a thread for each core, with its number and how many there are, and gives what they came to.
-fn on_all_cores<T: Send>(work: impl Fn(usize, usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn on_all_cores<T: Send>(work: impl Fn(usize, usize) -> T + Sync) -> Vec<T> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let work = &work;
     thread::scope(|scope| {

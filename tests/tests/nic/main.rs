@@ -12,6 +12,7 @@ mod idle;
 mod overload;
 mod pause;
 mod push;
+mod queues;
 mod registers;
 mod speed;
 mod timestamps;

@@ -109,10 +109,10 @@ fn what_is_no_register_access_is_refused_counted_and_survived() {
     for offset in [
         0x00C,
         0x05C,
-        0x0FC,
+        0x0C0,
         0xFFC,
         0x300,
-        regs::queue_page(3),
+        regs::queue_page(regs::PAGES),
         0xF_FFFC,
         regs::tx_page(0) + 0x2C,
     ] {

@@ -1,10 +1,11 @@
-//! Tools that tests need and that may be missing: Verilator, Icarus, Yosys, tshark, root.
+//! Tools that tests need and that may be missing: Verilator, Icarus, Yosys, tshark, root; and what tests of several crates compare with.
 //!
 //! A test that lacks one says so on standard error, past the test harness's capture, and passes; under FERRULE_REQUIRE_TOOLS=1, which CI
 //! sets, it fails instead.
 #![forbid(unsafe_code)]
 
 pub mod callgrind;
+pub mod toeplitz;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -33,6 +33,8 @@ pub(super) enum Set {
 pub(super) enum Mode {
     /// For all time: it holds in that many cycles from reset on, and after that many cycles in which it holds in the next one too.
     Induction(u32),
+    /// The same, one assertion after the other, each with those before it known in the same cycle: of many at once the solver makes heavy work.
+    Parts(u32),
     /// In that many cycles from reset on.
     Bounded(u32),
 }
@@ -64,7 +66,7 @@ impl Mode {
     /// Cycles from reset on that are checked.
     pub(super) fn depth(self) -> u32 {
         match self {
-            Self::Induction(depth) | Self::Bounded(depth) => depth,
+            Self::Induction(depth) | Self::Parts(depth) | Self::Bounded(depth) => depth,
         }
     }
 
@@ -72,6 +74,7 @@ impl Mode {
     pub(super) fn success(self) -> String {
         match self {
             Self::Induction(depth) => format!("proven by induction ({depth})"),
+            Self::Parts(depth) => format!("proven by induction in parts ({depth})"),
             Self::Bounded(depth) => format!("holds to depth {depth}"),
         }
     }
@@ -81,6 +84,7 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Induction(depth) => write!(f, "induction ({depth})"),
+            Self::Parts(depth) => write!(f, "induction in parts ({depth})"),
             Self::Bounded(depth) => write!(f, "bounded ({depth})"),
         }
     }

@@ -19,6 +19,10 @@ use super::mutant;
 use super::property::{Mode, Mutant, Property, Reach};
 use super::smtbmc::{verdict, Verdict};
 
+/// The model of a module and its checker, and the same of one assertion.
+const MODEL: &str = "model.smt2";
+const PART: &str = "part.smt2";
+
 /// How often it is looked whether a tool has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -106,8 +110,8 @@ fn one(
     let folder = options.folder.join(&what);
     model(property, mutant, &what, &folder)?;
     let (holds, result, trace) = match mutant {
-        None => proof(property.mode, &what, &folder, options)?,
-        Some(mutant) => fault(property.mode, mutant, &what, &folder, options)?,
+        None => proof(property, &what, &folder, options)?,
+        Some(mutant) => fault(property, mutant, &what, &folder, options)?,
     };
     Ok(Record {
         property: property.name,
@@ -157,7 +161,7 @@ fn model(
          opt -full\n\
          dffunmap\n\
          opt_clean -purge\n\
-         write_smt2 -wires model.smt2\n"
+         write_smt2 -wires {MODEL}\n"
     );
     for (name, text) in [
         ("dut.v", &*bound),
@@ -183,17 +187,31 @@ type Outcome = (bool, String, Option<PathBuf>);
 
 /// The property on the module as it is.
 fn proof(
-    mode: Mode,
+    property: &'static Property,
     what: &str,
     folder: &Path,
     options: &Options<'_>,
 ) -> Result<Outcome, FormalError> {
-    let depth = mode.depth();
+    let (mode, depth) = (property.mode, property.mode.depth());
     let mut run = "bounded";
-    let mut found = smtbmc(&["--presat"], depth, run, what, folder, options)?;
-    if matches!((&found, mode), (Some(Verdict::Passed), Mode::Induction(_))) {
-        run = "induction";
-        found = smtbmc(&["-i"], depth, run, what, folder, options)?;
+    let mut found = smtbmc(&["--presat", MODEL], depth, run, what, folder, options)?;
+    if matches!(found, Some(Verdict::Passed)) {
+        match mode {
+            Mode::Bounded(_) => (),
+            Mode::Induction(_) => {
+                run = "induction";
+                found = smtbmc(&["-i", MODEL], depth, run, what, folder, options)?;
+            }
+            Mode::Parts(_) => {
+                run = "induction";
+                for part in in_parts(property, what, folder)? {
+                    found = part.check(depth, what, folder, options)?;
+                    if !matches!(found, Some(Verdict::Passed)) {
+                        break;
+                    }
+                }
+            }
+        }
     }
     Ok(match found {
         Some(Verdict::Passed) => (true, mode.success(), None),
@@ -225,15 +243,32 @@ fn no_verdict(found: Option<&Verdict>, options: &Options<'_>) -> Outcome {
 
 /// The property on a module with a seeded fault.
 fn fault(
-    mode: Mode,
+    property: &'static Property,
     mutant: &'static Mutant,
     what: &str,
     folder: &Path,
     options: &Options<'_>,
 ) -> Result<Outcome, FormalError> {
     let found = match mutant.reach {
-        Reach::Reset(depth) => smtbmc(&[], depth, "bounded", what, folder, options)?,
-        Reach::Step => smtbmc(&["-i"], mode.depth(), "induction", what, folder, options)?,
+        Reach::Reset(depth) => smtbmc(&[MODEL], depth, "bounded", what, folder, options)?,
+        Reach::Step => match property.mode {
+            Mode::Parts(depth) => {
+                let parts = in_parts(property, what, folder)?;
+                let part = parts.iter().find(|part| part.label == mutant.breaks);
+                match part {
+                    Some(part) => part.check(depth, what, folder, options)?,
+                    None => Some(Verdict::Passed),
+                }
+            }
+            mode => smtbmc(
+                &["-i", MODEL],
+                mode.depth(),
+                "induction",
+                what,
+                folder,
+                options,
+            )?,
+        },
     };
     Ok(match (found, mutant.reach) {
         (Some(Verdict::Failed { step, labels }), reach) => {
@@ -253,6 +288,86 @@ fn fault(
         (Some(Verdict::Passed), _) => (false, "not caught".into(), None),
         (other, _) => no_verdict(other.as_ref(), options),
     })
+}
+
+/// One assertion of a property, to be proved by itself.
+struct Part {
+    label: String,
+    model: String,
+}
+
+impl Part {
+    /// The step of the induction for it.
+    fn check(
+        &self,
+        depth: u32,
+        what: &str,
+        folder: &Path,
+        options: &Options<'_>,
+    ) -> Result<Option<Verdict>, FormalError> {
+        let path = folder.join(PART);
+        fs::write(&path, &self.model).map_err(|source| FormalError::File { path, source })?;
+        let found = smtbmc(&["-i", PART], depth, "induction", what, folder, options)?;
+        // The tool names all assertions that do not hold in the trace, though it was asked for this one.
+        Ok(found.map(|verdict| match verdict {
+            Verdict::Failed { step, .. } => Verdict::Failed {
+                step,
+                labels: vec![self.label.clone()],
+            },
+            other => other,
+        }))
+    }
+}
+
+/// The assertions of `property` as its model has them, the invariants first, each kind in the checker's order.
+fn in_parts(
+    property: &'static Property,
+    what: &str,
+    folder: &Path,
+) -> Result<Vec<Part>, FormalError> {
+    let model = text(&folder.join(MODEL))?;
+    split(&model, property.checker)
+        .ok_or_else(|| FormalError::ToolFailed {
+            tool: "yosys",
+            what: what.into(),
+            log: "its model is not written as it was when this program was made: it cannot be taken apart".into(),
+        })
+}
+
+/// `model`, of which each step is to keep all assertions but the last one, to break only one there.
+fn split(model: &str, checker: &str) -> Option<Vec<Part>> {
+    let all = format!("(define-fun |{TOP}_a| (");
+    let step =
+        format!("(define-fun |{TOP}_t| ((state |{TOP}_s|) (next_state |{TOP}_s|)) Bool (and");
+    let (before, after) = model.split_once(&all)?;
+    let (between, after) = after.split_once(&step)?;
+    let mut goals: Vec<(bool, usize, &str, &str)> = vec![];
+    for line in model.lines() {
+        let Some((number, path)) = line
+            .strip_prefix("; yosys-smt2-assert ")
+            .and_then(|rest| rest.split_once(' '))
+        else {
+            continue;
+        };
+        let path = path.split_whitespace().next()?;
+        let label = path.rsplit('.').next()?;
+        let place = checker.find(&format!(" {label}: assert ("))?;
+        goals.push((!label.starts_with("inv_"), place, label, number));
+    }
+    goals.sort_unstable();
+    let mut known = String::new();
+    let parts = goals.iter().map(|(_, _, label, number)| {
+        let part = Part {
+            label: (*label).into(),
+            model: format!(
+                "{before}(define-fun |{TOP}_a| ((state |{TOP}_s|)) Bool (or {known}(|{TOP}_a {number}| state)))\n\
+                 (define-fun |{TOP}_all| ({between}{step} (|{TOP}_all| state){after}"
+            ),
+        };
+        known += &format!("(not (|{TOP}_a {number}| state)) ");
+        part
+    });
+    Some(parts.collect())
 }
 
 /// Runs yosys-smtbmc to `depth`; none if it was given up.
@@ -277,7 +392,6 @@ fn smtbmc(
     ];
     args.extend(["--dump-vcd", &vcd]);
     args.extend(how);
-    args.push("model.smt2");
     let limit = Some(Duration::from_secs(options.seconds));
     let ended = tool("yosys-smtbmc", &args, folder, &log, limit)?;
     if matches!(ended, Ended::GivenUp) {
@@ -377,4 +491,27 @@ fn text(path: &Path) -> Result<String, FormalError> {
         path: path.into(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_breaks_one_assertion_and_keeps_all_before_the_last_step() {
+        let model = "; yosys-smt2-assert 0 bound.x (checker.sv:2)\n\
+            ; yosys-smt2-assert 1 bound.inv_y\n\
+            (define-fun |dut_a| ((state |dut_s|)) Bool (and\n  (|dut_a 0| state)\n  (|dut_a 1| state)\n))\n\
+            (define-fun |dut_t| ((state |dut_s|) (next_state |dut_s|)) Bool (and\n  (= 1 1)\n))\n";
+        let checker = "  x: assert (1);\n  inv_y: assert (1);\n";
+        let parts = split(model, checker).expect("splits");
+        let labels: Vec<_> = parts.iter().map(|part| part.label.as_str()).collect();
+        assert_eq!(labels, ["inv_y", "x"]);
+        let last = &parts[1].model;
+        assert!(last.contains(
+            "Bool (or (not (|dut_a 1| state)) (|dut_a 0| state)))\n(define-fun |dut_all| ((state"
+        ));
+        assert!(last.contains("Bool (and (|dut_all| state)\n  (= 1 1)"));
+        assert!(split("", checker).is_none());
+    }
 }

@@ -157,12 +157,24 @@ impl Bench {
 
     pub(super) fn local(&mut self, n: usize, ip: &str, prefix: u32) {
         let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-        self.dut.u.local_addr[n].next = word(addr(ip).to_bits());
-        self.dut.u.local_mask[n].next = word(mask);
+        for (place, value) in [(2 * n, addr(ip).to_bits()), (2 * n + 1, mask)] {
+            self.dut.u.local_write.next = true;
+            self.table(place, value);
+        }
+        self.dut.u.local_write.next = false;
+    }
+
+    /// What the host writes to a table, of which the strobe is set.
+    fn table(&mut self, place: usize, value: u32) {
+        self.dut.u.table_place.next = (place as u64).into();
+        self.dut.u.table_data.next = word(value);
+        self.cycle();
     }
 
     pub(super) fn gateway(&mut self, n: usize, ip: &str) {
-        self.dut.u.gateway[n - 1].next = word(addr(ip).to_bits());
+        self.dut.u.gateway_write.next = true;
+        self.table(n, addr(ip).to_bits());
+        self.dut.u.gateway_write.next = false;
     }
 
     pub(super) fn arpctl(&mut self, bits: u32) {

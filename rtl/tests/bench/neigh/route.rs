@@ -19,9 +19,17 @@ fn run(dut: &mut Native<Route>, locals: &[Option<(Ipv4Addr, u8)>; 8], ip: Ipv4Ad
         let (a, m) = local.map_or((0, 0), |(a, p)| {
             (a.to_bits(), Ipv4Cidr::new(a, p).netmask().to_bits())
         });
-        dut.u.local_addr[n].next = word(a);
-        dut.u.local_mask[n].next = word(m);
+        for (place, value) in [(2 * n, a), (2 * n + 1, m)] {
+            dut.u.local_write.next = true;
+            dut.u.local_place.next = (place as u64).into();
+            dut.u.local_data.next = word(value);
+            dut.u.clock.next = false.into();
+            dut.settle();
+            dut.u.clock.next = true.into();
+            dut.settle();
+        }
     }
+    dut.u.local_write.next = false;
     dut.u.ip.next = word(ip.to_bits());
     for cycle in 0..20 {
         dut.u.start.next = cycle == 0;

@@ -9,6 +9,11 @@ fn icarus_agrees_cycle_by_cycle() {
     let mut b = Bench::untouched();
     b.trace = Some(Trace::default());
     b.reset();
+    // As the register file does after a reset: the memories of the Verilog hold nothing before.
+    for n in 0..8 {
+        b.local(n, "0.0.0.0", 0);
+        b.gateway(n, "0.0.0.0");
+    }
     b.local(0, "10.0.0.1", 8);
     b.local(6, "172.16.3.4", 31);
     b.gateway(4, "172.16.3.5");

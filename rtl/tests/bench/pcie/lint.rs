@@ -36,7 +36,7 @@ fn verilog_does_what_the_native_simulation_does() {
             let at = rng.below(32) << (28 * rng.below(2));
             b.requests[i].push_back((0x1000 + 128 * at, 1 + rng.below(32) as u32));
         }
-        b.irq = rng.below(16);
+        b.irq = rng.below(256);
         b.inc = rng.next() & 0xFFFF;
         match rng.below(6) {
             0 => b.post(

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 /// Every register: its offset in BAR0, and its row.
 fn map() -> BTreeMap<u32, &'static Register> {
-    let banks = [
-        (regs::PORT, 0),
-        (regs::EVENT, regs::event_page()),
-        (regs::TX, regs::tx_page(0)),
-        (regs::RX, regs::rx_page(0)),
-    ];
+    let mut banks = vec![(regs::PORT, 0), (regs::EVENT, regs::event_page())];
+    for queue in 0..regs::QUEUE_PAIRS {
+        banks.push((regs::TX, regs::tx_page(queue)));
+        banks.push((regs::RX, regs::rx_page(queue)));
+    }
     let mut map = BTreeMap::new();
     for (table, base) in banks {
         for r in table {
@@ -256,102 +255,158 @@ fn registers_reach_the_outputs() {
     assert_eq!(first(&b), (true, false, true));
     b.set_reg(regs::ctrl::OFFSET, regs::ctrl::TX_EN.of(1));
     assert_eq!(first(&b), (false, true, false));
-    for i in 0..8 {
-        b.set_reg(regs::local_addr::REGISTER.offset_of(i), 0x0A00_0000 + i);
-        b.set_reg(regs::local_mask::REGISTER.offset_of(i), 0xFFFF_0000 + i);
-    }
-    for i in 0..7 {
-        b.set_reg(regs::gateway::REGISTER.offset_of(i), 0x0B00_0000 + i);
-    }
     b.set_reg(regs::mac_lo::OFFSET, 0x0403_0201);
     b.set_reg(regs::mac_hi::OFFSET, 0x0605);
     b.set_reg(regs::rxctl::OFFSET, 0x05EE_0001);
     b.set_reg(regs::arptime::OFFSET, 0x0123_4567);
     let u = &b.n.u;
-    for i in 0..8_u32 {
-        assert_eq!(u.local_addr[i as usize].val().to_u32(), 0x0A00_0000 + i);
-        assert_eq!(u.local_mask[i as usize].val().to_u32(), 0xFFFF_0000 + i);
-    }
-    for i in 0..7_u32 {
-        assert_eq!(u.gateway[i as usize].val().to_u32(), 0x0B00_0000 + i);
-    }
     let mac = (u.mac_lo.val().to_u32(), u.mac_hi.val().to_u32());
     assert_eq!(mac, (0x0403_0201, 0x0605));
     assert_eq!(u.rxctl.val().to_u32(), 0x05EE_0001);
     assert_eq!(u.arptime.val().to_u32(), 0x0123_4567);
     assert_eq!(u.arpctl.val().to_u32(), 7);
-    let page = |base: u32, offset: u32| base + offset;
-    for (k, base) in [regs::event_page(), regs::tx_page(0), regs::rx_page(0)]
-        .into_iter()
-        .enumerate()
-    {
-        let v = (k as u32 + 1) << 20;
-        b.set_reg(page(base, regs::rx_ctrl::OFFSET), 1);
-        b.set_reg(page(base, regs::rx_cfg::OFFSET), 0x10F00);
-        b.set_reg(page(base, regs::rx_cq_base_lo::OFFSET), v + 0x40);
-        b.set_reg(page(base, regs::rx_cq_base_hi::OFFSET), v + 1);
-        if k > 0 {
-            b.set_reg(page(base, regs::rx_rxq_base_lo::OFFSET), v + 0x80);
-            b.set_reg(page(base, regs::rx_rxq_base_hi::OFFSET), v + 2);
+}
+
+/// Which of those that keep tables, by what tells them: tables from 0x100 on, local addresses, indirection table, gateways.
+type Keepers = [bool; 4];
+
+#[test]
+fn who_keeps_a_table_is_told_what_is_written_to_it() {
+    let mut b = Bench::new(6, true);
+    let cases: [(&Register, Keepers, u32, u32); 6] = [
+        (
+            &regs::local_addr::REGISTER,
+            [false, true, false, false],
+            15,
+            0x080,
+        ),
+        (
+            &regs::local_mask::REGISTER,
+            [false, true, false, false],
+            15,
+            0x080,
+        ),
+        (
+            &regs::indirection::REGISTER,
+            [false, false, true, false],
+            7,
+            0x0E0,
+        ),
+        (
+            &regs::gateway::REGISTER,
+            [false, false, false, true],
+            7,
+            0x0C0,
+        ),
+        (
+            &regs::mc_hash::REGISTER,
+            [true, false, false, false],
+            63,
+            0x100,
+        ),
+        (
+            &regs::hash_key::REGISTER,
+            [true, false, false, false],
+            63,
+            0x100,
+        ),
+    ];
+    for (register, keepers, places, first) in cases {
+        for i in 0..register.count {
+            let offset = register.offset_of(i);
+            let value = 0x9E37_79B9_u32.wrapping_mul(offset);
+            b.post(BAR_REGS, offset, value);
+            let mut told = vec![];
+            for _ in 0..60 {
+                b.cycle();
+                let u = &b.n.u;
+                let who = [
+                    &u.table_write,
+                    &u.local_write,
+                    &u.steer_write,
+                    &u.gateway_write,
+                ];
+                let who = who.map(|strobe| strobe.val());
+                if who != [false; 4] {
+                    let place = u.table_place.val().to_u32() & places;
+                    told.push((who, place, u.table_data.val().to_u32()));
+                }
+            }
+            let place = (offset - first) / 4;
+            assert_eq!(told, [(keepers, place, value)], "{}", register.name);
         }
-        if k == 2 {
-            b.set_reg(page(base, regs::rx_slot_base_lo::OFFSET), v + 0x800);
-            b.set_reg(page(base, regs::rx_slot_base_hi::OFFSET), v + 3);
-            b.set_reg(page(base, regs::rx_slot_cfg::OFFSET), 0x0400_000C);
-        }
+    }
+}
+
+/// A write that a queue engine is told of: page, register's number, value.
+type Told = (u32, u32, u32);
+
+/// Runs `cycles` cycles; what the engines are told meanwhile.
+fn told(b: &mut Bench, cycles: u32) -> Vec<Told> {
+    let mut all = vec![];
+    for _ in 0..cycles {
+        b.cycle();
         let u = &b.n.u;
-        let q = [&u.events_page, &u.tx_page, &u.rx_page][k];
-        assert!(q.enable.val());
-        let got = [
-            &q.setup, &q.cq_lo, &q.cq_hi, &q.ring_lo, &q.ring_hi, &q.slot_lo, &q.slot_hi, &q.slots,
-        ]
-        .map(|s| s.val().to_u32());
-        let ring = if k > 0 { [v + 0x80, v + 2] } else { [0, 0] };
-        let slots = if k == 2 {
-            [v + 0x800, v + 3, 0x0400_000C]
-        } else {
-            [0; 3]
+        for (bus, first) in [(&u.events_bus, 0), (&u.tx_bus, 1), (&u.rx_bus, 2)] {
+            if bus.write.val() {
+                let page = first + 2 * bus.place.val().to_u32();
+                all.push((page, bus.word.val().to_u32(), bus.data.val().to_u32()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn queues_are_told_what_is_written_to_their_pages() {
+    let mut b = Bench::new(7, true);
+    for page in 0..regs::PAGES {
+        let table = match page {
+            0 => regs::EVENT,
+            p if p % 2 == 1 => regs::TX,
+            _ => regs::RX,
         };
-        let want = [
-            0x10F00,
-            v + 0x40,
-            v + 1,
-            ring[0],
-            ring[1],
-            slots[0],
-            slots[1],
-            slots[2],
-        ];
-        assert_eq!(got, want, "page {k}");
+        for r in table {
+            let value = 0x8765_4321_u32.rotate_left(page) ^ r.offset;
+            b.post(BAR_REGS, regs::queue_page(page) + r.offset, value);
+            // A doorbell is told as it is, anything else as it is stored, and what cannot be written not at all.
+            let want = match (r.name, r.write_mask()) {
+                ("DOORBELL", _) => vec![(page, 0, value)],
+                (_, 0) => vec![],
+                (_, mask) => vec![(page, r.offset / 4, value & mask)],
+            };
+            assert_eq!(told(&mut b, 60), want, "page {page}, {}", r.name);
+        }
     }
 }
 
 #[test]
-fn doorbells_and_flush_are_pulses() {
+fn what_a_queue_is_set_up_with_stays_while_it_runs() {
     let mut b = Bench::new(8, true);
-    let pages = [regs::event_page(), regs::tx_page(0), regs::rx_page(0)];
-    for (k, base) in pages.into_iter().enumerate() {
-        let value = 0x8001_0000 + k as u32;
-        b.post(BAR_REGS, base, value);
-        let mut rings = [0; 3];
-        for _ in 0..60 {
-            b.cycle();
-            let u = &b.n.u;
-            for (i, q) in [&u.events_page, &u.tx_page, &u.rx_page]
-                .into_iter()
-                .enumerate()
-            {
-                if q.ring.val() {
-                    rings[i] += 1;
-                    assert_eq!(q.doorbell.val().to_u32(), value);
-                }
-            }
-        }
-        let mut want = [0; 3];
-        want[k] = 1;
-        assert_eq!(rings, want);
-        assert_eq!(b.reg(base), 0);
+    let page = regs::rx_page(3);
+    let (cfg, ctrl) = (page + regs::rx_cfg::OFFSET, page + regs::rx_ctrl::OFFSET);
+    b.set_reg(cfg, 0x404);
+    b.n.u.rx_bus.status.next = 0x10_u64.into();
+    for r in regs::RX.iter().filter(|r| r.offset >= regs::rx_cfg::OFFSET) {
+        let before = b.reg(page + r.offset);
+        b.post(BAR_REGS, page + r.offset, !before);
+        assert_eq!(told(&mut b, 60), [], "{}", r.name);
+        assert_eq!(b.reg(page + r.offset), before, "{}", r.name);
     }
+    b.post(BAR_REGS, ctrl, 1);
+    assert_eq!(told(&mut b, 60), [(8, 1, 1)]);
+    // It does for that page's queue alone.
+    b.post(BAR_REGS, regs::tx_page(3) + regs::tx_cfg::OFFSET, 0x505);
+    assert_eq!(told(&mut b, 60), [(7, 3, 0x505)]);
+    b.n.u.rx_bus.status.next = 0_u64.into();
+    b.post(BAR_REGS, cfg, 0x505);
+    assert_eq!(told(&mut b, 60), [(8, 3, 0x505)]);
+    assert_eq!(b.reg(cfg), 0x505);
+}
+
+#[test]
+fn a_flush_is_a_pulse() {
+    let mut b = Bench::new(8, true);
     b.post(
         BAR_REGS,
         regs::arpctl::OFFSET,
@@ -368,13 +423,17 @@ fn doorbells_and_flush_are_pulses() {
 #[test]
 fn queue_status_is_what_the_engines_say() {
     let mut b = Bench::new(9, false);
-    b.n.u.tx_page.running.next = true;
-    b.n.u.tx_page.error.next = 3_u64.into();
-    b.n.u.rx_page.error.next = 15_u64.into();
-    b.n.u.events_page.running.next = true;
-    assert_eq!(b.reg(regs::tx_page(0) + regs::tx_status::OFFSET), 0x31);
-    assert_eq!(b.reg(regs::rx_page(0) + regs::rx_status::OFFSET), 0xF0);
-    assert_eq!(b.reg(regs::event_page() + regs::event_status::OFFSET), 0x01);
+    for queue in 0..regs::QUEUE_PAIRS {
+        // Which queue's is asked for, the engine sees.
+        b.n.u.tx_bus.status.next = 0x13_u64.into();
+        b.n.u.rx_bus.status.next = 0x0F_u64.into();
+        b.n.u.events_bus.status.next = 0x10_u64.into();
+        assert_eq!(b.reg(regs::tx_page(queue) + regs::tx_status::OFFSET), 0x31);
+        assert_eq!(b.n.u.tx_bus.look.val().to_u32(), queue);
+        assert_eq!(b.reg(regs::rx_page(queue) + regs::rx_status::OFFSET), 0xF0);
+        assert_eq!(b.n.u.rx_bus.look.val().to_u32(), queue);
+        assert_eq!(b.reg(regs::event_page() + regs::event_status::OFFSET), 0x01);
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ use ferrule_abi::ring::Cqe;
 use ferrule_rtl::{native::Native, queue::cq_writer::CqWriter};
 use proptest::prelude::*;
 
+/// The vector that the queue raises.
+const VECTOR: u32 = 5;
+
 struct Bench {
     dut: Native<CqWriter>,
     memory: Memory,
@@ -64,15 +67,25 @@ impl Bench {
             irqs: 0,
             before: (false, false),
         };
-        let u = &mut b.dut.u;
-        u.base_lo.next = u64::from(base as u32).into();
-        u.base_hi.next = (base >> 32).into();
-        u.log2.next = u64::from(log2).into();
-        for (reset, start) in [(true, false), (false, true), (false, false)] {
+        let queue = seed % 4;
+        // Reset; base, size and vector as the host writes them; start.
+        for step in 0..6 {
             let u = &mut b.dut.u;
             u.clock.next = false.into();
-            u.reset.next = reset;
-            u.start.next = start;
+            u.reset.next = step == 0;
+            u.owner.next = queue.into();
+            u.bell.next = queue.into();
+            u.set_place.next = queue.into();
+            u.set_lo.next = step == 1;
+            u.set_hi.next = step == 2;
+            u.set_cfg.next = step == 3;
+            u.set_data.next = match step {
+                1 => base & 0xFFFF_FFFF,
+                2 => base >> 32,
+                _ => u64::from(log2 << 8 | VECTOR << 16),
+            }
+            .into();
+            u.start.next = u64::from(u32::from(step == 4) << queue).into();
             b.dut.settle();
             b.dut.u.clock.next = true.into();
             b.dut.settle();
@@ -104,7 +117,9 @@ impl Bench {
         self.dut.settle();
         let u = &self.dut.u;
         assert!(!u.consumer_bad.val(), "consumer {consumer} is fine");
-        if u.irq.val() {
+        let irq = u.irq.val().to_u32();
+        assert!(irq == 0 || irq == 1 << VECTOR, "another queue's vector");
+        if irq != 0 {
             assert!(self.armed, "an interrupt that nobody asked for");
             assert_ne!(self.visible(), self.told, "an interrupt without an entry");
             self.armed = false;

@@ -1,7 +1,7 @@
 //! The event queue against a host that reads events by their phase.
-use super::host::{sample_writer, Memory, Rng, Writer};
+use super::host::{drive_bus, sample_writer, Bus, Memory, Rng, Writer};
 use crate::common::verilator_lint;
-use ferrule_abi::regs::queue_error;
+use ferrule_abi::regs::{self, queue_error};
 use ferrule_abi::ring::{event_code, Event};
 use ferrule_rtl::{native::Native, queue::event::EventQueue};
 use proptest::prelude::*;
@@ -15,11 +15,12 @@ struct Bench {
     writer: Writer,
     rng: Rng,
     now: u32,
-    bell: Option<u32>,
+    bus: Bus,
     neigh: VecDeque<(bool, u32)>,
     link: bool,
-    tx_failed: bool,
-    rx_failed: bool,
+    /// Queues that fail in the next cycle, a bit each.
+    tx_failed: u8,
+    rx_failed: u8,
     /// The transmit queue's part: cycles until the barrier is over.
     delay: u64,
     left: Option<u64>,
@@ -27,6 +28,7 @@ struct Bench {
     read: u32,
     events: Vec<Event>,
     irqs: u32,
+    enabled: bool,
 }
 
 impl Bench {
@@ -40,35 +42,47 @@ impl Bench {
             memory: Memory::default(),
             writer,
             now: 0xFFFF_FF00,
-            bell: None,
+            bus: Bus::default(),
             neigh: VecDeque::new(),
             link: false,
-            tx_failed: false,
-            rx_failed: false,
+            tx_failed: 0,
+            rx_failed: 0,
             delay: rng.below(30),
             left: None,
             barriers: 0,
             read: 0,
             events: vec![],
             irqs: 0,
+            enabled: false,
             rng,
         };
         let u = &mut b.dut.u;
-        u.ctl.cq_lo.next = u64::from(RING as u32).into();
-        u.ctl.cq_hi.next = (RING >> 32).into();
-        u.ctl.setup.next = (4 << 8 | 3 << 16u64).into();
         u.reset.next = true;
         b.cycle();
         b.dut.u.reset.next = false;
+        b.bus.write(regs::event_cq_base_lo::OFFSET, RING as u32);
+        b.bus
+            .write(regs::event_cq_base_hi::OFFSET, (RING >> 32) as u32);
+        b.bus.write(regs::event_cfg::OFFSET, 4 << 8 | 3 << 16);
+        b.write_all();
         b
     }
+    /// Lets the host write what it has to.
+    fn write_all(&mut self) {
+        while !self.bus.is_empty() {
+            self.cycle();
+        }
+    }
     fn enable(&mut self, on: bool) {
-        self.dut.u.ctl.enable.next = on;
+        self.bus.write(regs::event_ctrl::OFFSET, u32::from(on));
+        self.enabled = on;
+        self.write_all();
         (0..4).for_each(|_| self.cycle());
     }
     fn doorbell(&mut self, consumer: u32, arm: bool) {
-        self.bell = Some((consumer % (1 << 15)) << 16 | u32::from(arm) << 31);
-        self.cycle();
+        let bell = (consumer % (1 << 15)) << 16 | u32::from(arm) << 31;
+        self.bus.write(regs::event_doorbell::OFFSET, bell);
+        self.write_all();
         self.cycle();
     }
     fn cycle(&mut self) {
@@ -78,15 +92,14 @@ impl Bench {
         u.clock.next = false.into();
         u.now_lo.next = u64::from(self.now).into();
         u.m.ready.next = self.writer.ready;
-        u.ctl.ring.next = self.bell.is_some();
-        u.ctl.doorbell.next = u64::from(self.bell.take().unwrap_or(0)).into();
+        drive_bus!(u.bus, self.bus);
         u.neigh.valid.next = !self.neigh.is_empty();
         let (failed, address) = self.neigh.front().copied().unwrap_or_default();
         u.neigh.failed.next = failed;
         u.neigh.address.next = u64::from(address).into();
         u.link_up.next = self.link;
-        u.tx_failed.next = std::mem::take(&mut self.tx_failed);
-        u.rx_failed.next = std::mem::take(&mut self.rx_failed);
+        u.tx_failed.next = u64::from(std::mem::take(&mut self.tx_failed)).into();
+        u.rx_failed.next = u64::from(std::mem::take(&mut self.rx_failed)).into();
         u.barrier_done.next = self.left == Some(0);
         self.dut.settle();
         let u = &self.dut.u;
@@ -99,9 +112,9 @@ impl Bench {
             (true, Some(n)) => Some(n.saturating_sub(1)),
         };
         if u.neigh.ready.val() && !self.neigh.is_empty() {
-            let done = u.barrier_done.val() || !u.ctl.running.val();
+            let done = u.barrier_done.val() || !u.bus.status.val().get_bit(4);
             assert!(
-                done || !u.ctl.enable.val() || u.ctl.error.val().any(),
+                done || !self.enabled || u.bus.status.val().to_u32() & 15 != 0,
                 "taken before its barrier"
             );
             self.neigh.pop_front();
@@ -140,7 +153,7 @@ impl Bench {
         panic!("never idle");
     }
     fn error(&self) -> u32 {
-        self.dut.u.ctl.error.val().to_u32()
+        self.dut.u.bus.status.val().to_u32() & 15
     }
 }
 
@@ -167,7 +180,7 @@ proptest! {
                 links += 1;
             }
             if b.rng.percent(1) {
-                b.tx_failed = true;
+                b.tx_failed = 1;
                 errors += 1;
             }
             if b.rng.percent(3) {
@@ -205,13 +218,13 @@ fn events_say_what_happened() {
     b.settle();
     b.link = true;
     b.settle();
-    b.rx_failed = true;
+    b.rx_failed = 1;
     b.settle();
     b.link = false;
     b.settle();
     b.neigh.push_back((true, 0x0A00_0002));
     b.settle();
-    b.tx_failed = true;
+    b.tx_failed = 1;
     b.settle();
     let got: Vec<_> = b
         .events
@@ -233,7 +246,7 @@ fn events_say_what_happened() {
 fn nothing_is_told_or_held_while_the_queue_is_off() {
     let mut b = Bench::new(2);
     b.link = true;
-    b.tx_failed = true;
+    b.tx_failed = 1;
     b.neigh.extend([(false, 1), (true, 2)]);
     b.settle();
     assert!(b.neigh.is_empty(), "the neighbour block is not held up");
@@ -254,7 +267,7 @@ fn an_impossible_consumer_stops_the_queue_with_an_event_of_its_own() {
     b.doorbell(3, false);
     b.settle();
     assert_eq!(b.error(), queue_error::BAD_INDEX);
-    assert!(!b.dut.u.ctl.running.val());
+    assert!(!b.dut.u.bus.status.val().get_bit(4));
     let last = b.events.last().expect("an event");
     assert_eq!((last.code, last.detail), (event_code::QUEUE_ERROR, 0));
     b.enable(false);
@@ -276,20 +289,20 @@ fn a_full_ring_keeps_errors_and_neighbours_waiting() {
     b.neigh.extend((0..20).map(|i| (false, i)));
     b.settle();
     assert_eq!(b.events.len(), 16);
-    b.rx_failed = true;
-    b.tx_failed = true;
+    b.rx_failed = 1;
+    b.tx_failed = 1;
     b.settle();
     b.doorbell(16, false);
     b.settle();
     assert_eq!(b.events.len(), 22);
     b.enable(false);
     b.settle();
-    assert!(!b.dut.u.ctl.running.val());
-    b.dut.u.ctl.setup.next = (3u64 << 8).into();
+    assert!(!b.dut.u.bus.status.val().get_bit(4));
+    b.bus.write(regs::event_cfg::OFFSET, 3 << 8);
     b.enable(true);
     b.settle();
     assert_eq!(
-        (b.error(), b.dut.u.ctl.running.val()),
+        (b.error(), b.dut.u.bus.status.val().get_bit(4)),
         (queue_error::BAD_SETUP, false)
     );
 }

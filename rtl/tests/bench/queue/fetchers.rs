@@ -25,9 +25,33 @@ struct Seen {
     error: bool,
 }
 
+/// How many entries are done with, and of how many the fetcher has been told.
+#[derive(Default)]
+struct Retired {
+    due: u32,
+    told: u32,
+}
+
+/// The queue that the fetchers work for.
+const QUEUE: u32 = 2;
+
+fn retire_sqe(u: &mut SqeFetcher, retired: &mut Retired) {
+    u.between.next = true;
+    u.retire.next = true;
+    u.retire_place.next = u64::from(QUEUE).into();
+    u.retired.next = u64::from(retired.due % INDEX_MODULUS).into();
+    retired.told = retired.due;
+}
+
+/// One slot a cycle.
+fn retire_slot(u: &mut SlotFetcher, retired: &mut Retired) {
+    u.retire.next = retired.told < retired.due;
+    retired.told += u32::from(retired.told < retired.due);
+}
+
 /// Both fetchers look alike from here.
 macro_rules! cycle {
-    ($dut:expr, $reader:expr, $rng:expr, $now:expr, $memory:expr, $update:expr, $retired:expr, $ready:expr, $entry:expr) => {{
+    ($dut:expr, $reader:expr, $rng:expr, $now:expr, $memory:expr, $update:expr, $retired:expr, $ready:expr, $entry:expr, $retire:expr) => {{
         $now += 1;
         let u = &mut $dut.u;
         u.clock.next = false.into();
@@ -37,7 +61,7 @@ macro_rules! cycle {
         if let Some(p) = update {
             u.producer.next = u64::from(p % INDEX_MODULUS).into();
         }
-        u.retired.next = u64::from($retired % INDEX_MODULUS).into();
+        $retire(u, $retired);
         u.ready.next = $ready;
         $dut.settle();
         let u = &$dut.u;
@@ -58,15 +82,24 @@ macro_rules! cycle {
 /// Resets and starts a fetcher on a ring of 2^`log2` entries.
 macro_rules! start {
     ($dut:expr, $log2:expr) => {{
-        for (reset, start) in [(true, false), (false, true), (false, false)] {
+        // Reset; base and size as the host writes them; start.
+        for step in 0..6 {
             let u = &mut $dut.u;
             u.clock.next = false.into();
-            u.reset.next = reset;
-            u.start.next = start;
-            u.run.next = !reset && !start;
-            u.log2.next = u64::from($log2).into();
-            u.base_lo.next = u64::from(BASE as u32).into();
-            u.base_hi.next = (BASE >> 32).into();
+            u.reset.next = step == 0;
+            u.start.next = u64::from(u32::from(step == 4) << QUEUE).into();
+            u.run.next = u64::from(u32::from(step == 5) << QUEUE).into();
+            u.bell.next = u64::from(QUEUE).into();
+            u.set_place.next = u64::from(QUEUE).into();
+            u.set_lo.next = step == 1;
+            u.set_hi.next = step == 2;
+            u.set_cfg.next = step == 3;
+            u.set_data.next = match step {
+                1 => BASE & 0xFFFF_FFFF,
+                2 => BASE >> 32,
+                _ => u64::from($log2 as u32),
+            }
+            .into();
             $dut.settle();
             $dut.u.clock.next = true.into();
             $dut.settle();
@@ -75,7 +108,7 @@ macro_rules! start {
 }
 /// Runs `total` entries through a fetcher; `write` puts one into the ring, `check` looks at one.
 macro_rules! run {
-    ($block:ty, $seed:expr, $log2:expr, $total:expr, $fast:expr, $write:expr, $entry:expr, $check:expr) => {{
+    ($block:ty, $seed:expr, $log2:expr, $total:expr, $fast:expr, $write:expr, $entry:expr, $check:expr, $retire:expr) => {{
         let mut rng = Rng($seed);
         let mut dut = Native::<$block>::default();
         start!(dut, $log2);
@@ -85,14 +118,15 @@ macro_rules! run {
             (reader.accept, reader.offer, reader.latency) = (100, 100, 1);
         }
         reader.max_read = 128;
-        let (mut now, mut posted, mut taken, mut retired, mut idle) = (0u64, 0u32, 0u32, 0u32, 0);
+        let (mut now, mut posted, mut taken, mut idle) = (0u64, 0u32, 0u32, 0);
+        let mut retires = Retired::default();
         let pace = if $fast { 100 } else { 5 + rng.below(95) };
         while taken < $total {
             idle += 1;
             assert!(idle < 5_000, "stuck at {taken} of {posted}");
             let mut update = None;
             if rng.percent(if $fast { 50 } else { 3 }) && posted < $total {
-                let room = retired + (1 << $log2) - posted;
+                let room = retires.told + (1 << $log2) - posted;
                 for _ in 0..rng.below(u64::from(room) + 1) {
                     $write(&mut memory, BASE, $log2, posted);
                     posted += 1;
@@ -100,7 +134,18 @@ macro_rules! run {
                 update = Some(posted);
             }
             let ready = rng.percent(pace);
-            let seen = cycle!(dut, reader, rng, now, memory, update, retired, ready, $entry);
+            let seen = cycle!(
+                dut,
+                reader,
+                rng,
+                now,
+                memory,
+                update,
+                &mut retires,
+                ready,
+                $entry,
+                $retire
+            );
             assert!(!seen.error);
             if let Some((index, words)) = seen.entry {
                 idle = 0;
@@ -108,10 +153,11 @@ macro_rules! run {
                 taken += 1;
             }
             if rng.percent(20) {
-                retired += rng.below(u64::from(taken - retired) + 1) as u32;
+                retires.due += rng.below(u64::from(taken - retires.due) + 1) as u32;
             }
         }
-        dut.u.retired.next = u64::from(retired % INDEX_MODULUS).into();
+        dut.u.retire.next = false;
+        let retired = retires.told;
         for producer in 0..INDEX_MODULUS {
             dut.u.producer.next = u64::from(producer).into();
             dut.settle();
@@ -159,12 +205,12 @@ proptest! {
     #![proptest_config(crate::common::cases(10))]
     #[test]
     fn sqes_come_out_once_in_order(seed: u64, log2 in 4u32..8) {
-        let reader = run!(SqeFetcher, seed, log2, 600, false, write_sqe, take_sqe, check_sqe);
+        let reader = run!(SqeFetcher, seed, log2, 600, false, write_sqe, take_sqe, check_sqe, retire_sqe);
         prop_assert!(reader.deepest <= 2);
     }
     #[test]
     fn slots_come_out_once_in_order(seed: u64, log2 in 4u32..10) {
-        let reader = run!(SlotFetcher, seed, log2, 1500, false, write_slot, take_slot, check_slot);
+        let reader = run!(SlotFetcher, seed, log2, 1500, false, write_slot, take_slot, check_slot, retire_slot);
         let border = 128.min(2u64 << log2);
         for (addr, dwords) in reader.log {
             let end = addr + 4 * u64::from(dwords) - 1;
@@ -183,7 +229,8 @@ fn indices_survive_the_wrap_of_the_index_space() {
         true,
         write_sqe,
         take_sqe,
-        check_sqe
+        check_sqe,
+        retire_sqe
     );
     run!(
         SlotFetcher,
@@ -193,7 +240,8 @@ fn indices_survive_the_wrap_of_the_index_space() {
         true,
         write_slot,
         take_slot,
-        check_slot
+        check_slot,
+        retire_slot
     );
 }
 
@@ -216,9 +264,10 @@ fn nothing_of_a_failed_read_is_handed_out() {
             now,
             memory,
             (i == 0).then_some(20),
-            0,
+            &mut Retired::default(),
             true,
-            take_sqe
+            take_sqe,
+            retire_sqe
         );
         if let (Some((index, words)), 0) = (seen.entry, errors) {
             check_sqe(taken, index, words);
@@ -227,7 +276,7 @@ fn nothing_of_a_failed_read_is_handed_out() {
         if seen.error {
             errors += 1;
             // As the queue does.
-            sq.u.run.next = false;
+            sq.u.run.next = 0.into();
         }
     }
     assert_eq!((taken.min(8), errors), (taken, 1));
@@ -244,9 +293,10 @@ fn nothing_of_a_failed_read_is_handed_out() {
             now,
             memory,
             (i == 0).then_some(100),
-            0,
+            &mut Retired::default(),
             true,
-            take_slot
+            take_slot,
+            retire_slot
         );
         if let (Some((_, words)), 0) = (seen.entry, errors) {
             check_slot(taken, 0, words);
@@ -254,7 +304,7 @@ fn nothing_of_a_failed_read_is_handed_out() {
         }
         if seen.error {
             errors += 1;
-            slots.u.run.next = false;
+            slots.u.run.next = 0.into();
         }
     }
     assert_eq!(errors, 1);

@@ -22,6 +22,35 @@ impl Rng {
     }
 }
 
+/// What the host writes to the pages of the queues of one kind: the queue's number, the register's offset, the word.
+#[derive(Default)]
+pub(super) struct Bus {
+    /// The queue that [`Bus::write`] writes to, and whose STATUS is looked at.
+    pub(super) queue: u32,
+    writes: VecDeque<(u32, u32, u32)>,
+    rests: bool,
+}
+
+impl Bus {
+    pub(super) fn of(queue: u32) -> Self {
+        Self {
+            queue,
+            ..Default::default()
+        }
+    }
+    pub(super) fn write(&mut self, offset: u32, value: u32) {
+        self.writes.push_back((self.queue, offset, value));
+    }
+    pub(super) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+    /// What is written in the next cycle: nothing in two cycles running, as a write TLP has two beats.
+    pub(super) fn next(&mut self) -> Option<(u32, u32, u32)> {
+        self.rests = !self.rests && !self.writes.is_empty();
+        self.rests.then(|| self.writes.pop_front()).flatten()
+    }
+}
+
 /// Memory in 4 KiB pages; untouched bytes are 0.
 #[derive(Default)]
 pub(super) struct Memory(HashMap<u64, Box<[u8; 4096]>>);
@@ -293,6 +322,17 @@ impl Writer {
 }
 
 /// Drives a read client's inputs for this cycle.
+macro_rules! drive_bus {
+    ($bus:expr, $host:expr) => {{
+        let write = $host.next();
+        $bus.write.next = write.is_some();
+        let (place, offset, value) = write.unwrap_or_default();
+        $bus.place.next = u64::from(place).into();
+        $bus.word.next = u64::from(offset / 4).into();
+        $bus.data.next = u64::from(value).into();
+        $bus.look.next = u64::from($host.queue).into();
+    }};
+}
 macro_rules! drive_reader {
     ($req:expr, $data:expr, $reader:expr, $now:expr, $rng:expr, $memory:expr) => {{
         let beat = $reader.before($now, $rng, $memory);
@@ -332,4 +372,4 @@ macro_rules! sample_writer {
         $writer.after($memory, offer)
     }};
 }
-pub(super) use {drive_reader, sample_reader, sample_writer};
+pub(super) use {drive_bus, drive_reader, sample_reader, sample_writer};

@@ -15,9 +15,12 @@ fn read_word(offset: u32, bytes: u32, flags: u32) -> u32 {
 fn tag_word(tci: u32, flags: u32) -> u32 {
     1 << 30 | 1 << 23 | flags << 16 | tci
 }
+/// The queue whose frames they are.
+const QUEUE: u32 = 2;
 /// A frame's end in the list.
 fn end_word(index: u32, bad: bool, report: bool, forget: bool) -> u32 {
-    1 << 31 | index | u32::from(bad) << 15 | u32::from(report) << 16 | u32::from(forget) << 17
+    let flags = u32::from(bad) | u32::from(report) << 1 | u32::from(forget) << 2;
+    1 << 31 | QUEUE << 19 | flags << 15 | index
 }
 
 proptest! {
@@ -79,6 +82,7 @@ proptest! {
             u.reset.next = cycles == 1;
             u.run.next = cycles > 1;
             u.max_read.next = max_read.into();
+            u.owner.next = u64::from(QUEUE).into();
             u.full.next = rng.percent(30);
             let take = rng.percent(50);
             u.req.ready.next = take;
@@ -143,9 +147,8 @@ proptest! {
             if !bad && !forget {
                 packets.push((bytes, flags, tag));
             }
-            if !forget {
-                dones.push(index | u32::from(bad) << 15 | u32::from(report) << 16);
-            }
+            let flags = u32::from(bad) | u32::from(report) << 1 | u32::from(forget) << 6;
+            dones.push(QUEUE << 19 | flags << 15 | index);
         }
         let ready = 30 + rng.below(71);
         let (mut got, mut done, mut current, mut aborted) = (vec![], vec![], vec![], 0);

@@ -1,8 +1,10 @@
 //! The queue engines together: what is ordered between rings, and a loop from TX to RX.
-use super::host::{drive_reader, sample_reader, sample_writer, Memory, Reader, Rng, Writer};
+use super::host::{
+    drive_bus, drive_reader, sample_reader, sample_writer, Bus, Memory, Reader, Rng, Writer,
+};
 use crate::common::verilator_lint;
 use crate::lockstep::Trace;
-use ferrule_abi::regs::queue_error;
+use ferrule_abi::regs::{self, queue_error};
 use ferrule_abi::ring::{cqe_status as cs, event_code, sqe_flags as sf, Cqe, Event, Sqe};
 use ferrule_rtl::{native::Native, queue::queues::Queues};
 use proptest::prelude::*;
@@ -23,8 +25,8 @@ struct Bench {
     writers: [Writer; 4],
     rng: Rng,
     now: u64,
-    /// Doorbells of the event, transmit and receive queue.
-    bells: [Option<u32>; 3],
+    /// The pages of the event, transmit and receive queue.
+    buses: [Bus; 3],
     /// The world: packets go back as frames; every fifth finds no neighbour, who is told of at once.
     miss: bool,
     current: Vec<u8>,
@@ -37,7 +39,7 @@ struct Bench {
     tx: Vec<Cqe>,
     rx: Vec<(Cqe, Vec<u8>)>,
     events: Vec<Event>,
-    irqs: [u32; 4],
+    irqs: [u32; 8],
     busy: bool,
     /// Every cycle's ports, where a test asks for it.
     trace: Option<Trace>,
@@ -66,7 +68,7 @@ impl Bench {
             writers,
             rng,
             now: 0,
-            bells: [None; 3],
+            buses: [Bus::default(), Bus::default(), Bus::default()],
             miss: true,
             current: vec![],
             packets: 0,
@@ -78,36 +80,68 @@ impl Bench {
             tx: vec![],
             rx: vec![],
             events: vec![],
-            irqs: [0; 4],
+            irqs: [0; 8],
             busy: true,
             trace,
         };
         let u = &mut b.dut.u;
         u.max_read.next = 2.into();
-        u.event_ctl.cq_lo.next = EVENTS.into();
-        u.event_ctl.setup.next = (4u64 << 8).into();
-        u.tx_ctl.ring_lo.next = SQ.into();
-        u.tx_ctl.cq_lo.next = TXCQ.into();
-        u.tx_ctl.setup.next = (4u64 | 4 << 8 | 1 << 16).into();
-        u.rx_ctl.ring_lo.next = RQ.into();
-        u.rx_ctl.cq_lo.next = RXCQ.into();
-        u.rx_ctl.slot_lo.next = SLOTS.into();
-        u.rx_ctl.slots.next = (11u64 | 16 << 16).into();
-        u.rx_ctl.setup.next = (4u64 | 4 << 8 | 2 << 16).into();
         u.reset.next = true;
         b.cycle();
-        let u = &mut b.dut.u;
-        u.reset.next = false;
-        u.event_ctl.enable.next = true;
-        u.tx_ctl.enable.next = true;
-        u.rx_ctl.enable.next = true;
-        (0..4).for_each(|_| b.cycle());
+        b.dut.u.reset.next = false;
+        b.start();
         b
+    }
+    /// Sets all queues up and enables them.
+    fn start(&mut self) {
+        let writes: [&[(u32, u32)]; 3] = [
+            &[
+                (regs::event_cq_base_lo::OFFSET, EVENTS as u32),
+                (regs::event_cq_base_hi::OFFSET, 0),
+                (regs::event_cfg::OFFSET, 4 << 8),
+            ],
+            &[
+                (regs::tx_sq_base_lo::OFFSET, SQ as u32),
+                (regs::tx_sq_base_hi::OFFSET, 0),
+                (regs::tx_cq_base_lo::OFFSET, TXCQ as u32),
+                (regs::tx_cq_base_hi::OFFSET, 0),
+                (regs::tx_cfg::OFFSET, 4 | 4 << 8 | 1 << 16),
+            ],
+            &[
+                (regs::rx_rxq_base_lo::OFFSET, RQ as u32),
+                (regs::rx_rxq_base_hi::OFFSET, 0),
+                (regs::rx_cq_base_lo::OFFSET, RXCQ as u32),
+                (regs::rx_cq_base_hi::OFFSET, 0),
+                (regs::rx_slot_base_lo::OFFSET, SLOTS as u32),
+                (regs::rx_slot_base_hi::OFFSET, 0),
+                (regs::rx_slot_cfg::OFFSET, 11 | 16 << 16),
+                (regs::rx_cfg::OFFSET, 4 | 4 << 8 | 2 << 16),
+            ],
+        ];
+        for (bus, writes) in self.buses.iter_mut().zip(writes) {
+            writes
+                .iter()
+                .for_each(|&(offset, value)| bus.write(offset, value));
+        }
+        self.enable(true);
+    }
+    /// Enables or disables all queues, once the host has written what it has to.
+    fn enable(&mut self, on: bool) {
+        for bus in &mut self.buses {
+            bus.write(regs::event_ctrl::OFFSET, u32::from(on));
+        }
+        self.write_all();
+        (0..4).for_each(|_| self.cycle());
+    }
+    fn write_all(&mut self) {
+        while self.buses.iter().any(|bus| !bus.is_empty()) {
+            self.cycle();
+        }
     }
     fn ring(&mut self, queue: usize, producer: u32, consumer: u32, arm: bool) {
         let word = (producer % (1 << 15)) | (consumer % (1 << 15)) << 16 | u32::from(arm) << 31;
-        self.bells[queue] = Some(word);
-        self.cycle();
+        self.buses[queue].write(regs::event_doorbell::OFFSET, word);
+        self.write_all();
         self.cycle();
     }
     fn cycle(&mut self) {
@@ -146,13 +180,9 @@ impl Bench {
         u.rx_cq.ready.next = self.writers[1].ready;
         u.tx_cq.ready.next = self.writers[2].ready;
         u.event_cq.ready.next = self.writers[3].ready;
-        let bells = std::mem::take(&mut self.bells);
-        u.event_ctl.ring.next = bells[0].is_some();
-        u.event_ctl.doorbell.next = u64::from(bells[0].unwrap_or(0)).into();
-        u.tx_ctl.ring.next = bells[1].is_some();
-        u.tx_ctl.doorbell.next = u64::from(bells[1].unwrap_or(0)).into();
-        u.rx_ctl.ring.next = bells[2].is_some();
-        u.rx_ctl.doorbell.next = u64::from(bells[2].unwrap_or(0)).into();
+        drive_bus!(u.event_bus, self.buses[0]);
+        drive_bus!(u.tx_bus, self.buses[1]);
+        drive_bus!(u.rx_bus, self.buses[2]);
         u.tx_packet.ready.next = true;
         let verdict = self
             .verdicts
@@ -398,11 +428,17 @@ fn stop_all(b: &mut Bench) {
     b.miss = false;
     b.ring(1, 17, 0, false);
     b.settle();
-    assert_eq!(b.dut.u.tx_ctl.error.val().to_u32(), queue_error::BAD_INDEX);
+    assert_eq!(
+        b.dut.u.tx_bus.status.val().to_u32() & 15,
+        queue_error::BAD_INDEX
+    );
     b.memory.set(RQ, 200);
     b.ring(2, 1, 0, false);
     b.settle();
-    assert_eq!(b.dut.u.rx_ctl.error.val().to_u32(), queue_error::BAD_SLOT);
+    assert_eq!(
+        b.dut.u.rx_bus.status.val().to_u32() & 15,
+        queue_error::BAD_SLOT
+    );
     b.link = true;
     b.settle();
     let got: Vec<_> = b.events.iter().map(|e| (e.code, e.detail)).collect();
@@ -417,7 +453,7 @@ fn stop_all(b: &mut Bench) {
     b.ring(0, 0, 9, false);
     b.settle();
     assert_eq!(
-        b.dut.u.event_ctl.error.val().to_u32(),
+        b.dut.u.event_bus.status.val().to_u32() & 15,
         queue_error::BAD_INDEX
     );
     assert_eq!(
@@ -440,9 +476,10 @@ fn the_verilog_does_the_same() {
     b.ring(1, 45, 40, true);
     (0..60).for_each(|_| b.cycle());
     for enable in [false, true] {
-        b.dut.u.tx_ctl.enable.next = enable;
-        b.dut.u.rx_ctl.enable.next = enable;
-        b.dut.u.event_ctl.enable.next = enable;
+        match enable {
+            true => b.start(),
+            false => b.enable(false),
+        }
         b.settle();
         b.dut.u.reset.next = !enable;
         b.cycle();

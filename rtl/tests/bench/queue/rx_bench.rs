@@ -1,12 +1,17 @@
-//! `RxQueue` in a host and behind a receive buffer.
-use super::host::{drive_reader, sample_reader, sample_writer, Memory, Reader, Rng, Writer};
+//! `RxQueues` in a host and behind a receive buffer.
+use super::host::{
+    drive_bus, drive_reader, sample_reader, sample_writer, Bus, Memory, Reader, Rng, Writer,
+};
+use ferrule_abi::regs;
 use ferrule_abi::ring::{cqe_status as cs, Cqe, INDEX_MODULUS};
-use ferrule_rtl::{native::Native, queue::rx::RxQueue};
+use ferrule_rtl::{native::Native, queue::rx::RxQueues};
 use std::collections::VecDeque;
 
 pub(super) const RQ: u64 = 0x1_0000_0000 - 0x80;
 pub(super) const CQ: u64 = 0x2_0000_0040;
 pub(super) const SLOTS: u64 = 0x3_0000_0000 - 0x800;
+/// The queue's vector.
+pub(super) const VECTOR: u32 = 5;
 /// What slots hold before a frame comes.
 pub(super) const BLANK: u8 = 0xA5;
 
@@ -31,7 +36,7 @@ pub(super) fn frame(rng: &mut Rng, len: usize) -> Frame {
 }
 
 pub(super) struct Bench {
-    pub(super) dut: Native<RxQueue>,
+    pub(super) dut: Native<RxQueues>,
     pub(super) memory: Memory,
     pub(super) rq: Reader,
     pub(super) payload: Writer,
@@ -41,7 +46,7 @@ pub(super) struct Bench {
     pub(super) rq_log2: u32,
     pub(super) cq_log2: u32,
     pub(super) stride: u64,
-    pub(super) bell: Option<u32>,
+    pub(super) bus: Bus,
     pub(super) overflow: bool,
     /// Frames in the receive buffer, beats sent of the first, and how often a beat is there.
     pub(super) frames: VecDeque<Frame>,
@@ -78,7 +83,7 @@ impl Bench {
             rq_log2,
             cq_log2,
             stride: 1 << stride_log2,
-            bell: None,
+            bus: Bus::of(seed as u32 % 4),
             overflow: false,
             frames: VecDeque::new(),
             beat: 0,
@@ -95,33 +100,54 @@ impl Bench {
             rng,
         };
         let u = &mut b.dut.u;
-        u.ctl.ring_lo.next = u64::from(RQ as u32).into();
-        u.ctl.ring_hi.next = (RQ >> 32).into();
-        u.ctl.cq_lo.next = u64::from(CQ as u32).into();
-        u.ctl.cq_hi.next = (CQ >> 32).into();
-        u.ctl.slot_lo.next = u64::from(SLOTS as u32).into();
-        u.ctl.slot_hi.next = (SLOTS >> 32).into();
-        u.ctl.slots.next = u64::from(stride_log2 | slots << 16).into();
-        u.ctl.setup.next = u64::from(rq_log2 | cq_log2 << 8 | 1 << 16).into();
         u.reset.next = true;
         b.cycle();
         b.dut.u.reset.next = false;
+        b.setup(
+            rq_log2 | cq_log2 << 8 | VECTOR << 16,
+            stride_log2 | slots << 16,
+        );
         b
+    }
+    /// Writes all that a queue is set up with: CFG and SLOT_CFG as given.
+    pub(super) fn setup(&mut self, cfg: u32, slots: u32) {
+        for (offset, value) in [
+            (regs::rx_cfg::OFFSET, cfg),
+            (regs::rx_rxq_base_lo::OFFSET, RQ as u32),
+            (regs::rx_rxq_base_hi::OFFSET, (RQ >> 32) as u32),
+            (regs::rx_cq_base_lo::OFFSET, CQ as u32),
+            (regs::rx_cq_base_hi::OFFSET, (CQ >> 32) as u32),
+            (regs::rx_slot_base_lo::OFFSET, SLOTS as u32),
+            (regs::rx_slot_base_hi::OFFSET, (SLOTS >> 32) as u32),
+            (regs::rx_slot_cfg::OFFSET, slots),
+        ] {
+            self.bus.write(offset, value);
+        }
+        self.write_all();
+    }
+    /// Lets the host write what it has to.
+    pub(super) fn write_all(&mut self) {
+        while !self.bus.is_empty() {
+            self.cycle();
+        }
     }
     pub(super) fn max_payload(&mut self, code: u64) {
         self.dut.u.max_payload.next = code.into();
         self.payload.max_payload = 128 << code;
     }
     pub(super) fn enable(&mut self, on: bool) {
-        self.dut.u.ctl.enable.next = on;
+        self.bus.write(regs::rx_ctrl::OFFSET, u32::from(on));
+        self.write_all();
+        self.cycle();
         self.cycle();
         self.cycle();
         self.cycle();
     }
     pub(super) fn doorbell(&mut self, producer: u32, consumer: u32, arm: bool) {
         let (p, c) = (producer % INDEX_MODULUS, consumer % INDEX_MODULUS);
-        self.bell = Some(p | c << 16 | u32::from(arm) << 31);
-        self.cycle();
+        let bell = p | c << 16 | u32::from(arm) << 31;
+        self.bus.write(regs::rx_doorbell::OFFSET, bell);
+        self.write_all();
         self.cycle();
     }
     /// Gives a slot without telling the device yet.
@@ -138,10 +164,10 @@ impl Bench {
         self.given.push(slot);
     }
     pub(super) fn error(&self) -> u32 {
-        self.dut.u.ctl.error.val().to_u32()
+        self.dut.u.bus.status.val().to_u32() & 15
     }
     pub(super) fn running(&self) -> bool {
-        self.dut.u.ctl.running.val()
+        self.dut.u.bus.status.val().get_bit(4)
     }
     pub(super) fn cycle(&mut self) {
         self.now += 1;
@@ -159,8 +185,7 @@ impl Bench {
         self.cq.before(&mut self.rng);
         u.payload.ready.next = self.payload.ready;
         u.cq.ready.next = self.cq.ready;
-        u.ctl.ring.next = self.bell.is_some();
-        u.ctl.doorbell.next = u64::from(self.bell.take().unwrap_or(0)).into();
+        drive_bus!(u.bus, self.bus);
         u.overflow.next = std::mem::take(&mut self.overflow);
         // The receive buffer: the description stands with the beats and is something else in between.
         let noise = self.rng.next() as u32;
@@ -173,11 +198,13 @@ impl Bench {
             u.packet.status.next = u64::from(f.status).into();
             u.packet.offsets.next = u64::from(f.offsets).into();
             u.packet.hash.next = u64::from(f.hash).into();
+            u.packet.queue.next = u64::from(self.bus.queue).into();
             u.packet.timestamp.next = u64::from(f.timestamp).into();
         } else {
             u.packet.len.next = u64::from(noise & 0xFFFF).into();
             u.packet.status.next = u64::from(noise >> 16).into();
             u.packet.hash.next = u64::from(!noise).into();
+            u.packet.queue.next = u64::from(noise & 3).into();
         }
         u.packet.valid.next = self.offered;
         u.waiting.next = !self.frames.is_empty();
@@ -208,9 +235,11 @@ impl Bench {
             }
         }
         let irq = u.irq.val().to_u32();
-        assert!(irq == 0 || irq == 1 << 1, "the queue's own vector");
+        assert!(irq == 0 || irq == 1 << VECTOR, "the queue's own vector");
         self.irqs += u32::from(irq != 0);
-        self.failures += u32::from(u.failed.val());
+        let failed = u.failed.val().to_u32();
+        assert!(failed == 0 || failed == 1 << self.bus.queue);
+        self.failures += u32::from(failed != 0);
         for (i, n) in self.counts.iter_mut().enumerate() {
             *n += u32::from(u.events.val().get_bit(i));
         }

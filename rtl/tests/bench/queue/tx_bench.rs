@@ -1,12 +1,17 @@
-//! `TxQueue` in a host and before a transmit path, and what the design says must come of its SQEs.
-use super::host::{drive_reader, sample_reader, sample_writer, Memory, Reader, Rng, Writer};
+//! `TxQueues` in a host and before a transmit path, and what the design says must come of its SQEs.
+use super::host::{
+    drive_bus, drive_reader, sample_reader, sample_writer, Bus, Memory, Reader, Rng, Writer,
+};
 use ferrule_abi::counter;
+use ferrule_abi::regs;
 use ferrule_abi::ring::{cqe_status as cs, sqe_flags as sf, Cqe, Sqe, INDEX_MODULUS};
-use ferrule_rtl::{native::Native, queue::tx::TxQueue};
+use ferrule_rtl::{native::Native, queue::tx::TxQueues};
 use std::collections::VecDeque;
 
 pub(super) const SQ: u64 = 0x1_0000_0000 - 0x800;
 pub(super) const CQ: u64 = 0x2_0000_0040;
+/// The queue's vector.
+pub(super) const VECTOR: u32 = 6;
 pub(super) const DATA: u64 = 0x40_0000;
 
 /// What the transmit path says of a packet.
@@ -85,7 +90,7 @@ type Flags = (u16, Option<u16>);
 
 /// A transmit queue with everything around it. A segment has TSO among its flags, the first of a packet SOP.
 pub(super) struct Bench {
-    pub(super) dut: Native<TxQueue>,
+    pub(super) dut: Native<TxQueues>,
     pub(super) memory: Memory,
     pub(super) sq: Reader,
     pub(super) pay: Reader,
@@ -94,8 +99,7 @@ pub(super) struct Bench {
     pub(super) now: u64,
     pub(super) sq_log2: u32,
     pub(super) cq_log2: u32,
-    /// Doorbell to write in the next cycle.
-    pub(super) bell: Option<u32>,
+    pub(super) bus: Bus,
     pub(super) barrier: bool,
     /// The transmit path: packet under way, verdicts to give.
     pub(super) current: Vec<u8>,
@@ -134,7 +138,7 @@ impl Bench {
             now: 0,
             sq_log2,
             cq_log2,
-            bell: None,
+            bus: Bus::of(seed as u32 % 4),
             barrier: false,
             current: vec![],
             current_flags: None,
@@ -153,36 +157,53 @@ impl Bench {
             rng,
         };
         let u = &mut b.dut.u;
-        u.ctl.ring_lo.next = u64::from(SQ as u32).into();
-        u.ctl.ring_hi.next = (SQ >> 32).into();
-        u.ctl.cq_lo.next = u64::from(CQ as u32).into();
-        u.ctl.cq_hi.next = (CQ >> 32).into();
-        u.ctl.setup.next = u64::from(sq_log2 | cq_log2 << 8 | 2 << 16).into();
         u.max_read.next = 2.into();
         u.reset.next = true;
         b.cycle();
         b.dut.u.reset.next = false;
+        b.setup(sq_log2 | cq_log2 << 8 | VECTOR << 16);
         b
     }
+    /// Writes all that a queue is set up with: CFG as given.
+    pub(super) fn setup(&mut self, cfg: u32) {
+        for (offset, value) in [
+            (regs::tx_cfg::OFFSET, cfg),
+            (regs::tx_sq_base_lo::OFFSET, SQ as u32),
+            (regs::tx_sq_base_hi::OFFSET, (SQ >> 32) as u32),
+            (regs::tx_cq_base_lo::OFFSET, CQ as u32),
+            (regs::tx_cq_base_hi::OFFSET, (CQ >> 32) as u32),
+        ] {
+            self.bus.write(offset, value);
+        }
+        self.write_all();
+    }
+    /// Lets the host write what it has to.
+    pub(super) fn write_all(&mut self) {
+        while !self.bus.is_empty() {
+            self.cycle();
+        }
+    }
     pub(super) fn enable(&mut self, on: bool) {
-        self.dut.u.ctl.enable.next = on;
+        self.bus.write(regs::tx_ctrl::OFFSET, u32::from(on));
+        self.write_all();
         self.cycle();
         self.cycle();
     }
     pub(super) fn doorbell(&mut self, producer: u32, consumer: u32, arm: bool) {
         let (p, c) = (producer % INDEX_MODULUS, consumer % INDEX_MODULUS);
-        self.bell = Some(p | c << 16 | u32::from(arm) << 31);
-        self.cycle();
+        let bell = p | c << 16 | u32::from(arm) << 31;
+        self.bus.write(regs::tx_doorbell::OFFSET, bell);
+        self.write_all();
     }
     pub(super) fn post(&mut self, index: u32, sqe: Sqe) {
         let at = SQ + 16 * u64::from(index % (1 << self.sq_log2));
         self.memory.set_entry(at, sqe.to_words());
     }
     pub(super) fn running(&self) -> bool {
-        self.dut.u.ctl.running.val()
+        self.dut.u.bus.status.val().get_bit(4)
     }
     pub(super) fn error(&self) -> u32 {
-        self.dut.u.ctl.error.val().to_u32()
+        self.dut.u.bus.status.val().to_u32() & 15
     }
     pub(super) fn cycle(&mut self) {
         self.now += 1;
@@ -206,8 +227,7 @@ impl Bench {
         );
         self.cq.before(&mut self.rng);
         u.cq.ready.next = self.cq.ready;
-        u.ctl.ring.next = self.bell.is_some();
-        u.ctl.doorbell.next = u64::from(self.bell.take().unwrap_or(0)).into();
+        drive_bus!(u.bus, self.bus);
         u.barrier.next = self.barrier;
         let ready = self.rng.percent(self.packet_ready);
         u.packet.ready.next = ready;
@@ -274,9 +294,11 @@ impl Bench {
             self.given.push(v);
         }
         let irq = u.irq.val().to_u32();
-        assert!(irq == 0 || irq == 1 << 2, "the queue's own vector");
+        assert!(irq == 0 || irq == 1 << VECTOR, "the queue's own vector");
         self.irqs += u32::from(irq != 0);
-        self.failures += u32::from(u.failed.val());
+        let failed = u.failed.val().to_u32();
+        assert!(failed == 0 || failed == 1 << self.bus.queue);
+        self.failures += u32::from(failed != 0);
         for (i, n) in self.counts.iter_mut().enumerate() {
             *n += u32::from(u.events.val().get_bit(i));
         }

@@ -1,9 +1,10 @@
 //! `RxHash`: Microsoft's vectors ("Verifying the RSS Hash Calculation"), and packets whose ports come last.
 use super::frames::{Rng, OWN};
 use super::harness::Bench;
-use super::oracle::{hash, toeplitz};
+use super::oracle::hash;
 use ferrule_abi::ring::cqe_status;
 use ferrule_rtl::rx::hash::RxHash;
+use ferrule_test_tools::toeplitz::toeplitz;
 
 /// The key of the vectors.
 const KEY: [u8; 40] = [

@@ -1,6 +1,7 @@
 //! What ought to become of a received frame, by the wire formats of smoltcp and etherparse and the register reference.
 use etherparse::{checksum::Sum16BitWords, Ipv6Header};
 use ferrule_abi::{counter, ring::cqe_status};
+use ferrule_test_tools::toeplitz::toeplitz;
 use smoltcp::wire::{
     ArpHardware, ArpPacket, EthernetFrame, EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet,
     TcpPacket, UdpPacket,
@@ -88,16 +89,6 @@ fn delivered(status: u16, offsets: u16) -> Fate {
         delivered: Some((status, offsets)),
         ..Fate::default()
     }
-}
-
-/// The hash of `input` under `key`, bit by bit as in Microsoft's "RSS Hashing Functions".
-pub(crate) fn toeplitz(key: &[u8; 40], input: &[u8]) -> u32 {
-    let bit = |bytes: &[u8], at: usize| bytes[at / 8] >> (7 - at % 8) & 1 == 1;
-    let left_most_32 =
-        |from: usize| (from..from + 32).fold(0, |k, at| k << 1 | u32::from(bit(key, at)));
-    (0..8 * input.len())
-        .filter(|&at| bit(input, at))
-        .fold(0, |hash, at| hash ^ left_most_32(at))
 }
 
 /// The hash of a frame whose completion says `status`.
