@@ -34,6 +34,8 @@ module cq_writer_moves(
     always @* assume (m$ready && !update_idx && !hold && !discard && !owner[1]);
     always @* if (!running) assume (!valid);
     always @* if (waits) assume (valid && owner[0] == owner_was);
+    // Whose entry comes next does not change while none comes.
+    always @* if (!valid) assume (owner[0] == owner_was);
 
     wire [14:0] head = owner[0] ? \head.word$1$q : \head.word$0$q ;
     reg [4:0] waited = 0, unwritten_for = 0;

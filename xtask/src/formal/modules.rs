@@ -59,6 +59,8 @@ modules! {
     MacTx, "mac/tx", mac::tx::MacTx;
     CqWriter, "queue/cq_writer", queue::cq_writer::CqWriter;
     FrameWriter, "queue/frame_writer", queue::frame_writer::FrameWriter;
+    SlotFetcher, "queue/slot_fetcher", queue::slot_fetcher::SlotFetcher;
+    SqeFetcher, "queue/sqe_fetcher", queue::sqe_fetcher::SqeFetcher;
     PayloadReader, "queue/payload_reader", queue::payload_reader::PayloadReader;
     Realigner, "queue/realigner", queue::realigner::Realigner;
     Push, "queue/push", queue::push::Push;
