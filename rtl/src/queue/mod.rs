@@ -6,6 +6,7 @@
 //! | [`rx`] | four receive queues: packets to slots, RXCQs |
 //! | [`event`] | the event queue |
 //! | [`queues`] | four queue pairs and the event queue together |
+//! | [`pages`] | what the host writes to four queues' pages |
 //! | [`state`] | whether a queue runs |
 //! | [`bank`], [`ring_base`] | what is kept for each queue |
 //! | [`cq_writer`] | completions into rings, four to a line |
@@ -26,6 +27,7 @@ pub mod cq_writer;
 pub mod event;
 pub mod fifo;
 pub mod frame_writer;
+pub mod pages;
 pub mod payload_reader;
 pub mod push;
 pub mod push_window;

@@ -2,11 +2,11 @@
 use super::bank::Bank;
 use super::cq_writer::CqWriter;
 use super::frame_writer::FrameWriter;
+use super::pages::QueuePages;
 use super::slot_fetcher::SlotFetcher;
-use super::state::{page_register, QueueState};
+use super::state::page_register;
 use crate::pcie::ports::{QueueBusSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::rx::ports::RxPacketSink;
-use array_init::array_init;
 use ferrule_abi::regs;
 use rust_hdl::prelude::*;
 
@@ -56,28 +56,20 @@ pub struct RxQueues {
     pub events: Signal<Out, Bits<32>>,
     /// Something is under way.
     pub busy: Signal<Out, Bit>,
+    pages: QueuePages,
     fetcher: SlotFetcher,
     frames: FrameWriter,
     writer: CqWriter,
-    control: [QueueState; 4],
     step: DFF<RxStep>,
     /// Where slot 0 is, of whose turn it is; the size of a slot, log2 of bytes, and how many there are.
     slot_lo: RAM<Bits<32>, 2>,
     slot_hi: RAM<Bits<32>, 2>,
     stride: Bank<4>,
     slots: Bank<15>,
-    /// Bit i, of queue i: ring sizes and slot size that can be, CFG.IN_ORDER, CFG.DROP, DROPPED_BEFORE is due.
-    cfg_sound: DFF<Bits<4>>,
     slots_sound: DFF<Bits<4>>,
-    in_order: DFF<Bits<4>>,
-    drop: DFF<Bits<4>>,
     lost: DFF<Bits<4>>,
     /// This build has CFG.IN_ORDER alone.
     only_in_order: Constant<Bits<1>>,
-    bell: DFF<Bits<2>>,
-    db: DFF<Bits<32>>,
-    db_valid: DFF<Bit>,
-    apply: DFF<Bit>,
     /// Cycles for which the newest completion still waits for a frame that comes in.
     patience: DFF<Bits<7>>,
     w0: DFF<Bits<32>>,
@@ -85,21 +77,17 @@ pub struct RxQueues {
     w2: DFF<Bits<32>>,
     w3: DFF<Bits<32>>,
     counted: DFF<Bits<32>>,
-    set_cfg: Signal<Local, Bit>,
     set_slots: Signal<Local, Bit>,
-    ring_log2: Signal<Local, Bits<4>>,
-    cq_log2: Signal<Local, Bits<4>>,
     set_stride: Signal<Local, Bits<4>>,
     set_flag: Signal<Local, Bits<4>>,
     set_rest: Signal<Local, Bits<4>>,
     lowest: Signal<Local, Bits<4>>,
-    bell_flag: Signal<Local, Bits<4>>,
     turn_flag: Signal<Local, Bits<4>>,
+    bad_reads: Signal<Local, Bits<4>>,
+    bad_slots: Signal<Local, Bits<4>>,
+    carried: Signal<Local, Bits<4>>,
     aim_flag: Signal<Local, Bits<4>>,
     aim_rest: Signal<Local, Bits<4>>,
-    active: Signal<Local, Bits<4>>,
-    starts: Signal<Local, Bits<4>>,
-    wakes: Signal<Local, Bit>,
     /// The frame's queue runs; it is its turn; the frame cannot go on without the host.
     aimed: Signal<Local, Bit>,
     here: Signal<Local, Bit>,
@@ -108,19 +96,8 @@ pub struct RxQueues {
     go: Signal<Local, Bit>,
     skip: Signal<Local, Bit>,
     bad_slot: Signal<Local, Bit>,
-    calm: Signal<Local, Bit>,
-    quiet: Signal<Local, Bits<4>>,
     lost_after: Signal<Local, Bits<4>>,
-    runs: Signal<Local, Bits<4>>,
     waits_for: Signal<Local, Bits<4>>,
-    number: [Constant<Bits<2>>; 4],
-    doorbell_word: Constant<Bits<4>>,
-    ctrl_word: Constant<Bits<4>>,
-    cfg_word: Constant<Bits<4>>,
-    ring_lo_word: Constant<Bits<4>>,
-    ring_hi_word: Constant<Bits<4>>,
-    cq_lo_word: Constant<Bits<4>>,
-    cq_hi_word: Constant<Bits<4>>,
     slot_lo_word: Constant<Bits<4>>,
     slot_hi_word: Constant<Bits<4>>,
     slots_word: Constant<Bits<4>>,
@@ -145,46 +122,35 @@ impl Default for RxQueues {
             irq: Default::default(),
             events: Default::default(),
             busy: Default::default(),
+            pages: Default::default(),
             fetcher: Default::default(),
             frames: Default::default(),
             writer: Default::default(),
-            control: array_init(|_| Default::default()),
             step: Default::default(),
             slot_lo: Default::default(),
             slot_hi: Default::default(),
             stride: Default::default(),
             slots: Default::default(),
-            cfg_sound: Default::default(),
             slots_sound: Default::default(),
-            in_order: Default::default(),
-            drop: Default::default(),
             lost: Default::default(),
             only_in_order: Constant::new(0.into()),
-            bell: Default::default(),
-            db: Default::default(),
-            db_valid: Default::default(),
-            apply: Default::default(),
             patience: Default::default(),
             w0: Default::default(),
             w1: Default::default(),
             w2: Default::default(),
             w3: Default::default(),
             counted: Default::default(),
-            set_cfg: Default::default(),
             set_slots: Default::default(),
-            ring_log2: Default::default(),
-            cq_log2: Default::default(),
             set_stride: Default::default(),
             set_flag: Default::default(),
             set_rest: Default::default(),
             lowest: Default::default(),
-            bell_flag: Default::default(),
             turn_flag: Default::default(),
+            bad_reads: Default::default(),
+            bad_slots: Default::default(),
+            carried: Default::default(),
             aim_flag: Default::default(),
             aim_rest: Default::default(),
-            active: Default::default(),
-            starts: Default::default(),
-            wakes: Default::default(),
             aimed: Default::default(),
             here: Default::default(),
             stuck: Default::default(),
@@ -192,19 +158,8 @@ impl Default for RxQueues {
             go: Default::default(),
             skip: Default::default(),
             bad_slot: Default::default(),
-            calm: Default::default(),
-            quiet: Default::default(),
             lost_after: Default::default(),
-            runs: Default::default(),
             waits_for: Default::default(),
-            number: array_init(|i| Constant::new((i as u64).into())),
-            doorbell_word: page_register(regs::rx_doorbell::OFFSET),
-            ctrl_word: page_register(regs::rx_ctrl::OFFSET),
-            cfg_word: page_register(regs::rx_cfg::OFFSET),
-            ring_lo_word: page_register(regs::rx_rxq_base_lo::OFFSET),
-            ring_hi_word: page_register(regs::rx_rxq_base_hi::OFFSET),
-            cq_lo_word: page_register(regs::rx_cq_base_lo::OFFSET),
-            cq_hi_word: page_register(regs::rx_cq_base_hi::OFFSET),
             slot_lo_word: page_register(regs::rx_slot_base_lo::OFFSET),
             slot_hi_word: page_register(regs::rx_slot_base_hi::OFFSET),
             slots_word: page_register(regs::rx_slot_cfg::OFFSET),
@@ -226,15 +181,8 @@ impl Logic for RxQueues {
             self,
             clock,
             step,
-            cfg_sound,
             slots_sound,
-            in_order,
-            drop,
             lost,
-            bell,
-            db,
-            db_valid,
-            apply,
             patience,
             w0,
             w1,
@@ -242,7 +190,7 @@ impl Logic for RxQueues {
             w3,
             counted
         );
-        clock!(self, clock, fetcher, frames, writer, stride, slots);
+        clock!(self, clock, pages, fetcher, frames, writer, stride, slots);
         self.fetcher.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
         self.writer.reset.next = self.reset.val();
@@ -252,64 +200,30 @@ impl Logic for RxQueues {
         WriteSource::link(&mut self.payload, &mut self.frames.m);
         WriteSource::link(&mut self.cq, &mut self.writer.m);
 
-        self.active.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
-        self.starts.next = (bit_cast::<4, 1>(self.control[0].start.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].start.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].start.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].start.val().into()) << 3);
-        self.failed.next = (bit_cast::<4, 1>(self.control[0].failed.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].failed.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].failed.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].failed.val().into()) << 3);
+        self.pages.reset.next = self.reset.val();
+        QueueBusSink::link(&mut self.bus, &mut self.pages.bus);
+        self.failed.next = self.pages.failed.val();
 
         // What the host writes.
         self.lowest.next = 1.into();
         self.set_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bus.place.val());
         self.set_rest.next = !self.set_flag.val();
-        self.set_cfg.next = self.bus.write.val() & (self.bus.word.val() == self.cfg_word.val());
         self.set_slots.next = self.bus.write.val() & (self.bus.word.val() == self.slots_word.val());
-        self.ring_log2.next = bit_cast::<4, 32>(self.bus.data.val());
-        self.cq_log2.next = self.bus.data.val().get_bits::<4>(8);
         self.set_stride.next = bit_cast::<4, 32>(self.bus.data.val());
-        if self.set_cfg.val() {
-            self.cfg_sound.d.next = self.cfg_sound.q.val() & self.set_rest.val();
-            if (self.ring_log2.val() >= 4)
-                & (self.ring_log2.val() <= 14)
-                & (self.cq_log2.val() >= 4)
-                & (self.cq_log2.val() <= 14)
-            {
-                self.cfg_sound.d.next = self.cfg_sound.q.val() | self.set_flag.val();
-            }
-            self.in_order.d.next = self.in_order.q.val() & self.set_rest.val();
-            if self.bus.data.val().get_bit(24) {
-                self.in_order.d.next = self.in_order.q.val() | self.set_flag.val();
-            }
-            self.drop.d.next = self.drop.q.val() & self.set_rest.val();
-            if self.bus.data.val().get_bit(25) {
-                self.drop.d.next = self.drop.q.val() | self.set_flag.val();
-            }
-        }
         if self.set_slots.val() {
             self.slots_sound.d.next = self.slots_sound.q.val() & self.set_rest.val();
             if (self.set_stride.val() >= 11) & (self.set_stride.val() <= 14) {
                 self.slots_sound.d.next = self.slots_sound.q.val() | self.set_flag.val();
             }
         }
-        self.fetcher.set_cfg.next = self.set_cfg.val();
-        self.fetcher.set_lo.next =
-            self.bus.write.val() & (self.bus.word.val() == self.ring_lo_word.val());
-        self.fetcher.set_hi.next =
-            self.bus.write.val() & (self.bus.word.val() == self.ring_hi_word.val());
+        self.fetcher.set_cfg.next = self.pages.set_cfg.val();
+        self.fetcher.set_lo.next = self.pages.set_ring_lo.val();
+        self.fetcher.set_hi.next = self.pages.set_ring_hi.val();
         self.fetcher.set_place.next = self.bus.place.val();
         self.fetcher.set_data.next = self.bus.data.val();
-        self.writer.set_cfg.next = self.set_cfg.val();
-        self.writer.set_lo.next =
-            self.bus.write.val() & (self.bus.word.val() == self.cq_lo_word.val());
-        self.writer.set_hi.next =
-            self.bus.write.val() & (self.bus.word.val() == self.cq_hi_word.val());
+        self.writer.set_cfg.next = self.pages.set_cfg.val();
+        self.writer.set_lo.next = self.pages.set_cq_lo.val();
+        self.writer.set_hi.next = self.pages.set_cq_hi.val();
         self.writer.set_place.next = self.bus.place.val();
         self.writer.set_data.next = self.bus.data.val();
         self.slot_lo.read_clock.next = self.clock.val();
@@ -339,65 +253,43 @@ impl Logic for RxQueues {
         self.slots.d.next = self.bus.data.val().get_bits::<15>(16);
         self.slots.write.next = self.set_slots.val();
 
-        // Doorbells are at least two cycles apart: a write TLP has two beats.
-        self.db_valid.d.next =
-            self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val());
-        if self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val()) {
-            self.bell.d.next = self.bus.place.val();
-            self.db.d.next = self.bus.data.val();
-        }
-        self.bell_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bell.q.val());
-        self.wakes.next = self.db_valid.q.val() & (self.active.val() & self.bell_flag.val()).any();
-        self.apply.d.next =
-            self.wakes.val() & !self.fetcher.producer_bad.val() & !self.writer.consumer_bad.val();
-        self.fetcher.bell.next = self.bell.q.val();
-        self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
-        self.fetcher.update_idx.next = self.apply.q.val();
-        self.writer.bell.next = self.bell.q.val();
-        self.writer.consumer.next = 0.into();
-        if self.db_valid.q.val() | self.apply.q.val() {
-            self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
-        }
-        self.writer.arm.next = self.db.q.val().get_bit(31);
-        self.writer.update_idx.next = self.apply.q.val();
+        // Doorbells.
+        self.pages.bad_index.next =
+            self.fetcher.producer_bad.val() | self.writer.consumer_bad.val();
+        self.fetcher.bell.next = self.pages.bell.val();
+        self.fetcher.producer.next = self.pages.producer.val();
+        self.fetcher.update_idx.next = self.pages.apply.val();
+        self.writer.bell.next = self.pages.bell.val();
+        self.writer.consumer.next = self.pages.consumer.val();
+        self.writer.arm.next = self.pages.arm.val();
+        self.writer.update_idx.next = self.pages.apply.val();
 
         // Each queue's state.
         self.turn_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.fetcher.whose_turn.val());
         self.bad_slot.next = self.fetcher.valid.val()
             & (self.fetcher.slot.val() >= bit_cast::<16, 15>(self.slots.q.val()));
-        self.calm.next =
-            self.fetcher.idle.val() & self.frames.idle.val() & (self.step.q.val() == RxStep::Idle);
-        self.quiet.next = !self.writer.unwritten.val();
-        self.bus.status.next = self.control[0].status.val();
-        for i in 0..4 {
-            self.control[i].clock.next = self.clock.val();
-            self.control[i].reset.next = self.reset.val();
-            self.control[i].set_ctrl.next = self.bus.write.val()
-                & (self.bus.word.val() == self.ctrl_word.val())
-                & (self.bus.place.val() == self.number[i].val());
-            self.control[i].enable.next = self.bus.data.val().get_bit(0);
-            self.control[i].sound.next =
-                self.cfg_sound.q.val().get_bit(i) & self.slots_sound.q.val().get_bit(i);
-            self.control[i].bad_index.next = self.db_valid.q.val()
-                & self.bell_flag.val().get_bit(i)
-                & (self.fetcher.producer_bad.val() | self.writer.consumer_bad.val());
-            self.control[i].bad_read.next =
-                self.fetcher.error.val() & self.turn_flag.val().get_bit(i);
-            self.control[i].bad_slot.next = self.bad_slot.val() & self.turn_flag.val().get_bit(i);
-            self.control[i].drained.next =
-                self.quiet.val().get_bit(i) & (self.calm.val() | !self.turn_flag.val().get_bit(i));
-            if self.bus.look.val() == self.number[i].val() {
-                self.bus.status.next = self.control[i].status.val();
-            }
+        self.pages.sound.next = self.slots_sound.q.val();
+        self.bad_reads.next = 0.into();
+        if self.fetcher.error.val() {
+            self.bad_reads.next = self.turn_flag.val();
         }
-        self.fetcher.start.next = self.starts.val();
-        self.writer.start.next = self.starts.val();
-        // Written without `active`, as what is read back of them is part of what decides.
-        self.fetcher.run.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
-        self.fetcher.in_order.next = self.in_order.q.val();
+        self.pages.bad_read.next = self.bad_reads.val();
+        self.bad_slots.next = 0.into();
+        if self.bad_slot.val() {
+            self.bad_slots.next = self.turn_flag.val();
+        }
+        self.pages.bad_slot.next = self.bad_slots.val();
+        // A read or a frame is under way for the queue whose turn it is.
+        self.carried.next = 0.into();
+        if !self.fetcher.idle.val() | !self.frames.idle.val() | (self.step.q.val() != RxStep::Idle)
+        {
+            self.carried.next = self.turn_flag.val();
+        }
+        self.pages.drained.next = !(self.writer.unwritten.val() | self.carried.val());
+        self.fetcher.start.next = self.pages.start.val();
+        self.writer.start.next = self.pages.start.val();
+        self.fetcher.run.next = self.pages.active.val();
+        self.fetcher.in_order.next = self.pages.special.val();
         if self.only_in_order.val().any() {
             self.fetcher.in_order.next = 15.into();
         }
@@ -407,7 +299,7 @@ impl Logic for RxQueues {
             (self.step.q.val() == RxStep::Idle) & self.frames.idle.val() & self.packet.valid.val();
         self.aim_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.packet.queue.val());
         self.aim_rest.next = !self.aim_flag.val();
-        self.aimed.next = (self.active.val() & self.aim_flag.val()).any();
+        self.aimed.next = (self.pages.active.val() & self.aim_flag.val()).any();
         self.here.next = self.fetcher.whose_turn.val() == self.packet.queue.val();
         self.go.next = self.at_port.val()
             & self.here.val()
@@ -417,7 +309,7 @@ impl Logic for RxQueues {
         self.stuck.next = self.here.val() & (self.fetcher.empty.val() | self.writer.full.val());
         self.skip.next = self.at_port.val()
             & (!self.aimed.val()
-                | (self.stuck.val() & (self.drop.q.val() & self.aim_flag.val()).any()));
+                | (self.stuck.val() & (self.pages.drops.val() & self.aim_flag.val()).any()));
         self.fetcher.writing.next = (self.step.q.val() != RxStep::Idle) | !self.frames.idle.val();
         self.fetcher.waits.next = self.at_port.val() & self.aimed.val();
         self.fetcher.aim.next = self.packet.queue.val();
@@ -479,9 +371,9 @@ impl Logic for RxQueues {
                 self.step.d.next = RxStep::Idle;
             }
         }
-        self.lost.d.next = self.lost_after.val() & self.active.val();
+        self.lost.d.next = self.lost_after.val() & self.pages.active.val();
         if self.overflow.val() {
-            self.lost.d.next = self.active.val();
+            self.lost.d.next = self.pages.active.val();
         }
         self.events.next = self.counted.q.val();
         self.writer.owner.next = self.fetcher.whose_turn.val();
@@ -506,11 +398,7 @@ impl Logic for RxQueues {
         self.writer.discard.next = false;
         self.irq.next = self.writer.irq.val();
         // Written without the names above: what they drive must not depend, as a block, on what `busy` reads.
-        self.runs.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
-        self.waits_for.next = self.runs.val() >> bit_cast::<4, 2>(self.packet.queue.val());
+        self.waits_for.next = self.pages.active.val() >> bit_cast::<4, 2>(self.packet.queue.val());
         self.busy.next = self.fetcher.busy.val()
             | self.frames.busy.val()
             | self.writer.busy.val()
@@ -523,25 +411,15 @@ impl Logic for RxQueues {
                     | (self.fetcher.valid.val() & !self.writer.full.val())))
             | ((self.step.q.val() == RxStep::Writing) & self.frames.idle.val())
             | self.counted.q.val().any()
-            | self.db_valid.q.val()
-            | self.apply.q.val()
-            | self.control[0].busy.val()
-            | self.control[1].busy.val()
-            | self.control[2].busy.val()
-            | self.control[3].busy.val()
+            | self.pages.busy.val()
             | (self.fetcher.valid.val()
                 & (self.fetcher.slot.val() >= bit_cast::<16, 15>(self.slots.q.val())));
         if self.reset.val() {
             self.step.d.next = RxStep::Idle;
-            self.db_valid.d.next = false;
-            self.apply.d.next = false;
             self.lost.d.next = 0.into();
             self.patience.d.next = 0.into();
             self.counted.d.next = 0.into();
-            self.cfg_sound.d.next = 0.into();
             self.slots_sound.d.next = 0.into();
-            self.in_order.d.next = 0.into();
-            self.drop.d.next = 0.into();
         }
     }
 }

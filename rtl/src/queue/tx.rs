@@ -2,16 +2,15 @@
 use super::bank::Bank;
 use super::cq_writer::CqWriter;
 use super::fifo::Fifo;
+use super::pages::QueuePages;
 use super::payload_reader::PayloadReader;
 use super::push::Push;
 use super::realigner::Realigner;
 use super::segmenter::Segmenter;
 use super::sqe_fetcher::SqeFetcher;
-use super::state::{page_register, QueueState};
 use crate::pcie::ports::{PushSink, QueueBusSink, ReadDataSink, ReadReqSource, WriteSource};
 use crate::tx::ports::{TxPacketSource, TxVerdictSink};
 use array_init::array_init;
-use ferrule_abi::regs;
 use rust_hdl::prelude::*;
 
 #[doc(hidden)]
@@ -73,6 +72,7 @@ pub struct TxQueues {
     pub events: Signal<Out, Bits<32>>,
     /// Something is under way.
     pub busy: Signal<Out, Bit>,
+    pages: QueuePages,
     fetcher: SqeFetcher,
     reader: PayloadReader,
     list: Fifo,
@@ -81,7 +81,6 @@ pub struct TxQueues {
     push: Push,
     pending: Fifo,
     writer: CqWriter,
-    control: [QueueState; 4],
     /// Frames of each queue that its SQEs are read of and that are not retired.
     under_way: [DFF<Bits<6>>; 4],
     /// SQ_LOG2 of whose completion is made up.
@@ -89,33 +88,12 @@ pub struct TxQueues {
     sq_size: Signal<Local, Bits<15>>,
     sq_mask: Signal<Local, Bits<15>>,
     wide_one: Signal<Local, Bits<15>>,
-    /// Bit i, of queue i: ring sizes that can be, CFG.PUSH.
-    cfg_sound: DFF<Bits<4>>,
-    pushes: DFF<Bits<4>>,
-    bell: DFF<Bits<2>>,
-    db: DFF<Bits<32>>,
-    db_valid: DFF<Bit>,
-    apply: DFF<Bit>,
     /// This build has PUSH mode alone: what fetches is held in reset, for the tools to take it out.
     only_pushes: Constant<Bits<1>>,
     pushing: Signal<Local, Bit>,
     held: Signal<Local, Bit>,
-    set_cfg: Signal<Local, Bit>,
-    ring_log2: Signal<Local, Bits<4>>,
-    cq_log2: Signal<Local, Bits<4>>,
-    set_flag: Signal<Local, Bits<4>>,
-    set_rest: Signal<Local, Bits<4>>,
     lowest: Signal<Local, Bits<4>>,
-    bell_flag: Signal<Local, Bits<4>>,
     turn_flag: Signal<Local, Bits<4>>,
-    active: Signal<Local, Bits<4>>,
-    starts: Signal<Local, Bits<4>>,
-    running: Signal<Local, Bits<4>>,
-    wakes: Signal<Local, Bit>,
-    bad_producer: Signal<Local, Bit>,
-    calm: Signal<Local, Bit>,
-    /// Bit i: nothing of queue i waits to be told.
-    quiet: Signal<Local, Bits<4>>,
     begun: Signal<Local, Bits<4>>,
     ended: Signal<Local, Bits<4>>,
     /// Whose frame the oldest word of `pending` is of.
@@ -128,6 +106,15 @@ pub struct TxQueues {
     post_index: DFF<Bits<15>>,
     post_queue: DFF<Bits<2>>,
     post_flag: Signal<Local, Bits<4>>,
+    /// Bit i, of queue i: CFG.PUSH is clear; it may start as far as PUSH mode goes, by the rule for all others and for the first; a read of
+    /// its ring failed; its SQEs are read; its frames are pushed; its frames are under way.
+    plain: Signal<Local, Bits<4>>,
+    others_sound: Signal<Local, Bits<4>>,
+    first_sound: Signal<Local, Bits<4>>,
+    bad_reads: Signal<Local, Bits<4>>,
+    fetching: Signal<Local, Bits<4>>,
+    pushed: Signal<Local, Bits<4>>,
+    carried: Signal<Local, Bits<4>>,
     counted: DFF<Bits<32>>,
     /// A packet that is cut into segments has missed its neighbour, and its last segment is not taken.
     open: DFF<Bit>,
@@ -136,14 +123,6 @@ pub struct TxQueues {
     fence_moves: Signal<Local, Bit>,
     passes: Signal<Local, Bit>,
     take: Signal<Local, Bit>,
-    number: [Constant<Bits<2>>; 4],
-    doorbell_word: Constant<Bits<4>>,
-    ctrl_word: Constant<Bits<4>>,
-    cfg_word: Constant<Bits<4>>,
-    ring_lo_word: Constant<Bits<4>>,
-    ring_hi_word: Constant<Bits<4>>,
-    cq_lo_word: Constant<Bits<4>>,
-    cq_hi_word: Constant<Bits<4>>,
 }
 
 impl Default for TxQueues {
@@ -169,6 +148,7 @@ impl Default for TxQueues {
             irq: Default::default(),
             events: Default::default(),
             busy: Default::default(),
+            pages: Default::default(),
             fetcher: Default::default(),
             reader: Default::default(),
             list: Default::default(),
@@ -177,36 +157,16 @@ impl Default for TxQueues {
             push: Default::default(),
             pending: Default::default(),
             writer: Default::default(),
-            control: array_init(|_| Default::default()),
             under_way: array_init(|_| Default::default()),
             sq_log2: Default::default(),
             sq_size: Default::default(),
             sq_mask: Default::default(),
             wide_one: Default::default(),
-            cfg_sound: Default::default(),
-            pushes: Default::default(),
-            bell: Default::default(),
-            db: Default::default(),
-            db_valid: Default::default(),
-            apply: Default::default(),
             only_pushes: Constant::new(0.into()),
             pushing: Default::default(),
             held: Default::default(),
-            set_cfg: Default::default(),
-            ring_log2: Default::default(),
-            cq_log2: Default::default(),
-            set_flag: Default::default(),
-            set_rest: Default::default(),
             lowest: Default::default(),
-            bell_flag: Default::default(),
             turn_flag: Default::default(),
-            active: Default::default(),
-            starts: Default::default(),
-            running: Default::default(),
-            wakes: Default::default(),
-            bad_producer: Default::default(),
-            calm: Default::default(),
-            quiet: Default::default(),
             begun: Default::default(),
             ended: Default::default(),
             whose: Default::default(),
@@ -217,6 +177,13 @@ impl Default for TxQueues {
             post_index: Default::default(),
             post_queue: Default::default(),
             post_flag: Default::default(),
+            plain: Default::default(),
+            others_sound: Default::default(),
+            first_sound: Default::default(),
+            bad_reads: Default::default(),
+            fetching: Default::default(),
+            pushed: Default::default(),
+            carried: Default::default(),
             counted: Default::default(),
             open: Default::default(),
             fence: Default::default(),
@@ -224,14 +191,6 @@ impl Default for TxQueues {
             fence_moves: Default::default(),
             passes: Default::default(),
             take: Default::default(),
-            number: array_init(|i| Constant::new((i as u64).into())),
-            doorbell_word: page_register(regs::tx_doorbell::OFFSET),
-            ctrl_word: page_register(regs::tx_ctrl::OFFSET),
-            cfg_word: page_register(regs::tx_cfg::OFFSET),
-            ring_lo_word: page_register(regs::tx_sq_base_lo::OFFSET),
-            ring_hi_word: page_register(regs::tx_sq_base_hi::OFFSET),
-            cq_lo_word: page_register(regs::tx_cq_base_lo::OFFSET),
-            cq_hi_word: page_register(regs::tx_cq_base_hi::OFFSET),
         }
     }
 }
@@ -249,12 +208,6 @@ impl Logic for TxQueues {
         dff_setup!(
             self,
             clock,
-            cfg_sound,
-            pushes,
-            bell,
-            db,
-            db_valid,
-            apply,
             posting,
             post_status,
             post_hash,
@@ -266,26 +219,14 @@ impl Logic for TxQueues {
             fence_left
         );
         clock!(
-            self, clock, fetcher, reader, list, realigner, segmenter, push, pending, writer,
+            self, clock, pages, fetcher, reader, list, realigner, segmenter, push, pending, writer,
             sq_log2
         );
-        self.active.next = (bit_cast::<4, 1>(self.control[0].active.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].active.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].active.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].active.val().into()) << 3);
-        self.starts.next = (bit_cast::<4, 1>(self.control[0].start.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].start.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].start.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].start.val().into()) << 3);
-        self.running.next = (bit_cast::<4, 1>(self.control[0].status.val().get_bit(4).into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].status.val().get_bit(4).into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].status.val().get_bit(4).into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].status.val().get_bit(4).into()) << 3);
-        self.failed.next = (bit_cast::<4, 1>(self.control[0].failed.val().into()) << 0)
-            | (bit_cast::<4, 1>(self.control[1].failed.val().into()) << 1)
-            | (bit_cast::<4, 1>(self.control[2].failed.val().into()) << 2)
-            | (bit_cast::<4, 1>(self.control[3].failed.val().into()) << 3);
-        self.pushing.next = (self.pushes.q.val().get_bit(0) & self.running.val().get_bit(0))
+        self.pages.reset.next = self.reset.val();
+        QueueBusSink::link(&mut self.bus, &mut self.pages.bus);
+        self.failed.next = self.pages.failed.val();
+        self.pushing.next = (self.pages.special.val().get_bit(0)
+            & self.pages.running.val().get_bit(0))
             | self.only_pushes.val().any();
         self.held.next = self.reset.val() | self.only_pushes.val().any();
         self.fetcher.reset.next = self.held.val();
@@ -305,38 +246,14 @@ impl Logic for TxQueues {
         self.stray.next = self.push.stray.val();
 
         // What the host writes.
-        self.lowest.next = 1.into();
-        self.set_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bus.place.val());
-        self.set_rest.next = !self.set_flag.val();
-        self.set_cfg.next = self.bus.write.val() & (self.bus.word.val() == self.cfg_word.val());
-        self.ring_log2.next = bit_cast::<4, 32>(self.bus.data.val());
-        self.cq_log2.next = self.bus.data.val().get_bits::<4>(8);
-        if self.set_cfg.val() {
-            self.cfg_sound.d.next = self.cfg_sound.q.val() & self.set_rest.val();
-            if (self.ring_log2.val() >= 4)
-                & (self.ring_log2.val() <= 14)
-                & (self.cq_log2.val() >= 4)
-                & (self.cq_log2.val() <= 14)
-            {
-                self.cfg_sound.d.next = self.cfg_sound.q.val() | self.set_flag.val();
-            }
-            self.pushes.d.next = self.pushes.q.val() & self.set_rest.val();
-            if self.bus.data.val().get_bit(24) {
-                self.pushes.d.next = self.pushes.q.val() | self.set_flag.val();
-            }
-        }
-        self.fetcher.set_cfg.next = self.set_cfg.val();
-        self.fetcher.set_lo.next =
-            self.bus.write.val() & (self.bus.word.val() == self.ring_lo_word.val());
-        self.fetcher.set_hi.next =
-            self.bus.write.val() & (self.bus.word.val() == self.ring_hi_word.val());
+        self.fetcher.set_cfg.next = self.pages.set_cfg.val();
+        self.fetcher.set_lo.next = self.pages.set_ring_lo.val();
+        self.fetcher.set_hi.next = self.pages.set_ring_hi.val();
         self.fetcher.set_place.next = self.bus.place.val();
         self.fetcher.set_data.next = self.bus.data.val();
-        self.writer.set_cfg.next = self.set_cfg.val();
-        self.writer.set_lo.next =
-            self.bus.write.val() & (self.bus.word.val() == self.cq_lo_word.val());
-        self.writer.set_hi.next =
-            self.bus.write.val() & (self.bus.word.val() == self.cq_hi_word.val());
+        self.writer.set_cfg.next = self.pages.set_cfg.val();
+        self.writer.set_lo.next = self.pages.set_cq_lo.val();
+        self.writer.set_hi.next = self.pages.set_cq_hi.val();
         self.writer.set_place.next = self.bus.place.val();
         self.writer.set_data.next = self.bus.data.val();
         self.whose.next = self.pending.front.val().get_bits::<2>(19);
@@ -344,70 +261,68 @@ impl Logic for TxQueues {
         self.sq_log2.place.next = self.pending.front.val().get_bits::<2>(19);
         self.sq_log2.other.next = self.pending.front.val().get_bits::<2>(19);
         self.sq_log2.target.next = self.bus.place.val();
-        self.sq_log2.d.next = self.ring_log2.val();
-        self.sq_log2.write.next = self.set_cfg.val();
+        self.sq_log2.d.next = bit_cast::<4, 32>(self.bus.data.val());
+        self.sq_log2.write.next = self.pages.set_cfg.val();
 
-        // Doorbells are at least two cycles apart: a write TLP has two beats.
-        self.db_valid.d.next =
-            self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val());
-        if self.bus.write.val() & (self.bus.word.val() == self.doorbell_word.val()) {
-            self.bell.d.next = self.bus.place.val();
-            self.db.d.next = self.bus.data.val();
-        }
-        self.bell_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.bell.q.val());
-        self.wakes.next = self.db_valid.q.val() & (self.active.val() & self.bell_flag.val()).any();
-        self.bad_producer.next = self.fetcher.producer_bad.val() & !self.pushing.val();
-        self.apply.d.next =
-            self.wakes.val() & !self.bad_producer.val() & !self.writer.consumer_bad.val();
+        // Doorbells.
+        self.pages.bad_index.next = (self.fetcher.producer_bad.val() & !self.pushing.val())
+            | self.writer.consumer_bad.val();
+        self.writer.bell.next = self.pages.bell.val();
+        self.writer.consumer.next = self.pages.consumer.val();
+        self.writer.arm.next = self.pages.arm.val();
+        self.writer.update_idx.next = self.pages.apply.val();
 
         // Each queue's state. PUSH mode is for queue 0 while no other one runs.
+        self.lowest.next = 1.into();
         self.turn_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.fetcher.whose_turn.val());
+        self.plain.next = !self.pages.special.val();
+        self.others_sound.next = self.plain.val() & 14;
+        if self.pushing.val() {
+            self.others_sound.next = 0.into();
+        }
+        self.first_sound.next = 0.into();
+        if self.plain.val().get_bit(0) | !(self.pages.running.val() & 14).any() {
+            self.first_sound.next = 1.into();
+        }
+        self.pages.sound.next = self.others_sound.val() | self.first_sound.val();
+        self.bad_reads.next = 0.into();
+        if self.fetcher.error.val() {
+            self.bad_reads.next = self.turn_flag.val();
+        }
+        self.pages.bad_read.next = self.bad_reads.val();
+        self.pages.bad_slot.next = 0.into();
         self.post_flag.next = 0.into();
         if self.posting.q.val() {
             self.post_flag.next = self.lowest.val() << bit_cast::<4, 2>(self.post_queue.q.val());
         }
-        self.quiet.next = !(self.writer.unwritten.val() | self.post_flag.val());
-        self.calm.next = self.fetcher.idle.val() & self.reader.idle.val();
-        self.bus.status.next = self.control[0].status.val();
-        for i in 0..4 {
-            self.control[i].clock.next = self.clock.val();
-            self.control[i].reset.next = self.reset.val();
-            self.control[i].set_ctrl.next = self.bus.write.val()
-                & (self.bus.word.val() == self.ctrl_word.val())
-                & (self.bus.place.val() == self.number[i].val());
-            self.control[i].enable.next = self.bus.data.val().get_bit(0);
-            self.control[i].sound.next = self.cfg_sound.q.val().get_bit(i)
-                & !self.pushes.q.val().get_bit(i)
-                & !self.pushing.val();
-            self.control[i].bad_index.next = self.db_valid.q.val()
-                & self.bell_flag.val().get_bit(i)
-                & (self.bad_producer.val() | self.writer.consumer_bad.val());
-            self.control[i].bad_read.next =
-                self.fetcher.error.val() & self.turn_flag.val().get_bit(i);
-            self.control[i].bad_slot.next = false;
-            self.control[i].drained.next = self.quiet.val().get_bit(i)
-                & !self.under_way[i].q.val().any()
-                & (self.calm.val() | !self.turn_flag.val().get_bit(i));
-            if self.bus.look.val() == self.number[i].val() {
-                self.bus.status.next = self.control[i].status.val();
-            }
+        // SQEs of the queue whose turn it is may be read; in PUSH mode a frame of queue 0 may be.
+        self.fetching.next = 0.into();
+        if !self.fetcher.idle.val() | !self.reader.idle.val() {
+            self.fetching.next = self.turn_flag.val();
         }
-        self.control[0].sound.next = self.cfg_sound.q.val().get_bit(0)
-            & (!self.pushes.q.val().get_bit(0) | !(self.running.val() & 14).any());
-        self.control[0].drained.next = self.quiet.val().get_bit(0)
-            & !self.under_way[0].q.val().any()
-            & self.push.idle.val()
-            & (self.calm.val() | !self.turn_flag.val().get_bit(0));
+        self.pushed.next = 0.into();
+        if !self.push.idle.val() {
+            self.pushed.next = 1.into();
+        }
+        self.carried.next = bit_cast::<4, 1>(self.under_way[0].q.val().any().into())
+            | (bit_cast::<4, 1>(self.under_way[1].q.val().any().into()) << 1)
+            | (bit_cast::<4, 1>(self.under_way[2].q.val().any().into()) << 2)
+            | (bit_cast::<4, 1>(self.under_way[3].q.val().any().into()) << 3);
+        self.pages.drained.next = !(self.writer.unwritten.val()
+            | self.post_flag.val()
+            | self.fetching.val()
+            | self.pushed.val()
+            | self.carried.val());
 
         // SQEs to reads.
-        self.fetcher.start.next = self.starts.val();
-        self.fetcher.run.next = self.active.val();
+        self.fetcher.start.next = self.pages.start.val();
+        self.fetcher.run.next = self.pages.active.val();
         if self.pushing.val() {
             self.fetcher.run.next = 0.into();
         }
-        self.fetcher.bell.next = self.bell.q.val();
-        self.fetcher.producer.next = bit_cast::<15, 32>(self.db.q.val());
-        self.fetcher.update_idx.next = self.apply.q.val() & !self.pushing.val();
+        self.fetcher.bell.next = self.pages.bell.val();
+        self.fetcher.producer.next = self.pages.producer.val();
+        self.fetcher.update_idx.next = self.pages.apply.val() & !self.pushing.val();
         self.fetcher.between.next = self.reader.idle.val();
         self.reader.run.next = self.fetcher.runs.val();
         self.reader.owner.next = self.fetcher.whose_turn.val();
@@ -433,8 +348,8 @@ impl Logic for TxQueues {
         self.segmenter.ready.next = self.packet.ready.val();
         self.realigner.done_full.next = self.pending.full.val();
         self.push.done_full.next = self.pending.full.val();
-        self.push.start.next = self.starts.val().get_bit(0);
-        self.push.run.next = self.active.val().get_bit(0) & self.pushing.val();
+        self.push.start.next = self.pages.start.val().get_bit(0);
+        self.push.run.next = self.pages.active.val().get_bit(0) & self.pushing.val();
 
         // Packets, and what is to be said of them, come from one of the two.
         self.pending.word.next = self.realigner.done.val();
@@ -575,7 +490,7 @@ impl Logic for TxQueues {
             self.posting.d.next = false;
         }
         self.events.next = self.counted.q.val();
-        self.writer.start.next = self.starts.val();
+        self.writer.start.next = self.pages.start.val();
         self.writer.owner.next = self.post_queue.q.val();
         self.writer.w0.next = 0.into();
         self.writer.w1.next = 0.into();
@@ -594,14 +509,7 @@ impl Logic for TxQueues {
         self.writer.valid.next = self.posting.q.val();
         self.writer.more.next = (self.pending.count.val() != 0) & !self.barrier.val();
         self.writer.hold.next = false;
-        self.writer.discard.next = !(self.active.val() & self.post_flag.val()).any();
-        self.writer.bell.next = self.bell.q.val();
-        self.writer.consumer.next = 0.into();
-        if self.db_valid.q.val() | self.apply.q.val() {
-            self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
-        }
-        self.writer.arm.next = self.db.q.val().get_bit(31);
-        self.writer.update_idx.next = self.apply.q.val();
+        self.writer.discard.next = !(self.pages.active.val() & self.post_flag.val()).any();
         self.irq.next = self.writer.irq.val();
 
         // The barrier: first the frames without a verdict, then the completions that are not written.
@@ -665,21 +573,12 @@ impl Logic for TxQueues {
                     | self.pending.front.val().get_bit(17)
                     | self.pending.front.val().get_bit(21)))
             | self.counted.q.val().any()
-            | self.db_valid.q.val()
-            | self.apply.q.val()
-            | self.control[0].busy.val()
-            | self.control[1].busy.val()
-            | self.control[2].busy.val()
-            | self.control[3].busy.val()
+            | self.pages.busy.val()
             | self.fence_moves.val();
         if self.reset.val() {
             for i in 0..4 {
                 self.under_way[i].d.next = 0.into();
             }
-            self.cfg_sound.d.next = 0.into();
-            self.pushes.d.next = 0.into();
-            self.db_valid.d.next = false;
-            self.apply.d.next = false;
             self.posting.d.next = false;
             self.counted.d.next = 0.into();
             self.open.d.next = false;
