@@ -4,6 +4,7 @@
 module cq_writer(
     input clock,
     input reset,
+    input alone,
     input [3:0] start,
     input set_cfg,
     input set_lo,
@@ -176,6 +177,8 @@ module cq_writer(
         end
     end
     always @* if (!started) assume (reset);
+    // One of four queues: the writer of events alone is the same with the others left out.
+    always @* assume (!alone);
     // The memories show what was written last.
     always @* if (shows_lo) assume (\ring.base_lo$read_data == shown_lo);
     always @* if (shows_hi) assume (\ring.base_hi$read_data == shown_hi);

@@ -2,6 +2,7 @@
 module cq_writer_moves(
     input clock,
     input reset,
+    input alone,
     input [3:0] start,
     input set_cfg,
     input set_lo,
@@ -29,6 +30,7 @@ module cq_writer_moves(
         owner_was <= owner[0];
     end
     // Two queues are set up and started, then entries come; host memory takes a beat a clock; the host reads nothing, so rings of sixteen fill up.
+    always @* assume (!alone);
     always @* assume (reset == (age == 0) && start == (age == 3 ? 4'd3 : 4'd0));
     always @* assume (set_cfg == (age == 1 || age == 2) && set_place == (age == 2) && set_data[11:8] == 4 && !set_lo && !set_hi);
     always @* assume (m$ready && !update_idx && !hold && !discard && !owner[1]);

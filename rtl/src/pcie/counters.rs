@@ -72,6 +72,8 @@ pub struct Counters {
     rx_keep: Signal<Local, Bits<20>>,
     tx_keep: Signal<Local, Bits<20>>,
     pulses: Signal<Local, Bits<20>>,
+    old_lo: Signal<Local, Bits<32>>,
+    old_hi: Signal<Local, Bits<32>>,
     new_lo: Signal<Local, Bits<33>>,
     new_hi: Signal<Local, Bits<32>>,
     waiting: Signal<Local, Bit>,
@@ -119,6 +121,8 @@ impl Default for Counters {
             rx_keep: Default::default(),
             tx_keep: Default::default(),
             pulses: Default::default(),
+            old_lo: Default::default(),
+            old_hi: Default::default(),
             new_lo: Default::default(),
             new_hi: Default::default(),
             waiting: Default::default(),
@@ -175,10 +179,17 @@ impl Logic for Counters {
             self.sum.d.next = self.tx_sum.q.val();
         }
 
+        // Clearing is adding nothing to nothing: it takes no LUTs of its own.
+        self.old_lo.next = 0.into();
+        self.old_hi.next = 0.into();
+        if self.state.q.val() != CountState::Clear {
+            self.old_lo.next = self.low.read_data.val();
+            self.old_hi.next = self.high.read_data.val();
+        }
         self.new_lo.next =
-            bit_cast::<33, 32>(self.low.read_data.val()) + bit_cast::<33, 20>(self.sum.q.val());
+            bit_cast::<33, 20>(self.sum.q.val()) + bit_cast::<33, 32>(self.old_lo.val());
         self.new_hi.next =
-            self.high.read_data.val() + bit_cast::<32, 1>(self.new_lo.val().get_bits::<1>(32));
+            bit_cast::<32, 1>(self.new_lo.val().get_bits::<1>(32)) + self.old_hi.val();
         self.low.read_address.next = self.lane.q.val();
         self.high.read_address.next = self.lane.q.val();
         self.low.write_address.next = self.target.q.val();
@@ -190,11 +201,10 @@ impl Logic for Counters {
 
         match self.state.q.val() {
             CountState::Clear => {
+                self.sum.d.next = 0.into();
                 self.low.write_address.next = self.lane.q.val();
-                self.low.write_data.next = 0.into();
                 self.low.write_enable.next = true;
                 self.high.write_address.next = self.lane.q.val();
-                self.high.write_data.next = 0.into();
                 self.high.write_enable.next = true;
                 self.lane_next.next = self.lane.q.val() + 1;
                 if self.lane.q.val() == 31 {
@@ -253,22 +263,22 @@ impl Logic for Counters {
 
         // Pulses enter the planes, with carries.
         self.came.d.next = self.inc.val();
-        self.came_rx.d.next = self.rx_bytes.val();
-        self.came_tx.d.next = self.tx_bytes.val();
+        self.came_rx.d.next = 0.into();
+        if (self.inc.val() & self.rx_frames.val()) != 0 {
+            self.came_rx.d.next = self.rx_bytes.val();
+        }
+        self.came_tx.d.next = 0.into();
+        if (self.inc.val() & self.tx_frames.val()) != 0 {
+            self.came_tx.d.next = self.tx_bytes.val();
+        }
         self.carry.next = self.came.q.val();
         for i in 0..5 {
             self.kept.next = self.plane[i].q.val() & self.keep.val();
             self.plane[i].d.next = self.kept.val() ^ self.carry.val();
             self.carry.next = self.kept.val() & self.carry.val();
         }
-        self.rx_sum.d.next = self.rx_keep.val();
-        if (self.came.q.val() & self.rx_frames.val()) != 0 {
-            self.rx_sum.d.next = self.rx_keep.val() + bit_cast::<20, 16>(self.came_rx.q.val());
-        }
-        self.tx_sum.d.next = self.tx_keep.val();
-        if (self.came.q.val() & self.tx_frames.val()) != 0 {
-            self.tx_sum.d.next = self.tx_keep.val() + bit_cast::<20, 16>(self.came_tx.q.val());
-        }
+        self.rx_sum.d.next = bit_cast::<20, 16>(self.came_rx.q.val()) + self.rx_keep.val();
+        self.tx_sum.d.next = bit_cast::<20, 16>(self.came_tx.q.val()) + self.tx_keep.val();
         self.busy.next = (self.state.q.val() != CountState::Idle)
             | self.came.q.val().any()
             | self.waiting.val()
@@ -278,6 +288,9 @@ impl Logic for Counters {
             self.lane.d.next = 0.into();
             self.lane_mask.d.next = 0.into();
             self.came.d.next = 0.into();
+            self.came_rx.d.next = 0.into();
+            self.came_tx.d.next = 0.into();
+            self.sum.d.next = 0.into();
             self.copying.d.next = false;
             self.adding.d.next = false;
             self.rx_sum.d.next = 0.into();

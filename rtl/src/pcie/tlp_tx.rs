@@ -77,7 +77,6 @@ pub struct TlpTx {
     out_valid: DFF<Bit>,
     swap0: SwapBytes,
     swap1: SwapBytes,
-    swap_reply: SwapBytes,
     space: Signal<Local, Bit>,
     take: Signal<Local, Bit>,
     addr_lo: Signal<Local, Bits<32>>,
@@ -89,6 +88,10 @@ pub struct TlpTx {
     last: Signal<Local, Bit>,
     valid: Signal<Local, Bit>,
     id: Signal<Local, Bits<32>>,
+    head0: Signal<Local, Bits<32>>,
+    head1: Signal<Local, Bits<32>>,
+    next0: Signal<Local, Bits<32>>,
+    next1: Signal<Local, Bits<32>>,
     index: [Constant<Bits<3>>; 7],
     pulse_read: Constant<Bits<32>>,
     pulse_write: Constant<Bits<32>>,
@@ -121,7 +124,6 @@ impl Default for TlpTx {
             out_valid: Default::default(),
             swap0: Default::default(),
             swap1: Default::default(),
-            swap_reply: Default::default(),
             space: Default::default(),
             take: Default::default(),
             addr_lo: Default::default(),
@@ -133,6 +135,10 @@ impl Default for TlpTx {
             last: Default::default(),
             valid: Default::default(),
             id: Default::default(),
+            head0: Default::default(),
+            head1: Default::default(),
+            next0: Default::default(),
+            next1: Default::default(),
             index: array_init(|i| Constant::new((i as u64).into())),
             pulse_read: Constant::new((1_u64 << counter::TLP_READS).into()),
             pulse_write: Constant::new((1_u64 << counter::TLP_WRITES).into()),
@@ -189,11 +195,41 @@ impl Logic for TlpTx {
                 self.valid.next = self.writes[i].valid.val();
             }
         }
-        self.swap_reply.x.next = self.reply.data.val();
+        // A read has the same header, and a completion's end is that of a short one.
+        if self.client.q.val() == self.index[5].val() {
+            self.addr_lo.next = self.read.addr_lo.val();
+            self.addr_hi.next = self.read.addr_hi.val();
+            self.dwords.next = bit_cast::<10, 7>(self.read.dwords.val());
+            self.last_be.next = 15.into();
+            self.swap0.x.next = 0.into();
+        }
+        if self.client.q.val() == self.index[6].val() {
+            self.addr_lo.next = self.reply.dw2.val();
+            self.addr_hi.next = 0.into();
+            self.swap0.x.next = self.reply.data.val();
+        }
         self.take.next = false;
-        self.id.next = 0.into();
-        self.first_be.next = 0.into();
-        self.tail_be.next = 0.into();
+        self.id.next = bit_cast::<32, 16>(self.completer_id.val()) << 16;
+        self.first_be.next = 15.into();
+        self.tail_be.next = self.last_be.val();
+        if self.dwords.val() == 1 {
+            self.first_be.next = self.last_be.val();
+            self.tail_be.next = 0.into();
+        }
+        self.head0.next = bit_cast::<32, 10>(self.dwords.val());
+        if self.addr_hi.val().any() {
+            self.head0.next = bit_cast::<32, 10>(self.dwords.val()) | 0x2000_0000;
+        }
+        self.head1.next = self.id.val()
+            | (bit_cast::<32, 4>(self.tail_be.val()) << 4)
+            | bit_cast::<32, 4>(self.first_be.val());
+        // What follows DW1: the address, of one DW or two, and the first of the data if there is room.
+        self.next0.next = self.addr_lo.val();
+        self.next1.next = self.swap0.y.val();
+        if self.addr_hi.val().any() {
+            self.next0.next = self.addr_hi.val();
+            self.next1.next = self.addr_lo.val();
+        }
         match self.state.q.val() {
             TxState::Pick => {
                 // The last assignment wins: any client, then one below the client that had the last turn.
@@ -240,7 +276,6 @@ impl Logic for TlpTx {
             TxState::ReplyHead => {
                 self.turn.d.next = self.client.q.val();
                 if self.space.val() {
-                    self.id.next = bit_cast::<32, 16>(self.completer_id.val()) << 16;
                     self.out0.d.next = self.reply.dw0.val();
                     self.out1.d.next = self.reply.dw1.val() | self.id.val();
                     self.out_half.d.next = false;
@@ -252,8 +287,8 @@ impl Logic for TlpTx {
             TxState::ReplyTail => {
                 if self.space.val() {
                     self.reply.ready.next = true;
-                    self.out0.d.next = self.reply.dw2.val();
-                    self.out1.d.next = self.swap_reply.y.val();
+                    self.out0.d.next = self.next0.val();
+                    self.out1.d.next = self.next1.val();
                     self.out_half.d.next = !self.reply.dw0.val().get_bit(30);
                     self.out_last.d.next = true;
                     self.out_valid.d.next = true;
@@ -263,17 +298,9 @@ impl Logic for TlpTx {
             TxState::ReadHead => {
                 self.turn.d.next = self.client.q.val();
                 if self.space.val() {
-                    self.id.next = bit_cast::<32, 16>(self.completer_id.val()) << 16;
-                    self.out0.d.next = bit_cast::<32, 7>(self.read.dwords.val());
-                    if self.read.addr_hi.val().any() {
-                        self.out0.d.next = bit_cast::<32, 7>(self.read.dwords.val()) | 0x2000_0000;
-                    }
+                    self.out0.d.next = self.head0.val();
                     self.out1.d.next =
-                        self.id.val() | (bit_cast::<32, 3>(self.read.tag.val()) << 8) | 0xFF;
-                    if self.read.dwords.val() == 1 {
-                        self.out1.d.next =
-                            self.id.val() | (bit_cast::<32, 3>(self.read.tag.val()) << 8) | 0x0F;
-                    }
+                        self.head1.val() | (bit_cast::<32, 3>(self.read.tag.val()) << 8);
                     self.out_half.d.next = false;
                     self.out_last.d.next = false;
                     self.out_valid.d.next = true;
@@ -284,14 +311,9 @@ impl Logic for TlpTx {
                 if self.space.val() {
                     self.read.ready.next = true;
                     self.events.next = self.pulse_read.val();
-                    self.out0.d.next = self.read.addr_lo.val();
-                    self.out1.d.next = 0.into();
-                    self.out_half.d.next = true;
-                    if self.read.addr_hi.val().any() {
-                        self.out0.d.next = self.read.addr_hi.val();
-                        self.out1.d.next = self.read.addr_lo.val();
-                        self.out_half.d.next = false;
-                    }
+                    self.out0.d.next = self.next0.val();
+                    self.out1.d.next = self.next1.val();
+                    self.out_half.d.next = !self.addr_hi.val().any();
                     self.out_last.d.next = true;
                     self.out_valid.d.next = true;
                     self.state.d.next = TxState::Pick;
@@ -302,20 +324,8 @@ impl Logic for TlpTx {
                 if !self.bus_master.val() {
                     self.state.d.next = TxState::Swallow;
                 } else if self.space.val() {
-                    self.id.next = bit_cast::<32, 16>(self.completer_id.val()) << 16;
-                    self.first_be.next = 15.into();
-                    self.tail_be.next = self.last_be.val();
-                    if self.dwords.val() == 1 {
-                        self.first_be.next = self.last_be.val();
-                        self.tail_be.next = 0.into();
-                    }
-                    self.out0.d.next = bit_cast::<32, 10>(self.dwords.val()) | 0x4000_0000;
-                    if self.addr_hi.val().any() {
-                        self.out0.d.next = bit_cast::<32, 10>(self.dwords.val()) | 0x6000_0000;
-                    }
-                    self.out1.d.next = self.id.val()
-                        | (bit_cast::<32, 4>(self.tail_be.val()) << 4)
-                        | bit_cast::<32, 4>(self.first_be.val());
+                    self.out0.d.next = self.head0.val() | 0x4000_0000;
+                    self.out1.d.next = self.head1.val();
                     self.out_half.d.next = false;
                     self.out_last.d.next = false;
                     self.out_valid.d.next = true;
@@ -331,14 +341,12 @@ impl Logic for TlpTx {
                     self.out_half.d.next = false;
                     self.out_last.d.next = false;
                     self.out_valid.d.next = true;
+                    self.out0.d.next = self.next0.val();
+                    self.out1.d.next = self.next1.val();
                     if self.addr_hi.val().any() {
-                        self.out0.d.next = self.addr_hi.val();
-                        self.out1.d.next = self.addr_lo.val();
                         self.state.d.next = TxState::Straight;
                     } else {
                         self.take.next = true;
-                        self.out0.d.next = self.addr_lo.val();
-                        self.out1.d.next = self.swap0.y.val();
                         self.carry.d.next = self.swap1.y.val();
                         self.state.d.next = TxState::Carried;
                         if self.last.val() {

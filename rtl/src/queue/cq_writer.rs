@@ -23,6 +23,8 @@ pub struct CqWriter {
     pub clock: Signal<In, Clock>,
     /// Synchronous reset.
     pub reset: Signal<In, Bit>,
+    /// There is queue 0 alone: constant, so that what the others would take is not built.
+    pub alone: Signal<In, Bit>,
     /// Bit i is high for one cycle: queue i begins with index 0 and phase 1. Nothing of it is under way.
     pub start: Signal<In, Bits<4>>,
     /// The host writes CFG of the queue `set_place`: CQ_LOG2 in bits 11:8, 4 to 14, VECTOR in bits 19:16, of which those of 8 and more raise nothing. Such writes are for queues that do not run.
@@ -106,7 +108,7 @@ pub struct CqWriter {
     unread: Signal<Local, Bits<15>>,
     owed: Signal<Local, Bits<15>>,
     held: Signal<Local, Bits<15>>,
-    step: Signal<Local, Bits<15>>,
+    kept_back: Signal<Local, Bits<15>>,
     ahead: Signal<Local, Bits<15>>,
     open: Signal<Local, Bits<3>>,
     next_head: Signal<Local, Bits<15>>,
@@ -191,10 +193,11 @@ impl Logic for CqWriter {
         self.unread.next = self.head.q.val() - self.seen.q.val();
         // Never more than a ring is unread: it is full where that bit stands.
         self.has_room.next = !(self.unread.val() & self.ring.size.val()).any();
-        self.held.next = self.tail.other_q.val() - self.seen.other_q.val();
-        self.step.next = self.consumer.val() - self.seen.other_q.val();
         self.ahead.next = self.tail.other_q.val() - self.consumer.val();
-        self.consumer_bad.next = self.step.val() > self.held.val();
+        // No more may be left to read than before. Written without `ahead`, for the reason below.
+        self.held.next = self.tail.other_q.val() - self.seen.other_q.val();
+        self.kept_back.next = self.tail.other_q.val() - self.consumer.val();
+        self.consumer_bad.next = self.kept_back.val() > self.held.val();
         self.open.next =
             bit_cast::<3, 15>(self.head.q.val()) - bit_cast::<3, 15>(self.tail.q.val());
         self.flag.next = self.lowest.val() << bit_cast::<4, 2>(self.line.q.val());
@@ -325,6 +328,9 @@ impl Logic for CqWriter {
         }
         if self.begins.val() & !self.hold.val() {
             self.state.d.next = CqState::Write;
+        }
+        if self.alone.val() {
+            self.line_next.next = 0.into();
         }
         self.line.d.next = self.line_next.val();
         self.read_at.next =

@@ -140,6 +140,7 @@ impl Logic for EventQueue {
         if self.set_cfg.val() {
             self.cfg_sound.d.next = (self.cq_log2.val() >= 4) & (self.cq_log2.val() <= 14);
         }
+        self.writer.alone.next = true;
         self.writer.set_cfg.next = self.set_cfg.val();
         self.writer.set_lo.next =
             self.bus.write.val() & (self.bus.word.val() == self.cq_lo_word.val());
@@ -286,10 +287,7 @@ impl Logic for EventQueue {
             & (self.tx_due.q.val().any() | self.rx_due.q.val().any() | self.link_due.q.val());
         self.writer.hold.next = false;
         self.writer.discard.next = !self.control.active.val();
-        self.writer.consumer.next = 0.into();
-        if self.db_valid.q.val() | self.apply.q.val() {
-            self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
-        }
+        self.writer.consumer.next = self.db.q.val().get_bits::<15>(16);
         self.writer.arm.next = self.db.q.val().get_bit(31);
         self.writer.update_idx.next = self.apply.q.val();
         self.irq.next = self.writer.irq.val();

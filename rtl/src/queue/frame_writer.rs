@@ -68,7 +68,11 @@ pub struct FrameWriter {
     wide: Signal<Local, Bits<32>>,
     place: Signal<Local, Bits<32>>,
     step: Signal<Local, Bits<32>>,
+    more: Signal<Local, Bits<32>>,
     sum: Signal<Local, Bits<32>>,
+    over: Signal<Local, Bits<32>>,
+    sum_hi: Signal<Local, Bits<32>>,
+    wraps: Signal<Local, Bit>,
 }
 
 impl Logic for FrameWriter {
@@ -104,17 +108,27 @@ impl Logic for FrameWriter {
         self.span.next = self.amount.val() + 3;
         self.round.next = self.amount.val() + 7;
         self.wide.next = bit_cast::<32, 15>(self.slot_q.q.val());
-        self.place.next = 0.into();
-        if self.state.q.val() == FrameState::Place {
-            self.place.next = self.wide.val() << bit_cast::<32, 4>(self.stride_log2.val());
+        // 11 to 14 differ in their two low bits.
+        self.place.next = self.wide.val() << 11;
+        if (self.stride_log2.val() & 3) == 0 {
+            self.place.next = self.wide.val() << 12;
+        } else if (self.stride_log2.val() & 3) == 1 {
+            self.place.next = self.wide.val() << 13;
+        } else if (self.stride_log2.val() & 3) == 2 {
+            self.place.next = self.wide.val() << 14;
         }
         // One adder for both: the slot's address, and the next TLP's. What is added is small: the sum wraps where its top bit falls.
         self.step.next = self.addr_lo.q.val();
-        self.sum.next = self.addr_lo.q.val() + bit_cast::<32, 12>(self.bytes.q.val());
+        self.over.next = self.addr_hi.q.val();
+        self.more.next = bit_cast::<32, 12>(self.bytes.q.val());
         if self.state.q.val() == FrameState::Place {
             self.step.next = self.base_lo.val();
-            self.sum.next = self.base_lo.val() + self.place.val();
+            self.over.next = self.base_hi.val();
+            self.more.next = self.place.val();
         }
+        self.sum.next = self.step.val() + self.more.val();
+        self.wraps.next = self.step.val().get_bit(31) & !self.sum.val().get_bit(31);
+        self.sum_hi.next = self.over.val() + bit_cast::<32, 1>(self.wraps.val().into());
 
         self.m.addr_lo.next = self.addr_lo.q.val();
         self.m.addr_hi.next = self.addr_hi.q.val();
@@ -146,10 +160,7 @@ impl Logic for FrameWriter {
             }
             FrameState::Place => {
                 self.addr_lo.d.next = self.sum.val();
-                self.addr_hi.d.next = self.base_hi.val();
-                if self.step.val().get_bit(31) & !self.sum.val().get_bit(31) {
-                    self.addr_hi.d.next = self.base_hi.val() + 1;
-                }
+                self.addr_hi.d.next = self.sum_hi.val();
                 self.state.d.next = FrameState::Size;
             }
             FrameState::Size => {
@@ -162,9 +173,7 @@ impl Logic for FrameWriter {
                     self.beats.d.next = self.beats.q.val() - 1;
                     if self.beats.q.val() == 1 {
                         self.addr_lo.d.next = self.sum.val();
-                        if self.step.val().get_bit(31) & !self.sum.val().get_bit(31) {
-                            self.addr_hi.d.next = self.addr_hi.q.val() + 1;
-                        }
+                        self.addr_hi.d.next = self.sum_hi.val();
                         // A TLP with another one after it has many beats: what is left has been known since its first.
                         self.measure.next = true;
                         if !self.left.q.val().any() {

@@ -48,7 +48,7 @@ pub struct QueuePages {
     pub bell: Signal<Out, Bits<2>>,
     /// The doorbell: PRODUCER.
     pub producer: Signal<Out, Bits<15>>,
-    /// CONSUMER; 0 between doorbells.
+    /// CONSUMER.
     pub consumer: Signal<Out, Bits<15>>,
     /// ARM.
     pub arm: Signal<Out, Bit>,
@@ -89,7 +89,6 @@ pub struct QueuePages {
     set_rest: Signal<Local, Bits<4>>,
     bell_flag: Signal<Local, Bits<4>>,
     wakes: Signal<Local, Bits<4>>,
-    heard: Signal<Local, Bits<15>>,
     number: [Constant<Bits<2>>; 4],
     doorbell_word: Constant<Bits<4>>,
     ctrl_word: Constant<Bits<4>>,
@@ -144,7 +143,6 @@ impl Default for QueuePages {
             set_rest: Default::default(),
             bell_flag: Default::default(),
             wakes: Default::default(),
-            heard: Default::default(),
             number: array_init(|i| Constant::new((i as u64).into())),
             doorbell_word: page_register(regs::tx_doorbell::OFFSET),
             ctrl_word: page_register(regs::tx_ctrl::OFFSET),
@@ -261,13 +259,7 @@ impl Logic for QueuePages {
         self.apply.next = self.r_apply.q.val();
         self.bell.next = self.r_bell.q.val();
         self.producer.next = bit_cast::<15, 32>(self.db.q.val());
-        self.heard.next = 0.into();
-        if self.db_valid.q.val() | self.r_apply.q.val() {
-            self.heard.next = self.db.q.val().get_bits::<15>(16);
-        }
-        // Written once, as is what the queues give to this block: if both wrote twice what the other waits for, an event-driven simulator of
-        // the Verilog would wake both for ever.
-        self.consumer.next = self.heard.val();
+        self.consumer.next = self.db.q.val().get_bits::<15>(16);
         self.arm.next = self.db.q.val().get_bit(31);
         self.busy.next = self.db_valid.q.val()
             | self.r_apply.q.val()

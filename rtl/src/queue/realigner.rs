@@ -47,12 +47,11 @@ pub struct Realigner {
     flags: DFF<Bits<7>>,
     tag: DFF<Bit>,
     tci: DFF<Bits<16>>,
-    /// Bytes of the frame that wait in `acc0` and `acc1`.
+    /// Bytes of the frame that wait in `acc`.
     waiting: DFF<Bits<4>>,
-    acc0: DFF<Bits<32>>,
-    acc1: DFF<Bits<32>>,
-    rot0: DFF<Bits<32>>,
-    rot1: DFF<Bits<32>>,
+    acc: [DFF<Bits<8>>; 8],
+    /// The beat's, each in the place that it is for.
+    rot: [DFF<Bits<8>>; 8],
     turn: DFF<Bits<3>>,
     skip: DFF<Bits<4>>,
     left: DFF<Bits<9>>,
@@ -61,16 +60,24 @@ pub struct Realigner {
     began: DFF<Bit>,
     sent: DFF<Bit>,
     failed: DFF<Bit>,
-    out0: DFF<Bits<32>>,
-    out1: DFF<Bits<32>>,
+    out: [DFF<Bits<8>>; 8],
     out_keep: DFF<Bits<8>>,
     out_last: DFF<Bit>,
     out_abort: DFF<Bit>,
     out_valid: DFF<Bit>,
     free: Signal<Local, Bit>,
     avail: Signal<Local, Bits<4>>,
-    cur0: Signal<Local, Bits<32>>,
-    cur1: Signal<Local, Bits<32>>,
+    below: Signal<Local, Bits<8>>,
+    four0: Signal<Local, Bits<32>>,
+    four1: Signal<Local, Bits<32>>,
+    two0: Signal<Local, Bits<32>>,
+    two1: Signal<Local, Bits<32>>,
+    one0: Signal<Local, Bits<32>>,
+    one1: Signal<Local, Bits<32>>,
+    turned: Signal<Local, Bits<64>>,
+    over: Signal<Local, Bit>,
+    merges: Signal<Local, Bit>,
+    fills: Signal<Local, Bit>,
     total: Signal<Local, Bits<5>>,
     closing: Signal<Local, Bit>,
     poor: Signal<Local, Bit>,
@@ -80,12 +87,17 @@ impl Logic for Realigner {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, state, flags, tag, tci, waiting, acc0, acc1, rot0, rot1, turn, skip, left,
-            amount, last_beat, began, sent, failed, out0, out1, out_keep, out_last, out_abort,
-            out_valid
+            self, clock, state, flags, tag, tci, waiting, turn, skip, left, amount, last_beat,
+            began, sent, failed, out_keep, out_last, out_abort, out_valid
         );
-        self.m.d0.next = self.out0.q.val();
-        self.m.d1.next = self.out1.q.val();
+        self.m.d0.next = bit_cast::<32, 8>(self.out[0].q.val())
+            | (bit_cast::<32, 8>(self.out[1].q.val()) << 8)
+            | (bit_cast::<32, 8>(self.out[2].q.val()) << 16)
+            | (bit_cast::<32, 8>(self.out[3].q.val()) << 24);
+        self.m.d1.next = bit_cast::<32, 8>(self.out[4].q.val())
+            | (bit_cast::<32, 8>(self.out[5].q.val()) << 8)
+            | (bit_cast::<32, 8>(self.out[6].q.val()) << 16)
+            | (bit_cast::<32, 8>(self.out[7].q.val()) << 24);
         self.m.keep.next = self.out_keep.q.val();
         self.m.last.next = self.out_last.q.val();
         self.m.abort.next = self.out_abort.q.val();
@@ -128,34 +140,70 @@ impl Logic for Realigner {
             self.failed.q.val() | self.item.val().get_bit(15) | self.item.val().get_bit(17);
         self.closing.next = false;
 
-        // Bytes below `waiting` are those that wait, the rest come from the beat.
-        self.cur0.next = self.acc0.q.val();
-        self.cur1.next = self.acc1.q.val();
-        if self.state.q.val() == AlignState::Merge {
-            if self.waiting.q.val() == 0 {
-                self.cur0.next = self.rot0.q.val();
-                self.cur1.next = self.rot1.q.val();
-            } else if self.waiting.q.val() == 1 {
-                self.cur0.next = (self.acc0.q.val() & 0xFF) | (self.rot0.q.val() & 0xFFFF_FF00_u64);
-                self.cur1.next = self.rot1.q.val();
-            } else if self.waiting.q.val() == 2 {
-                self.cur0.next =
-                    (self.acc0.q.val() & 0xFFFF) | (self.rot0.q.val() & 0xFFFF_0000_u64);
-                self.cur1.next = self.rot1.q.val();
-            } else if self.waiting.q.val() == 3 {
-                self.cur0.next =
-                    (self.acc0.q.val() & 0xFF_FFFF) | (self.rot0.q.val() & 0xFF00_0000_u64);
-                self.cur1.next = self.rot1.q.val();
-            } else if self.waiting.q.val() == 4 {
-                self.cur1.next = self.rot1.q.val();
-            } else if self.waiting.q.val() == 5 {
-                self.cur1.next = (self.acc1.q.val() & 0xFF) | (self.rot1.q.val() & 0xFFFF_FF00_u64);
-            } else if self.waiting.q.val() == 6 {
-                self.cur1.next =
-                    (self.acc1.q.val() & 0xFFFF) | (self.rot1.q.val() & 0xFFFF_0000_u64);
-            } else if self.waiting.q.val() == 7 {
-                self.cur1.next =
-                    (self.acc1.q.val() & 0xFF_FFFF) | (self.rot1.q.val() & 0xFF00_0000_u64);
+        // Bit i: place i is one of a byte that waits; the others are for the beat's.
+        self.below.next = 255.into();
+        if self.waiting.q.val() == 0 {
+            self.below.next = 0.into();
+        } else if self.waiting.q.val() == 1 {
+            self.below.next = 1.into();
+        } else if self.waiting.q.val() == 2 {
+            self.below.next = 3.into();
+        } else if self.waiting.q.val() == 3 {
+            self.below.next = 7.into();
+        } else if self.waiting.q.val() == 4 {
+            self.below.next = 15.into();
+        } else if self.waiting.q.val() == 5 {
+            self.below.next = 31.into();
+        } else if self.waiting.q.val() == 6 {
+            self.below.next = 63.into();
+        } else if self.waiting.q.val() == 7 {
+            self.below.next = 127.into();
+        }
+        // Byte i of the beat goes to place (i + turn) modulo 8: by four, by two, by one.
+        self.four0.next = self.data.d0.val();
+        self.four1.next = self.data.d1.val();
+        if self.turn.q.val().get_bit(2) {
+            self.four0.next = self.data.d1.val();
+            self.four1.next = self.data.d0.val();
+        }
+        self.two0.next = self.four0.val();
+        self.two1.next = self.four1.val();
+        if self.turn.q.val().get_bit(1) {
+            self.two0.next = (self.four0.val() << 16) | (self.four1.val() >> 16);
+            self.two1.next = (self.four1.val() << 16) | (self.four0.val() >> 16);
+        }
+        self.one0.next = self.two0.val();
+        self.one1.next = self.two1.val();
+        if self.turn.q.val().get_bit(0) {
+            self.one0.next = (self.two0.val() << 8) | (self.two1.val() >> 24);
+            self.one1.next = (self.two1.val() << 8) | (self.two0.val() >> 24);
+        }
+        self.turned.next =
+            bit_cast::<64, 32>(self.one0.val()) | (bit_cast::<64, 32>(self.one1.val()) << 32);
+        self.over.next = self.total.val() > 8;
+        self.merges.next =
+            (self.state.q.val() == AlignState::Merge) & self.free.val() & !self.failed.q.val();
+        self.fills.next = (self.merges.val() & self.over.val())
+            | ((self.state.q.val() == AlignState::Close) & self.free.val() & !self.done_full.val());
+        // A byte that waits stays in its place until eight are there; all others are the beat's.
+        for i in 0..8 {
+            self.rot[i].clock.next = self.clock.val();
+            self.acc[i].clock.next = self.clock.val();
+            self.out[i].clock.next = self.clock.val();
+            self.rot[i].d.next = self.rot[i].q.val();
+            if (self.state.q.val() == AlignState::Beat) & self.data.valid.val() {
+                self.rot[i].d.next = self.turned.val().get_bits::<8>(8 * i);
+            }
+            self.acc[i].d.next = self.acc[i].q.val();
+            if self.merges.val() & (self.over.val() | !self.below.val().get_bit(i)) {
+                self.acc[i].d.next = self.rot[i].q.val();
+            }
+            self.out[i].d.next = self.out[i].q.val();
+            if self.fills.val() {
+                self.out[i].d.next = self.acc[i].q.val();
+                if (self.state.q.val() == AlignState::Merge) & !self.below.val().get_bit(i) {
+                    self.out[i].d.next = self.rot[i].q.val();
+                }
             }
         }
 
@@ -208,32 +256,6 @@ impl Logic for Realigner {
                     if self.left.q.val() < bit_cast::<9, 4>(self.avail.val()) {
                         self.amount.d.next = bit_cast::<4, 9>(self.left.q.val());
                     }
-                    // Byte i goes to place (i + turn) modulo 8.
-                    if self.turn.q.val() == 0 {
-                        self.rot0.d.next = self.data.d0.val();
-                        self.rot1.d.next = self.data.d1.val();
-                    } else if self.turn.q.val() == 1 {
-                        self.rot0.d.next = (self.data.d0.val() << 8) | (self.data.d1.val() >> 24);
-                        self.rot1.d.next = (self.data.d1.val() << 8) | (self.data.d0.val() >> 24);
-                    } else if self.turn.q.val() == 2 {
-                        self.rot0.d.next = (self.data.d0.val() << 16) | (self.data.d1.val() >> 16);
-                        self.rot1.d.next = (self.data.d1.val() << 16) | (self.data.d0.val() >> 16);
-                    } else if self.turn.q.val() == 3 {
-                        self.rot0.d.next = (self.data.d0.val() << 24) | (self.data.d1.val() >> 8);
-                        self.rot1.d.next = (self.data.d1.val() << 24) | (self.data.d0.val() >> 8);
-                    } else if self.turn.q.val() == 4 {
-                        self.rot0.d.next = self.data.d1.val();
-                        self.rot1.d.next = self.data.d0.val();
-                    } else if self.turn.q.val() == 5 {
-                        self.rot0.d.next = (self.data.d1.val() << 8) | (self.data.d0.val() >> 24);
-                        self.rot1.d.next = (self.data.d0.val() << 8) | (self.data.d1.val() >> 24);
-                    } else if self.turn.q.val() == 6 {
-                        self.rot0.d.next = (self.data.d1.val() << 16) | (self.data.d0.val() >> 16);
-                        self.rot1.d.next = (self.data.d0.val() << 16) | (self.data.d1.val() >> 16);
-                    } else {
-                        self.rot0.d.next = (self.data.d1.val() << 24) | (self.data.d0.val() >> 8);
-                        self.rot1.d.next = (self.data.d0.val() << 24) | (self.data.d1.val() >> 8);
-                    }
                     self.state.d.next = AlignState::Merge;
                 }
             }
@@ -246,15 +268,9 @@ impl Logic for Realigner {
                         self.state.d.next = AlignState::Item;
                     }
                     if !self.failed.q.val() {
-                        self.acc0.d.next = self.cur0.val();
-                        self.acc1.d.next = self.cur1.val();
                         self.waiting.d.next = bit_cast::<4, 5>(self.total.val());
-                        if self.total.val() > 8 {
+                        if self.over.val() {
                             self.waiting.d.next = bit_cast::<4, 5>(self.total.val()) - 8;
-                            self.acc0.d.next = self.rot0.q.val();
-                            self.acc1.d.next = self.rot1.q.val();
-                            self.out0.d.next = self.cur0.val();
-                            self.out1.d.next = self.cur1.val();
                             self.out_keep.d.next = 255.into();
                             self.out_last.d.next = false;
                             self.out_abort.d.next = false;
@@ -275,26 +291,12 @@ impl Logic for Realigner {
                     } else if self.failed.q.val() {
                         self.done.next = (self.item.val() & 0x1D_FFFF) | 0x2_0000;
                     }
-                    self.out0.d.next = self.acc0.q.val();
-                    self.out1.d.next = self.acc1.q.val();
                     self.out_last.d.next = true;
                     self.out_abort.d.next = self.poor.val();
                     self.out_valid.d.next = !self.poor.val() | self.sent.q.val();
-                    self.out_keep.d.next = 255.into();
-                    if self.waiting.q.val() == 1 {
-                        self.out_keep.d.next = 1.into();
-                    } else if self.waiting.q.val() == 2 {
-                        self.out_keep.d.next = 3.into();
-                    } else if self.waiting.q.val() == 3 {
-                        self.out_keep.d.next = 7.into();
-                    } else if self.waiting.q.val() == 4 {
-                        self.out_keep.d.next = 15.into();
-                    } else if self.waiting.q.val() == 5 {
-                        self.out_keep.d.next = 31.into();
-                    } else if self.waiting.q.val() == 6 {
-                        self.out_keep.d.next = 63.into();
-                    } else if self.waiting.q.val() == 7 {
-                        self.out_keep.d.next = 127.into();
+                    self.out_keep.d.next = self.below.val();
+                    if !self.below.val().any() {
+                        self.out_keep.d.next = 255.into();
                     }
                     self.state.d.next = AlignState::Item;
                 }

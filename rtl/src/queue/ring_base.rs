@@ -40,6 +40,7 @@ pub struct RingBase {
     log2: Bank<4>,
     one: Signal<Local, Bits<15>>,
     sum: Signal<Local, Bits<32>>,
+    wraps: Signal<Local, Bit>,
 }
 
 impl Logic for RingBase {
@@ -69,10 +70,9 @@ impl Logic for RingBase {
         self.bell_size.next = self.one.val() << bit_cast::<15, 4>(self.log2.other_q.val());
         self.sum.next = self.base_lo.read_data.val() + bit_cast::<32, 18>(self.offset.val());
         self.addr_lo.next = self.sum.val();
-        self.addr_hi.next = self.base_hi.read_data.val();
-        // The offset is small: the sum wraps where its top bit falls.
-        if self.base_lo.read_data.val().get_bit(31) & !self.sum.val().get_bit(31) {
-            self.addr_hi.next = self.base_hi.read_data.val() + 1;
-        }
+        // The offset is small: the sum wraps where its top bit falls. Added, and not chosen, the carry takes no LUTs.
+        self.wraps.next = self.base_lo.read_data.val().get_bit(31) & !self.sum.val().get_bit(31);
+        self.addr_hi.next =
+            self.base_hi.read_data.val() + bit_cast::<32, 1>(self.wraps.val().into());
     }
 }

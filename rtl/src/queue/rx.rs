@@ -221,6 +221,7 @@ impl Logic for RxQueues {
         self.fetcher.set_hi.next = self.pages.set_ring_hi.val();
         self.fetcher.set_place.next = self.bus.place.val();
         self.fetcher.set_data.next = self.bus.data.val();
+        self.writer.alone.next = false;
         self.writer.set_cfg.next = self.pages.set_cfg.val();
         self.writer.set_lo.next = self.pages.set_cq_lo.val();
         self.writer.set_hi.next = self.pages.set_cq_hi.val();

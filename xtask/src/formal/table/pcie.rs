@@ -21,8 +21,8 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
             Mutant {
                 name: "leaves_too_soon",
-                from: "out1$d = addr_lo; state$d = TxState$Straight;",
-                to: "out1$d = addr_lo; state$d = TxState$Pick;",
+                from: "state$d = TxState$Straight;",
+                to: "state$d = TxState$Pick;",
                 breaks: "ends_where_it_says",
                 reach: Reach::Reset(10),
             },

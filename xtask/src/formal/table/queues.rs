@@ -28,8 +28,8 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
             Mutant {
                 name: "lost_carry",
-                from: "addr_hi = base_hi$read_data + 32'h1;",
-                to: "addr_hi = base_hi$read_data;",
+                from: "wraps = base_lo$read_data[32'h1f] & ~sum[32'h1f];",
+                to: "wraps = 1'b0;",
                 breaks: "inv_write",
                 reach: Reach::Step,
             },
@@ -148,8 +148,8 @@ pub(super) const PROPERTIES: &[Property] = &[
         mutants: &[
             Mutant {
                 name: "lost_carry",
-                from: "addr_hi$d = addr_hi$q + 32'h1;",
-                to: "addr_hi$d = addr_hi$q;",
+                from: "wraps = step[32'h1f] & ~sum[32'h1f];",
+                to: "wraps = 1'b0;",
                 breaks: "inv_left",
                 reach: Reach::Step,
             },
@@ -201,8 +201,8 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
             Mutant {
                 name: "lost_carry",
-                from: "addr_hi = base_hi$read_data + 32'h1;",
-                to: "addr_hi = base_hi$read_data;",
+                from: "wraps = base_lo$read_data[32'h1f] & ~sum[32'h1f];",
+                to: "wraps = 1'b0;",
                 breaks: "in_place",
                 reach: Reach::Step,
             },
@@ -289,8 +289,8 @@ pub(super) const PROPERTIES: &[Property] = &[
             },
             Mutant {
                 name: "lost_carry",
-                from: "addr_hi = base_hi$read_data + 32'h1;",
-                to: "addr_hi = base_hi$read_data;",
+                from: "wraps = base_lo$read_data[32'h1f] & ~sum[32'h1f];",
+                to: "wraps = 1'b0;",
                 breaks: "inv_count",
                 reach: Reach::Step,
             },
