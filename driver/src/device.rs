@@ -1,35 +1,21 @@
 //! What the driver needs of a device, however it is reached.
 use crate::iova::IovaAllocator;
-use crate::{DeviceError, DmaBuf};
+use crate::{DeviceError, DmaBuf, Registers};
 use ferrule_abi::BAR_REGS_SIZE;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
-/// A PCI device, or a port of one ([`crate::ports`]), with registers, DMA and MSI-X. Registers are 32 bits wide on 4-byte boundaries.
-pub trait Device: Send {
+/// A PCI device, or a port of one ([`crate::ports`]), with registers, DMA and MSI-X.
+pub trait Device: Registers {
     /// Name of the kind of access, for messages: `vfio`, `vfio-user`, ...
     fn backend(&self) -> &'static str;
-    /// Reads the register at byte `offset` of a BAR. A device that is gone may read all-ones instead of failing.
+    /// A handle for the registers that another thread may have, of a device that can give one. The device is not let go of before the last of them is
+    /// dropped: whoever opens it anew is not reached by what an old handle writes.
     ///
     /// # Errors
     /// See [`DeviceError`].
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError>;
-    /// Writes a register. Writes are posted: they take effect in order, before any later read is answered; an error of the device's own is
-    /// not reported here.
-    ///
-    /// # Errors
-    /// See [`DeviceError`].
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError>;
-    /// Writes DWs to a BAR from byte `offset` on, in their order and in as few requests as the way to the device allows: for what takes more
-    /// than registers do, as the push window. Posted too.
-    ///
-    /// # Errors
-    /// See [`DeviceError`].
-    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        for (at, value) in (offset..).step_by(4).zip(values) {
-            self.write32(bar, at, *value)?;
-        }
-        Ok(())
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        Ok(None)
     }
     /// Reads configuration space from byte `offset` on.
     ///

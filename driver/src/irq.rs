@@ -1,6 +1,6 @@
 //! An interrupt as an eventfd.
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
-use rustix::io::{read, Errno};
+use rustix::io::{read, write, Errno};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -18,6 +18,20 @@ impl Irq {
             0,
             EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
         )?))
+    }
+
+    /// Signals it, as the device would.
+    ///
+    /// # Errors
+    /// What write(2) reports, except EAGAIN: then it is signalled as often as can be.
+    pub fn raise(&self) -> io::Result<()> {
+        loop {
+            match write(&self.0, &1u64.to_ne_bytes()) {
+                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
     }
 
     /// Whether it is signalled; it stays so.
@@ -67,7 +81,7 @@ mod tests {
         let irq = Irq::new().unwrap();
         assert!(!irq.is_raised().unwrap());
         for _ in 0..2 {
-            rustix::io::write(&irq, &1u64.to_ne_bytes()).unwrap();
+            irq.raise().unwrap();
         }
         assert!(irq.is_raised().unwrap() && irq.is_raised().unwrap());
         assert_eq!(irq.drain().unwrap(), 2);

@@ -164,21 +164,24 @@ pub fn express(device: &mut dyn Device) -> Result<Option<Express>, DeviceError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DmaBuf;
+    use crate::{DmaBuf, Registers};
     use std::os::fd::BorrowedFd;
 
     /// A configuration space and nothing else.
     struct Space([u8; 256]);
 
-    impl Device for Space {
-        fn backend(&self) -> &'static str {
-            "bytes"
-        }
+    impl Registers for Space {
         fn read32(&mut self, _: u8, offset: u32) -> Result<u32, DeviceError> {
             Err(DeviceError::Misaligned(offset))
         }
         fn write32(&mut self, _: u8, offset: u32, _: u32) -> Result<(), DeviceError> {
             Err(DeviceError::Misaligned(offset))
+        }
+    }
+
+    impl Device for Space {
+        fn backend(&self) -> &'static str {
+            "bytes"
         }
         fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
             let at = usize::from(offset);

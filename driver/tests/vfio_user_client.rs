@@ -3,7 +3,7 @@ use ferrule_driver::irq::Irq;
 use ferrule_driver::vfio_user::proto::*;
 use ferrule_driver::vfio_user::socket::{Connection, Message, SocketError};
 use ferrule_driver::vfio_user::VfioUser;
-use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
 use proptest::prelude::*;
 use std::io::Write;
 use std::os::fd::AsFd;

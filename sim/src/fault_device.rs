@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ferrule_abi::ring::{doorbell, event_code, Cqe, Event, ENTRY_SIZE, INDEX_MODULUS};
 use ferrule_abi::{regs, BAR_REGS};
-use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -21,10 +21,9 @@ const SHADOW_IOVA: u64 = 1 << 40;
 const RING_BYTES: u64 = (ENTRY_SIZE as u64) << regs::RING_LOG2_MAX;
 /// Completions that are remembered, to be written again when nobody expects them.
 const REMEMBERED: usize = 16;
-/// Events, transmit, receive.
-const PAGES: [u32; 3] = [regs::event_page(), regs::tx_page(0), regs::rx_page(0)];
+/// Events, then transmit and receive of each pair.
+const QUEUES: usize = regs::PAGES as usize;
 const EVENTS: usize = 0;
-const RECEIVE: usize = 2;
 
 /// How often the device fails, each in 0..1. The first eight count for each completion, the others for each time that the device is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -99,7 +98,7 @@ struct State {
     injected: Injected,
     /// What the driver has mapped.
     memory: Vec<(u64, DmaBuf)>,
-    queues: [Queue; 3],
+    queues: [Queue; QUEUES],
     irqs: Vec<OwnedFd>,
     remembered: VecDeque<[u32; 4]>,
     link_down: bool,
@@ -108,6 +107,9 @@ struct State {
 
 /// The device that fails.
 pub struct FaultDevice(Arc<Mutex<State>>);
+
+/// A handle for its registers.
+struct FaultRegisters(Arc<Mutex<State>>);
 
 /// A hold on a [`FaultDevice`] that a driver has.
 #[derive(Clone)]
@@ -274,7 +276,8 @@ impl State {
                 words[self.random.random_range(0..4)] ^= 1 << self.random.random_range(0..32);
             }
         }
-        if q == RECEIVE && self.fault(faults.bad_length, false) {
+        let receives = q != EVENTS && q.is_multiple_of(2);
+        if receives && self.fault(faults.bad_length, false) {
             let lengths = [0, 1, 13, 0xFFFF, 0x4001];
             words[0] = words[0] & 0xFFFF_0000 | lengths[self.random.random_range(0..lengths.len())];
         }
@@ -325,7 +328,9 @@ impl State {
     }
 
     fn write_late(&mut self) {
-        let q = self.random.random_range(0..self.queues.len());
+        let is_set_up = |q: &usize| self.queues[*q].log2 > 0;
+        let set_up: Vec<_> = (0..QUEUES).filter(is_set_up).collect();
+        let q = set_up[self.random.random_range(0..set_up.len())];
         let old = self.random.random_range(0..self.remembered.len());
         let at = self.random.random_range(0..1u64 << self.queues[q].log2);
         let mut words = self.remembered[old];
@@ -340,9 +345,9 @@ impl State {
             self.queues.iter_mut().for_each(Queue::stop);
         }
         let mut value = value;
-        let q = PAGES
-            .iter()
-            .position(|page| (*page..page + regs::QUEUE_PAGE_SIZE).contains(&offset));
+        let has =
+            |queue: &Queue| (queue.page..queue.page + regs::QUEUE_PAGE_SIZE).contains(&offset);
+        let q = self.queues.iter().position(has);
         if let Some(q) = q {
             let lost = self.fault_of_doorbell(q, offset, value);
             let queue = &mut self.queues[q];
@@ -377,7 +382,7 @@ impl State {
 
     /// Whether the interrupt that this doorbell asks for is lost.
     fn fault_of_doorbell(&mut self, q: usize, offset: u32, value: u32) -> bool {
-        offset == PAGES[q] + regs::event_doorbell::OFFSET
+        offset == self.queues[q].page + regs::event_doorbell::OFFSET
             && doorbell::ARM.get(value) == 1
             && self.fault(self.faults.lose_interrupt, false)
     }
@@ -394,7 +399,7 @@ impl FaultDevice {
         seed: u64,
     ) -> Result<(Self, FaultHandle), DeviceError> {
         let mut queues = Vec::new();
-        for (q, page) in (0..).zip(PAGES) {
+        for (q, page) in (0..).zip((0..regs::PAGES).map(regs::queue_page)) {
             let shadow = inner.dma_memory(RING_BYTES as usize)?;
             let own = inner.bus_address(&shadow)?;
             let iova = own.unwrap_or(SHADOW_IOVA + q * RING_BYTES);
@@ -418,20 +423,39 @@ impl FaultDevice {
         let state = Arc::new(Mutex::new(state));
         Ok((Self(Arc::clone(&state)), FaultHandle(state)))
     }
+}
 
-    fn with<T>(
-        &self,
-        nothing: T,
-        call: impl FnOnce(&mut State) -> Result<T, DeviceError>,
-    ) -> Result<T, DeviceError> {
-        let mut state = locked(&self.0);
-        if state.gone {
-            return Ok(nothing);
-        }
-        let result = call(&mut state)?;
-        state.pump()?;
-        Ok(result)
+/// Lets `call` access the device, which does its harm then; of one that is gone there is `nothing`.
+fn with<T>(
+    state: &Mutex<State>,
+    nothing: T,
+    call: impl FnOnce(&mut State) -> Result<T, DeviceError>,
+) -> Result<T, DeviceError> {
+    let mut state = locked(state);
+    if state.gone {
+        return Ok(nothing);
     }
+    let result = call(&mut state)?;
+    state.pump()?;
+    Ok(result)
+}
+
+fn read32(state: &Mutex<State>, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+    with(state, u32::MAX, |state| {
+        let value = state.inner.read32(bar, offset)?;
+        let is_status = bar == BAR_REGS && offset == regs::status::OFFSET;
+        Ok(match is_status && state.link_down {
+            true => regs::status::LINK_UP.set(value, 0),
+            false => value,
+        })
+    })
+}
+
+fn write32(state: &Mutex<State>, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+    with(state, (), |state| match bar {
+        BAR_REGS => state.write_register(offset, value),
+        _ => state.inner.write32(bar, offset, value),
+    })
 }
 
 impl FaultHandle {
@@ -453,7 +477,7 @@ impl FaultHandle {
         locked(&self.0).faults = faults;
     }
 
-    /// Hangs a queue at once: 0 events, 1 transmit, 2 receive.
+    /// Hangs a queue at once: 0 events, 1 transmit, 2 receive, then those of the other pairs, as their pages come.
     pub fn hang(&self, queue: usize) {
         if let Some(queue) = locked(&self.0).queues.get_mut(queue) {
             queue.hung = true;
@@ -476,36 +500,42 @@ impl FaultHandle {
     }
 }
 
+impl Registers for FaultDevice {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        read32(&self.0, bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        write32(&self.0, bar, offset, value)
+    }
+}
+
+impl Registers for FaultRegisters {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        read32(&self.0, bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        write32(&self.0, bar, offset, value)
+    }
+}
+
 impl Device for FaultDevice {
     fn backend(&self) -> &'static str {
         "fault"
     }
 
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        self.with(u32::MAX, |state| {
-            let value = state.inner.read32(bar, offset)?;
-            let is_status = bar == BAR_REGS && offset == regs::status::OFFSET;
-            Ok(match is_status && state.link_down {
-                true => regs::status::LINK_UP.set(value, 0),
-                false => value,
-            })
-        })
-    }
-
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        self.with((), |state| match bar {
-            BAR_REGS => state.write_register(offset, value),
-            _ => state.inner.write32(bar, offset, value),
-        })
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        Ok(Some(Box::new(FaultRegisters(Arc::clone(&self.0)))))
     }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         data.fill(0xFF);
-        self.with((), |state| state.inner.config_read(offset, data))
+        with(&self.0, (), |state| state.inner.config_read(offset, data))
     }
 
     fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError> {
-        self.with((), |state| state.inner.config_write(offset, data))
+        with(&self.0, (), |state| state.inner.config_write(offset, data))
     }
 
     fn registers_size(&self) -> u64 {
@@ -574,7 +604,7 @@ impl Device for FaultDevice {
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        self.with((), |state| {
+        with(&self.0, (), |state| {
             state.queues.iter_mut().for_each(Queue::stop);
             state.inner.reset()
         })

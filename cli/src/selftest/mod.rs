@@ -13,6 +13,7 @@ use crate::device::Nics;
 use crate::error::Error;
 use crate::output;
 
+mod pairs;
 mod registers;
 mod rings;
 #[cfg(test)]
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &Selftest) -> Result<(), Error> {
     let mac = nic.mac()?;
     let mut checks = Checks::default();
     test(args, &nics, &mut nic, &mut checks);
-    drop(nic);
+    checks.note("queue pairs", pairs::check(nic, nics.clock()));
     nics.end()?;
     let report = Report {
         device: args.device.device.clone(),

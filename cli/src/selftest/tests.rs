@@ -4,10 +4,10 @@ use std::os::fd::BorrowedFd;
 use clap::Parser;
 use ferrule_abi::{counter, regs, BAR_REGS};
 use ferrule_driver::nic::RawNic;
-use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
 
-use super::{test, Check, Checks, Verdict};
-use crate::args::{Cli, Command};
+use super::{pairs, test, Check, Checks, Verdict};
+use crate::args::{Cli, Command, Selftest};
 use crate::device::Nics;
 
 /// What is wrong with the hardware.
@@ -37,10 +37,7 @@ struct Faulty {
     memory: Option<DmaBuf>,
 }
 
-impl Device for Faulty {
-    fn backend(&self) -> &'static str {
-        self.device.backend()
-    }
+impl Registers for Faulty {
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         let value = self.device.read32(bar, offset)?;
         Ok(match self.fault {
@@ -63,6 +60,15 @@ impl Device for Faulty {
             _ => {}
         }
         self.device.write32(bar, offset, value)
+    }
+}
+
+impl Device for Faulty {
+    fn backend(&self) -> &'static str {
+        self.device.backend()
+    }
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        self.device.share_registers()
     }
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         self.device.config_read(offset, data)
@@ -114,6 +120,15 @@ impl Device for Faulty {
 
 /// The checks as they end with this fault.
 fn checks(fault: Fault) -> Vec<Check> {
+    with_nic(fault, |args, nics, mut nic| {
+        let mut checks = Checks::default();
+        test(args, nics, &mut nic, &mut checks);
+        checks.0
+    })
+}
+
+/// Calls `each` with a NIC that has this fault.
+fn with_nic<T>(fault: Fault, each: impl FnOnce(&Selftest, &Nics, RawNic) -> T) -> T {
     let command = [
         "ferrule",
         "selftest",
@@ -132,12 +147,10 @@ fn checks(fault: Fault) -> Vec<Check> {
         fault,
         memory: None,
     };
-    let mut nic = RawNic::attach(Box::new(faulty), nics.clock()).expect("a Ferrule NIC");
-    let mut checks = Checks::default();
-    test(&args, &nics, &mut nic, &mut checks);
-    drop(nic);
+    let nic = RawNic::attach(Box::new(faulty), nics.clock()).expect("a Ferrule NIC");
+    let result = each(&args, &nics, nic);
     nics.end().expect("the simulator ends well");
-    checks.0
+    result
 }
 
 /// The names of the checks that fail with this fault, and what they say.
@@ -241,6 +254,25 @@ fn each_fault_is_found_by_the_check_whose_matter_it_is() {
         "{silent:?}"
     );
     assert_eq!(failures(Fault::Reads(tx_cfg, |v| v)), []);
+}
+
+#[test]
+fn a_frame_that_goes_to_another_pair_than_it_should_is_found() {
+    let check = |fault| with_nic(fault, |_, nics, nic| pairs::check(nic, nics.clock()));
+    check(Fault::Reads(0, |value| value)).expect("a sound NIC");
+    let table = regs::indirection::REGISTER.offset_of(2);
+    let key = regs::hash_key::REGISTER.offset_of(0);
+    let vector = regs::rx_page(2) + regs::rx_cfg::OFFSET;
+    for (fault, word) in [
+        (Fault::Writes(table, |v| v ^ 0x5555_5555), "table"),
+        (Fault::Writes(key, |v| v ^ 1), "hash"),
+        (Fault::Vectors(3, 4), "interrupt"),
+        (Fault::Silent, "interrupt"),
+        (Fault::Writes(vector, |v| v & !(0xF << 16)), "interrupt"),
+    ] {
+        let error = check(fault).expect_err(word).to_string();
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 #[test]

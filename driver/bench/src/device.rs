@@ -125,11 +125,7 @@ impl Hardware {
     }
 }
 
-impl Device for EmulatedNic {
-    fn backend(&self) -> &'static str {
-        "emulated"
-    }
-
+impl ferrule_driver::Registers for EmulatedNic {
     fn read32(&mut self, _: u8, offset: u32) -> Result<u32, DeviceError> {
         let state = locked(&self.state);
         Ok(state.registers.get(&offset).copied().unwrap_or(0))
@@ -156,6 +152,12 @@ impl Device for EmulatedNic {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Device for EmulatedNic {
+    fn backend(&self) -> &'static str {
+        "emulated"
     }
 
     fn config_read(&mut self, _: u16, data: &mut [u8]) -> Result<(), DeviceError> {

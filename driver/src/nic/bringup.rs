@@ -2,19 +2,17 @@
 use super::config::{self, MacAddress, NicConfig};
 use super::error::NicError;
 use super::filter::{Multicast, Vlans};
+use super::home::Home;
 use super::layout::Layout;
+use super::pair::Pair;
 use super::port::Port;
-use super::queue::{Disabled, Lane, QueueName, Quiesced};
-use super::recovery::{Rings, Salvaged};
+use super::queue::{Lane, Quiesced};
+use super::setup::Plan;
 use super::stats::Caps;
-use super::{Lanes, Mapping, Nic};
+use super::{steering, Mapping, Nic};
 use crate::iova::HUGE_PAGE;
 use crate::irq::Irq;
 use crate::pci::has_slow_link;
-use crate::ring::completion::CompletionRing;
-use crate::ring::receive::ReceiveRing;
-use crate::ring::slots::SlotPool;
-use crate::ring::submission::SubmissionRing;
 use crate::{Clock, Device, DeviceError};
 use ferrule_abi::regs;
 use std::collections::{BTreeMap, VecDeque};
@@ -29,29 +27,34 @@ const BUS_MASTER: u16 = 1 << 2;
 /// Longest frame of Ethernet in bytes, with FCS and an 802.1Q tag (IEEE 802.3 clause 3.2.7).
 const USUAL_FRAME: u16 = 1_522;
 
-/// MSI-X vectors: the order of [`Nic::irq_fds`].
-const VECTOR_EVENTS: u32 = 0;
-const VECTOR_TX: u32 = 1;
-const VECTOR_RX: u32 = 2;
-
-/// Offsets that all kinds of queue page share; `queue` relies on it.
-const _: () = {
-    assert!(regs::tx_ctrl::OFFSET == regs::event_ctrl::OFFSET);
-    assert!(regs::rx_ctrl::OFFSET == regs::event_ctrl::OFFSET);
-    assert!(regs::tx_status::OFFSET == regs::event_status::OFFSET);
-    assert!(regs::rx_status::OFFSET == regs::event_status::OFFSET);
-    assert!(regs::tx_doorbell::OFFSET == regs::event_doorbell::OFFSET);
-    assert!(regs::rx_doorbell::OFFSET == regs::event_doorbell::OFFSET);
-};
-
-fn low(address: u64) -> u32 {
-    address as u32
-}
-fn high(address: u64) -> u32 {
-    (address >> 32) as u32
+fn irq() -> Result<Irq, NicError> {
+    Irq::new().map_err(|source| NicError::Os {
+        doing: "making an eventfd",
+        source,
+    })
 }
 
 impl Port {
+    /// The place of all pairs but pair 0, each with its handle for the registers.
+    fn home(&mut self, caps: Caps, config: &NicConfig) -> Result<Home, NicError> {
+        let mut pairs = Vec::new();
+        for _ in 1..config.queue_pairs {
+            let Some(registers) = self.device.share_registers()? else {
+                let backend = self.device.backend();
+                return Err(NicError::NotShared { backend });
+            };
+            pairs.push((registers, irq()?));
+        }
+        // Nobody asks for it who has no pair.
+        let gone = self.device.gone_fd().filter(|_| !pairs.is_empty());
+        let clock = Arc::clone(&self.clock);
+        let home = Home::new(pairs, caps, clock, config.watchdog, gone);
+        home.map_err(|source| NicError::Os {
+            doing: "copying a descriptor",
+            source,
+        })
+    }
+
     /// Sets and clears bits of the PCI command register.
     fn pci_command(&mut self, set: u16, clear: u16) -> Result<(), DeviceError> {
         let mut bytes = [0; 2];
@@ -149,13 +152,16 @@ impl Nic {
                 return Err(NicError::Unsupported(what));
             }
         }
-        let irq = || {
-            Irq::new().map_err(|source| NicError::Os {
-                doing: "making an eventfd",
-                source,
-            })
-        };
+        let pairs = config.queue_pairs;
+        if pairs > caps.queues.max(1) {
+            let (asked, there) = (pairs, caps.queues);
+            return Err(NicError::TooManyPairs { asked, there });
+        }
+        if pairs > 1 && !caps.hash {
+            return Err(NicError::Unsupported("flow hash"));
+        }
         let irqs = [irq()?, irq()?, irq()?];
+        let home = Arc::new(port.home(caps, config)?);
         let mut vlans = Vlans::default();
         for id in config.vlans.iter().flatten() {
             vlans.set(*id, true)?;
@@ -165,10 +171,11 @@ impl Nic {
             port,
             irqs,
             mapping: None,
-            lanes: None,
-            completed: VecDeque::new(),
-            salvaged: Salvaged::default(),
-            progress: None,
+            events: None,
+            salvaged: VecDeque::new(),
+            pair: Pair::new(0, caps),
+            home,
+            indirection: steering::even(pairs),
             config: config.clone(),
             caps,
             mac: [0; 6],
@@ -181,8 +188,7 @@ impl Nic {
         };
         nic.port.reset()?;
         nic.set_up_port()?;
-        let layout = Layout::new(config);
-        nic.give_memory(layout.len)?;
+        nic.give_memory(Layout::new(config).len)?;
         nic.attach_irqs()?;
         nic.port.set_bus_master(true)?;
         nic.run()?;
@@ -199,42 +205,41 @@ impl Nic {
 
     /// Attaches the interrupts' eventfds to their vectors.
     pub(super) fn attach_irqs(&mut self) -> Result<(), NicError> {
-        let fds: Vec<_> = self.irqs.iter().map(|irq| irq.as_fd()).collect();
+        let irqs = self.irqs.iter().chain(self.home.irqs());
+        let fds: Vec<_> = irqs.map(|irq| irq.as_fd()).collect();
         Ok(self.port.device.enable_msix(&fds)?)
     }
 
     /// Starts the queues of a NIC that is set up, then receiver and transmitter.
     pub(super) fn run(&mut self) -> Result<(), NicError> {
-        let Some(mapping) = &self.mapping else {
-            return Err(NicError::Gone);
-        };
-        let kept = self.salvaged.rings.take();
-        let mut rings = kept.unwrap_or_else(|| self.new_rings(mapping));
-        match self.start_queues(&mut rings) {
-            Ok([events, tx, rx]) => {
-                let Rings {
-                    submission,
-                    receive,
-                } = rings;
-                self.lanes = Some(Lanes {
-                    events,
-                    tx,
-                    rx,
-                    submission,
-                    receive,
-                });
-            }
-            Err(e) => {
-                self.salvaged.rings = Some(rings);
-                return Err(e);
-            }
+        let started = self.start_queues();
+        if started.is_err() {
+            // Some may run: they are taken for none, until a reset ends them.
+            self.each_pair(|pair, _| {
+                pair.lay_down();
+                Ok(())
+            })?;
         }
+        self.events = Some(started?);
         let loopback = regs::ctrl::LOOPBACK.of(self.config.loopback.into());
         let enable = regs::ctrl::RX_EN.of(1) | regs::ctrl::TX_EN.of(1) | loopback;
         self.port.write(regs::ctrl::OFFSET, enable)?;
         // Writes are posted: a read shows that all of them have arrived.
         self.port.read(regs::ctrl::OFFSET)?;
         Ok(())
+    }
+
+    /// Starts all queues; gives that for events.
+    fn start_queues(&mut self) -> Result<Lane, NicError> {
+        let Some(mapping) = &self.mapping else {
+            return Err(NicError::Gone);
+        };
+        let plan = Plan::new(&self.config, mapping);
+        let registers = self.port.registers();
+        let events = plan.start_events(registers)?;
+        plan.start(&mut self.pair, registers)?;
+        self.home.each(|pair| plan.start(pair, registers))?;
+        Ok(events)
     }
 
     /// Programs all that the queues do not depend on, into a device that was reset.
@@ -271,6 +276,7 @@ impl Nic {
                 self.port.write(offset, word)?;
             }
         }
+        self.write_indirection()?;
         let mut filters = self.vlans.writes();
         filters.extend(self.multicast.writes());
         self.write_all(&filters)?;
@@ -299,102 +305,6 @@ impl Nic {
         Ok(())
     }
 
-    /// Rings that hold nothing, in the NIC's memory.
-    fn new_rings(&self, mapping: &Mapping) -> Rings {
-        let (config, memory) = (&self.config, &mapping.memory);
-        let layout = Layout::new(config);
-        let submission = SubmissionRing::new(
-            memory.clone(),
-            mapping.iova,
-            layout.sq,
-            layout.buffers,
-            config.sq_log2,
-            config.push,
-        );
-        let pool = SlotPool::new(memory.clone(), layout.slots, config.slot_log2, config.slots);
-        let receive = ReceiveRing::new(
-            memory.clone(),
-            layout.rxq,
-            config.rxq_log2,
-            Arc::new(pool),
-            config.slots,
-            config.push,
-        );
-        Rings {
-            submission,
-            receive,
-        }
-    }
-
-    /// Sets the queues up and starts them: those for events, transmission and reception.
-    fn start_queues(&mut self, rings: &mut Rings) -> Result<[Lane; 3], NicError> {
-        let Some(Mapping { memory, iova }) = &self.mapping else {
-            return Err(NicError::Gone);
-        };
-        let config = &self.config;
-        let layout = Layout::new(config);
-        let at = |offset: usize| iova + offset as u64;
-        let ring = |offset, log2| CompletionRing::new(memory.clone(), offset, log2);
-        let port = &mut self.port;
-
-        let events = ring(layout.events, config.event_log2);
-        let size = regs::event_cfg::CQ_LOG2.of(config.event_log2.into());
-        let setup = [
-            (
-                regs::event_cfg::OFFSET,
-                size | regs::event_cfg::VECTOR.of(VECTOR_EVENTS),
-            ),
-            (regs::event_cq_base_lo::OFFSET, low(at(layout.events))),
-            (regs::event_cq_base_hi::OFFSET, high(at(layout.events))),
-        ];
-        let queue = Disabled(QueueName::Events).start(port, &setup)?;
-        let events = Lane::new(queue, events);
-
-        let completions = ring(layout.txcq, config.txcq_log2);
-        let sizes = regs::tx_cfg::SQ_LOG2.of(config.sq_log2.into())
-            | regs::tx_cfg::CQ_LOG2.of(config.txcq_log2.into());
-        let setup = [
-            (
-                regs::tx_cfg::OFFSET,
-                sizes
-                    | regs::tx_cfg::VECTOR.of(VECTOR_TX)
-                    | regs::tx_cfg::PUSH.of(config.push.into()),
-            ),
-            (regs::tx_sq_base_lo::OFFSET, low(at(layout.sq))),
-            (regs::tx_sq_base_hi::OFFSET, high(at(layout.sq))),
-            (regs::tx_cq_base_lo::OFFSET, low(at(layout.txcq))),
-            (regs::tx_cq_base_hi::OFFSET, high(at(layout.txcq))),
-        ];
-        let queue = Disabled(QueueName::Transmit).start(port, &setup)?;
-        let tx = Lane::new(queue, completions);
-
-        let completions = ring(layout.rxcq, config.rxcq_log2);
-        let sizes = regs::rx_cfg::RXQ_LOG2.of(config.rxq_log2.into())
-            | regs::rx_cfg::CQ_LOG2.of(config.rxcq_log2.into());
-        let slots = regs::rx_slot_cfg::STRIDE_LOG2.of(config.slot_log2.into())
-            | regs::rx_slot_cfg::COUNT.of(config.slots.into());
-        let setup = [
-            (
-                regs::rx_cfg::OFFSET,
-                sizes
-                    | regs::rx_cfg::VECTOR.of(VECTOR_RX)
-                    | regs::rx_cfg::IN_ORDER.of(config.push.into()),
-            ),
-            (regs::rx_rxq_base_lo::OFFSET, low(at(layout.rxq))),
-            (regs::rx_rxq_base_hi::OFFSET, high(at(layout.rxq))),
-            (regs::rx_cq_base_lo::OFFSET, low(at(layout.rxcq))),
-            (regs::rx_cq_base_hi::OFFSET, high(at(layout.rxcq))),
-            (regs::rx_slot_base_lo::OFFSET, low(at(layout.slots))),
-            (regs::rx_slot_base_hi::OFFSET, high(at(layout.slots))),
-            (regs::rx_slot_cfg::OFFSET, slots),
-        ];
-        let queue = Disabled(QueueName::Receive).start(port, &setup)?;
-        let mut rx = Lane::new(queue, completions);
-        rings.receive.refill();
-        rx.ring_doorbell(port, rings.receive.producer(), false)?;
-        Ok([events, tx, rx])
-    }
-
     /// Stops the NIC as dropping it does, and tells what went wrong.
     ///
     /// # Errors
@@ -404,11 +314,14 @@ impl Nic {
     }
 
     fn shut_down(&mut self) -> Result<(), NicError> {
-        let mut result = match self.lanes.take() {
-            Some(lanes) => self.quiesce(lanes),
-            // Not all queues were started: a reset ends those that were.
-            None if self.mapping.is_some() => self.port.reset(),
-            None => return Ok(()),
+        if self.mapping.is_none() {
+            return Ok(());
+        }
+        let away = self.home.recall();
+        let mut result = match self.events.take() {
+            Some(events) if away == 0 => self.quiesce(events),
+            // Not all queues were started, or not all are here to be stopped: a reset ends those that run.
+            _ => self.port.reset(),
         };
         if result.is_err() {
             // Whatever still runs is ended by force; it is the first error that is reported.
@@ -430,11 +343,17 @@ impl Nic {
     }
 
     /// Receive first, so that nothing new comes in; events last, so that they can tell of the others.
-    fn quiesce(&mut self, lanes: Lanes) -> Result<(), NicError> {
+    fn quiesce(&mut self, events: Lane) -> Result<(), NicError> {
+        let mut all = Vec::new();
+        self.each_pair(|pair, _| {
+            all.extend(pair.lanes.take().map(|lanes| (lanes.rx, lanes.tx)));
+            Ok(())
+        })?;
+        let (rx, tx): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         let port = &mut self.port;
-        let Quiesced = lanes.rx.stop(port)?;
-        let Quiesced = lanes.tx.stop(port)?;
-        let Quiesced = lanes.events.stop(port)?;
+        for lane in rx.into_iter().chain(tx).chain([events]) {
+            let Quiesced = lane.stop(port)?;
+        }
         port.write(regs::ctrl::OFFSET, 0)
     }
 }

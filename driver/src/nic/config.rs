@@ -1,6 +1,7 @@
 //! How a NIC is to be set up.
 use ferrule_abi::regs::{
-    self, GATEWAYS, HASH_KEY_WORDS, LOCAL_ADDRESSES, PUSH_MAX_PACKET, RING_LOG2_MAX, RING_LOG2_MIN,
+    self, GATEWAYS, HASH_KEY_WORDS, LOCAL_ADDRESSES, PUSH_MAX_PACKET, QUEUE_PAIRS, RING_LOG2_MAX,
+    RING_LOG2_MIN,
 };
 use ferrule_abi::TICK_NS;
 use std::net::Ipv4Addr;
@@ -31,6 +32,11 @@ impl LocalAddress {
 /// How a NIC is to be set up. The default suits a host with one address; give addresses and gateways.
 #[derive(Clone, Debug)]
 pub struct NicConfig {
+    /// Number of queue pairs, 1 to 4 and at most [`Caps::queues`](super::Caps::queues). Pair 0 is [`Nic`](super::Nic)'s own; the others are
+    /// [taken](super::Nic::take_pair) from it, for threads of their own. With more than one, a received frame goes to one by its flow hash, so
+    /// that there must be a [`hash_key`](Self::hash_key); and what comes for a pair whose slots are all out is lost, so that it does not hold up what
+    /// comes for others. Ring sizes and slots are those of each pair.
+    pub queue_pairs: u8,
     /// SQ size, log2 of entries, 4 to 14. Each entry has a buffer of 2 KiB.
     pub sq_log2: u8,
     /// Size of the TX completion ring, log2 of entries; at least the SQ's.
@@ -109,6 +115,7 @@ pub struct NicConfig {
 impl Default for NicConfig {
     fn default() -> Self {
         Self {
+            queue_pairs: 1,
             sq_log2: 8,
             txcq_log2: 8,
             rxq_log2: 8,
@@ -159,6 +166,12 @@ pub enum ConfigError {
         min: u64,
         /// Largest.
         max: u64,
+    },
+    /// Several queue pairs, of which all but pair 0 would receive nothing.
+    #[error("with {pairs} queue pairs hash_key must not be all zeros: each flow's hash would be 0, and all frames would go to one pair; give 40 random bytes")]
+    NoHashKey {
+        /// How many.
+        pairs: u8,
     },
     /// Not an address of a single host.
     #[error("{0} is not the address of a host")]
@@ -269,6 +282,8 @@ impl NicConfig {
     /// # Errors
     /// The first thing that makes no sense.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let pairs = self.queue_pairs;
+        range("queue_pairs", pairs.into(), 1, QUEUE_PAIRS.into())?;
         let (min, max) = (RING_LOG2_MIN.into(), RING_LOG2_MAX.into());
         range("sq_log2", self.sq_log2.into(), min, max)?;
         range("txcq_log2", self.txcq_log2.into(), self.sq_log2.into(), max)?;
@@ -284,9 +299,13 @@ impl NicConfig {
         )?;
         let entries = 1 << self.rxq_log2;
         if self.push {
+            range("queue_pairs in PUSH mode", pairs.into(), 1, 1)?;
             range("slots in PUSH mode", self.slots.into(), entries, entries)?;
             let most = u64::from(PUSH_MAX_PACKET) + u64::from(AROUND_PACKET);
             range("max_frame in PUSH mode", self.max_frame.into(), 64, most)?;
+        }
+        if pairs > 1 && self.hash_key.iter().all(|byte| *byte == 0) {
+            return Err(ConfigError::NoHashKey { pairs });
         }
         range("slots", self.slots.into(), 1, entries)?;
         range("max_frame", self.max_frame.into(), 64, (1 << 14) - 1)?;
@@ -379,9 +398,16 @@ mod tests {
             prefix,
         };
         type Change = fn(&mut NicConfig);
-        let changes: [(Change, &str); 9] = [
+        let changes: [(Change, &str); 13] = [
             (|c| c.sq_log2 = 15, "sq_log2"),
             (|c| c.txcq_log2 = 7, "txcq_log2"),
+            (|c| c.queue_pairs = 0, "queue_pairs"),
+            (|c| c.queue_pairs = 5, "queue_pairs"),
+            (|c| c.queue_pairs = 2, "hash_key"),
+            (
+                |c| (c.queue_pairs, c.push) = (2, true),
+                "queue_pairs in PUSH mode",
+            ),
             (|c| c.slots = 257, "slots"),
             (|c| c.slots = 0, "slots"),
             (|c| c.slot_log2 = 10, "slot_log2"),

@@ -3,6 +3,7 @@ use super::clock::ClockError;
 use super::config::ConfigError;
 use super::filter::FilterError;
 use super::neighbours::NeighbourError;
+use super::steering::SteeringError;
 use super::tx::TxError;
 use super::QueueName;
 use crate::ring::RingFault;
@@ -81,13 +82,36 @@ pub enum NicError {
         limit_ms: u64,
     },
     /// A queue does not run any more; the others do. [`Nic::recover`](super::Nic::recover) lets all of them run again.
-    #[error("{queue} queue stopped: {why}; recover the NIC, or open it anew")]
+    #[error("{queue} stopped: {why}; recover the NIC, or open it anew")]
     Stopped {
         /// Which.
         queue: QueueName,
         /// Why.
         why: Stop,
     },
+    /// It has fewer queue pairs.
+    #[error("this NIC has {there} of the {asked} queue pairs that were asked for; set queue_pairs to what there is")]
+    TooManyPairs {
+        /// [`NicConfig::queue_pairs`](super::NicConfig::queue_pairs).
+        asked: u8,
+        /// How many there are.
+        there: u8,
+    },
+    /// Several threads cannot have several queue pairs, as one thread alone reaches its registers.
+    #[error("registers reached by {backend} are for one thread alone, and so is the NIC: set queue_pairs to 1")]
+    NotShared {
+        /// How the device is reached.
+        backend: &'static str,
+    },
+    /// This queue pair is to come back to its NIC, or the NIC was closed: nothing can be done with it any more.
+    #[error("the NIC wants its queue pair back: drop it")]
+    Recalled,
+    /// It cannot be recovered while so many of its queue pairs are with others.
+    #[error("{0} of the NIC's queue pairs are away: recall them (Nic::recall), wait until they are dropped, then recover it")]
+    PairsAway(usize),
+    /// An indirection table that cannot be.
+    #[error(transparent)]
+    Steering(#[from] SteeringError),
     /// A frame that cannot be sent.
     #[error(transparent)]
     Tx(#[from] TxError),

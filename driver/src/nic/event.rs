@@ -39,10 +39,10 @@ pub(crate) enum RawEvent {
     QueueError(QueueName),
 }
 
-/// Checks an entry of the event ring.
-pub(crate) fn decode(event: &Event) -> Result<RawEvent, RingFault> {
+/// Checks an entry of the event ring of a NIC with so many queue pairs.
+pub(crate) fn decode(event: &Event, pairs: u8) -> Result<RawEvent, RingFault> {
     let address = Ipv4Addr::from_bits(event.address);
-    let queue = QueueName::of_page(event.detail);
+    let queue = QueueName::of_page(event.detail, pairs);
     let ready = match (event.code, event.detail, queue) {
         (event_code::NEIGH_RESOLVED, 0, _) => NicEvent::NeighbourResolved(address),
         (event_code::NEIGH_FAILED, 0, _) => NicEvent::NeighbourFailed(address),

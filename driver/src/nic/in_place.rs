@@ -2,11 +2,12 @@
 //!
 //! What lies there the device may write at any time, so that a byte that is looked at twice may differ. That is no danger to whom forwards it:
 //! what leaves is the device's doing in any case.
-use super::{Lanes, Nic, NicError, RxFrame, TxError, TxMode};
+use super::pair::{Lanes, Pair};
+use super::{Nic, NicError, RxFrame, TxError, TxMode};
 use crate::ring::receive::frame;
 use crate::ring::slots::SlotPool;
 use crate::ring::submission::{Source, TX_BUFFER};
-use crate::DmaBuf;
+use crate::{DmaBuf, Registers};
 use ferrule_abi::ring::Cqe;
 use std::ops::Range;
 
@@ -146,25 +147,16 @@ pub struct Forwarded {
     pub refused: Option<TxError>,
 }
 
-impl Nic {
-    /// Takes at most `max` received frames from the ring, and no more than there is room for to send, and does with each what `decide` says,
-    /// which may look at it and change it where it lies. Those to be kept are appended to `kept`, and so is one that cannot be sent as
-    /// `decide` says, or that was cut ([`RxFrame::truncated`]): it is not lost, and [`Forwarded::refused`] tells why. One doorbell hands
-    /// over all that are sent; their slots are the device's again when they are.
-    ///
-    /// Frames that a [recovery](Self::recover) left lie in no slot any more: they come first, in `kept`, and `decide` does not see them.
-    ///
-    /// # Errors
-    /// [`NicError::Stopped`] if the receive or the transmit queue does not run any more; [`NicError::InPushMode`];
-    /// [`NicError::Device`].
-    pub fn forward(
+impl Pair {
+    pub(super) fn forward(
         &mut self,
+        registers: &mut dyn Registers,
         max: usize,
         kept: &mut Vec<RxFrame>,
         mut decide: impl FnMut(&mut InPlace<'_>) -> Verdict,
     ) -> Result<Forwarded, NicError> {
-        if !self.salvaged.frames.is_empty() {
-            let count = self.rx_batch(max, kept)?;
+        if !self.frames.is_empty() {
+            let count = self.rx_batch(registers, max, kept)?;
             return Ok(Forwarded {
                 taken: count,
                 kept: count,
@@ -172,15 +164,14 @@ impl Nic {
             });
         }
         let caps = self.caps;
-        let (lanes, port, completed) = self.running()?;
+        let (lanes, completed) = self.running()?;
         lanes.rx.check()?;
-        lanes.reap(port, completed)?;
+        lanes.reap(registers, completed)?;
         let Lanes {
             rx,
             tx,
             submission,
             receive,
-            ..
         } = lanes;
         let Some(mut run) = submission.run(caps) else {
             return Err(NicError::InPushMode);
@@ -219,10 +210,10 @@ impl Nic {
         drop(run);
         result.kept = receive.hand_out(kept);
         let producer = submission.producer();
-        let mut told = tx.ring_doorbell(port, producer, false);
+        let mut told = tx.ring_doorbell(registers, producer, false);
         match taken {
-            Err(fault) => told = Err(rx.quarantine(port, fault)),
-            Ok(()) => told = told.and(lanes.lend(port)),
+            Err(fault) => told = Err(rx.quarantine(registers, fault)),
+            Ok(()) => told = told.and(lanes.lend(registers)),
         }
         match told {
             // What came before was right; the next call reports it.
@@ -231,23 +222,17 @@ impl Nic {
         }
     }
 
-    /// Hands over at most `count` frames that `build`, called with their numbers from 0 on, makes in the buffers that they are sent from, with one
-    /// doorbell; tells how many. Fewer than all: `build` had no more, the ring is full until something completes, or something is wrong with
-    /// what `build` says of the frame after them. A frame fits into one [`TxBuffer`].
-    ///
-    /// # Errors
-    /// [`NicError::Tx`] if the first frame cannot be sent; [`NicError::Stopped`] if the transmit queue does not run any more;
-    /// [`NicError::InPushMode`]; [`NicError::Device`].
-    pub fn tx_in_place(
+    pub(super) fn tx_in_place(
         &mut self,
+        registers: &mut dyn Registers,
         count: usize,
         mut build: impl FnMut(usize, &mut TxBuffer<'_>) -> Option<InPlaceFrame>,
     ) -> Result<usize, NicError> {
         let caps = self.caps;
-        let (lanes, port, completed) = self.running()?;
+        let (lanes, completed) = self.running()?;
         lanes.tx.check()?;
         if count > usize::from(lanes.submission.room()) {
-            lanes.reap(port, completed)?;
+            lanes.reap(registers, completed)?;
         }
         let Some(mut run) = lanes.submission.run(caps) else {
             return Err(NicError::InPushMode);
@@ -265,6 +250,43 @@ impl Nic {
         }
         let taken = run.count().into();
         drop(run);
-        lanes.tell_sent(port, taken, error.map(NicError::from))
+        lanes.tell_sent(registers, taken, error.map(NicError::from))
+    }
+}
+
+impl Nic {
+    /// Takes at most `max` received frames from the ring, and no more than there is room for to send, and does with each what `decide` says,
+    /// which may look at it and change it where it lies. Those to be kept are appended to `kept`, and so is one that cannot be sent as
+    /// `decide` says, or that was cut ([`RxFrame::truncated`]): it is not lost, and [`Forwarded::refused`] tells why. One doorbell hands
+    /// over all that are sent; their slots are the device's again when they are.
+    ///
+    /// Frames that a [recovery](Self::recover) left lie in no slot any more: they come first, in `kept`, and `decide` does not see them.
+    ///
+    /// # Errors
+    /// [`NicError::Stopped`] if the receive or the transmit queue does not run any more; [`NicError::InPushMode`];
+    /// [`NicError::Device`].
+    pub fn forward(
+        &mut self,
+        max: usize,
+        kept: &mut Vec<RxFrame>,
+        decide: impl FnMut(&mut InPlace<'_>) -> Verdict,
+    ) -> Result<Forwarded, NicError> {
+        self.pair.forward(self.port.registers(), max, kept, decide)
+    }
+
+    /// Hands over at most `count` frames that `build`, called with their numbers from 0 on, makes in the buffers that they are sent from, with one
+    /// doorbell; tells how many. Fewer than all: `build` had no more, the ring is full until something completes, or something is wrong with
+    /// what `build` says of the frame after them. A frame fits into one [`TxBuffer`].
+    ///
+    /// # Errors
+    /// [`NicError::Tx`] if the first frame cannot be sent; [`NicError::Stopped`] if the transmit queue does not run any more;
+    /// [`NicError::InPushMode`]; [`NicError::Device`].
+    pub fn tx_in_place(
+        &mut self,
+        count: usize,
+        build: impl FnMut(usize, &mut TxBuffer<'_>) -> Option<InPlaceFrame>,
+    ) -> Result<usize, NicError> {
+        let registers = self.port.registers();
+        self.pair.tx_in_place(registers, count, build)
     }
 }

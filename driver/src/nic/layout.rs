@@ -7,16 +7,22 @@ use ferrule_abi::ring::ENTRY_SIZE;
 const ALIGN: usize = 4096;
 
 /// Byte offsets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) events: usize,
+    pub(crate) pairs: Vec<PairLayout>,
+    pub(crate) len: usize,
+}
+
+/// Byte offsets of what one queue pair has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PairLayout {
     pub(crate) sq: usize,
     pub(crate) txcq: usize,
     pub(crate) rxq: usize,
     pub(crate) rxcq: usize,
     pub(crate) buffers: usize,
     pub(crate) slots: usize,
-    pub(crate) len: usize,
 }
 
 impl Layout {
@@ -29,20 +35,18 @@ impl Layout {
         };
         let slot = 1usize << config.slot_log2;
         let events = place(ENTRY_SIZE << config.event_log2, ALIGN);
-        let sq = place(ENTRY_SIZE << config.sq_log2, ALIGN);
-        let txcq = place(ENTRY_SIZE << config.txcq_log2, ALIGN);
-        let rxq = place(2 << config.rxq_log2, ALIGN);
-        let rxcq = place(ENTRY_SIZE << config.rxcq_log2, ALIGN);
-        let buffers = place(TX_BUFFER << config.sq_log2, ALIGN);
-        let slots = place(slot * usize::from(config.slots), slot.max(ALIGN));
+        let pair = |_| PairLayout {
+            sq: place(ENTRY_SIZE << config.sq_log2, ALIGN),
+            txcq: place(ENTRY_SIZE << config.txcq_log2, ALIGN),
+            rxq: place(2 << config.rxq_log2, ALIGN),
+            rxcq: place(ENTRY_SIZE << config.rxcq_log2, ALIGN),
+            buffers: place(TX_BUFFER << config.sq_log2, ALIGN),
+            slots: place(slot * usize::from(config.slots), slot.max(ALIGN)),
+        };
+        let pairs = (0..config.queue_pairs).map(pair).collect();
         Self {
             events,
-            sq,
-            txcq,
-            rxq,
-            rxcq,
-            buffers,
-            slots,
+            pairs,
             len: end,
         }
     }

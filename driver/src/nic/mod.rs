@@ -9,15 +9,20 @@ mod config;
 mod error;
 mod event;
 mod filter;
+mod home;
 mod in_place;
 mod layout;
 mod neighbours;
+mod pair;
 mod port;
 mod queue;
+mod queue_pair;
 mod raw;
 mod recovery;
 mod rx;
+mod setup;
 mod stats;
+mod steering;
 mod tx;
 
 pub use crate::ring::slots::RxBuf;
@@ -30,40 +35,30 @@ pub use filter::FilterError;
 pub use in_place::{Forwarded, InPlace, InPlaceFrame, TxBuffer, Verdict};
 pub use neighbours::{Neighbour, NeighbourError, NeighbourState};
 pub use queue::QueueName;
+pub use queue_pair::QueuePair;
 pub use raw::RawNic;
 pub use recovery::Recovery;
 pub use rx::{Checksum, Head, RxFrame, Transport, HEAD_LEN, SMALL_PACKET};
 pub use stats::{Caps, Link, Stats};
+pub use steering::{SteeringError, INDIRECTION_ENTRIES};
 pub use tx::{NextHop, Segments, TxCompletion, TxError, TxFrame, TxMode, TxOutcome};
 
 use crate::barriers;
 use crate::irq::Irq;
-use crate::ring::receive::ReceiveRing;
-use crate::ring::submission::SubmissionRing;
 use crate::ring::Index;
-use crate::DmaBuf;
+use crate::{DmaBuf, Registers};
 use event::RawEvent;
 use ferrule_abi::regs;
-use ferrule_abi::ring::{Cqe, Event};
+use ferrule_abi::ring::Event;
 use filter::{Multicast, Vlans, Write};
+use home::Home;
+use pair::Pair;
 use port::Port;
 use queue::Lane;
-use recovery::{Progress, Salvaged};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
-
-/// The device is told of freed slots and read completions once there are this many, or when interrupts are armed.
-const DOORBELL_BATCH: u16 = 16;
-
-/// The three queues at work.
-struct Lanes {
-    events: Lane,
-    tx: Lane,
-    rx: Lane,
-    submission: SubmissionRing,
-    receive: ReceiveRing,
-}
+use std::sync::Arc;
 
 /// The NIC's memory and the I/O virtual address that the device knows it by.
 struct Mapping {
@@ -77,12 +72,15 @@ pub struct Nic {
     port: Port,
     irqs: [Irq; 3],
     mapping: Option<Mapping>,
-    /// `None` while being opened and closed only.
-    lanes: Option<Lanes>,
-    completed: VecDeque<TxCompletion>,
-    /// What a reset left of the rings, until they run again.
-    salvaged: Salvaged,
-    progress: Option<Progress>,
+    /// The event queue; `None` while being opened, closed and recovered only.
+    events: Option<Lane>,
+    /// Events from before a recovery.
+    salvaged: VecDeque<NicEvent>,
+    /// Pair 0.
+    pair: Pair,
+    /// The other pairs.
+    home: Arc<Home>,
+    indirection: steering::Table,
     /// As it was set up, with the addresses and gateways of now.
     config: NicConfig,
     caps: Caps,
@@ -98,100 +96,15 @@ pub struct Nic {
     announces: bool,
 }
 
-impl Lanes {
-    /// Takes transmit completions from their ring.
-    fn reap(&mut self, port: &mut Port, done: &mut VecDeque<TxCompletion>) -> Result<(), NicError> {
-        self.tx.check()?;
-        let submission = &mut self.submission;
-        let taken = self.tx.ring.take(usize::MAX, |words| {
-            submission.complete(&Cqe::from_words(words), done)
-        });
-        self.receive.give_back(self.submission.freed());
-        taken.map_err(|fault| self.tx.quarantine(port, fault))
-    }
-
-    /// Puts a frame into the ring, if it can be sent and there is room or what has completed makes some; whether it is there.
-    fn submit(
-        &mut self,
-        port: &mut Port,
-        done: &mut VecDeque<TxCompletion>,
-        caps: Caps,
-        frame: &TxFrame<'_>,
-        last: bool,
-    ) -> Result<bool, NicError> {
-        frame.check(caps)?;
-        if !self.submission.push(frame, last)? {
-            self.reap(port, done)?;
-            if !self.submission.push(frame, last)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn receive(
-        &mut self,
-        port: &mut Port,
-        max: usize,
-        frames: &mut Vec<RxFrame>,
-    ) -> Result<usize, NicError> {
-        self.rx.check()?;
-        let receive = &mut self.receive;
-        let taken = self
-            .rx
-            .ring
-            .take(max, |words| receive.accept(Cqe::from_words(words)));
-        let count = receive.hand_out(frames);
-        if let Err(fault) = taken {
-            let stopped = self.rx.quarantine(port, fault);
-            // What came before was right; the next call reports the fault.
-            return if count > 0 { Ok(count) } else { Err(stopped) };
-        }
-        self.lend(port)?;
-        Ok(count)
-    }
-
-    /// Tells the device of what was put into the ring. A batch of which `count` frames were taken fails only if that is none: those taken are in
-    /// the books whatever happens, and the next call reports what is wrong.
-    fn tell_sent(
-        &mut self,
-        port: &mut Port,
-        count: usize,
-        error: Option<NicError>,
-    ) -> Result<usize, NicError> {
-        let mut error = error;
-        if self.tx.is_running() {
-            let producer = self.submission.producer();
-            if let Err(e) = self.tx.ring_doorbell(port, producer, false) {
-                error.get_or_insert(e);
-            }
-        }
-        match error {
-            Some(e) if count == 0 => Err(e),
-            _ => Ok(count),
-        }
-    }
-
-    /// Lends free slots to the device if there are enough to be worth a doorbell.
-    fn lend(&mut self, port: &mut Port) -> Result<(), NicError> {
-        let due = self.receive.doorbell_due(DOORBELL_BATCH);
-        if due || self.rx.untold() >= DOORBELL_BATCH {
-            self.receive.refill();
-            self.rx
-                .ring_doorbell(port, self.receive.producer(), false)?;
-        }
-        Ok(())
-    }
-}
-
 impl Nic {
-    fn running(
+    /// Calls `each` with pair 0 and all pairs that are home.
+    fn each_pair(
         &mut self,
-    ) -> Result<(&mut Lanes, &mut Port, &mut VecDeque<TxCompletion>), NicError> {
-        match &mut self.lanes {
-            Some(lanes) => Ok((lanes, &mut self.port, &mut self.completed)),
-            None => Err(NicError::Gone),
-        }
+        mut each: impl FnMut(&mut Pair, &mut dyn Registers) -> Result<(), NicError>,
+    ) -> Result<(), NicError> {
+        let registers = self.port.registers();
+        each(&mut self.pair, registers)?;
+        self.home.each(|pair| each(pair, registers))
     }
 
     /// Name of the kind of access to the device.
@@ -220,13 +133,7 @@ impl Nic {
     /// # Errors
     /// [`NicError::Stopped`] if the receive queue does not run any more; [`NicError::Device`].
     pub fn rx_batch(&mut self, max: usize, frames: &mut Vec<RxFrame>) -> Result<usize, NicError> {
-        if !self.salvaged.frames.is_empty() {
-            let count = max.min(self.salvaged.frames.len());
-            frames.extend(self.salvaged.frames.drain(..count));
-            return Ok(count);
-        }
-        let (lanes, port, _) = self.running()?;
-        lanes.receive(port, max, frames)
+        self.pair.rx_batch(self.port.registers(), max, frames)
     }
 
     /// Hands frames to the device, in order, with one doorbell; tells how many were taken. Fewer than all: the ring is full until something
@@ -237,33 +144,7 @@ impl Nic {
     /// [`NicError::Tx`] if the first frame cannot be sent; [`NicError::Stopped`] if the transmit queue does not run any more;
     /// [`NicError::Device`].
     pub fn tx_batch(&mut self, frames: &[TxFrame<'_>]) -> Result<usize, NicError> {
-        let caps = self.caps;
-        let (lanes, port, completed) = self.running()?;
-        lanes.tx.check()?;
-        let mut count = 0;
-        let mut error = None;
-        loop {
-            count += lanes.submission.push_run(&frames[count..], caps);
-            let Some(frame) = frames.get(count) else {
-                break;
-            };
-            let last = count + 1 == frames.len();
-            match lanes.submit(port, completed, caps, frame, last) {
-                Ok(true) => count += 1,
-                Ok(false) => break,
-                Err(e) => {
-                    error = Some(e);
-                    break;
-                }
-            }
-            if let Some(image) = lanes.submission.image() {
-                if let Err(e) = port.push(image) {
-                    error = Some(e);
-                    break;
-                }
-            }
-        }
-        lanes.tell_sent(port, count, error)
+        self.pair.tx_batch(self.port.registers(), frames)
     }
 
     /// Hands one frame to the device; false if the ring is full until something completes.
@@ -279,38 +160,22 @@ impl Nic {
     /// # Errors
     /// [`NicError::Stopped`] if the transmit queue does not run any more; what completed before is given first.
     pub fn tx_completions(&mut self) -> Result<Vec<TxCompletion>, NicError> {
-        let (lanes, port, completed) = self.running()?;
-        let result = lanes.reap(port, completed);
-        if completed.is_empty() {
-            result?;
-        }
-        if lanes.tx.is_running() && lanes.tx.untold() >= DOORBELL_BATCH {
-            let producer = lanes.submission.producer();
-            lanes.tx.ring_doorbell(port, producer, false)?;
-        }
-        // Mostly there is nothing to tell.
-        if completed.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(completed.drain(..).collect())
+        self.pair.tx_completions(self.port.registers())
     }
 
     /// Most bytes of TCP payload in a packet that is cut into segments by the hardware; 0 if it cannot.
     pub fn max_segmented(&self) -> usize {
-        let lanes = self.lanes.as_ref().filter(|_| self.caps.tso);
-        lanes.map_or(0, |l| l.submission.max_segmented())
+        self.pair.max_segmented()
     }
 
     /// SQEs that the device has not completed; 0: all frames were handed to the MAC or failed.
     pub fn tx_outstanding(&self) -> usize {
-        let lanes = self.lanes.as_ref();
-        lanes.map_or(0, |l| l.submission.outstanding().into())
+        self.pair.tx_outstanding()
     }
 
     /// Longest frame that can be handed over, in bytes; what the wire takes is another matter.
     pub fn tx_max_frame(&self) -> usize {
-        let lanes = self.lanes.as_ref();
-        lanes.map_or(0, |l| l.submission.max_frame())
+        self.pair.tx_max_frame()
     }
 
     /// The events since the last call. The device writes a completion without a neighbour before the event that resolves it: take events
@@ -320,28 +185,30 @@ impl Nic {
     /// # Errors
     /// [`NicError::Stopped`] if the event queue does not run any more; [`NicError::Device`], [`NicError::Gone`].
     pub fn events(&mut self) -> Result<Vec<NicEvent>, NicError> {
-        let Some(lanes) = &mut self.lanes else {
+        let Some(lane) = &mut self.events else {
             return Err(NicError::Gone);
         };
-        let (port, salvaged) = (&mut self.port, &mut self.salvaged);
-        lanes.events.check()?;
-        let mut events: Vec<_> = salvaged.events.drain(..).collect();
-        while let Some(words) = lanes.events.ring.next() {
-            let event = match event::decode(&Event::from_words(words)) {
+        let registers = self.port.registers();
+        lane.check()?;
+        let mut events: Vec<_> = self.salvaged.drain(..).collect();
+        while let Some(words) = lane.ring.next() {
+            let event = match event::decode(&Event::from_words(words), self.config.queue_pairs) {
                 Ok(RawEvent::Ready(event)) => event,
                 Ok(RawEvent::QueueError(queue)) => {
-                    let status = port.read(queue.page() + regs::event_status::OFFSET)?;
+                    let status = registers.read(queue.page() + regs::event_status::OFFSET)?;
                     let error = regs::event_status::ERROR.get(status);
                     tracing::error!(%queue, error, "the device stopped a queue");
+                    let why = Stop::ByDevice(error);
                     match queue {
-                        QueueName::Events => lanes.events.stopped_by_device(error),
-                        QueueName::Transmit => lanes.tx.stopped_by_device(error),
-                        QueueName::Receive => lanes.rx.stopped_by_device(error),
+                        QueueName::Events => lane.stopped_by_device(why),
+                        QueueName::Transmit(0) => self.pair.stopped_by_device([Some(why), None]),
+                        QueueName::Receive(0) => self.pair.stopped_by_device([None, Some(why)]),
+                        other => self.home.stopped(other, why),
                     }
                     NicEvent::QueueError { queue, error }
                 }
                 Err(fault) => {
-                    let stopped = lanes.events.quarantine(port, fault);
+                    let stopped = lane.quarantine(registers, fault);
                     if events.is_empty() {
                         return Err(stopped);
                     }
@@ -350,8 +217,8 @@ impl Nic {
             };
             events.push(event);
         }
-        if lanes.events.is_running() && lanes.events.untold() > 0 {
-            lanes.events.ring_doorbell(port, Index::default(), false)?;
+        if lane.is_running() && lane.untold() > 0 {
+            lane.ring_doorbell(registers, Index::default(), false)?;
         }
         Ok(events)
     }
@@ -362,17 +229,14 @@ impl Nic {
     /// # Errors
     /// [`NicError::Device`].
     pub fn arm(&mut self) -> Result<(), NicError> {
-        let (lanes, port, _) = self.running()?;
-        if lanes.events.is_running() {
-            lanes.events.arm(port, Index::default())?;
+        let Some(events) = &mut self.events else {
+            return Err(NicError::Gone);
+        };
+        let registers = self.port.registers();
+        if events.is_running() {
+            events.arm(registers, Index::default())?;
         }
-        if lanes.tx.is_running() && lanes.submission.outstanding() > 0 {
-            lanes.tx.arm(port, lanes.submission.producer())?;
-        }
-        if lanes.rx.is_running() {
-            lanes.receive.refill();
-            lanes.rx.arm(port, lanes.receive.producer())?;
-        }
+        self.pair.arm(registers)?;
         barriers::after_arm();
         Ok(())
     }
@@ -380,18 +244,8 @@ impl Nic {
     /// Whether a ring that is in use has something to take, or completions wait to be fetched.
     pub fn has_work(&self) -> bool {
         let ready = |lane: &Lane| lane.is_running() && lane.ring.has_entry();
-        self.has_left_over()
-            || self
-                .lanes
-                .as_ref()
-                .is_some_and(|l| ready(&l.rx) || ready(&l.tx) || ready(&l.events))
-    }
-
-    /// Whether there is something to take that is in no ring any more.
-    #[inline]
-    fn has_left_over(&self) -> bool {
-        let salvaged = &self.salvaged;
-        !(self.completed.is_empty() && salvaged.frames.is_empty() && salvaged.events.is_empty())
+        let events = self.events.as_ref();
+        !self.salvaged.is_empty() || self.pair.has_work() || events.is_some_and(ready)
     }
 
     /// Whether [`rx_batch`](Self::rx_batch), [`events`](Self::events) and [`tx_completions`](Self::tx_completions) have nothing to tell and
@@ -399,10 +253,8 @@ impl Nic {
     #[inline]
     pub fn is_quiet(&self) -> bool {
         let quiet = |lane: &Lane| lane.is_running() && !lane.ring.has_entry();
-        !self.has_left_over()
-            && self.lanes.as_ref().is_some_and(|l| {
-                quiet(&l.rx) && quiet(&l.tx) && quiet(&l.events) && !l.receive.has_returned()
-            })
+        let events = self.events.as_ref();
+        self.salvaged.is_empty() && self.pair.is_quiet() && events.is_some_and(quiet)
     }
 
     /// The descriptors that become readable at an interrupt: events, transmit, receive.
@@ -450,12 +302,21 @@ impl Nic {
 
     /// Asks the device whether its queues still run.
     fn look(&mut self) -> Result<(), NicError> {
-        let Some(lanes) = &mut self.lanes else {
-            return Ok(());
-        };
-        for lane in [&mut lanes.events, &mut lanes.tx, &mut lanes.rx] {
+        let registers = self.port.registers();
+        let lanes = self.pair.lanes.as_mut();
+        let pair = lanes.into_iter().flat_map(|l| [&mut l.tx, &mut l.rx]);
+        for lane in self.events.iter_mut().chain(pair) {
             if lane.is_running() {
-                lane.look(&mut self.port)?;
+                lane.look(registers)?;
+            }
+        }
+        if self.events.is_some() {
+            for n in 1..self.config.queue_pairs {
+                for queue in [QueueName::Transmit(n), QueueName::Receive(n)] {
+                    if let Some(why) = queue.look(registers)? {
+                        self.home.stopped(queue, why);
+                    }
+                }
             }
         }
         Ok(())
@@ -483,10 +344,7 @@ impl Nic {
     /// # Errors
     /// [`NicError::Gone`] if it is not; [`NicError::Device`].
     pub fn check_present(&mut self) -> Result<(), NicError> {
-        match self.port.read(regs::magic::OFFSET)? {
-            regs::MAGIC => Ok(()),
-            other => Err(NicError::Magic(other)),
-        }
+        self.port.registers().check_present()
     }
 
     /// Receives frames to a multicast address; as often as it is joined it must be left. Sixteen are received exactly, further ones by a hash

@@ -4,6 +4,7 @@ use super::port::Port;
 use crate::barriers;
 use crate::ring::completion::CompletionRing;
 use crate::ring::{Index, RingFault};
+use crate::Registers;
 use ferrule_abi::regs::{self, event_ctrl, event_doorbell, event_status, queue_error};
 use ferrule_abi::ring::doorbell;
 use std::fmt;
@@ -13,10 +14,10 @@ use std::fmt;
 pub enum QueueName {
     /// The event queue.
     Events,
-    /// The transmit queue.
-    Transmit,
-    /// The receive queue.
-    Receive,
+    /// The transmit queue of the pair with this number.
+    Transmit(u8),
+    /// The receive queue of the pair with this number.
+    Receive(u8),
 }
 
 impl QueueName {
@@ -24,27 +25,37 @@ impl QueueName {
     pub(crate) fn page(self) -> u32 {
         match self {
             Self::Events => regs::event_page(),
-            Self::Transmit => regs::tx_page(0),
-            Self::Receive => regs::rx_page(0),
+            Self::Transmit(pair) => regs::tx_page(pair.into()),
+            Self::Receive(pair) => regs::rx_page(pair.into()),
         }
     }
 
-    /// The queue whose page has this number.
-    pub(crate) fn of_page(number: u16) -> Option<Self> {
+    /// The queue whose page has this number, of a NIC with so many pairs.
+    pub(crate) fn of_page(number: u16, pairs: u8) -> Option<Self> {
         let page = regs::queue_page(number.into());
-        [Self::Events, Self::Transmit, Self::Receive]
-            .into_iter()
-            .find(|queue| queue.page() == page)
+        let of_pair = |pair| [Self::Transmit(pair), Self::Receive(pair)];
+        let mut all = std::iter::once(Self::Events).chain((0..pairs).flat_map(of_pair));
+        all.find(|queue| queue.page() == page)
+    }
+
+    /// Why the queue does not run, if it does not; asks the device.
+    pub(crate) fn look(self, registers: &mut dyn Registers) -> Result<Option<Stop>, NicError> {
+        let status = registers.read(self.page() + event_status::OFFSET)?;
+        Ok(match event_status::ERROR.get(status) {
+            queue_error::NONE if event_status::RUNNING.get(status) == 1 => None,
+            queue_error::NONE => Some(Stop::Reset),
+            error => Some(Stop::ByDevice(error)),
+        })
     }
 }
 
 impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Events => "event",
-            Self::Transmit => "transmit",
-            Self::Receive => "receive",
-        })
+        match self {
+            Self::Events => f.write_str("event queue"),
+            Self::Transmit(pair) => write!(f, "transmit queue {pair}"),
+            Self::Receive(pair) => write!(f, "receive queue {pair}"),
+        }
     }
 }
 
@@ -54,7 +65,11 @@ pub(crate) struct Disabled(pub(crate) QueueName);
 
 /// A queue that runs.
 #[derive(Debug)]
-pub(crate) struct Running(QueueName);
+pub(crate) struct Running {
+    name: QueueName,
+    /// Byte offset of its page in BAR0.
+    page: u32,
+}
 
 /// A queue of which the device has said that it does nothing more.
 #[derive(Debug)]
@@ -62,17 +77,23 @@ pub(crate) struct Quiesced;
 
 impl Disabled {
     /// Writes the set-up (offsets in the page and values) and enables the queue.
-    pub(crate) fn start(self, port: &mut Port, setup: &[(u32, u32)]) -> Result<Running, NicError> {
+    pub(crate) fn start(
+        self,
+        registers: &mut dyn Registers,
+        setup: &[(u32, u32)],
+    ) -> Result<Running, NicError> {
+        let Self(name) = self;
+        let page = name.page();
         for (offset, value) in setup {
-            port.write(self.0.page() + offset, *value)?;
+            registers.write(page + offset, *value)?;
         }
-        port.write(self.0.page() + event_ctrl::OFFSET, event_ctrl::ENABLE.of(1))?;
+        registers.write(page + event_ctrl::OFFSET, event_ctrl::ENABLE.of(1))?;
         // A set-up that the device refuses shows at once; the event queue could not tell of its own.
-        let status = port.read(self.0.page() + event_status::OFFSET)?;
+        let status = registers.read(page + event_status::OFFSET)?;
         match event_status::ERROR.get(status) {
-            queue_error::NONE => Ok(Running(self.0)),
+            queue_error::NONE => Ok(Running { name, page }),
             error => Err(NicError::Stopped {
-                queue: self.0,
+                queue: name,
                 why: Stop::ByDevice(error),
             }),
         }
@@ -82,8 +103,8 @@ impl Disabled {
 impl Running {
     /// Disables the queue and waits until the device has finished with it.
     pub(crate) fn stop(self, port: &mut Port) -> Result<Quiesced, NicError> {
-        port.write(self.0.page() + event_ctrl::OFFSET, 0)?;
-        let status = self.0.page() + event_status::OFFSET;
+        port.write(self.page + event_ctrl::OFFSET, 0)?;
+        let status = self.page + event_status::OFFSET;
         port.wait_clear(status, event_status::RUNNING, "stopping a queue")?;
         Ok(Quiesced)
     }
@@ -114,7 +135,7 @@ impl Lane {
     }
 
     pub(crate) fn name(&self) -> QueueName {
-        self.queue.0
+        self.queue.name
     }
 
     /// # Errors
@@ -139,29 +160,28 @@ impl Lane {
     }
 
     /// Asks the device whether the queue still runs, and remembers if it does not.
-    pub(crate) fn look(&mut self, port: &mut Port) -> Result<(), NicError> {
-        let status = port.read(self.name().page() + event_status::OFFSET)?;
-        match event_status::ERROR.get(status) {
-            queue_error::NONE if event_status::RUNNING.get(status) == 1 => {}
-            queue_error::NONE => {
-                self.stopped.get_or_insert(Stop::Reset);
-            }
-            error => self.stopped_by_device(error),
+    pub(crate) fn look(&mut self, registers: &mut dyn Registers) -> Result<(), NicError> {
+        if let Some(why) = self.name().look(registers)? {
+            self.stopped_by_device(why);
         }
         Ok(())
     }
 
-    /// The device stopped it.
-    pub(crate) fn stopped_by_device(&mut self, error: u32) {
-        self.stopped.get_or_insert(Stop::ByDevice(error));
+    /// It does not run any more, for a reason of the device's.
+    pub(crate) fn stopped_by_device(&mut self, why: Stop) {
+        self.stopped.get_or_insert(why);
     }
 
     /// Nothing more is read from its ring, and the device is told to stop.
-    pub(crate) fn quarantine(&mut self, port: &mut Port, fault: RingFault) -> NicError {
+    pub(crate) fn quarantine(
+        &mut self,
+        registers: &mut dyn Registers,
+        fault: RingFault,
+    ) -> NicError {
         let (queue, why) = (self.name(), Stop::Quarantined(fault));
-        tracing::error!(%queue, %fault, "queue quarantined");
+        tracing::error!(%queue, %fault, "a queue is quarantined");
         self.stopped.get_or_insert(why);
-        let off = port.write(queue.page() + event_ctrl::OFFSET, 0);
+        let off = registers.write(self.queue.page + event_ctrl::OFFSET, 0);
         if let Err(e) = off {
             tracing::warn!(%queue, error = %e, "a quarantined queue could not be disabled");
         }
@@ -176,7 +196,7 @@ impl Lane {
     /// Tells the device of `producer` and of how far the host has read.
     pub(crate) fn ring_doorbell(
         &mut self,
-        port: &mut Port,
+        registers: &mut dyn Registers,
         producer: Index,
         arm: bool,
     ) -> Result<(), NicError> {
@@ -188,7 +208,7 @@ impl Lane {
             | doorbell::CONSUMER.of(consumer.value())
             | doorbell::ARM.of(arm.into());
         barriers::before_doorbell();
-        port.write(self.name().page() + event_doorbell::OFFSET, word)?;
+        registers.write(self.queue.page + event_doorbell::OFFSET, word)?;
         self.told = (producer, consumer);
         if arm {
             self.armed = Some(consumer);
@@ -198,13 +218,17 @@ impl Lane {
 
     /// Asks for an interrupt at the next entry, or at once if there is one. The device still owes one that nothing came for: it is not asked
     /// twice.
-    pub(crate) fn arm(&mut self, port: &mut Port, producer: Index) -> Result<(), NicError> {
+    pub(crate) fn arm(
+        &mut self,
+        registers: &mut dyn Registers,
+        producer: Index,
+    ) -> Result<(), NicError> {
         let consumer = self.ring.consumer();
         let is_owed = self.armed == Some(consumer) && !self.ring.has_entry();
         if is_owed && self.told == (producer, consumer) {
             return Ok(());
         }
-        self.ring_doorbell(port, producer, true)
+        self.ring_doorbell(registers, producer, true)
     }
 
     pub(crate) fn stop(self, port: &mut Port) -> Result<Quiesced, NicError> {

@@ -33,6 +33,11 @@ impl RawNic {
         &mut *self.port.device
     }
 
+    /// The device, as it is.
+    pub fn into_device(self) -> Box<dyn Device> {
+        self.port.device
+    }
+
     /// What this build of the hardware can do.
     pub fn caps(&self) -> Caps {
         self.caps

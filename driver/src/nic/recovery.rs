@@ -5,14 +5,15 @@
 //! duplicate is what Ethernet allows, a loss is what this is to avoid.
 use super::error::NicError;
 use super::event::{self, RawEvent};
-use super::{Lanes, Nic, NicEvent, RxFrame, TxCompletion, TxOutcome};
+use super::pair::{Lanes, Pair};
+use super::queue::Lane;
+use super::{Nic, TxCompletion, TxOutcome};
 use crate::ring::receive::ReceiveRing;
-use crate::ring::submission::{SubmissionRing, Unsent};
+use crate::ring::submission::SubmissionRing;
 use crate::ring::Index;
-use crate::DeviceError;
+use crate::{DeviceError, Registers};
 use ferrule_abi::regs;
 use ferrule_abi::ring::{Cqe, Event};
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long the transmit queue may stand still before a register is read, to see whether the device is still there.
@@ -23,18 +24,6 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) struct Rings {
     pub(super) submission: SubmissionRing,
     pub(super) receive: ReceiveRing,
-}
-
-/// What was taken from the rings of a device that was reset.
-#[derive(Debug, Default)]
-pub(super) struct Salvaged {
-    /// Received, and not yet given to anyone.
-    pub(super) frames: VecDeque<RxFrame>,
-    pub(super) events: VecDeque<NicEvent>,
-    /// To be handed over again, in this order.
-    pub(super) unsent: VecDeque<Unsent>,
-    /// While no queue runs.
-    pub(super) rings: Option<Rings>,
 }
 
 /// How far the transmit queue was when, by the clock in nanoseconds.
@@ -58,68 +47,52 @@ pub struct Recovery {
 
 impl Nic {
     /// Looks whether the NIC gets on with what it was handed; tells when to look again, by the clock in nanoseconds, if it owes a completion.
-    /// Reads a register only while the transmit queue stands still, at most one in 50 ms.
+    /// Reads a register only while a transmit queue stands still, at most one in 50 ms. Of queue pairs it looks after those that are not
+    /// [away](Self::take_pair); whoever has one has [its watchdog](super::QueuePair::watchdog).
     ///
     /// # Errors
     /// [`NicError::Stopped`] and [`NicError::Stuck`], which [`recover`](Self::recover) mends; [`NicError::Gone`]; [`NicError::Device`].
     pub fn watchdog(&mut self) -> Result<Option<u64>, NicError> {
-        let limit = self.config.watchdog;
-        let Some(lanes) = &self.lanes else {
+        let Some(events) = &self.events else {
             return Err(NicError::Gone);
         };
-        for lane in [&lanes.events, &lanes.tx, &lanes.rx] {
-            lane.check()?;
-        }
-        if !lanes.submission.awaits_completion() {
-            self.progress = None;
-            return Ok(None);
-        }
-        let (retired, waits) = (lanes.submission.retired(), lanes.tx.ring.has_entry());
-        let (now, look) = (self.port.clock.now(), LOOK.as_nanos() as u64);
-        let before = self.progress.filter(|p| p.retired == retired && !waits);
-        let mut progress = before.unwrap_or(Progress {
-            retired,
-            since: now,
-            looked: now,
-        });
-        if now - progress.looked >= look {
-            progress.looked = now;
-            let status = self.port.read(regs::status::OFFSET)?;
-            // Without a link nothing is to be expected.
-            if regs::status::LINK_UP.get(status) == 0 {
-                progress.since = now;
-            }
-        }
-        self.progress = Some(progress);
-        let due = progress.since + limit.as_nanos() as u64;
-        if now >= due {
-            return Err(NicError::Stuck {
-                what: "sending",
-                limit_ms: limit.as_millis() as u64,
-            });
-        }
-        Ok(Some(due.min(progress.looked + look)))
+        events.check()?;
+        let (now, limit) = (self.port.clock.now(), self.config.watchdog);
+        let mut next: Option<u64> = None;
+        self.each_pair(|pair, registers| {
+            let due = pair.watchdog(registers, now, limit)?;
+            next = next.into_iter().chain(due).min();
+            Ok(())
+        })?;
+        Ok(next)
     }
 
     /// Resets the NIC and lets it run again as it was set up: with its addresses, filters, static neighbours and the steps and the rate of its
     /// clock. Received frames are kept; what was not sent is sent again. Lost are the ARP cache's other entries, so that whoever waits for
-    /// [`NicEvent::NeighbourResolved`] must send again; counters begin at 0. Called again after an error, it goes on where it was.
+    /// [`NeighbourResolved`](super::NicEvent::NeighbourResolved) must send again; counters begin at 0. Called again after an error, it goes on where it was.
+    ///
+    /// All queue pairs must be home: [recall](Self::recall) those that are away, and wait until they are dropped.
     ///
     /// # Errors
-    /// [`NicError::Gone`], [`NicError::Stuck`] if the device cannot be reset, [`NicError::Device`]; [`NicError::Stopped`] if a queue does not
+    /// [`NicError::PairsAway`], of which nothing is done; [`NicError::Gone`], [`NicError::Stuck`] if the device cannot be reset, [`NicError::Device`]; [`NicError::Stopped`] if a queue does not
     /// start.
     pub fn recover(&mut self) -> Result<Recovery, NicError> {
         if self.mapping.is_none() {
             return Err(NicError::Gone);
         }
+        match self.pairs_away() {
+            0 => {}
+            away => return Err(NicError::PairsAway(away)),
+        }
         self.halt()?;
-        if let Some(lanes) = self.lanes.take() {
-            self.salvage(lanes);
+        if let Some(events) = self.events.take() {
+            self.salvage_events(events);
         }
-        if let Some(rings) = &mut self.salvaged.rings {
-            rings.receive.take_back();
-        }
-        self.progress = None;
+        self.each_pair(|pair, _| {
+            pair.salvage();
+            Ok(())
+        })?;
+        self.home.forget();
         let announces = std::mem::take(&mut self.announces);
         let set_up = self.set_up_port();
         self.announces = announces;
@@ -128,25 +101,14 @@ impl Nic {
         for (address, mac) in self.static_neighbours.clone() {
             self.add_neighbour(address, mac)?;
         }
-        let failed = |done: &&TxCompletion| !matches!(done.outcome, TxOutcome::Sent { .. });
-        let recovery = Recovery {
-            sent_again: self.salvaged.unsent.len(),
-            failed: self.completed.iter().filter(failed).count(),
-            received: self.salvaged.frames.len(),
-        };
+        let mut recovery = Recovery::default();
+        self.each_pair(|pair, _| {
+            pair.count(&mut recovery);
+            Ok(())
+        })?;
         self.run()?;
-        while let Some(unsent) = self.salvaged.unsent.pop_front() {
-            let taken = unsent.again(|frame| self.send(frame));
-            if !matches!(taken, Ok(true)) {
-                self.salvaged.unsent.push_front(unsent);
-                taken?;
-                // They were in the ring together before: only a device that stands still again leaves no room.
-                return Err(NicError::Stuck {
-                    what: "sending",
-                    limit_ms: self.config.watchdog.as_millis() as u64,
-                });
-            }
-        }
+        let limit = self.config.watchdog;
+        self.each_pair(|pair, registers| pair.send_again(registers, limit))?;
         tracing::warn!(?recovery, "the NIC was reset and runs again");
         Ok(recovery)
     }
@@ -169,25 +131,84 @@ impl Nic {
         self.port.identify().map(drop)
     }
 
-    /// Takes from the rings what the device has completed and what it has not.
-    fn salvage(&mut self, lanes: Lanes) {
+    fn salvage_events(&mut self, mut events: Lane) {
+        if !events.is_trusted() {
+            return;
+        }
+        while let Some(words) = events.ring.next() {
+            match event::decode(&Event::from_words(words), self.config.queue_pairs) {
+                Ok(RawEvent::Ready(event)) => self.salvaged.push_back(event),
+                // Of a queue that starts anew.
+                Ok(RawEvent::QueueError(_)) => {}
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+impl Pair {
+    /// As [`Nic::watchdog`], at `now` by the clock in nanoseconds.
+    pub(super) fn watchdog(
+        &mut self,
+        registers: &mut dyn Registers,
+        now: u64,
+        limit: Duration,
+    ) -> Result<Option<u64>, NicError> {
+        let Some(lanes) = &self.lanes else {
+            return Err(NicError::Gone);
+        };
+        for lane in [&lanes.tx, &lanes.rx] {
+            lane.check()?;
+        }
+        if !lanes.submission.awaits_completion() {
+            self.progress = None;
+            return Ok(None);
+        }
+        let (retired, waits) = (lanes.submission.retired(), lanes.tx.ring.has_entry());
+        let look = LOOK.as_nanos() as u64;
+        let before = self.progress.filter(|p| p.retired == retired && !waits);
+        let mut progress = before.unwrap_or(Progress {
+            retired,
+            since: now,
+            looked: now,
+        });
+        if now - progress.looked >= look {
+            progress.looked = now;
+            let status = registers.read(regs::status::OFFSET)?;
+            // Without a link nothing is to be expected.
+            if regs::status::LINK_UP.get(status) == 0 {
+                progress.since = now;
+            }
+        }
+        self.progress = Some(progress);
+        let due = progress.since + limit.as_nanos() as u64;
+        if now >= due {
+            return Err(NicError::Stuck {
+                what: "sending",
+                limit_ms: limit.as_millis() as u64,
+            });
+        }
+        Ok(Some(due.min(progress.looked + look)))
+    }
+
+    /// Takes from the rings of a device that was reset what it has completed and what it has not.
+    fn salvage(&mut self) {
+        self.progress = None;
+        if let Some(lanes) = self.lanes.take() {
+            self.salvage_from(lanes);
+        }
+        if let Some(rings) = &mut self.rings {
+            rings.receive.take_back();
+        }
+    }
+
+    fn salvage_from(&mut self, lanes: Lanes) {
         let Lanes {
-            mut events,
             mut tx,
             mut rx,
             mut submission,
             mut receive,
         } = lanes;
-        if events.is_trusted() {
-            while let Some(words) = events.ring.next() {
-                match event::decode(&Event::from_words(words)) {
-                    Ok(RawEvent::Ready(event)) => self.salvaged.events.push_back(event),
-                    // Of a queue that starts anew.
-                    Ok(RawEvent::QueueError(_)) => {}
-                    Err(_) => break,
-                }
-            }
-        }
         if tx.is_trusted() {
             while let Some(words) = tx.ring.next() {
                 let cqe = Cqe::from_words(words);
@@ -204,16 +225,45 @@ impl Nic {
             }
             let mut frames = Vec::new();
             receive.hand_out(&mut frames);
-            self.salvaged.frames.extend(frames);
+            self.frames.extend(frames);
         }
         // What an earlier recovery could not hand over is younger than what it could.
-        let left = std::mem::take(&mut self.salvaged.unsent);
+        let left = std::mem::take(&mut self.unsent);
         let unsent = submission.take_outstanding().into_iter();
-        self.salvaged.unsent = unsent.chain(left).collect();
+        self.unsent = unsent.chain(left).collect();
         receive.give_back(submission.freed());
-        self.salvaged.rings = Some(Rings {
+        self.rings = Some(Rings {
             submission,
             receive,
         });
+    }
+
+    /// Adds what this pair has to what a recovery tells.
+    fn count(&self, recovery: &mut Recovery) {
+        let failed = |done: &&TxCompletion| !matches!(done.outcome, TxOutcome::Sent { .. });
+        recovery.sent_again += self.unsent.len();
+        recovery.failed += self.completed.iter().filter(failed).count();
+        recovery.received += self.frames.len();
+    }
+
+    /// Hands over once more what was not sent.
+    fn send_again(
+        &mut self,
+        registers: &mut dyn Registers,
+        limit: Duration,
+    ) -> Result<(), NicError> {
+        while let Some(unsent) = self.unsent.pop_front() {
+            let taken = unsent.again(|frame| self.tx_batch(registers, std::slice::from_ref(frame)));
+            if !matches!(taken, Ok(1)) {
+                self.unsent.push_front(unsent);
+                taken?;
+                // They were in the ring together before: only a device that stands still again leaves no room.
+                return Err(NicError::Stuck {
+                    what: "sending",
+                    limit_ms: limit.as_millis() as u64,
+                });
+            }
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! One port of a function as a device.
 use super::command::{self, Wants, COMMAND, COMMAND_BYTES};
 use super::{Open, Shared, State};
-use crate::{Device, DeviceError, DmaBuf};
+use crate::lock::MutexGuard;
+use crate::{Device, DeviceError, DmaBuf, Registers};
 use ferrule_abi::{port_offset, port_vector, regs, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,10 +18,18 @@ const RESET_READS: u32 = 1_000;
 /// What would touch the other ports is refused: a function-level reset ([`DeviceError::NoReset`]) and writes to the configuration space but for the
 /// command register, whose bits for memory space and bus mastering are set in the function while any port has set them.
 pub struct PortDevice {
-    shared: Arc<Shared>,
-    port: u8,
+    held: Arc<Held>,
     gone: Option<OwnedFd>,
 }
+
+/// A port that is held: it is closed when its device and all handles for its registers are dropped.
+struct Held {
+    shared: Arc<Shared>,
+    port: u8,
+}
+
+/// A handle for the port's registers.
+struct PortRegisters(Arc<Held>);
 
 impl PortDevice {
     pub(super) fn open(shared: Arc<Shared>, port: u32) -> Result<Self, DeviceError> {
@@ -47,9 +56,18 @@ impl PortDevice {
         });
         state.holders += 1;
         drop(state);
-        Ok(Self { shared, port, gone })
+        Ok(Self {
+            held: Arc::new(Held { shared, port }),
+            gone,
+        })
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.held.shared.lock()
+    }
+}
+
+impl Held {
     /// Where in the function's BAR `len` bytes of this port's are.
     fn place(&self, bar: u8, offset: u32, len: usize) -> Result<u32, DeviceError> {
         if bar != BAR_REGS {
@@ -146,6 +164,22 @@ impl PortDevice {
         }
         Ok(())
     }
+
+    fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        let offset = self.place(bar, offset, 4)?;
+        self.shared.lock().device()?.read32(bar, offset)
+    }
+
+    fn write32(&self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        let offset = self.place(bar, offset, 4)?;
+        self.shared.lock().device()?.write32(bar, offset, value)
+    }
+
+    fn write_block(&self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        let offset = self.place(bar, offset, 4 * values.len())?;
+        let mut state = self.shared.lock();
+        state.device()?.write_block(bar, offset, values)
+    }
 }
 
 /// Those bytes of the command register that an access of `len` bytes at `offset` of configuration space has, and where they are in its data.
@@ -157,30 +191,46 @@ fn in_command(offset: u16, len: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-impl Device for PortDevice {
-    fn backend(&self) -> &'static str {
-        self.shared.backend
-    }
-
+impl Registers for PortDevice {
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        let offset = self.place(bar, offset, 4)?;
-        self.shared.lock().device()?.read32(bar, offset)
+        self.held.read32(bar, offset)
     }
 
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        let offset = self.place(bar, offset, 4)?;
-        self.shared.lock().device()?.write32(bar, offset, value)
+        self.held.write32(bar, offset, value)
     }
 
     fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        let offset = self.place(bar, offset, 4 * values.len())?;
-        let mut state = self.shared.lock();
-        state.device()?.write_block(bar, offset, values)
+        self.held.write_block(bar, offset, values)
+    }
+}
+
+impl Registers for PortRegisters {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.0.read32(bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.0.write32(bar, offset, value)
+    }
+
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        self.0.write_block(bar, offset, values)
+    }
+}
+
+impl Device for PortDevice {
+    fn backend(&self) -> &'static str {
+        self.held.shared.backend
+    }
+
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        Ok(Some(Box::new(PortRegisters(Arc::clone(&self.held)))))
     }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
-        let mut state = self.shared.lock();
-        let wants = self.open_of(&mut state)?.wants;
+        let mut state = self.lock();
+        let wants = self.held.open_of(&mut state)?.wants;
         state.device()?.config_read(offset, data)?;
         for (byte, at) in in_command(offset, data.len()) {
             let mut register = [0; COMMAND_BYTES];
@@ -195,40 +245,40 @@ impl Device for PortDevice {
         if in_command(offset, data.len()).count() != data.len() {
             return Err(DeviceError::Shared { offset });
         }
-        let mut state = self.shared.lock();
-        let wants = self.open_of(&mut state)?.wants;
+        let mut state = self.lock();
+        let wants = self.held.open_of(&mut state)?.wants;
         let mut register = wants.seen(command::read(state.device()?)?).to_le_bytes();
         for (byte, at) in in_command(offset, data.len()) {
             register[byte] = data[at];
         }
         let register = u16::from_le_bytes(register);
-        self.set_command(&mut state, register)?;
-        self.open_of(&mut state)?.wants = Wants::of(register);
+        self.held.set_command(&mut state, register)?;
+        self.held.open_of(&mut state)?.wants = Wants::of(register);
         Ok(())
     }
 
     fn reserve_iova(&mut self, range: &Range<u64>, len: u64) -> Option<u64> {
-        self.shared.lock().iovas.reserve(self.port, range, len)
+        self.lock().iovas.reserve(self.held.port, range, len)
     }
 
     fn is_isolated(&self) -> bool {
         // What was closed reaches nothing.
-        let mut state = self.shared.lock();
+        let mut state = self.lock();
         state.device().map_or(true, |device| device.is_isolated())
     }
 
     fn dma_memory(&mut self, len: usize) -> Result<DmaBuf, DeviceError> {
-        self.shared.lock().device()?.dma_memory(len)
+        self.lock().device()?.dma_memory(len)
     }
 
     fn bus_address(&self, buf: &DmaBuf) -> Result<Option<u64>, DeviceError> {
-        self.shared.lock().device()?.bus_address(buf)
+        self.lock().device()?.bus_address(buf)
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
         let len = buf.len() as u64;
-        let mut state = self.shared.lock();
-        state.iovas.map(self.port, iova, len)?;
+        let mut state = self.lock();
+        state.iovas.map(self.held.port, iova, len)?;
         let mapped = state.device().and_then(|device| device.dma_map(iova, buf));
         if mapped.is_err() {
             state.iovas.free(iova);
@@ -237,8 +287,8 @@ impl Device for PortDevice {
     }
 
     fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
-        let mut state = self.shared.lock();
-        if !state.iovas.has_mapped(self.port, iova, len as u64) {
+        let mut state = self.lock();
+        if !state.iovas.has_mapped(self.held.port, iova, len as u64) {
             return Err(DeviceError::NotMapped { iova, len });
         }
         state.device()?.dma_unmap(iova, len)?;
@@ -253,9 +303,9 @@ impl Device for PortDevice {
                 want: u32::try_from(eventfds.len()).unwrap_or(u32::MAX),
             });
         }
-        let mut state = self.shared.lock();
-        self.attach(&mut state, eventfds)?;
-        self.open_of(&mut state)?.has_vectors = true;
+        let mut state = self.lock();
+        self.held.attach(&mut state, eventfds)?;
+        self.held.open_of(&mut state)?.has_vectors = true;
         Ok(())
     }
 
@@ -266,19 +316,19 @@ impl Device for PortDevice {
                 want: u32::try_from(usize::from(first) + eventfds.len()).unwrap_or(u32::MAX),
             });
         }
-        let mut state = self.shared.lock();
-        if !self.open_of(&mut state)?.has_vectors {
+        let mut state = self.lock();
+        if !self.held.open_of(&mut state)?.has_vectors {
             return Err(DeviceError::Vectors {
                 have: 0,
                 want: u32::from(first) + eventfds.len() as u32,
             });
         }
-        let first = port_vector(self.port) + first;
+        let first = port_vector(self.held.port) + first;
         state.device()?.swap_vectors(first, eventfds)
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        self.detach(&mut self.shared.lock())
+        self.held.detach(&mut self.lock())
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
@@ -290,7 +340,7 @@ impl Device for PortDevice {
     }
 }
 
-impl Drop for PortDevice {
+impl Drop for Held {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         if let Err(e) = self.close(&mut state) {

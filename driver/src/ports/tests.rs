@@ -1,6 +1,6 @@
 //! Two ports on a function in plain Rust: what each sees and does, and that neither ever touches the other.
 use super::*;
-use crate::DmaBuf;
+use crate::{DmaBuf, Registers};
 use ferrule_abi::{port_vector, MSIX_VECTORS};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -72,13 +72,7 @@ impl Drop for Handle {
     }
 }
 
-impl Device for Handle {
-    fn backend(&self) -> &'static str {
-        "fake"
-    }
-    fn registers_size(&self) -> u64 {
-        self.0.bytes
-    }
+impl Registers for Handle {
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         let world = self.0.lock();
         assert!(bar == BAR_REGS && u64::from(offset) < self.0.bytes);
@@ -100,6 +94,15 @@ impl Device for Handle {
             world.regs.insert(offset, value);
         }
         Ok(())
+    }
+}
+
+impl Device for Handle {
+    fn backend(&self) -> &'static str {
+        "fake"
+    }
+    fn registers_size(&self) -> u64 {
+        self.0.bytes
     }
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         let at = usize::from(offset);

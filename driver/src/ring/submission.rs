@@ -316,6 +316,7 @@ impl SubmissionRing {
 
     /// Writes frames to the ring as far as each takes one buffer, as most do, there is room, and nothing is wrong with them or in PUSH mode;
     /// tells how many. The rest, if any, is for [`push`](Self::push).
+    #[inline(always)]
     pub(crate) fn push_run(&mut self, frames: &[TxFrame<'_>], caps: Caps) -> usize {
         let Some(mut run) = self.run(caps) else {
             return 0;

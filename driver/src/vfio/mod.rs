@@ -17,7 +17,7 @@ pub use inventory::{Holder, Interface, PciDevice};
 
 use crate::irq::Irq;
 use crate::mmio::MappedBar;
-use crate::{Device, DeviceError, DmaBuf};
+use crate::{Device, DeviceError, DmaBuf, Registers};
 use ferrule_abi::BAR_REGS;
 use ioctls::{Region, MAX_VECTORS};
 use no_iommu::NoIommu;
@@ -47,7 +47,10 @@ enum Owner {
 }
 
 /// A PCI device that vfio-pci holds.
-pub struct KernelVfio {
+pub struct KernelVfio(Arc<Opened>);
+
+/// What an open device has, for as long as anybody has a handle for its registers. Nothing here takes more than a shared reference, so that several threads may access registers at once.
+struct Opened {
     // Fields drop in this order: the mapping, then the device, then what of memory it can reach.
     bar0: Option<MappedBar>,
     /// Signalled when the kernel wants the device back or the bus has given it up.
@@ -93,6 +96,12 @@ impl KernelVfio {
         Self::with(Owner::NoIommu(owner), address)
     }
 
+    fn with(owner: Owner, address: String) -> Result<Self, DeviceError> {
+        Ok(Self(Arc::new(Opened::with(owner, address)?)))
+    }
+}
+
+impl Opened {
     fn with(owner: Owner, address: String) -> Result<Self, DeviceError> {
         let called_back = Irq::new().map_err(DeviceError::os("making an eventfd"))?;
         let mut this = Self {
@@ -227,14 +236,8 @@ impl KernelVfio {
         ioctls::set_irqs(self.fd(), index, flags, start, fds)
             .map_err(|e| self.problem(format!("VFIO_DEVICE_SET_IRQS: {e}")))
     }
-}
 
-impl Device for KernelVfio {
-    fn backend(&self) -> &'static str {
-        "vfio"
-    }
-
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+    fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         if !offset.is_multiple_of(4) {
             return Err(DeviceError::Misaligned(offset));
         }
@@ -249,7 +252,7 @@ impl Device for KernelVfio {
         Ok(u32::from_le_bytes(bytes))
     }
 
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+    fn write32(&self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
         if !offset.is_multiple_of(4) {
             return Err(DeviceError::Misaligned(offset));
         }
@@ -260,42 +263,64 @@ impl Device for KernelVfio {
         }
         self.region_write(bar.into(), offset.into(), &value.to_le_bytes())
     }
+}
+
+impl Registers for KernelVfio {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.0.read32(bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.0.write32(bar, offset, value)
+    }
+}
+
+impl Device for KernelVfio {
+    fn backend(&self) -> &'static str {
+        "vfio"
+    }
+
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        Ok(Some(Box::new(Self(Arc::clone(&self.0)))))
+    }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.region_read(VFIO_PCI_CONFIG_REGION_INDEX, offset.into(), data)
+        self.0
+            .region_read(VFIO_PCI_CONFIG_REGION_INDEX, offset.into(), data)
     }
 
     fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError> {
-        self.region_write(VFIO_PCI_CONFIG_REGION_INDEX, offset.into(), data)
+        self.0
+            .region_write(VFIO_PCI_CONFIG_REGION_INDEX, offset.into(), data)
     }
 
     fn registers_size(&self) -> u64 {
-        self.region(BAR_REGS.into()).size
+        self.0.region(BAR_REGS.into()).size
     }
 
     fn is_isolated(&self) -> bool {
-        match self.owner {
+        match self.0.owner {
             Owner::Isolated { .. } => true,
             Owner::NoIommu(_) => false,
         }
     }
 
     fn dma_memory(&mut self, len: usize) -> Result<DmaBuf, DeviceError> {
-        match &mut self.owner {
+        match &self.0.owner {
             Owner::Isolated { .. } => Ok(DmaBuf::new(len)?),
             Owner::NoIommu(owner) => Ok(owner.memory(len)?),
         }
     }
 
     fn bus_address(&self, buf: &DmaBuf) -> Result<Option<u64>, DeviceError> {
-        match &self.owner {
+        match &self.0.owner {
             Owner::Isolated { .. } => Ok(None),
             Owner::NoIommu(owner) => Ok(Some(owner.address(buf)?)),
         }
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
-        let container = match &mut self.owner {
+        let container = match &self.0.owner {
             Owner::Isolated { container, .. } => container,
             Owner::NoIommu(owner) => return Ok(owner.map(iova, buf)?),
         };
@@ -305,15 +330,15 @@ impl Device for KernelVfio {
                 let limit = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);
                 VfioProblem::Memlock { len, limit }.into()
             }
-            e => self.problem(e),
+            e => self.0.problem(e),
         })
     }
 
     fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
-        match &mut self.owner {
+        match &self.0.owner {
             Owner::Isolated { container, .. } => {
                 let unmapped = container.vfio_dma_unmap(iova, len);
-                unmapped.map_err(|e| self.problem(e))
+                unmapped.map_err(|e| self.0.problem(e))
             }
             Owner::NoIommu(owner) => match owner.unmap(iova, len) {
                 true => Ok(()),
@@ -324,27 +349,28 @@ impl Device for KernelVfio {
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
         let (index, flags) = (VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD);
-        self.set_irqs(index, flags, 0, eventfds)
+        self.0.set_irqs(index, flags, 0, eventfds)
     }
 
     fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
         let (index, flags) = (VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD);
-        self.set_irqs(index, flags, first, eventfds)
+        self.0.set_irqs(index, flags, first, eventfds)
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        self.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE, 0, &[])
+        self.0
+            .set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE, 0, &[])
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        match ioctls::reset(self.fd()) {
+        match ioctls::reset(self.0.fd()) {
             Ok(()) => Ok(()),
             Err(Errno::NOTTY | Errno::INVAL) => Err(DeviceError::NoReset),
-            Err(e) => Err(self.problem(format!("VFIO_DEVICE_RESET: {e}"))),
+            Err(e) => Err(self.0.problem(format!("VFIO_DEVICE_RESET: {e}"))),
         }
     }
 
     fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.called_back.as_fd())
+        Some(self.0.called_back.as_fd())
     }
 }

@@ -7,6 +7,7 @@ use super::pagemap::Pagemap;
 use super::{Sysfs, VfioProblem};
 use crate::dma::NoRow;
 use crate::iova::HUGE_PAGE;
+use crate::lock::Mutex;
 use crate::DmaBuf;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -22,7 +23,7 @@ pub(super) struct NoIommu {
     device: OwnedFd,
     _group: File,
     _container: File,
-    given: Given,
+    given: Mutex<Given>,
     pagemap: Pagemap,
     sysfs: Sysfs,
     address: String,
@@ -106,7 +107,7 @@ impl NoIommu {
             device,
             _group: group,
             _container: container,
-            given: Given::default(),
+            given: Mutex::default(),
             pagemap,
             sysfs: sysfs.clone(),
             address: address.into(),
@@ -123,9 +124,9 @@ impl NoIommu {
     }
 
     /// Huge pages of at least `len` bytes that follow each other in physical memory.
-    pub(super) fn memory(&mut self, len: usize) -> Result<DmaBuf, VfioProblem> {
+    pub(super) fn memory(&self, len: usize) -> Result<DmaBuf, VfioProblem> {
         let whole = len.checked_next_multiple_of(HUGE_PAGE as usize);
-        if let Some(buf) = whole.and_then(|whole| self.given.again(whole)) {
+        if let Some(buf) = whole.and_then(|whole| self.given.lock().again(whole)) {
             return Ok(buf);
         }
         let pagemap = &self.pagemap;
@@ -163,18 +164,18 @@ impl NoIommu {
     }
 
     /// Notes that the device is told of memory; it must be where it is.
-    pub(super) fn map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), VfioProblem> {
+    pub(super) fn map(&self, iova: u64, buf: &DmaBuf) -> Result<(), VfioProblem> {
         let address = self.address(buf)?;
         if address != iova {
             return Err(VfioProblem::NotThere { iova, address });
         }
-        self.given.map(address, buf);
+        self.given.lock().map(address, buf);
         Ok(())
     }
 
     /// Takes memory back, as far as that can be: it is kept. Whether exactly this was mapped.
-    pub(super) fn unmap(&mut self, iova: u64, len: usize) -> bool {
-        self.given.unmap(iova, len)
+    pub(super) fn unmap(&self, iova: u64, len: usize) -> bool {
+        self.given.lock().unmap(iova, len)
     }
 }
 

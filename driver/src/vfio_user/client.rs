@@ -8,13 +8,15 @@ use super::proto::{
     RegionAccess, RegionInfo, Version,
 };
 use super::socket::{Connection, Message, SocketError};
-use crate::{Device, DeviceError, DmaBuf};
+use crate::lock::Mutex;
+use crate::{Device, DeviceError, DmaBuf, Registers};
 use ferrule_abi::BAR_REGS;
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a reply may take: a simulator may have much to do before it answers a register read.
@@ -23,6 +25,18 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// A device behind a vfio-user socket.
 #[derive(Debug)]
 pub struct VfioUser {
+    client: Arc<Mutex<Client>>,
+    /// The socket once more, to be waited for without the lock.
+    socket: OwnedFd,
+}
+
+/// A handle for its registers, which keeps the connection open. An access waits for its turn: a message is whole on the socket, and a reply is that of
+/// the command before it.
+struct Shared(Arc<Mutex<Client>>);
+
+/// The connection, and what was learnt over it.
+#[derive(Debug)]
+struct Client {
     connection: Connection,
     timeout: Duration,
     next_id: u16,
@@ -54,6 +68,18 @@ impl VfioUser {
     /// # Errors
     /// What goes wrong on the socket, and [`DeviceError::Protocol`] if the peer is no PCI device that speaks this version.
     pub fn over(socket: UnixStream, timeout: Duration) -> Result<Self, DeviceError> {
+        let own = socket.try_clone();
+        let own = own.map_err(DeviceError::os("copying a descriptor"))?;
+        let client = Client::over(socket, timeout)?;
+        Ok(Self {
+            client: Arc::new(Mutex::new(client)),
+            socket: own.into(),
+        })
+    }
+}
+
+impl Client {
+    fn over(socket: UnixStream, timeout: Duration) -> Result<Self, DeviceError> {
         let connection = Connection::new(socket).map_err(DeviceError::os("vfio-user socket"))?;
         let mut device = Self {
             connection,
@@ -312,21 +338,6 @@ impl VfioUser {
         self.command(Command::DeviceSetIrqs, "DEVICE_SET_IRQS", &body, fds)?;
         Ok(())
     }
-}
-
-/// A register's offset, checked for alignment.
-fn aligned(offset: u32) -> Result<u64, DeviceError> {
-    if offset.is_multiple_of(4) {
-        Ok(offset.into())
-    } else {
-        Err(DeviceError::Misaligned(offset))
-    }
-}
-
-impl Device for VfioUser {
-    fn backend(&self) -> &'static str {
-        "vfio-user"
-    }
 
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         let mut bytes = [0; 4];
@@ -342,17 +353,68 @@ impl Device for VfioUser {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.region_write(bar.into(), aligned(offset)?, &bytes, true)
     }
+}
+
+/// A register's offset, checked for alignment.
+fn aligned(offset: u32) -> Result<u64, DeviceError> {
+    if offset.is_multiple_of(4) {
+        Ok(offset.into())
+    } else {
+        Err(DeviceError::Misaligned(offset))
+    }
+}
+
+impl Registers for VfioUser {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.client.lock().read32(bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.client.lock().write32(bar, offset, value)
+    }
+
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        self.client.lock().write_block(bar, offset, values)
+    }
+}
+
+impl Registers for Shared {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.0.lock().read32(bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.0.lock().write32(bar, offset, value)
+    }
+
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        self.0.lock().write_block(bar, offset, values)
+    }
+}
+
+impl Device for VfioUser {
+    fn backend(&self) -> &'static str {
+        "vfio-user"
+    }
+
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        Ok(Some(Box::new(Shared(Arc::clone(&self.client)))))
+    }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
-        self.region_read(region::CONFIG, offset.into(), data)
+        self.client
+            .lock()
+            .region_read(region::CONFIG, offset.into(), data)
     }
 
     fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError> {
-        self.region_write(region::CONFIG, offset.into(), data, false)
+        self.client
+            .lock()
+            .region_write(region::CONFIG, offset.into(), data, false)
     }
 
     fn registers_size(&self) -> u64 {
-        self.region_sizes[BAR_REGS as usize]
+        self.client.lock().region_sizes[BAR_REGS as usize]
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
@@ -365,7 +427,9 @@ impl Device for VfioUser {
             size: buf.len() as u64,
         }
         .encode(&mut body);
-        self.command(Command::DmaMap, "DMA_MAP", &body, &[buf.file()?])?;
+        self.client
+            .lock()
+            .command(Command::DmaMap, "DMA_MAP", &body, &[buf.file()?])?;
         Ok(())
     }
 
@@ -378,7 +442,9 @@ impl Device for VfioUser {
         };
         let mut body = Vec::new();
         unmap.encode(&mut body);
-        self.command(Command::DmaUnmap, "DMA_UNMAP", &body, &[])?;
+        self.client
+            .lock()
+            .command(Command::DmaUnmap, "DMA_UNMAP", &body, &[])?;
         Ok(())
     }
 
@@ -387,35 +453,39 @@ impl Device for VfioUser {
     }
 
     fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
+        let mut client = self.client.lock();
         let want = usize::from(first) + eventfds.len();
-        if want > self.vectors as usize {
+        if want > client.vectors as usize {
             return Err(DeviceError::Vectors {
-                have: self.vectors,
+                have: client.vectors,
                 want: want as u32,
             });
         }
-        let at_once = self.peer_max_fds.max(1);
+        let at_once = client.peer_max_fds.max(1);
         for (i, fds) in eventfds.chunks(at_once).enumerate() {
             let start = u32::from(first) + (i * at_once) as u32;
-            self.set_irqs(irq_set_flags::DATA_EVENTFD, start, fds)?;
+            client.set_irqs(irq_set_flags::DATA_EVENTFD, start, fds)?;
         }
         Ok(())
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        self.set_irqs(irq_set_flags::DATA_NONE, 0, &[])
+        self.client
+            .lock()
+            .set_irqs(irq_set_flags::DATA_NONE, 0, &[])
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        if !self.resettable {
+        let mut client = self.client.lock();
+        if !client.resettable {
             return Err(DeviceError::NoReset);
         }
-        self.command(Command::DeviceReset, "DEVICE_RESET", &[], &[])?;
+        client.command(Command::DeviceReset, "DEVICE_RESET", &[], &[])?;
         Ok(())
     }
 
     fn gone_fd(&self) -> Option<BorrowedFd<'_>> {
         // Between two calls all replies have come: what is readable is the end of the connection, or a command of the server's.
-        Some(self.connection.as_fd())
+        Some(self.socket.as_fd())
     }
 }

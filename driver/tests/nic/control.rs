@@ -502,7 +502,7 @@ fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
     assert_eq!(
         nic.events().unwrap(),
         [NicEvent::QueueError {
-            queue: QueueName::Transmit,
+            queue: QueueName::Transmit(0),
             error
         }]
     );
@@ -517,7 +517,7 @@ fn a_queue_that_the_device_stopped_is_named_and_the_others_go_on() {
     };
     match nic.send(&frame) {
         Err(NicError::Stopped {
-            queue: QueueName::Transmit,
+            queue: QueueName::Transmit(0),
             why: Stop::ByDevice(code),
         }) => assert_eq!(code, error),
         other => panic!("{other:?}"),
@@ -557,9 +557,13 @@ fn addresses_can_be_changed_while_running() {
 
 #[test]
 fn a_queue_whose_set_up_is_refused_fails_the_opening_and_leaves_no_memory_behind() {
-    for (q, queue) in [QueueName::Events, QueueName::Transmit, QueueName::Receive]
-        .into_iter()
-        .enumerate()
+    for (q, queue) in [
+        QueueName::Events,
+        QueueName::Transmit(0),
+        QueueName::Receive(0),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let fake = Fake::new();
         let status = PAGES[q] + regs::event_status::OFFSET;

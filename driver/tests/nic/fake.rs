@@ -6,7 +6,7 @@ use ferrule_abi::regs::{self, queue_error};
 use ferrule_abi::ring::{cqe_status, doorbell, sqe_flags, Cqe, Event, Sqe};
 use ferrule_abi::{BAR_REGS, BAR_REGS_SIZE};
 use ferrule_driver::nic::{Nic, NicConfig, NicError};
-use ferrule_driver::{Clock, Device, DeviceError, DmaBuf};
+use ferrule_driver::{Clock, Device, DeviceError, DmaBuf, Registers};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) resetting: u32,
     /// STATUS.RUNNING of a disabled queue stays for this many reads.
     pub(crate) lingering: u32,
+    /// Its registers cannot be shared.
+    pub(crate) for_one_thread: bool,
     /// DMA_UNMAP fails (with whatever error).
     pub(crate) keep_memory: bool,
     /// Where it sees all memory, if it has no say in that.
@@ -120,7 +122,13 @@ pub(crate) struct State {
     config: Vec<u8>,
     maps: BTreeMap<u64, DmaBuf>,
     irqs: Vec<OwnedFd>,
-    cqs: [Producer; 3],
+    cqs: [Producer; PAGES.len()],
+    pairs: [PairState; regs::QUEUE_PAIRS as usize],
+}
+
+/// What the device knows of a queue pair's SQ and RXQ.
+#[derive(Default)]
+struct PairState {
     sq_posted: u64,
     sq_taken: u64,
     rxq_posted: u64,
@@ -131,9 +139,29 @@ pub(crate) struct State {
 }
 
 pub(crate) const EVENTS: usize = 0;
+/// Queues of pair 0; those of pair n come 2n behind them, as their pages do.
 pub(crate) const TX: usize = 1;
 pub(crate) const RX: usize = 2;
-pub(crate) const PAGES: [u32; 3] = [regs::event_page(), regs::tx_page(0), regs::rx_page(0)];
+pub(crate) const PAGES: [u32; regs::PAGES as usize] = {
+    let mut pages = [regs::event_page(); regs::PAGES as usize];
+    let mut pair = 0;
+    while pair < regs::QUEUE_PAIRS {
+        pages[2 * pair as usize + TX] = regs::tx_page(pair);
+        pages[2 * pair as usize + RX] = regs::rx_page(pair);
+        pair += 1;
+    }
+    pages
+};
+
+/// The transmit queue of a pair.
+pub(crate) fn tx(pair: usize) -> usize {
+    2 * pair + TX
+}
+
+/// The receive queue of a pair.
+pub(crate) fn rx(pair: usize) -> usize {
+    2 * pair + RX
+}
 
 /// The test's hold on the fake.
 #[derive(Clone)]
@@ -283,17 +311,22 @@ impl State {
         self.complete(EVENTS, event.to_words());
     }
 
-    /// A frame comes from the wire: into a slot, with a completion. False: no slot or no room for a completion.
+    /// A frame comes from the wire to pair 0: into a slot, with a completion. False: no slot or no room for a completion.
     pub(crate) fn deliver(&mut self, frame: &[u8], status: u16) -> bool {
-        if !self.cq_room(RX) {
+        self.deliver_to(0, frame, status)
+    }
+
+    /// As [`deliver`](Self::deliver), to another pair.
+    pub(crate) fn deliver_to(&mut self, pair: usize, frame: &[u8], status: u16) -> bool {
+        if !self.cq_room(rx(pair)) {
             return false;
         }
-        let Some(slot) = self.take_slot() else {
+        let Some(slot) = self.take_slot_of(pair) else {
             return false;
         };
         let size = self.slot_size();
         let stored = &frame[..frame.len().min(size)];
-        self.fill_slot(slot, stored);
+        self.fill_slot_of(pair, slot, stored);
         let truncated = if frame.len() > size {
             cqe_status::TRUNC
         } else {
@@ -305,7 +338,7 @@ impl State {
             index: slot,
             ..Cqe::default()
         };
-        self.complete(RX, cqe.to_words());
+        self.complete(rx(pair), cqe.to_words());
         true
     }
 
@@ -315,7 +348,11 @@ impl State {
     }
 
     pub(crate) fn fill_slot(&mut self, slot: u16, bytes: &[u8]) {
-        let page = PAGES[RX];
+        self.fill_slot_of(0, slot, bytes);
+    }
+
+    fn fill_slot_of(&mut self, pair: usize, slot: u16, bytes: &[u8]) {
+        let page = PAGES[rx(pair)];
         let base = self.pair(
             page + regs::rx_slot_base_lo::OFFSET,
             page + regs::rx_slot_base_hi::OFFSET,
@@ -327,33 +364,47 @@ impl State {
 
     /// The next slot that the driver lent; it is the driver's again.
     pub(crate) fn take_slot(&mut self) -> Option<u16> {
-        let slot = self.slots.pop_front()?;
-        self.lent[usize::from(slot)] = false;
+        self.take_slot_of(0)
+    }
+
+    fn take_slot_of(&mut self, pair: usize) -> Option<u16> {
+        let pair = &mut self.pairs[pair];
+        let slot = pair.slots.pop_front()?;
+        pair.lent[usize::from(slot)] = false;
         Some(slot)
     }
 
     pub(crate) fn slots_lent(&self) -> usize {
-        self.slots.len()
+        self.slots_lent_by(0)
     }
 
-    /// Takes the next frame from the SQ, if there is a whole one; nothing is completed.
+    pub(crate) fn slots_lent_by(&self, pair: usize) -> usize {
+        self.pairs[pair].slots.len()
+    }
+
+    /// Takes the next frame from pair 0's SQ, if there is a whole one; nothing is completed.
     pub(crate) fn take_frame(&mut self) -> Option<Sent> {
-        let page = PAGES[TX];
+        self.take_frame_of(0)
+    }
+
+    /// As [`take_frame`](Self::take_frame), from another pair's SQ.
+    pub(crate) fn take_frame_of(&mut self, pair: usize) -> Option<Sent> {
+        let page = PAGES[tx(pair)];
         let log2 = regs::tx_cfg::SQ_LOG2.get(self.reg(page + regs::tx_cfg::OFFSET));
         let base = self.pair(
             page + regs::tx_sq_base_lo::OFFSET,
             page + regs::tx_sq_base_hi::OFFSET,
         );
         let mut sent: Option<Sent> = None;
-        while self.sq_taken < self.sq_posted {
-            let index = self.sq_taken & ((1 << log2) - 1);
+        while self.pairs[pair].sq_taken < self.pairs[pair].sq_posted {
+            let index = self.pairs[pair].sq_taken & ((1 << log2) - 1);
             let (buf, offset) = self.dma(base + index * 16, 16);
             let words = [0, 4, 8, 12].map(|o| buf.load(offset + o));
             let sqe = Sqe::from_words(words);
             let mut bytes = vec![0; sqe.len.into()];
             let (buf, offset) = self.dma(sqe.iova, bytes.len());
             buf.read(offset, &mut bytes);
-            self.sq_taken += 1;
+            self.pairs[pair].sq_taken += 1;
             let start = sqe.flags & sqe_flags::SOP != 0;
             if start != sent.is_none() || sqe.len == 0 {
                 self.complain(format!("SQE {index} out of order: {sqe:?}"));
@@ -384,21 +435,30 @@ impl State {
 
     /// Takes a frame and completes it as sent, if that was asked for.
     pub(crate) fn transmit(&mut self) -> Option<Sent> {
-        let sent = self.take_frame()?;
+        self.transmit_of(0)
+    }
+
+    /// As [`transmit`](Self::transmit), of another pair.
+    pub(crate) fn transmit_of(&mut self, pair: usize) -> Option<Sent> {
+        let sent = self.take_frame_of(pair)?;
         if sent.wanted {
-            self.tx_complete(sent.index, 0, 0);
+            self.complete_frame(pair, sent.index, 0, 0);
         }
         Some(sent)
     }
 
     pub(crate) fn tx_complete(&mut self, index: u16, status: u16, hash: u32) {
+        self.complete_frame(0, index, status, hash);
+    }
+
+    fn complete_frame(&mut self, pair: usize, index: u16, status: u16, hash: u32) {
         let cqe = Cqe {
             status,
             hash,
             index,
             ..Cqe::default()
         };
-        self.complete(TX, cqe.to_words());
+        self.complete(tx(pair), cqe.to_words());
     }
 
     fn write(&mut self, offset: u32, value: u32) {
@@ -428,16 +488,17 @@ impl State {
                 self.ops.push(Op::Enable(q as u32, value == 1));
                 if value == 1 {
                     self.cqs[q] = Producer::default();
-                    match q {
-                        TX => (self.sq_posted, self.sq_taken) = (0, 0),
-                        RX => {
-                            (self.rxq_posted, self.rxq_taken) = (0, 0);
-                            self.slots.clear();
-                            let cfg = self.reg(PAGES[RX] + regs::rx_slot_cfg::OFFSET);
-                            let count = regs::rx_slot_cfg::COUNT.get(cfg);
-                            self.lent = vec![false; count as usize];
+                    let cfg = self.reg(PAGES[q] + regs::rx_slot_cfg::OFFSET);
+                    let count = regs::rx_slot_cfg::COUNT.get(cfg);
+                    if let Some(pair) = q.checked_sub(1).map(|q| &mut self.pairs[q / 2]) {
+                        match q % 2 {
+                            TX => (pair.sq_posted, pair.sq_taken) = (0, 0),
+                            _ => {
+                                (pair.rxq_posted, pair.rxq_taken) = (0, 0);
+                                pair.slots.clear();
+                                pair.lent = vec![false; count as usize];
+                            }
                         }
-                        _ => {}
                     }
                 }
             }
@@ -477,16 +538,18 @@ impl State {
         }
         self.cqs[q].read = read;
         let producer = doorbell::PRODUCER.get(value);
-        match q {
-            TX => {
-                let cfg = self.reg(PAGES[TX] + regs::tx_cfg::OFFSET);
-                self.sq_posted = catch_up(self.sq_posted, producer);
-                if self.sq_posted - self.sq_taken > 1 << regs::tx_cfg::SQ_LOG2.get(cfg) {
-                    self.complain(format!("SQ overrun: {}", self.sq_posted));
+        match (q, q % 2) {
+            (EVENTS, _) => {}
+            (_, TX) => {
+                let cfg = self.reg(PAGES[q] + regs::tx_cfg::OFFSET);
+                let pair = &mut self.pairs[q / 2];
+                pair.sq_posted = catch_up(pair.sq_posted, producer);
+                if pair.sq_posted - pair.sq_taken > 1 << regs::tx_cfg::SQ_LOG2.get(cfg) {
+                    let posted = pair.sq_posted;
+                    self.complain(format!("SQ overrun of queue {q}: {posted}"));
                 }
             }
-            RX => self.new_slots(producer),
-            _ => {}
+            _ => self.new_slots((q - 1) / 2, producer),
         }
         if doorbell::ARM.get(value) == 1 {
             self.cqs[q].armed = true;
@@ -494,31 +557,33 @@ impl State {
         }
     }
 
-    fn new_slots(&mut self, producer: u32) {
-        let page = PAGES[RX];
+    fn new_slots(&mut self, number: usize, producer: u32) {
+        let page = PAGES[rx(number)];
         let log2 = regs::rx_cfg::RXQ_LOG2.get(self.reg(page + regs::rx_cfg::OFFSET));
         let base = self.pair(
             page + regs::rx_rxq_base_lo::OFFSET,
             page + regs::rx_rxq_base_hi::OFFSET,
         );
-        self.rxq_posted = catch_up(self.rxq_posted, producer);
-        while self.rxq_taken < self.rxq_posted {
-            let at = base + (self.rxq_taken & ((1 << log2) - 1)) * 2;
+        let posted = catch_up(self.pairs[number].rxq_posted, producer);
+        self.pairs[number].rxq_posted = posted;
+        while self.pairs[number].rxq_taken < posted {
+            let at = base + (self.pairs[number].rxq_taken & ((1 << log2) - 1)) * 2;
             let mut bytes = [0; 2];
             let (buf, offset) = self.dma(at, 2);
             buf.read(offset, &mut bytes);
             let slot = u16::from_le_bytes(bytes);
-            match self.lent.get_mut(usize::from(slot)) {
+            let pair = &mut self.pairs[number];
+            match pair.lent.get_mut(usize::from(slot)) {
                 Some(lent) if !*lent => *lent = true,
                 other => {
                     let text = format!("slot {slot} lent wrongly: {other:?}");
                     return self.complain(text);
                 }
             }
-            self.slots.push_back(slot);
-            self.rxq_taken += 1;
+            pair.slots.push_back(slot);
+            pair.rxq_taken += 1;
         }
-        if self.slots.len() > 1 << log2 {
+        if self.pairs[number].slots.len() > 1 << log2 {
             self.complain("more slots than the RXQ holds".into());
         }
     }
@@ -572,10 +637,7 @@ impl State {
 
 pub(crate) struct FakeDevice(pub(crate) Fake);
 
-impl Device for FakeDevice {
-    fn backend(&self) -> &'static str {
-        "fake"
-    }
+impl Registers for FakeDevice {
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         assert!(bar == BAR_REGS && offset.is_multiple_of(4) && offset < BAR_REGS_SIZE);
         let mut state = self.0.lock();
@@ -590,6 +652,16 @@ impl Device for FakeDevice {
         }
         state.write(offset, value);
         Ok(())
+    }
+}
+
+impl Device for FakeDevice {
+    fn backend(&self) -> &'static str {
+        "fake"
+    }
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        let shared = !self.0.lock().for_one_thread;
+        Ok(shared.then(|| Box::new(Self(self.0.clone())) as _))
     }
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         let at = usize::from(offset);

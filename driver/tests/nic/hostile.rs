@@ -135,7 +135,7 @@ fn lies_about_received_frames_end_the_receive_queue_only() {
             "what came before is right"
         );
         assert_eq!(
-            reason(nic.rx_batch(9, &mut frames), QueueName::Receive),
+            reason(nic.rx_batch(9, &mut frames), QueueName::Receive(0)),
             expected
         );
         assert_eq!(frames.len(), 1);
@@ -156,7 +156,7 @@ fn a_slot_that_is_the_hosts_cannot_be_completed() {
     // The device writes the same slot once more, while the packet is held.
     fake.lock().complete(RX, cqe(60, 0, 0));
     assert_eq!(
-        reason(nic.rx_batch(9, &mut frames), QueueName::Receive),
+        reason(nic.rx_batch(9, &mut frames), QueueName::Receive(0)),
         RingFault::SlotNotLent { slot: 0 }
     );
 }
@@ -227,8 +227,14 @@ fn lies_about_sent_frames_end_the_transmit_queue_only() {
         ];
         assert_eq!(nic.tx_batch(&frames).unwrap(), 3);
         fake.lock().complete(TX, words);
-        assert_eq!(reason(nic.tx_completions(), QueueName::Transmit), expected);
-        assert_eq!(reason(nic.send(&frames[1]), QueueName::Transmit), expected);
+        assert_eq!(
+            reason(nic.tx_completions(), QueueName::Transmit(0)),
+            expected
+        );
+        assert_eq!(
+            reason(nic.send(&frames[1]), QueueName::Transmit(0)),
+            expected
+        );
         assert!(fake.lock().deliver(&[9; 100], 0));
         assert_eq!(nic.rx_batch(9, &mut Vec::new()).unwrap(), 1);
         nic.close().unwrap();
@@ -251,7 +257,10 @@ fn frames_taken_before_a_lie_is_seen_are_told_of() {
     // Two find room; for the third the completions are looked at.
     assert_eq!(nic.tx_batch(&[frame; 4]).unwrap(), 2);
     let lie = RingFault::NotOutstanding { index: 16 };
-    assert_eq!(reason(nic.tx_batch(&[frame; 4]), QueueName::Transmit), lie);
+    assert_eq!(
+        reason(nic.tx_batch(&[frame; 4]), QueueName::Transmit(0)),
+        lie
+    );
 }
 
 #[test]
@@ -261,7 +270,7 @@ fn a_completion_that_comes_twice_is_noticed() {
     still_sends(&fake, &mut nic);
     fake.lock().tx_complete(0, 0, 0);
     assert_eq!(
-        reason(nic.tx_completions(), QueueName::Transmit),
+        reason(nic.tx_completions(), QueueName::Transmit(0)),
         RingFault::NotOutstanding { index: 0 }
     );
 }

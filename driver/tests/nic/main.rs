@@ -6,6 +6,7 @@ mod fake;
 mod hostile;
 mod in_place;
 mod neighbours;
+mod pairs;
 mod ports;
 mod raw;
 mod recovery;

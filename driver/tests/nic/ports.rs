@@ -2,9 +2,9 @@
 use crate::fake::*;
 use ferrule_abi::{port_offset, port_vector, regs, BAR_REGS_SIZE, MSIX_VECTORS};
 use ferrule_driver::irq::Irq;
-use ferrule_driver::nic::{Nic, NicConfig, NicError, RxFrame, TxFrame, TxMode};
+use ferrule_driver::nic::{Nic, NicConfig, NicError, QueuePair, RxFrame, TxFrame, TxMode};
 use ferrule_driver::ports::Function;
-use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -22,13 +22,7 @@ impl Both {
     }
 }
 
-impl Device for Both {
-    fn backend(&self) -> &'static str {
-        "both"
-    }
-    fn registers_size(&self) -> u64 {
-        port_offset(2).into()
-    }
+impl Registers for Both {
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         let (port, offset) = self.port(offset);
         port.read32(bar, offset)
@@ -36,6 +30,15 @@ impl Device for Both {
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
         let (port, offset) = self.port(offset);
         port.write32(bar, offset, value)
+    }
+}
+
+impl Device for Both {
+    fn backend(&self) -> &'static str {
+        "both"
+    }
+    fn registers_size(&self) -> u64 {
+        port_offset(2).into()
     }
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         self.ports[0].config_read(offset, data)
@@ -260,4 +263,47 @@ fn a_port_that_is_let_go_of_is_reset_and_the_other_is_not() {
     assert_eq!((resets(one), resets(two)), (1, 1));
     assert_eq!(one.lock().reg(regs::hash_key::REGISTER.offset), 0);
     works(two, &mut second, None, 1);
+}
+
+#[test]
+fn each_port_has_queue_pairs_of_its_own() {
+    let world = World::new();
+    let config = NicConfig {
+        queue_pairs: 4,
+        hash_key: [1; 40],
+        ..config()
+    };
+    let mut nics = [0, 1].map(|port| {
+        let device = Box::new(world.function.open(port).unwrap());
+        Nic::open(device, Arc::new(JumpClock::default()), &config).unwrap()
+    });
+    let mut pairs = nics.each_mut().map(|nic| nic.take_pair(3).unwrap());
+    for n in [0, 1, 0, 1] {
+        let bytes = [n as u8; 80];
+        let frame = TxFrame {
+            parts: &[&bytes],
+            mode: TxMode::Raw,
+            report: true,
+            ..TxFrame::default()
+        };
+        assert!(pairs[n].send(&frame).unwrap());
+        pairs[n].arm().unwrap();
+        let raised = |pairs: &[QueuePair; 2]| [0, 1].map(|n| is_readable(pairs[n].irq_fd()));
+        assert_eq!(raised(&pairs), [false; 2]);
+        assert_eq!(world.fakes[n].lock().transmit_of(3).unwrap().bytes, bytes);
+        assert_eq!(raised(&pairs), [n == 0, n == 1]);
+        pairs[n].drain_irq().unwrap();
+        assert_eq!(pairs[n].tx_completions().unwrap().len(), 1);
+    }
+    // The port is let go of when the pair is, and not before.
+    let [first, mut second] = nics;
+    let [one, two] = pairs;
+    drop(first);
+    let open = |world: &World| world.function.open(0).map(drop);
+    assert!(matches!(open(&world), Err(DeviceError::PortOpen { .. })));
+    drop(one);
+    open(&world).unwrap();
+    drop(two);
+    works(&world.fakes[1], &mut second, None, 7);
+    world.assert_content();
 }

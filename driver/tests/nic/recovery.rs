@@ -292,7 +292,7 @@ fn a_reset_that_does_not_end_is_told_of_and_can_be_tried_again() {
     assert!(matches!(
         nic.recover(),
         Err(NicError::Stopped {
-            queue: QueueName::Receive,
+            queue: QueueName::Receive(0),
             ..
         })
     ));

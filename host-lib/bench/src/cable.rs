@@ -205,11 +205,7 @@ impl End {
     }
 }
 
-impl Device for End {
-    fn backend(&self) -> &'static str {
-        "cable"
-    }
-
+impl ferrule_driver::Registers for End {
     fn read32(&mut self, _: u8, offset: u32) -> Result<u32, DeviceError> {
         let state = self.ours.lock();
         Ok(state.registers.get(&offset).copied().unwrap_or(0))
@@ -251,6 +247,12 @@ impl Device for End {
             }
         }
         Ok(())
+    }
+}
+
+impl Device for End {
+    fn backend(&self) -> &'static str {
+        "cable"
     }
 
     fn config_read(&mut self, _: u16, data: &mut [u8]) -> Result<(), DeviceError> {

@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, MutexGuard};
 
 use ferrule_abi::{port_offset, port_vector, BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, MSIX_ENTRY_SIZE};
-use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
 
 use super::{Shared, State};
 use crate::config_space;
@@ -21,8 +21,14 @@ const ALL_BYTES: u8 = 0xF;
 /// Number of the configuration space among the regions (linux/vfio.h).
 const CONFIG_REGION: u32 = 7;
 
-/// The NIC; dropped, it is reset and can be opened again.
-pub struct LocalDevice {
+/// The NIC; dropped, with all handles for its registers, it is reset and can be opened again.
+pub struct LocalDevice(Arc<Held>);
+
+/// A handle for its registers.
+struct LocalRegisters(Arc<Held>);
+
+/// A NIC that is held.
+struct Held {
     shared: Arc<Shared>,
     nic: usize,
     /// How many it has.
@@ -56,9 +62,12 @@ impl LocalDevice {
         state.world.touch(nic);
         drop(state);
         shared.stir();
-        Ok(Self { shared, nic, ports })
+        let held = Held { shared, nic, ports };
+        Ok(Self(Arc::new(held)))
     }
+}
 
+impl Held {
     /// Lets `call` use the simulator's state, then lets the world see what came of it.
     fn with<T>(
         &self,
@@ -99,6 +108,55 @@ impl LocalDevice {
         });
         gone(state)
     }
+
+    fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        let in_table = self.register(bar, offset)?;
+        self.with(|device, state| {
+            let host = state.world.look(device.nic);
+            let read = match in_table {
+                true => None,
+                false => host.read_register(bar, offset, ALL_BYTES),
+            };
+            let Some(id) = read else {
+                return Ok(u32::MAX);
+            };
+            state.world.touch(device.nic);
+            let mut value = None;
+            state.run_while(&device.shared, |world| {
+                value = world.look(device.nic).take_read(id);
+                value.is_none()
+            });
+            gone(state)?;
+            // A NIC that has come to rest without an answer has none.
+            Ok(value.unwrap_or(u32::MAX))
+        })
+    }
+
+    fn write32(&self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        if self.register(bar, offset)? {
+            return Ok(());
+        }
+        self.with(|device, state| {
+            device.flush(state, MAX_QUEUED)?;
+            let host = state.world.look(device.nic);
+            host.write_register(bar, offset, ALL_BYTES, value);
+            state.world.touch(device.nic);
+            Ok(())
+        })
+    }
+
+    fn write_block(&self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        if self.register(bar, offset)? {
+            return Ok(());
+        }
+        self.with(|device, state| {
+            device.flush(state, MAX_QUEUED)?;
+            let host = state.world.look(device.nic);
+            host.write_block(bar, offset, values);
+            state.world.touch(device.nic);
+            Ok(())
+        })
+    }
 }
 
 /// The simulator may have ended.
@@ -134,63 +192,46 @@ fn os(doing: &'static str, error: impl Into<io::Error>) -> DeviceError {
     }
 }
 
+impl Registers for LocalDevice {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.0.read32(bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.0.write32(bar, offset, value)
+    }
+
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        self.0.write_block(bar, offset, values)
+    }
+}
+
+impl Registers for LocalRegisters {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.0.read32(bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.0.write32(bar, offset, value)
+    }
+
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        self.0.write_block(bar, offset, values)
+    }
+}
+
 impl Device for LocalDevice {
     fn backend(&self) -> &'static str {
         "sim"
     }
 
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        let in_table = self.register(bar, offset)?;
-        self.with(|device, state| {
-            let host = state.world.look(device.nic);
-            let read = match in_table {
-                true => None,
-                false => host.read_register(bar, offset, ALL_BYTES),
-            };
-            let Some(id) = read else {
-                return Ok(u32::MAX);
-            };
-            state.world.touch(device.nic);
-            let mut value = None;
-            state.run_while(&device.shared, |world| {
-                value = world.look(device.nic).take_read(id);
-                value.is_none()
-            });
-            gone(state)?;
-            // A NIC that has come to rest without an answer has none.
-            Ok(value.unwrap_or(u32::MAX))
-        })
-    }
-
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        if self.register(bar, offset)? {
-            return Ok(());
-        }
-        self.with(|device, state| {
-            device.flush(state, MAX_QUEUED)?;
-            let host = state.world.look(device.nic);
-            host.write_register(bar, offset, ALL_BYTES, value);
-            state.world.touch(device.nic);
-            Ok(())
-        })
-    }
-
-    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        if self.register(bar, offset)? {
-            return Ok(());
-        }
-        self.with(|device, state| {
-            device.flush(state, MAX_QUEUED)?;
-            let host = state.world.look(device.nic);
-            host.write_block(bar, offset, values);
-            state.world.touch(device.nic);
-            Ok(())
-        })
+    fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
+        Ok(Some(Box::new(LocalRegisters(Arc::clone(&self.0)))))
     }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
         let at = config(offset, data.len())?;
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             state.world.look(device.nic).config().read(at, data);
             Ok(())
         })
@@ -198,7 +239,7 @@ impl Device for LocalDevice {
 
     fn config_write(&mut self, offset: u16, data: &[u8]) -> Result<(), DeviceError> {
         let at = config(offset, data.len())?;
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             // It must not overtake the register writes before it.
             device.flush(state, 0)?;
             let host = state.world.look(device.nic);
@@ -211,7 +252,7 @@ impl Device for LocalDevice {
     }
 
     fn registers_size(&self) -> u64 {
-        port_offset(self.ports).into()
+        port_offset(self.0.ports).into()
     }
 
     fn dma_map(&mut self, iova: u64, buf: &DmaBuf) -> Result<(), DeviceError> {
@@ -222,7 +263,7 @@ impl Device for LocalDevice {
             read: true,
             write: true,
         };
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             let dma = state.world.look(device.nic).dma();
             dma.map(iova, buf.len() as u64, rights, Backing::File(fd, 0))
                 .map_err(|e| os(DOING, io::Error::other(e)))
@@ -230,7 +271,7 @@ impl Device for LocalDevice {
     }
 
     fn dma_unmap(&mut self, iova: u64, len: usize) -> Result<(), DeviceError> {
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             let dma = state.world.look(device.nic).dma();
             dma.unmap(iova, len as u64)
                 .map(drop)
@@ -240,7 +281,7 @@ impl Device for LocalDevice {
 
     fn enable_msix(&mut self, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
         self.swap_vectors(0, eventfds)?;
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             state.world.look(device.nic).config().set_msix(true);
             state.world.touch(device.nic);
             Ok(())
@@ -249,9 +290,9 @@ impl Device for LocalDevice {
 
     fn swap_vectors(&mut self, first: u16, eventfds: &[BorrowedFd<'_>]) -> Result<(), DeviceError> {
         let want = usize::from(first) + eventfds.len();
-        if want > usize::from(self.vectors()) {
+        if want > usize::from(self.0.vectors()) {
             return Err(DeviceError::Vectors {
-                have: self.vectors().into(),
+                have: self.0.vectors().into(),
                 want: u32::try_from(want).unwrap_or(u32::MAX),
             });
         }
@@ -260,7 +301,7 @@ impl Device for LocalDevice {
             .map(|fd| fd.try_clone_to_owned())
             .collect::<io::Result<_>>()
             .map_err(|e| os("attaching an eventfd to a simulated NIC", e))?;
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             let host = state.world.look(device.nic);
             for (vector, fd) in (first..).zip(own) {
                 let (interrupts, event) = (Arc::clone(&device.shared.interrupts), Arc::new(fd));
@@ -273,7 +314,7 @@ impl Device for LocalDevice {
     }
 
     fn disable_msix(&mut self) -> Result<(), DeviceError> {
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             let host = state.world.look(device.nic);
             (0..device.vectors()).for_each(|vector| host.set_vector(vector, None));
             host.config().set_msix(false);
@@ -283,7 +324,7 @@ impl Device for LocalDevice {
     }
 
     fn reset(&mut self) -> Result<(), DeviceError> {
-        self.with(|device, state| {
+        self.0.with(|device, state| {
             state.world.look(device.nic).reset_device();
             state.world.touch(device.nic);
             Ok(())
@@ -291,7 +332,7 @@ impl Device for LocalDevice {
     }
 }
 
-impl Drop for LocalDevice {
+impl Drop for Held {
     fn drop(&mut self) {
         let mut state = self.shared.contend();
         state.opened[self.nic] = false;

@@ -7,7 +7,7 @@ use crate::wire::loopback::Loopback;
 use ferrule_abi::TICK_NS;
 use ferrule_driver::clock::{Clock, Served, Service};
 use ferrule_driver::ports::{Function, PortDevice};
-use ferrule_driver::{Device, DeviceError, DmaBuf};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -9,7 +9,7 @@ use crate::wire::pcap::{Replay, LEAD_NS};
 use ferrule_abi::{regs, TICK_NS};
 use ferrule_driver::clock::{Clock, WallClock};
 use ferrule_driver::vfio_user::VfioUser;
-use ferrule_driver::{Device, DmaBuf};
+use ferrule_driver::{Device, DmaBuf, Registers};
 use ferrule_rtl::pins::{Clocks, Inputs, Outputs};
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::{Block, PcapNgReader};

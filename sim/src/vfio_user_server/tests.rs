@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::fake_device::{FakeDevice, COPY, ID, ID_VALUE, SCRATCH, SILENT, WRITES};
 use crate::root_complex::{RootComplex, Settings};
 use ferrule_driver::vfio_user::VfioUser;
-use ferrule_driver::{Device, DmaBuf};
+use ferrule_driver::{Device, DmaBuf, Registers};
 use ferrule_rtl::pins::{Clocks, Inputs};
 use proptest::prelude::*;
 use rustix::event::{eventfd, EventfdFlags};

@@ -7,8 +7,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use etherparse::{IpNumber, Ipv4Header};
 use ferrule_driver::nic::{
-    InPlace, InPlaceFrame, NicConfig, NicError, RxFrame, TxCompletion, TxFrame, TxMode, Verdict,
+    InPlace, InPlaceFrame, NicConfig, NicError, QueuePair, RxFrame, TxBuffer, TxCompletion,
+    TxFrame, TxMode, Verdict,
 };
 use ferrule_driver::{Clock, Nic};
 use ferrule_sim::fault_device::{FaultHandle, Faults};
@@ -23,13 +25,22 @@ use crate::World;
 const STEPS: u64 = 4_000;
 /// Bytes of a slot.
 const SLOT: usize = 2_048;
-/// Local experimental EtherType (IEEE 802, clause 9.2.3).
-const ETHERTYPE: [u8; 2] = [0x88, 0xB5];
+/// Where a frame's number is: behind the headers of Ethernet and IPv4.
+const NUMBER_AT: usize = 14 + 20;
+/// An IP protocol for experimentation (RFC 3692 section 2.1): the hardware looks no further than the addresses.
+const PROTOCOL: u8 = 253;
 
-/// A frame of at least 60 bytes whose bytes tell its number, its length and their place.
+/// A frame of at least 60 bytes whose bytes tell its number, its length and their place. An IPv4 packet, so that it has a hash, from an address of
+/// its own, so that this is any.
 fn frame(number: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
-    bytes.extend(ETHERTYPE);
+    let source = [10, (number >> 16) as u8, (number >> 8) as u8, number as u8];
+    let payload = (len - NUMBER_AT) as u16;
+    let header = Ipv4Header::new(payload, 64, IpNumber(PROTOCOL), source, [10, 0, 0, 1]);
+    let mut header = header.expect("it fits");
+    header.header_checksum = header.calc_header_checksum();
+    bytes.extend([0x08, 0x00]);
+    bytes.extend(header.to_bytes());
     bytes.extend(number.to_le_bytes());
     bytes.extend((len as u16).to_le_bytes());
     let place = |i: usize| (number.wrapping_mul(31) ^ (i as u64 * 7) ^ (i >> 8) as u64) as u8;
@@ -39,9 +50,21 @@ fn frame(number: u64, len: usize) -> Vec<u8> {
 
 /// The number of a frame, if it is one, byte for byte.
 fn number(bytes: &[u8]) -> Option<u64> {
-    let number = u64::from_le_bytes(bytes.get(14..22)?.try_into().ok()?);
-    let len = u16::from_le_bytes(bytes.get(22..24)?.try_into().ok()?);
-    (frame(number, len.into()) == bytes).then_some(number)
+    let bytes_of = |at: usize| bytes.get(NUMBER_AT + at..);
+    let number = u64::from_le_bytes(bytes_of(0)?.get(..8)?.try_into().ok()?);
+    let len = u16::from_le_bytes(bytes_of(8)?.get(..2)?.try_into().ok()?);
+    let is_one = usize::from(len) == bytes.len() && frame(number, len.into()) == bytes;
+    is_one.then_some(number)
+}
+
+/// Has the pair of this number do something, if it is away, or else the NIC itself.
+macro_rules! of_pair {
+    ($run:ident, $pair:expr, $call:ident($($argument:expr),*)) => {
+        match $pair.checked_sub(1).and_then(|n: usize| $run.pairs[n].as_mut()) {
+            Some(pair) => pair.$call($($argument),*),
+            None => $run.nic.$call($($argument),*),
+        }
+    };
 }
 
 struct Run {
@@ -50,6 +73,8 @@ struct Run {
     clock: LocalClock,
     handle: FaultHandle,
     nic: Nic,
+    /// Those of pair 1 and the others that are not at home.
+    pairs: [Option<QueuePair>; 3],
     handed: u64,
     reported: BTreeSet<u64>,
     held: Vec<RxFrame>,
@@ -69,6 +94,7 @@ impl Run {
             Ok(value) => return Some(value),
             Err(e) => e,
         };
+        self.bring_home();
         for _ in 0..100 {
             match error {
                 NicError::Stopped { .. } | NicError::Stuck { .. } => {}
@@ -85,6 +111,30 @@ impl Run {
             }
         }
         panic!("seed {}: it does not recover: {error}", self.seed);
+    }
+
+    /// All pairs come home, as a NIC wants it that is to be recovered.
+    fn bring_home(&mut self) {
+        let away = self.pairs.iter().flatten().count();
+        assert_eq!(self.nic.pairs_away(), away, "seed {}", self.seed);
+        if away > 0 {
+            let refused = self.nic.recover();
+            assert!(
+                matches!(refused, Err(NicError::PairsAway(n)) if n == away),
+                "seed {}: {refused:?}",
+                self.seed
+            );
+        }
+        self.nic.recall();
+        for pair in self.pairs.iter_mut().flatten() {
+            let recalled = pair.rx_batch(1, &mut Vec::new());
+            assert!(
+                matches!(recalled, Err(NicError::Recalled)),
+                "seed {}: {recalled:?}",
+                self.seed
+            );
+        }
+        self.pairs.fill_with(|| None);
     }
 
     fn report(&mut self, done: Vec<TxCompletion>) {
@@ -110,7 +160,8 @@ impl Run {
     }
 
     fn step(&mut self) {
-        match self.random.random_range(0..16) {
+        let pair: usize = self.random.random_range(0..4);
+        match self.random.random_range(0..17) {
             0..4 => {
                 let count = self.random.random_range(1..9);
                 let lens: Vec<usize> = (0..count)
@@ -132,15 +183,18 @@ impl Run {
                     })
                     .collect();
                 let taken = match self.random.random() {
-                    true => self.nic.tx_batch(&frames),
-                    false => self.nic.tx_in_place(frames.len(), |n, buffer| {
-                        buffer.write(0, &bytes[n]);
-                        Some(InPlaceFrame {
-                            token: frames[n].token,
-                            report: true,
-                            ..InPlaceFrame::raw(0..bytes[n].len())
-                        })
-                    }),
+                    true => of_pair!(self, pair, tx_batch(&frames)),
+                    false => {
+                        let build = |n: usize, buffer: &mut TxBuffer<'_>| {
+                            buffer.write(0, &bytes[n]);
+                            Some(InPlaceFrame {
+                                token: frames[n].token,
+                                report: true,
+                                ..InPlaceFrame::raw(0..bytes[n].len())
+                            })
+                        };
+                        of_pair!(self, pair, tx_in_place(frames.len(), build))
+                    }
                 };
                 self.handed += self.mend(taken).unwrap_or(0) as u64;
             }
@@ -148,10 +202,10 @@ impl Run {
                 let mut frames = Vec::new();
                 let max = self.random.random_range(1..20);
                 let result = match self.random.random() {
-                    true => self.nic.rx_batch(max, &mut frames),
+                    true => of_pair!(self, pair, rx_batch(max, &mut frames)),
                     false => {
                         let keep = |_: &mut InPlace<'_>| Verdict::Keep;
-                        let done = self.nic.forward(max, &mut frames, keep);
+                        let done = of_pair!(self, pair, forward(max, &mut frames, keep));
                         done.map(|done| done.kept)
                     }
                 };
@@ -159,7 +213,7 @@ impl Run {
                 self.mend(result);
             }
             8 => {
-                let done = self.nic.tx_completions();
+                let done = of_pair!(self, pair, tx_completions());
                 let done = self.mend(done).unwrap_or_default();
                 self.report(done);
             }
@@ -168,14 +222,14 @@ impl Run {
                 self.mend(events);
             }
             10 => {
-                let armed = self.nic.arm();
+                let armed = of_pair!(self, pair, arm());
                 self.mend(armed);
-                self.nic.has_work();
+                of_pair!(self, pair, has_work());
                 let drained = self.nic.drain_irqs();
                 self.mend(drained);
             }
             11 => {
-                let watched = self.nic.watchdog();
+                let watched = of_pair!(self, pair, watchdog());
                 self.mend(watched);
             }
             12 => self.held.clear(),
@@ -183,7 +237,12 @@ impl Run {
                 let link = self.nic.link();
                 self.mend(link);
             }
-            14 => self.handle.pump().expect("the device below works"),
+            14 => match pair.checked_sub(1) {
+                None => {}
+                Some(n) if self.pairs[n].is_some() => self.pairs[n] = None,
+                Some(n) => self.pairs[n] = self.nic.take_pair(pair as u8),
+            },
+            15 => self.handle.pump().expect("the device below works"),
             _ => {
                 let ns = self.random.random_range(1..50_000);
                 self.wait(ns);
@@ -195,13 +254,18 @@ impl Run {
     fn end(&mut self) {
         self.handle.set(Faults::default());
         self.handle.revive();
+        self.bring_home();
         let recovered = self.nic.recover();
         recovered.unwrap_or_else(|e| panic!("seed {}: {e}", self.seed));
         self.held.clear();
+        for (n, pair) in (1..).zip(&mut self.pairs) {
+            *pair = self.nic.take_pair(n);
+        }
         let last = self.handed;
         let bytes = frame(last, 1_000);
         for _ in 0..1_000 {
-            if self.handed == last {
+            // Pairs lose what they have no slot for: it comes when nothing else does.
+            if self.handed == last && self.reported.len() as u64 == last {
                 let sent = self.nic.send(&TxFrame {
                     parts: &[&bytes],
                     mode: TxMode::Raw,
@@ -213,12 +277,14 @@ impl Run {
             }
             self.wait(10_000);
             self.handle.pump().expect("the device below works");
-            let mut frames = Vec::new();
-            self.nic.rx_batch(64, &mut frames).expect("it receives");
-            frames.into_iter().for_each(|frame| self.check(frame));
-            self.held.clear();
-            let done = self.nic.tx_completions().expect("it completes");
-            self.report(done);
+            for pair in 0..4_usize {
+                let mut frames = Vec::new();
+                of_pair!(self, pair, rx_batch(64, &mut frames)).expect("it receives");
+                frames.into_iter().for_each(|frame| self.check(frame));
+                self.held.clear();
+                let done = of_pair!(self, pair, tx_completions());
+                self.report(done.expect("it completes"));
+            }
             if self.reported.len() as u64 == self.handed && self.received.contains(&last) {
                 return;
             }
@@ -263,6 +329,9 @@ fn run(seed: u64) -> (u64, u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let (world, device) = World::new(seed, Box::new(Loopback::new(1_000)));
     let config = NicConfig {
+        // Every other run is with one pair, as ever.
+        queue_pairs: 1 + (seed % 2 * random.random_range(1..4)) as u8,
+        hash_key: random.random(),
         sq_log2: random.random_range(4..8),
         txcq_log2: 7,
         rxq_log2: random.random_range(4..7),
@@ -281,6 +350,7 @@ fn run(seed: u64) -> (u64, u64) {
         clock: world.clock.clone(),
         handle: world.handle.clone(),
         nic,
+        pairs: [const { None }; 3],
         handed: 0,
         reported: BTreeSet::new(),
         held: Vec::new(),
@@ -292,6 +362,7 @@ fn run(seed: u64) -> (u64, u64) {
     }
     run.end();
     let recoveries = run.recoveries;
+    run.pairs.fill_with(|| None);
     run.nic.close().expect("it closes");
     (world.handle.injected().faults, recoveries)
 }

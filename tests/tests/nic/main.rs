@@ -10,6 +10,7 @@ mod echo;
 mod filters;
 mod idle;
 mod overload;
+mod pairs;
 mod pause;
 mod push;
 mod queues;
