@@ -31,6 +31,7 @@ module tlp_tx(
     input valid,
     input take,
     input [3:0] state$q,
+    input [2:0] client$q,
     input out_valid$q,
     input out_last$q
 );
@@ -107,6 +108,7 @@ module tlp_tx(
         read_goes: assert (!read$ready || state$q == READ_TAIL && !read$refuse);
 `ifdef INVARIANTS
         inv_state: assert (state$q <= SWALLOW);
+        inv_client: assert (state$q == PICK || (writing ? client$q <= 4 : client$q == (state$q <= REPLY_TAIL ? 6 : 5)));
         inv_between: assert (state$q != PICK && state$q != REPLY_HEAD && state$q != READ_HEAD && state$q != WRITE_HEAD && state$q != SWALLOW
             || behind == 0);
         inv_reply: assert (state$q != REPLY_TAIL || behind == (reply$dw0[30] ? 12'd2 : 12'd1));

@@ -205,7 +205,7 @@ fn proof(
             Mode::Parts(_) => {
                 run = "induction";
                 for part in in_parts(property, what, folder)? {
-                    found = part.check(depth, what, folder, options)?;
+                    found = part.check(&["-i"], depth, "induction", what, folder, options)?;
                     if !matches!(found, Some(Verdict::Passed)) {
                         break;
                     }
@@ -250,13 +250,24 @@ fn fault(
     options: &Options<'_>,
 ) -> Result<Outcome, FormalError> {
     let found = match mutant.reach {
-        Reach::Reset(depth) => smtbmc(&[MODEL], depth, "bounded", what, folder, options)?,
+        Reach::Reset(depth) => {
+            // Alone: which of several assertions a fault breaks first is the solver's choice.
+            let model = text(&folder.join(MODEL))?;
+            match alone(&model, mutant.breaks) {
+                Some(model) => {
+                    let label = mutant.breaks.into();
+                    let part = Part { label, model };
+                    part.check(&[], depth, "bounded", what, folder, options)?
+                }
+                None => Some(Verdict::Passed),
+            }
+        }
         Reach::Step => match property.mode {
             Mode::Parts(depth) => {
                 let parts = in_parts(property, what, folder)?;
                 let part = parts.iter().find(|part| part.label == mutant.breaks);
                 match part {
-                    Some(part) => part.check(depth, what, folder, options)?,
+                    Some(part) => part.check(&["-i"], depth, "induction", what, folder, options)?,
                     None => Some(Verdict::Passed),
                 }
             }
@@ -290,25 +301,27 @@ fn fault(
     })
 }
 
-/// One assertion of a property, to be proved by itself.
+/// One assertion of a property, to be looked at by itself.
 struct Part {
     label: String,
     model: String,
 }
 
 impl Part {
-    /// The step of the induction for it.
     fn check(
         &self,
+        how: &[&str],
         depth: u32,
+        run: &str,
         what: &str,
         folder: &Path,
         options: &Options<'_>,
     ) -> Result<Option<Verdict>, FormalError> {
         let path = folder.join(PART);
         fs::write(&path, &self.model).map_err(|source| FormalError::File { path, source })?;
-        let found = smtbmc(&["-i", PART], depth, "induction", what, folder, options)?;
-        // The tool names all assertions that do not hold in the trace, though it was asked for this one.
+        let how = [how, &[PART]].concat();
+        let found = smtbmc(&how, depth, run, what, folder, options)?;
+        // The tool names others that do not hold in the trace, or none at all, though it was asked for this one.
         Ok(found.map(|verdict| match verdict {
             Verdict::Failed { step, .. } => Verdict::Failed {
                 step,
@@ -334,23 +347,38 @@ fn in_parts(
         })
 }
 
+/// The assertions of `model`: number and label.
+fn assertions(model: &str) -> impl Iterator<Item = (&str, &str)> {
+    model.lines().filter_map(|line| {
+        let (number, path) = line.strip_prefix("; yosys-smt2-assert ")?.split_once(' ')?;
+        let label = path.split_whitespace().next()?.rsplit('.').next()?;
+        Some((number, label))
+    })
+}
+
+/// Where `model` says what all assertions together are.
+fn all_assertions() -> String {
+    format!("(define-fun |{TOP}_a| (")
+}
+
+/// `model` with the assertion `label` alone.
+fn alone(model: &str, label: &str) -> Option<String> {
+    let (before, after) = model.split_once(&all_assertions())?;
+    let (number, _) = assertions(model).find(|(_, of)| *of == label)?;
+    Some(format!(
+        "{before}(define-fun |{TOP}_a| ((state |{TOP}_s|)) Bool (|{TOP}_a {number}| state))\n\
+         (define-fun |{TOP}_all| ({after}"
+    ))
+}
+
 /// `model`, of which each step is to keep all assertions but the last one, to break only one there.
 fn split(model: &str, checker: &str) -> Option<Vec<Part>> {
-    let all = format!("(define-fun |{TOP}_a| (");
     let step =
         format!("(define-fun |{TOP}_t| ((state |{TOP}_s|) (next_state |{TOP}_s|)) Bool (and");
-    let (before, after) = model.split_once(&all)?;
+    let (before, after) = model.split_once(&all_assertions())?;
     let (between, after) = after.split_once(&step)?;
     let mut goals: Vec<(bool, usize, &str, &str)> = vec![];
-    for line in model.lines() {
-        let Some((number, path)) = line
-            .strip_prefix("; yosys-smt2-assert ")
-            .and_then(|rest| rest.split_once(' '))
-        else {
-            continue;
-        };
-        let path = path.split_whitespace().next()?;
-        let label = path.rsplit('.').next()?;
+    for (number, label) in assertions(model) {
         let place = checker.find(&format!(" {label}: assert ("))?;
         goals.push((!label.starts_with("inv_"), place, label, number));
     }
@@ -513,5 +541,9 @@ mod tests {
         ));
         assert!(last.contains("Bool (and (|dut_all| state)\n  (= 1 1)"));
         assert!(split("", checker).is_none());
+
+        let one = alone(model, "x").expect("is there");
+        assert!(one.contains("Bool (|dut_a 0| state))\n(define-fun |dut_all| ((state"));
+        assert!(alone(model, "z").is_none());
     }
 }
