@@ -29,4 +29,4 @@ pub use dma::DmaBuf;
 pub use error::DeviceError;
 pub use nic::{Nic, NicConfig, NicError};
 pub use ports::open;
-pub use registers::Registers;
+pub use registers::{Registers, SharedRegisters};

@@ -1,5 +1,6 @@
 //! The registers of a device, apart from all else of it: what several threads may each have a handle for.
 use crate::DeviceError;
+use std::sync::Arc;
 
 /// Registers, 32 bits wide on 4-byte boundaries.
 pub trait Registers: Send {
@@ -24,5 +25,38 @@ pub trait Registers: Send {
             self.write32(bar, at, *value)?;
         }
         Ok(())
+    }
+}
+
+/// Registers that several threads may access at once: an [`Arc`] of them is a handle.
+pub trait SharedRegisters: Send + Sync {
+    /// [`Registers::read32`].
+    ///
+    /// # Errors
+    /// As there.
+    fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError>;
+    /// [`Registers::write32`].
+    ///
+    /// # Errors
+    /// As there.
+    fn write32(&self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError>;
+    /// [`Registers::write_block`].
+    ///
+    /// # Errors
+    /// As there.
+    fn write_block(&self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError>;
+}
+
+impl<T: SharedRegisters> Registers for Arc<T> {
+    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        T::read32(self, bar, offset)
+    }
+
+    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        T::write32(self, bar, offset, value)
+    }
+
+    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        T::write_block(self, bar, offset, values)
     }
 }

@@ -2,7 +2,7 @@
 use super::command::{self, Wants, COMMAND, COMMAND_BYTES};
 use super::{Open, Shared, State};
 use crate::lock::MutexGuard;
-use crate::{Device, DeviceError, DmaBuf, Registers};
+use crate::{Device, DeviceError, DmaBuf, Registers, SharedRegisters};
 use ferrule_abi::{port_offset, port_vector, regs, BAR_REGS, BAR_REGS_SIZE, MSIX_VECTORS};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,9 +27,6 @@ struct Held {
     shared: Arc<Shared>,
     port: u8,
 }
-
-/// A handle for the port's registers.
-struct PortRegisters(Arc<Held>);
 
 impl PortDevice {
     pub(super) fn open(shared: Arc<Shared>, port: u32) -> Result<Self, DeviceError> {
@@ -164,7 +161,9 @@ impl Held {
         }
         Ok(())
     }
+}
 
+impl SharedRegisters for Held {
     fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         let offset = self.place(bar, offset, 4)?;
         self.shared.lock().device()?.read32(bar, offset)
@@ -205,27 +204,13 @@ impl Registers for PortDevice {
     }
 }
 
-impl Registers for PortRegisters {
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        self.0.read32(bar, offset)
-    }
-
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        self.0.write32(bar, offset, value)
-    }
-
-    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        self.0.write_block(bar, offset, values)
-    }
-}
-
 impl Device for PortDevice {
     fn backend(&self) -> &'static str {
         self.held.shared.backend
     }
 
     fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
-        Ok(Some(Box::new(PortRegisters(Arc::clone(&self.held)))))
+        Ok(Some(Box::new(Arc::clone(&self.held))))
     }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {

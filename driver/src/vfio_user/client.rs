@@ -9,7 +9,7 @@ use super::proto::{
 };
 use super::socket::{Connection, Message, SocketError};
 use crate::lock::Mutex;
-use crate::{Device, DeviceError, DmaBuf, Registers};
+use crate::{Device, DeviceError, DmaBuf, Registers, SharedRegisters};
 use ferrule_abi::BAR_REGS;
 use rustix::io::Errno;
 use std::io;
@@ -29,10 +29,6 @@ pub struct VfioUser {
     /// The socket once more, to be waited for without the lock.
     socket: OwnedFd,
 }
-
-/// A handle for its registers, which keeps the connection open. An access waits for its turn: a message is whole on the socket, and a reply is that of
-/// the command before it.
-struct Shared(Arc<Mutex<Client>>);
 
 /// The connection, and what was learnt over it.
 #[derive(Debug)]
@@ -366,29 +362,30 @@ fn aligned(offset: u32) -> Result<u64, DeviceError> {
 
 impl Registers for VfioUser {
     fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        self.client.lock().read32(bar, offset)
+        self.client.read32(bar, offset)
     }
 
     fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        self.client.lock().write32(bar, offset, value)
+        self.client.write32(bar, offset, value)
     }
 
     fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        self.client.lock().write_block(bar, offset, values)
+        self.client.write_block(bar, offset, values)
     }
 }
 
-impl Registers for Shared {
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        self.0.lock().read32(bar, offset)
+/// An access waits for its turn: a message is whole on the socket, and a reply is that of the command before it.
+impl SharedRegisters for Mutex<Client> {
+    fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
+        self.lock().read32(bar, offset)
     }
 
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        self.0.lock().write32(bar, offset, value)
+    fn write32(&self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
+        self.lock().write32(bar, offset, value)
     }
 
-    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        self.0.lock().write_block(bar, offset, values)
+    fn write_block(&self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
+        self.lock().write_block(bar, offset, values)
     }
 }
 
@@ -398,7 +395,7 @@ impl Device for VfioUser {
     }
 
     fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
-        Ok(Some(Box::new(Shared(Arc::clone(&self.client)))))
+        Ok(Some(Box::new(Arc::clone(&self.client))))
     }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {

@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, MutexGuard};
 
 use ferrule_abi::{port_offset, port_vector, BAR_MSIX, BAR_MSIX_SIZE, BAR_REGS, MSIX_ENTRY_SIZE};
-use ferrule_driver::{Device, DeviceError, DmaBuf, Registers};
+use ferrule_driver::{Device, DeviceError, DmaBuf, Registers, SharedRegisters};
 
 use super::{Shared, State};
 use crate::config_space;
@@ -23,9 +23,6 @@ const CONFIG_REGION: u32 = 7;
 
 /// The NIC; dropped, with all handles for its registers, it is reset and can be opened again.
 pub struct LocalDevice(Arc<Held>);
-
-/// A handle for its registers.
-struct LocalRegisters(Arc<Held>);
 
 /// A NIC that is held.
 struct Held {
@@ -108,7 +105,9 @@ impl Held {
         });
         gone(state)
     }
+}
 
+impl SharedRegisters for Held {
     fn read32(&self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
         let in_table = self.register(bar, offset)?;
         self.with(|device, state| {
@@ -206,27 +205,13 @@ impl Registers for LocalDevice {
     }
 }
 
-impl Registers for LocalRegisters {
-    fn read32(&mut self, bar: u8, offset: u32) -> Result<u32, DeviceError> {
-        self.0.read32(bar, offset)
-    }
-
-    fn write32(&mut self, bar: u8, offset: u32, value: u32) -> Result<(), DeviceError> {
-        self.0.write32(bar, offset, value)
-    }
-
-    fn write_block(&mut self, bar: u8, offset: u32, values: &[u32]) -> Result<(), DeviceError> {
-        self.0.write_block(bar, offset, values)
-    }
-}
-
 impl Device for LocalDevice {
     fn backend(&self) -> &'static str {
         "sim"
     }
 
     fn share_registers(&mut self) -> Result<Option<Box<dyn Registers>>, DeviceError> {
-        Ok(Some(Box::new(LocalRegisters(Arc::clone(&self.0)))))
+        Ok(Some(Box::new(Arc::clone(&self.0))))
     }
 
     fn config_read(&mut self, offset: u16, data: &mut [u8]) -> Result<(), DeviceError> {
